@@ -1,0 +1,44 @@
+# nodebench: `make help` lists what there is to do.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+OUT := out
+
+.DEFAULT_GOAL := help
+.PHONY: help bench test check report regress clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bench: $(READY) ## measure the default sweep into out/bench.db and write out/report/index.html
+	@$(BIN)/nodebench run default --db sqlite:///$(OUT)/bench.db
+	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -q --benchmark-skip
+
+check: $(READY) ## lint, types and the arrows between the packages
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+report: $(READY) ## write out/report/index.html from out/bench.db
+	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
+
+regress: $(READY) ## time a solve and a training step per gradient mode; compare with the last saved run
+	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave --benchmark-compare
+
+clean: ## remove what was generated: out/ and caches (the environment stays)
+	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The stamp is newer than what it was made from, or everything is installed anew.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"nodebench needs Python 3.11 or newer, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	@echo "installing into $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,15 @@
+"""Euler (1768), "Institutionum calculi integralis", vol. 1, sect. 2, ch. 7.
+
+Order 1, no error estimate. One stage. Cubic Hermite interpolation.
+"""
+
+from node.solvers.runge_kutta import ExplicitRungeKutta
+from node.tableau import ButcherTableau
+
+EULER = ExplicitRungeKutta(
+    "euler",
+    order=1,
+    error_order=None,
+    source="Euler (1768), Institutionum calculi integralis, vol. 1, sect. 2, ch. 7",
+    tableau=ButcherTableau(c=(0.0,), a=((),), b=(1.0,)),
+)
