@@ -34,6 +34,11 @@ class Solver(ABC):
 
     @property
     @abstractmethod
+    def stages(self) -> int:
+        """Evaluations of f in a step; one fewer where FSAL hands one on."""
+
+    @property
+    @abstractmethod
     def dense_with_f1(self) -> bool:
         """Whether dense output needs f(t1, y1), which the loop then evaluates and hands on as the next f0."""
 

@@ -20,7 +20,7 @@ class ExplicitRungeKutta(Solver):
 
     @property
     def stages(self) -> int:
-        """Evaluations of f in a step; one fewer where FSAL hands one on."""
+        """The rows of the tableau."""
         return self.tableau.stages
 
     @property

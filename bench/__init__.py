@@ -1,0 +1,1 @@
+"""Sweeps, problems, backends, measuring, and the command line."""

@@ -1,0 +1,67 @@
+"""The machine, the versions and the code: what a number was measured with."""
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import cpuinfo
+import psutil
+import torch
+
+from results.records import Environment
+
+_LIBRARIES = ("nodebench", "torch", "torchdiffeq", "numpy")
+
+
+@cache
+def environment() -> Environment:
+    """What makes two measurements comparable; a change in any of it starts a new set."""
+    facts = {
+        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()),
+        "cores": f"{psutil.cpu_count(logical=False) or '?'} physical, {psutil.cpu_count()} logical",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "os": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _LIBRARIES},
+        **{f"gpu {i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())},
+    }
+    return Environment(facts)
+
+
+def volatile() -> dict[str, str]:
+    """What is worth knowing of this moment, and says nothing about comparability."""
+    return {
+        "host": platform.node(),
+        "kernel": platform.release(),
+        "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
+    }
+
+
+def git_revision() -> tuple[str, bool]:
+    """The commit of nodebench's own checkout and whether it was changed since; ("", False) outside one."""
+    folder = Path(__file__).parent
+    revision = _git(folder, "rev-parse", "HEAD")
+    return revision, bool(revision and _git(folder, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def missing_device(device: str) -> str:
+    """Why this device cannot be used here; empty if it can."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda" and not torch.cuda.is_available():
+        return "no CUDA device here: run this sweep on a machine that has one"
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        return f"no device {device} here: there are {torch.cuda.device_count()}"
+    if kind == "mps" and not torch.backends.mps.is_available():
+        return "no MPS device here: run this sweep on a Mac with Apple silicon"
+    return ""

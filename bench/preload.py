@@ -1,0 +1,15 @@
+"""What the forkserver loads once, so that a worker is forked warm in some hundredths of a second.
+
+The imports beside our own are those that torch puts off until a first backward pass or a first optimiser step: half a
+second each, and no part of any workload. What is loaded is frozen: a collection in a worker would otherwise walk all
+of it, and copy every page that it touches.
+"""
+
+import gc
+from importlib import import_module
+
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "bench.commands", "bench.worker"):
+    import_module(_name)
+
+gc.collect()
+gc.freeze()

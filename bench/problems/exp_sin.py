@@ -1,0 +1,15 @@
+"""A linear problem that depends on time, on which a method shows its order."""
+
+import torch
+
+from bench.problems.base import Elementwise, Problem
+
+EXP_SIN = Problem(
+    name="exp_sin",
+    equation="y' = y cos t, y(0) = 1; exact: exp(sin t)",
+    source="Hull, Enright, Fellen & Sedgwick (1972), problem A3",
+    horizon=8.0,
+    field=lambda: Elementwise(lambda t, y, a: (a * y * torch.cos(t),), 1.0),
+    start=(1.0,),
+    exact=lambda t: torch.exp(torch.sin(t)).unsqueeze(-1),
+)

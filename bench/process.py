@@ -1,0 +1,96 @@
+"""A worker seen from the runner: started apart, asked, timed out and ended with all that it has started."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import tempfile
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext, SpawnContext
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.failure import TrialFailure
+from bench.worker import Outcome, Sampled, serve
+from results.records import Cell, TrialKind
+
+_LOG_TAIL = 300  # characters of a crashed worker's output that its row keeps
+
+
+class Worker:
+    """One isolated process for one trial. A context manager, which ends it."""
+
+    def __init__(self, cell: Cell, kind: TrialKind, timeout_s: float):
+        self.cell = cell
+        self._timeout_s = timeout_s
+        self._folder = tempfile.TemporaryDirectory(prefix="nodebench-")
+        self._log = Path(self._folder.name) / "log"
+        context = _context(cell.device)
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, cell, kind, timeout_s, self._log), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def outcome(self) -> Outcome:
+        """What the worker found; a TrialFailure if it could not, did not in time, or died."""
+        answer = self._receive()
+        if not isinstance(answer, Outcome):
+            raise TypeError(f"a worker sent {type(answer).__name__} where its outcome was due")
+        if answer.status != "ok":
+            raise TrialFailure(answer.status, answer.reason)
+        return answer
+
+    def sample(self) -> Sampled:
+        """One sample of a timing worker."""
+        with contextlib.suppress(OSError):  # a dead worker is told by what is received
+            self._connection.send("sample")
+        answer = self._receive()
+        if isinstance(answer, Outcome):
+            raise TrialFailure(answer.status, answer.reason)
+        return answer
+
+    def _receive(self) -> Outcome | Sampled:
+        ready = wait([self._connection, self._process.sentinel], self._timeout_s)
+        if not ready:
+            self.end()
+            raise TrialFailure("timeout", f"no answer within {self._timeout_s:g} s: raise timeout_s or ask for less")
+        try:
+            return self._connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+
+    def _death(self) -> TrialFailure:
+        self._process.join(self._timeout_s)
+        code = self._process.exitcode or 0
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        advice = ": most likely the machine ran out of memory" if code == -signal.SIGKILL else ""
+        said = " ".join(self._log.read_text(errors="replace")[-_LOG_TAIL:].split()) if self._log.exists() else ""
+        return TrialFailure("crashed", f"the worker was {how}{advice}" + (f"; it said: {said}" if said else ""))
+
+    def end(self) -> None:
+        """End the process and its group; harmless when it has ended already."""
+        self._connection.close()
+        if self._process.is_alive() and self._process.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it may not lead its group yet
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()
+        self._process.join()
+        self._folder.cleanup()
+
+
+def _context(device: str) -> SpawnContext | ForkServerContext:
+    """A forkserver that has torch loaded: 0.03 s a process. CUDA does not survive a fork, so spawn there."""
+    if device.startswith("cuda"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.preload"])
+    return context

@@ -1,0 +1,87 @@
+"""Randomised interleaved rounds: the cells of a block timed in alternation, so that what disturbs one disturbs all.
+
+Two identical workloads timed one after the other differ by up to half on a shared machine; timed in alternation and
+compared pair by pair, by some hundredths. So all workers of a group are alive together, one runs at a time while the
+others wait on their pipes, and each round times every cell once in an order drawn anew.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from bench.failure import TrialFailure
+from bench.process import Worker
+from bench.protocol import Pending
+from results.records import Sample, Trial
+
+
+@dataclass
+class _Timed:
+    """A timing trial while its rounds go on."""
+
+    pending: Pending
+    started_at: float
+    worker: Worker | None = None
+    spent_s: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failure: TrialFailure | None = None
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """A part of the trial, on its own account; the first failure ends it."""
+        start = time.perf_counter()
+        try:
+            yield
+        except TrialFailure as failure:
+            self.failure = failure
+        finally:
+            self.spent_s += time.perf_counter() - start
+
+    def warm_up(self, workers: ExitStack, timeout_s: float) -> None:
+        """Start the worker, which calls what it measures until it is warm."""
+        self.worker = workers.enter_context(Worker(self.pending.cell, "timing", timeout_s))
+        self.metrics = self.worker.outcome().metrics
+
+    def sample(self, round_index: int, position: int) -> None:
+        """One sample of each of the worker's clocks."""
+        if self.worker is None:
+            raise RuntimeError("warm_up comes before sample")
+        for name, (seconds, repeats) in self.worker.sample().seconds.items():
+            self.samples.setdefault(name, []).append(Sample(round_index, position, seconds, repeats))
+
+    def trial(self) -> Trial:
+        """The record of it."""
+        return Trial(
+            cell_key=self.pending.cell.key,
+            kind="timing",
+            process_index=self.pending.process_index,
+            status=self.failure.status if self.failure else "ok",
+            reason=self.failure.reason if self.failure else "",
+            started_at=self.started_at,
+            duration_s=self.spent_s,
+            metrics=self.metrics,
+            samples=self.samples,
+        )
+
+
+def timed_in_rounds(
+    pending: Sequence[Pending], rounds: int, timeout_s: float, before: Callable[[Pending], None]
+) -> list[Trial]:
+    """The timing trials of one group, each with a sample a round; `before` is told what is measured next."""
+    group = [_Timed(one, time.time()) for one in pending]
+    with ExitStack() as workers:
+        for timed in group:
+            before(timed.pending)
+            with timed.spending():
+                timed.warm_up(workers, timeout_s)
+        for round_index in range(rounds):
+            living = [timed for timed in group if timed.failure is None]
+            random.shuffle(living)
+            for position, timed in enumerate(living):
+                before(timed.pending)
+                with timed.spending():
+                    timed.sample(round_index, position)
+    return [timed.trial() for timed in group]

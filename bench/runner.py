@@ -1,0 +1,157 @@
+"""From pending cells to rows: every trial in its process, every outcome recorded as soon as it is known."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from bench.backends import BACKENDS
+from bench.environment import environment, git_revision, missing_device, volatile
+from bench.failure import TrialFailure
+from bench.process import Worker
+from bench.progress import Progress
+from bench.protocol import Pending, blocks, pending
+from bench.rounds import timed_in_rounds
+from bench.sweep import Sweep
+from results.records import Cell, Run, Trial, TrialStatus
+from results.store import Store
+
+_TIMED_TOGETHER = 32  # workers alive at once; each holds some tens of MiB while it waits
+
+
+class Runner:
+    """One going of a sweep: what is pending is measured, and nothing that is there already."""
+
+    def __init__(self, store: Store, sweep: Sweep, progress: Progress):
+        self._store = store
+        self._sweep = sweep
+        self._progress = progress
+        self._run = _run_of(sweep)
+        self._given_up: set[str] = set()  # cells that cannot be measured: refused, or not even counted
+
+    def run(self) -> bool:
+        """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
+        due = due_trials(self._store, self._sweep)
+        self._store.begin(self._run, self._sweep.planned)
+        try:
+            with self._progress.over(len(due)):
+                for block in blocks(due):
+                    self._measure_block(block)
+                    self._progress.finish(len(block))
+        except KeyboardInterrupt:
+            self._store.finish(self._run.id, state="interrupted")
+            return False
+        self._store.finish(self._run.id, state="complete")
+        return True
+
+    def _measure_block(self, block: Sequence[Pending]) -> None:
+        for cell in dict.fromkeys(trial.cell for trial in block):
+            self._refuse(cell)
+        for trial in block:
+            if trial.kind != "timing" and trial.cell.key not in self._given_up:
+                self._measure_alone(trial)
+        for index in sorted({trial.process_index for trial in block}):
+            timings = [trial for trial in block if (trial.kind, trial.process_index) == ("timing", index)]
+            self._measure_timings([trial for trial in timings if trial.cell.key not in self._given_up])
+
+    def _refuse(self, cell: Cell) -> None:
+        """Record a cell that needs no process to be known as impossible here."""
+        status, reason = refusal(cell)
+        if status != "ok":
+            trial = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
+            self._store.record(self._run.id, trial)
+            self._given_up.add(cell.key)
+
+    def _measure_alone(self, pending: Pending) -> None:
+        self._progress.show(pending)
+        with self._interruptible([pending]):
+            trial = measured_alone(pending, self._sweep.measure.timeout_s)
+        self._store.record(self._run.id, trial)
+        if trial.kind == "counts" and trial.status != "ok":
+            self._given_up.add(trial.cell_key)
+        self._progress.advance(1)
+
+    def _measure_timings(self, timings: Sequence[Pending]) -> None:
+        measure = self._sweep.measure
+        for start in range(0, len(timings), _TIMED_TOGETHER):
+            group = timings[start : start + _TIMED_TOGETHER]
+            calls = itertools.count(1)
+
+            def before(pending: Pending, group: Sequence[Pending] = group, calls: Iterator[int] = calls) -> None:
+                self._progress.show(pending, f"{next(calls)}/{len(group) * (measure.rounds + 1)}")
+                self._progress.advance(1 / (measure.rounds + 1))
+
+            with self._interruptible(group):
+                trials = timed_in_rounds(group, measure.rounds, measure.timeout_s, before)
+            for trial in trials:
+                self._store.record(self._run.id, trial)
+
+    @contextmanager
+    def _interruptible(self, trials: Sequence[Pending]) -> Iterator[None]:
+        """Ctrl-C in here leaves a row for each of the trials, which are then measured anew by the next run."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            for one in trials:
+                self._store.record(self._run.id, _interrupted(one))
+            raise
+
+
+def due_trials(store: Store, sweep: Sweep) -> list[Pending]:
+    """What of the sweep is not recorded yet in this environment."""
+    cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
+    recorded = store.recorded(environment().fingerprint, [cell.key for cell in cells])
+    return pending(cells, recorded, sweep.measure)
+
+
+def refusal(cell: Cell) -> tuple[TrialStatus, str]:
+    """Why the cell cannot be measured here, known before any process is started; "ok" if it can."""
+    if reason := BACKENDS[cell.backend].unsupported(cell):
+        return "unsupported", reason
+    if reason := missing_device(cell.device):
+        return "unavailable", reason
+    return "ok", ""
+
+
+def measured_alone(pending: Pending, timeout_s: float) -> Trial:
+    """A trial of anything but time, in a process of its own; its failure is its outcome."""
+    started = time.time()
+    trial = Trial(cell_key=pending.cell.key, kind=pending.kind, started_at=started)
+    try:
+        with Worker(pending.cell, pending.kind, timeout_s) as worker:
+            outcome = worker.outcome()
+    except TrialFailure as failure:
+        return _ended(trial, status=failure.status, reason=failure.reason)
+    return _ended(trial, metrics=outcome.metrics, curves=outcome.curves)
+
+
+def _ended(trial: Trial, **found: Any) -> Trial:
+    return replace(trial, duration_s=time.time() - trial.started_at, **found)
+
+
+def _interrupted(pending: Pending) -> Trial:
+    return Trial(
+        cell_key=pending.cell.key,
+        kind=pending.kind,
+        process_index=pending.process_index,
+        status="interrupted",
+        reason="the run was interrupted: run the sweep again",
+        started_at=time.time(),
+    )
+
+
+def _run_of(sweep: Sweep) -> Run:
+    revision, dirty = git_revision()
+    return Run(
+        id=uuid.uuid4().hex,
+        sweep_name=sweep.name,
+        sweep_text=sweep.text,
+        environment=environment(),
+        started_at=time.time(),
+        git_revision=revision,
+        git_dirty=dirty,
+        volatile=volatile(),
+    )

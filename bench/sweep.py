@@ -1,0 +1,155 @@
+"""A sweep: a TOML file of grids, read, checked at once, and unfolded into cells."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.axes import AXES, checked, impossible, unknown
+from bench.failure import UsageError
+from bench.problems import PROBLEMS
+from results.records import Cell, Planned
+
+_REQUIRED = ("problem", "backend", "solver")
+
+
+class Measure(BaseModel):
+    """How much is measured of each cell: no part of what is measured, so no part of its key."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    processes: int = Field(default=2, ge=1, le=100)  # timing processes a cell
+    rounds: int = Field(default=7, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
+    timeout_s: float = Field(default=60.0, gt=0)  # of one trial, and of one sample
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: str = ""
+    study: str = ""  # the report's section; the file's name if empty
+    include: list[str] = []
+    measure: Measure = Measure()
+    grid: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be measured, and the text that says so."""
+
+    name: str
+    title: str
+    text: str
+    measure: Measure
+    planned: tuple[Planned, ...]
+
+
+def shipped() -> dict[str, Path]:
+    """The sweeps that ship, by name."""
+    folder = Path(str(resources.files("bench") / "sweeps"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_sweep(name: str) -> Sweep:
+    """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy."""
+    path = shipped().get(name, Path(name))
+    if path.suffix != ".toml" or not path.is_file():
+        raise UsageError(f"{unknown('sweep', name, shipped())}; or the path of a .toml file that exists")
+    text = _read(path)
+    content = _parse(path, text)
+    planned = list(_planned(path, content))
+    for included in content.include:
+        part = _load_included(path, included)
+        planned += part.planned
+        text += f"\n# --- included: {included}\n\n{part.text}"
+    if not planned:
+        raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
+    return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)))
+
+
+def _load_included(path: Path, included: str) -> Sweep:
+    if included not in shipped():
+        raise UsageError(f"{path.name}: include: {unknown('sweep', included, shipped())}")
+    if shipped()[included] == path or _parse(shipped()[included], _read(shipped()[included])).include:
+        raise UsageError(f"{path.name}: include: {included!r} includes others: name those instead")
+    return load_sweep(included)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name}: cannot be read: {error}") from None
+
+
+def _parse(path: Path, text: str) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path.name}: not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = Measure.model_fields if key.startswith("measure.") else _File.model_fields
+            raise UsageError(f"{path.name}: {unknown('key', key.removeprefix('measure.'), known)}") from None
+        raise UsageError(f"{path.name}: {key}: {first['input']!r} does not do: {first['msg'].lower()}") from None
+
+
+def _planned(path: Path, content: _File) -> Iterator[Planned]:
+    for number, grid in enumerate(content.grid, start=1):
+        try:
+            for cell in _cells(grid):
+                yield Planned(content.study or path.stem, cell)
+        except ValueError as error:
+            raise UsageError(f"{path.name}: grid {number}, {error}") from None
+
+
+def _cells(grid: dict[str, Any]) -> Iterator[Cell]:
+    """The grid's full product. Its ValueErrors begin with the axis."""
+    for axis in _REQUIRED:
+        if axis not in grid:
+            raise ValueError(f"{axis}: missing: every grid names problem, backend and solver")
+    choices = [_choices(key, value) for key, value in grid.items()]
+    twice = [axis for axis, count in _counted(choices) if count > 1]
+    if twice:
+        raise ValueError(f"{twice[0]}: given twice: an axis stands alone or in one joint axis")
+    for combination in itertools.product(*choices):
+        named = dict(itertools.chain.from_iterable(combination))
+        if reason := impossible(named):
+            raise ValueError(f"solver: {reason}")
+        problem = PROBLEMS[named["problem"]]
+        yield Cell(**{"horizon": problem.horizon, "n_outputs": problem.n_outputs} | named)
+
+
+def _choices(key: str, value: Any) -> list[tuple[tuple[str, Any], ...]]:
+    """What a key of the grid may be, as (axis, value) pairs: several pairs a choice for a joint axis "a,b"."""
+    axes = [axis.strip() for axis in key.split(",")]
+    for axis in axes:
+        if axis not in AXES:
+            raise ValueError(f"{unknown('axis', axis, AXES)}")
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise ValueError(f"{key}: an empty list makes no cell: give a value or leave the axis out")
+    return [tuple(_pairs(key, axes, one)) for one in values]
+
+
+def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any]]:
+    joint = value if len(axes) > 1 else [value]
+    if not isinstance(joint, list) or len(joint) != len(axes):
+        raise ValueError(f"{key}: {value!r} does not do: each choice is a list of {len(axes)} values")
+    for axis, one in zip(axes, joint, strict=True):
+        try:
+            yield axis, checked(axis, one)
+        except ValueError as error:
+            raise ValueError(f"{axis}: {error}") from None
+
+
+def _counted(choices: list[list[tuple[tuple[str, Any], ...]]]) -> list[tuple[str, int]]:
+    axes = [axis for choice in choices for axis, _ in choice[0]]
+    return [(axis, axes.count(axis)) for axis in axes]
