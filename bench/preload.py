@@ -8,7 +8,7 @@ of it, and copy every page that it touches.
 import gc
 from importlib import import_module
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "bench.commands", "bench.worker"):
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.commands", "bench.worker"):
     import_module(_name)
 
 gc.collect()

@@ -32,6 +32,11 @@ class Worker:
         self._process.start()
         theirs.close()
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid or 0
+
     def __enter__(self) -> Self:
         return self
 
@@ -79,9 +84,9 @@ class Worker:
     def end(self) -> None:
         """End the process and its group; harmless when it has ended already."""
         self._connection.close()
-        if self._process.is_alive() and self._process.pid:
+        if self._process.is_alive() and self.pid:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it may not lead its group yet
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             self._process.kill()
         self._process.join()
         self._folder.cleanup()

@@ -1,0 +1,168 @@
+"""What is measured: counts, errors, bytes, seconds, training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.accuracy import errors
+from bench.backends import BACKENDS
+from bench.clock import warm_up
+from bench.counts import count
+from bench.failure import TrialFailure
+from bench.memory import peak_bytes
+from bench.problems import PROBLEMS
+from bench.training import train
+from node import SOLVERS, Status
+from results.records import TRIAL_STATUSES, Cell
+
+CELL = Cell(
+    problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_outputs=11, rtol=1e-5, atol=1e-7, dtype="float64"
+)
+BOTH = pytest.mark.parametrize("backend", BACKENDS)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def prepared(cell: Cell):
+    return BACKENDS[cell.backend].prepare(cell, PROBLEMS[cell.problem])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@BOTH
+def test_backends_find_the_same_solution(backend, solver):
+    step = {"rtol": None, "atol": None, "dt": 0.002}
+    if SOLVERS[solver].adaptive:
+        step = {"rtol": 1e-6, "atol": 1e-8, "dt": None}
+    cell = replace(CELL, solver=solver, backend=backend, n_outputs=2, **step)
+    if reason := BACKENDS[backend].unsupported(cell):
+        assert backend == "torchdiffeq"
+        assert solver in reason
+        return
+    found = errors(cell, PROBLEMS[cell.problem], prepared(cell))
+    assert 0 < found["error_final"] == found["error"] < (0.3 if solver == "euler" else 2e-4)
+
+
+@BOTH
+def test_a_tighter_tolerance_counts_more_calls_and_errs_less(backend):
+    loose, tight = (replace(CELL, backend=backend, rtol=rtol, atol=rtol / 100) for rtol in (1e-4, 1e-8))
+    assert count(loose, prepared(loose))["nfe_forward"] < count(tight, prepared(tight))["nfe_forward"]
+    problem = PROBLEMS["spiral"]
+    assert errors(loose, problem, prepared(loose))["error"] > 100 * errors(tight, problem, prepared(tight))["error"]
+
+
+@BOTH
+def test_backprop_calls_nothing_backwards_and_the_adjoint_does(backend):
+    backprop, adjoint = (
+        count(cell, prepared(cell))
+        for cell in (replace(CELL, backend=backend, gradient=mode) for mode in ("backprop", "adjoint"))
+    )
+    assert backprop["nfe_backward"] == 0 < backprop["vjp_backward"] <= backprop["nfe_forward"]
+    assert adjoint["nfe_forward"] == backprop["nfe_forward"]
+    assert adjoint["nfe_backward"] >= adjoint["vjp_backward"] > 0
+
+
+@BOTH
+def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_the_true_one(backend):
+    problem = PROBLEMS["spiral"]
+    backprop, adjoint = (
+        errors(cell, problem, prepared(cell))
+        for cell in (
+            replace(CELL, backend=backend, gradient=mode, rtol=1e-8, atol=1e-10) for mode in ("backprop", "adjoint")
+        )
+    )
+    assert backprop["gradient_error_discrete"] == 0.0
+    assert 0.0 < adjoint["gradient_error_discrete"] < 1e-5
+    assert adjoint["gradient_error"] < 1e-5 > backprop["gradient_error"]
+
+
+def test_peak_bytes_is_what_is_live_at_once_and_repeats_to_the_byte():
+    def allocate() -> None:
+        first = torch.ones(1_000_000)
+        second = first + 1
+        del first
+        third = second + 1
+        del second, third
+
+    peaks = {peak_bytes(allocate, "cpu") for _ in range(5)}
+    assert len(peaks) == 1
+    assert 8_000_000 <= peaks.pop() < 8_010_000
+
+
+def test_backprop_takes_memory_with_its_steps_and_the_adjoint_does_not():
+    cell = replace(CELL, problem="mlp_64", batch_size=64, n_outputs=2, dtype="float32")
+
+    def peak(gradient: str, horizon: float) -> int:
+        return peak_bytes(prepared(replace(cell, gradient=gradient, horizon=horizon)).gradient, "cpu")
+
+    assert peak("backprop", 8.0) > 1.5 * peak("backprop", 1.0)
+    assert peak("adjoint", 8.0) < 1.2 * peak("adjoint", 1.0)
+
+
+def test_a_sample_lasts_milliseconds_and_tells_seconds_a_call():
+    clock = warm_up(lambda: sum(range(1000)), "cpu")
+    assert clock.repeats > 10
+    assert 0 < clock.sample() < 0.01
+
+
+@BOTH
+def test_training_lowers_the_loss_and_counts_calls_before_and_after(backend):
+    cell = Cell(
+        problem="spiral_net",
+        backend=backend,
+        solver="dopri5",
+        horizon=PROBLEMS["spiral_net"].horizon,
+        n_outputs=10,
+        rtol=1e-4,
+        atol=1e-6,
+        gradient="backprop",
+        batch_size=20,
+        iterations=60,
+    )
+    metrics, curves = train(cell, prepared(cell))
+    assert metrics["final_loss"] < 0.5 * metrics["initial_loss"]
+    assert metrics["nfe_start"] >= 8 <= metrics["nfe_end"]
+    assert len(curves["loss"].x) == len(curves["loss_seconds"].x) == 60
+    assert curves["loss_seconds"].x[-1] == metrics["train_s"]
+    assert len(curves["trajectory_true"].x) == len(curves["trajectory_learned"].y) == 200
+
+
+def test_training_that_diverges_is_an_outcome():
+    cell = Cell(
+        problem="spiral_net", backend="node", solver="euler", horizon=0.225, n_outputs=10, dt=0.025,
+        gradient="backprop", batch_size=20, iterations=5,
+    )  # fmt: skip
+    workload = prepared(cell)
+    with torch.no_grad():
+        next(workload.instance.field.parameters()).fill_(torch.nan)
+    with pytest.raises(TrialFailure):
+        train(cell, workload)
+
+
+@pytest.mark.parametrize(("backend", "status"), [("node", "non_finite"), ("torchdiffeq", "non_finite")])
+def test_a_solve_that_blows_up_is_an_outcome(backend, status):
+    cell = Cell(problem="van_der_pol", backend=backend, solver="euler", horizon=20.0, n_outputs=3, dt=0.5)
+    with pytest.raises(TrialFailure) as raised:
+        count(cell, prepared(cell))
+    assert raised.value.status == status
+
+
+def test_every_status_of_a_solve_is_a_status_of_a_trial():
+    assert {status.name for status in Status} - {"success"} <= set(TRIAL_STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"solver": "rk4", "dt": 0.1, "rtol": None, "atol": None}, "3/8 rule"),
+        ({"solver": "dopri5", "dt": 0.1, "rtol": None, "atol": None}, "takes no dt"),
+    ],
+)
+def test_what_torchdiffeq_cannot_do_has_a_reason(changes, reason):
+    assert reason in BACKENDS["torchdiffeq"].unsupported(replace(CELL, backend="torchdiffeq", **changes))

@@ -1,0 +1,93 @@
+"""Problems: right against published end values, and made as the cell asks."""
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+
+import node
+from bench.accuracy import _reference
+from bench.problems import PROBLEMS
+from results.records import Cell
+
+# From the literature and from Taylor series in 50 digits, independent of the code under test.
+END_VALUES = {
+    ("spiral", 1.5): (1.2919915629767863913, 0.97258607443451642539),
+    ("spiral", 25.0): (-0.44362348669863494539, 0.2794406416189389983),
+    ("lotka_volterra", 10.0): (1.0263447675750893191, 0.90969107813604161755),
+    ("van_der_pol", 20.0): (1.9393585327826517344, -0.070081505735807403337),
+    ("lorenz", 1.0): (-9.3785700109250623608, -8.3570337884266447329, 29.36232533736342818),
+    ("pendulum", 10.0): (-0.61637258153309343362, -0.84502300787790647117),
+}
+
+
+def cell_of(name: str, **changes: object) -> Cell:
+    problem = PROBLEMS[name]
+    cell = Cell(
+        problem=name,
+        backend="node",
+        solver="dopri8",
+        horizon=problem.horizon,
+        n_outputs=problem.n_outputs,
+        rtol=1e-12,
+        atol=1e-12,
+        dtype="float64",
+    )
+    return replace(cell, **changes)
+
+
+@pytest.mark.parametrize(("name", "horizon"), END_VALUES)
+def test_the_reference_meets_the_published_end_value(name, horizon):
+    cell = cell_of(name, horizon=horizon, n_outputs=2)
+    reference = _reference(cell, PROBLEMS[name], PROBLEMS[name].instance(cell))
+    expected = torch.tensor(END_VALUES[name, horizon], dtype=torch.float64)
+    assert torch.allclose(reference[-1, 0], expected, rtol=0, atol=2e-10)
+
+
+@pytest.mark.parametrize("name", ["cosine", "exp_sin"])
+def test_an_exact_solution_solves_its_equation(name):
+    problem, cell = PROBLEMS[name], cell_of(name)
+    instance = problem.instance(cell)
+    solved = node.solve(
+        instance.field, instance.y0, instance.t, solver="dopri8", controller=node.PIDController(rtol=1e-12, atol=1e-12)
+    )
+    assert torch.allclose(solved.y[:, 0], problem.exact(instance.t), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_instance_is_in_the_cells_dtype_and_of_its_batch(name, dtype):
+    cell = cell_of(name, dtype=dtype, batch_size=5, n_outputs=4)
+    instance = PROBLEMS[name].instance(cell)
+    dy = instance.field(instance.t[0], instance.y0)
+    assert dy.shape == instance.y0.shape
+    assert len(instance.y0) == 5
+    assert len(instance.t) == 4
+    assert {dy.dtype, instance.y0.dtype, instance.t.dtype} == {getattr(torch, dtype)}
+    assert all(p.requires_grad for p in instance.field.parameters())
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_seed_alone_decides_an_instance(name):
+    one, same = (PROBLEMS[name].instance(cell_of(name, batch_size=3, seed=7)) for _ in range(2))
+    assert torch.equal(one.y0, same.y0)
+    assert all(torch.equal(a, b) for a, b in zip(one.field.parameters(), same.field.parameters(), strict=True))
+
+
+def test_a_batchs_first_sample_is_the_problems_own_start():
+    instance = PROBLEMS["spiral"].instance(cell_of("spiral", batch_size=4))
+    assert instance.y0[0].tolist() == [2.0, 0.0]
+    assert not torch.equal(instance.y0[1], instance.y0[0])
+
+
+def test_a_training_window_is_a_piece_of_the_true_trajectory():
+    cell = cell_of("spiral_net", batch_size=20)
+    training = PROBLEMS["spiral_net"].instance(cell).training
+    true = training.trajectory[:, 0]
+    for batch in islice(training.batches(), 3):
+        assert torch.equal(batch.y0, batch.target[0])
+        starts = [(true == y).all(-1).nonzero().item() for y in batch.y0]
+        assert len(set(starts)) == 20
+        for i, start in enumerate(starts):
+            assert torch.equal(batch.target[:, i], true[start : start + 10])
