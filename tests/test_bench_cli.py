@@ -1,0 +1,196 @@
+"""The command line: the whole way once, and one clear line for every mistake."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.cli import main
+from results.store import Store
+
+SWEEP = """
+title = "Small"
+study = "adaptive"
+
+[measure]
+processes = 1
+rounds = 2
+
+[[grid]]
+problem = "spiral"
+backend = ["node", "torchdiffeq"]
+solver = ["bosh3", "dopri5"]
+"rtol,atol" = [[1e-3, 1e-5], [1e-4, 1e-6]]
+n_outputs = 2
+device = ["cpu", "cuda:99"]
+"""
+
+
+@pytest.fixture()
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(SWEEP)
+    return tmp_path
+
+
+@pytest.fixture()
+def call(monkeypatch, capsys):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["nodebench", *arguments])
+        terminate = signal.getsignal(signal.SIGTERM)
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, terminate)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def start(folder, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(pytest.importorskip("bench").__path__[0] + "/..")},
+    )
+
+
+def recorded(folder) -> dict[str, int]:
+    with Store.open(str(folder / "out/bench.db")) as store:
+        trials = store.trials()
+        return {key: len(group) for key, group in trials[trials["status"] == "ok"].groupby("cell_key")}
+
+
+def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
+    code, out, _ = call("run", "small.toml")
+    assert code == 0
+    assert "40 trials measured" in out.replace("\n", " ")
+    assert "8 cells ok, 8 cells unavailable" in out
+    code, out, _ = call("report")
+    assert code == 0
+    page = (folder / "out/report/index.html").read_text()
+    assert str(folder / "out/report/index.html") in out or "out/report/index.html" in out
+    keys = list(recorded(folder))
+    assert len(keys) == 8
+    for key in keys:
+        assert f'id="{key}"' in page
+    assert "no CUDA device here" in page or "no device cuda:99 here" in page
+
+    code, out, _ = call("run", "small.toml")
+    assert code == 0
+    assert "0 trials measured" in out
+
+    code, out, _ = call("plan", "small.toml")
+    assert code == 0
+    assert "8 of 16 cells are measured" in out or "16 of 16" in out
+    assert keys[0] in out
+
+    code, out, _ = call("show", keys[0][:8])
+    assert code == 0
+    for known in ("nfe_forward", "peak_bytes", "error_final", "forward_s", keys[0]):
+        assert known in out
+
+
+def _workers_of(session: int) -> list[int]:
+    return [int(pid) for pid in subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True).stdout.split()]
+
+
+def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
+    run = start(folder, "run", "small.toml")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        if (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 5:
+            break
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    before = recorded(folder)
+    assert 5 <= sum(before.values()) < 40
+    code, out, _ = call("run", "small.toml")
+    assert code == 0
+    assert f"{40 - sum(before.values())} trials measured" in out.replace("8 + ", "")
+    assert set(recorded(folder).values()) == {4}
+
+
+def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
+    run = start(folder, "run", "small.toml")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        if (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 3:
+            break
+    os.kill(run.pid, signal.SIGINT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "run the same command again" in out
+    assert "Traceback" not in out + err
+    with Store.open(str(folder / "out/bench.db")) as store:
+        assert list(store.runs()["state"]) == ["interrupted"]
+    assert _workers_of(run.pid) == []
+
+
+@pytest.mark.parametrize("registry", ["problems", "solvers", "backends", "gradients", "sweeps"])
+def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
+    code, out, _ = call("list", registry)
+    assert code == 0
+    expected = {"problems": "lotka_volterra", "solvers": "dopri8", "backends": "torchdiffeq", "gradients": "adjoint"}
+    assert re.search(rf"^{expected.get(registry, 'default')} ", out, re.MULTILINE)
+
+
+def broken_database(folder) -> str:
+    (folder / "foreign.db").write_text("this is no database")
+    return "foreign.db"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "smal"), "unknown sweep 'smal'"),
+        (("run", "missing.toml"), "unknown sweep 'missing.toml'"),
+        (("run", "typo.toml"), "typo.toml: grid 1, solver: unknown solver 'dopri55'. Did you mean 'dopri5'?"),
+        (("run", "broken.toml"), "broken.toml: not TOML"),
+        (("plan", "typo.toml"), "typo.toml: grid 1, solver: unknown solver 'dopri55'"),
+        (("run", "small.toml", "--db", "foreign.db"), "foreign.db is not an SQLite database"),
+        (("run", "small.toml", "--db", "/proc/nowhere/bench.db"), "/proc/nowhere/bench.db"),
+        (("report", "--db", "missing.db"), "no database at missing.db"),
+        (("report", "--db", "foreign.db"), "foreign.db is not an SQLite database"),
+        (("show", "abc", "--db", "missing.db"), "no database at missing.db"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, call, arguments, said):
+    (folder / "typo.toml").write_text(SWEEP.replace("dopri5", "dopri55"))
+    (folder / "broken.toml").write_text("nonsense = [")
+    (folder / "foreign.db").write_text("this is no database")
+    before = sorted(path.name for path in folder.iterdir())
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_an_unknown_verb_or_registry_is_wrong_usage(call):
+    assert call("mesure")[0] == 2
+    assert call("list", "planets")[0] == 2
+
+
+def test_help_answers_without_the_heavy_libraries():
+    code = "import sys; sys.argv = ['nodebench', '--help']\nfrom bench.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'seaborn', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
