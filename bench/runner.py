@@ -3,7 +3,7 @@
 import itertools
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,16 +26,19 @@ class Runner:
     """One going of a sweep: what is pending is measured, and nothing that is there already."""
 
     def __init__(self, store: Store, sweep: Sweep, progress: Progress):
+        self.measured = 0  # trials that a worker was started for
         self._store = store
         self._sweep = sweep
         self._progress = progress
         self._run = _run_of(sweep)
-        self._given_up: set[str] = set()  # cells that cannot be measured: refused, or not even counted
+        self._uncounted: set[str] = set()  # cells that failed while they were counted: not measured further
 
     def run(self) -> bool:
         """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
         due = due_trials(self._store, self._sweep)
         self._store.begin(self._run, self._sweep.planned)
+        refused = self._refuse(dict.fromkeys(trial.cell for trial in due))
+        due = [trial for trial in due if trial.cell.key not in refused]
         try:
             with self._progress.over(len(due)):
                 for block in blocks(due):
@@ -47,31 +50,32 @@ class Runner:
         self._store.finish(self._run.id, state="complete")
         return True
 
+    def _refuse(self, cells: Iterable[Cell]) -> set[str]:
+        """Record the cells that need no process to be known as impossible here; their keys."""
+        refused = set()
+        for cell in cells:
+            status, reason = refusal(cell)
+            if status != "ok":
+                trial = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
+                self._store.record(self._run.id, trial)
+                refused.add(cell.key)
+        return refused
+
     def _measure_block(self, block: Sequence[Pending]) -> None:
-        for cell in dict.fromkeys(trial.cell for trial in block):
-            self._refuse(cell)
         for trial in block:
-            if trial.kind != "timing" and trial.cell.key not in self._given_up:
+            if trial.kind != "timing" and trial.cell.key not in self._uncounted:
                 self._measure_alone(trial)
         for index in sorted({trial.process_index for trial in block}):
             timings = [trial for trial in block if (trial.kind, trial.process_index) == ("timing", index)]
-            self._measure_timings([trial for trial in timings if trial.cell.key not in self._given_up])
-
-    def _refuse(self, cell: Cell) -> None:
-        """Record a cell that needs no process to be known as impossible here."""
-        status, reason = refusal(cell)
-        if status != "ok":
-            trial = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
-            self._store.record(self._run.id, trial)
-            self._given_up.add(cell.key)
+            self._measure_timings([trial for trial in timings if trial.cell.key not in self._uncounted])
 
     def _measure_alone(self, pending: Pending) -> None:
         self._progress.show(pending)
         with self._interruptible([pending]):
             trial = measured_alone(pending, self._sweep.measure.timeout_s)
-        self._store.record(self._run.id, trial)
+        self._record(trial)
         if trial.kind == "counts" and trial.status != "ok":
-            self._given_up.add(trial.cell_key)
+            self._uncounted.add(trial.cell_key)
         self._progress.advance(1)
 
     def _measure_timings(self, timings: Sequence[Pending]) -> None:
@@ -87,7 +91,11 @@ class Runner:
             with self._interruptible(group):
                 trials = timed_in_rounds(group, measure.rounds, measure.timeout_s, before)
             for trial in trials:
-                self._store.record(self._run.id, trial)
+                self._record(trial)
+
+    def _record(self, trial: Trial) -> None:
+        self._store.record(self._run.id, trial)
+        self.measured += 1
 
     @contextmanager
     def _interruptible(self, trials: Sequence[Pending]) -> Iterator[None]:

@@ -75,7 +75,7 @@ class PIDController:
 
     def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> float:
         """Norm of the error estimate over the tolerance; the one synchronisation of a step."""
-        scale = torch.maximum(y0.abs(), y1.abs()).mul_(self.rtol).add_(self.atol)
+        scale = self._scale(torch.maximum(y0.abs(), y1.abs()))
         return self.norm(error / scale).item()
 
     def judge(self, ratio: float, dt: float, memory: tuple[float, float], error_order: int) -> Verdict:
@@ -88,6 +88,11 @@ class PIDController:
         factor = min(self.factor_max, max(1.0 if accepted else self.factor_min, factor))
         return Verdict(accepted, dt * factor, (ratio, memory[0]) if accepted else memory, ratio)
 
+    def _scale(self, size: Tensor) -> Tensor:
+        scale = size.mul_(self.rtol).add_(self.atol)
+        # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
+        return scale if self.atol > 0 else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
+
     def _factor(self, ratio: float, memory: tuple[float, float], error_order: int) -> float:
         p, i, d = self.coefficients
         previous, before = (max(r, 1e-10) for r in memory)
@@ -99,7 +104,7 @@ class PIDController:
         direction = math.copysign(1.0, t1 - t0)
         if self.first_step is not None:
             return direction * self.first_step
-        scale = self.atol + self.rtol * y0.abs()
+        scale = self._scale(y0.abs())
         d0, d1 = self.norm(y0 / scale).item(), self.norm(f0 / scale).item()
         well_scaled = d0 >= 1e-5 and d1 >= 1e-5 and math.isfinite(d0 + d1)
         h0 = min(0.01 * d0 / d1 if well_scaled else 1e-6, abs(t1 - t0))

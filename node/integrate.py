@@ -53,6 +53,8 @@ def integrate(
 
     y0: (n,). times: strictly monotonic. record: leave a graph for autograd. dt: the first step, else the controller's.
     """
+    if len(times) == 1:
+        return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)])
     f0 = f(times[0], y0)
     if dt is None:
         dt = _first_dt(f, y0, f0, times, solver, controller)
@@ -87,15 +89,14 @@ def _fixed(
     while due < len(times):
         if loop.n_accepted >= max_steps:
             loop.status = Status.max_steps
-            return
+            break
         # i * dt, not a sum of dt's: a thousand steps end where they should.
         t1 = _meet(t0 + (loop.n_accepted + 1) * loop.dt, loop.dt, times[due], t_end)
         if f0 is None:
             f0 = f(loop.t, loop.y)
         step = solver.step(f, loop.t, loop.y, t1 - loop.t, f0, workspace, estimate=False)
         due, f0 = _accept(loop, step, t1, times, due, f, solver, workspace)
-    if not bool(torch.isfinite(loop.y.detach()).all()):
-        loop.status = Status.non_finite
+    _check_finite(loop)
 
 
 def _adaptive(
@@ -133,6 +134,20 @@ def _adaptive(
         # A step cut short to land on the end says nothing against the size that was wanted.
         loop.dt = verdict.dt if abs(verdict.dt) > abs(loop.dt) or dt == loop.dt else loop.dt
         due, f0 = _accept(loop, step, t1, times, due, f, solver, workspace)
+    if solver.dense_with_f1:
+        _check_finite(loop)
+
+
+def _check_finite(loop: Trajectory) -> None:
+    """Name a solve that left the finite numbers, and let its outputs be NaN from there on.
+
+    A state that is not finite stays so: the last one tells of all. Only f(t1, y1) of the last step is in no later
+    state, and dense output in that step may have taken it.
+    """
+    if all(bool(torch.isfinite(y.detach()).all()) for y in (loop.y, *loop.outputs[-2:])):
+        return
+    loop.status = Status.non_finite
+    loop.outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in loop.outputs]
 
 
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:

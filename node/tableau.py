@@ -26,6 +26,9 @@ class ButcherTableau:
     b_dense: tuple[Row, ...] | None = None
 
     def __post_init__(self) -> None:
+        for name, part in (("c", self.c), ("a", self.a), ("b_error", self.b_error), ("b_dense", self.b_dense)):
+            if part is not None and len(part) != len(self.b):
+                raise ValueError(f"{name} has {len(part)} rows or entries, b has {len(self.b)}: each has one a stage")
         for i, row in enumerate(self.a):
             if len(row) != i:
                 raise ValueError(f"row {i} of a has {len(row)} entries, an explicit method's has {i}")
@@ -72,5 +75,5 @@ class ButcherTableau:
 
 
 def _check_sum(what: str, row: Row, expected: float) -> None:
-    if abs(sum(row) - expected) > _ROUNDING * max([1.0, *map(abs, row)]):
+    if not abs(sum(row) - expected) <= _ROUNDING * max([1.0, *map(abs, row)]):  # so that NaN is refused too
         raise ValueError(f"{what} sums to {sum(row)!r} and must sum to {expected!r}: a coefficient is mistyped")

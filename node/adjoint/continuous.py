@@ -117,7 +117,7 @@ def _solve_adjoint(
         z[:n] = y[i - 1].reshape(-1)
         z[n : 2 * n] += dl_dy[i - 1].reshape(-1)
     stats.nfe_backward += field.calls
-    stats.vjp_backward += field.calls
+    stats.vjp_backward += field.vjps
     dl_dp = z[2 * n :].split([p.numel() for p in parameters])
     return z[n : 2 * n].view_as(y[0]), [g.view_as(p) for g, p in zip(dl_dp, parameters, strict=True)]
 
@@ -129,6 +129,7 @@ class _AugmentedField(FlatField):
         super().__init__(problem.f, y)
         self._n = y.numel()
         self._parameters = parameters
+        self.vjps = 0
 
     def __call__(self, t: float, z: Tensor) -> Tensor:
         n = self._n
@@ -137,6 +138,7 @@ class _AugmentedField(FlatField):
             dy = super().__call__(t, y)
             if not dy.requires_grad:  # f depends neither on y nor on a parameter
                 return torch.cat([dy, z.new_zeros(len(z) - n)])
+            self.vjps += 1
             products = torch.autograd.grad(dy, (y, *self._parameters), -z[n : 2 * n], allow_unused=True)
         flat = [
             z.new_zeros(p.numel()) if product is None else product.reshape(-1).to(z.dtype)

@@ -56,7 +56,7 @@ class ExplicitRungeKutta(Solver):
         dense = weights(self.tableau, y.dtype, y.device).dense
         if f1 is not None and self.dense_with_f1:
             workspace.put(self.stages, f1)
-        theta = torch.tensor(thetas, dtype=torch.float64).unsqueeze(1)
-        powers = theta ** torch.arange(1, dense.shape[1] + 1)
+        theta = torch.tensor(thetas, dtype=torch.float64, device="cpu").unsqueeze(1)
+        powers = theta ** torch.arange(1, dense.shape[1] + 1, device="cpu")
         b_theta = (powers @ dense.t()).to(y)
         return torch.addmm(y.expand(len(thetas), -1), b_theta, workspace.matrix(len(dense)), alpha=dt)

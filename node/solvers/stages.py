@@ -20,17 +20,18 @@ class Weights(NamedTuple):
 
 @lru_cache(maxsize=256)
 def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -> Weights:
-    """The tableau's rows, made once for each dtype and device."""
+    """The tableau's rows, made once for each dtype and device: also if first asked for in inference mode."""
 
     def row(values: Row) -> Tensor:
         return torch.tensor(values, dtype=dtype, device=device)
 
-    return Weights(
-        a=tuple(map(row, tableau.a)),
-        b=row(tableau.b),
-        b_error=None if tableau.b_error is None else row(tableau.b_error),
-        dense=torch.tensor(tableau.dense, dtype=torch.float64),
-    )
+    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
+        return Weights(
+            a=tuple(map(row, tableau.a)),
+            b=row(tableau.b),
+            b_error=None if tableau.b_error is None else row(tableau.b_error),
+            dense=torch.tensor(tableau.dense, dtype=torch.float64, device="cpu"),
+        )
 
 
 class BufferedStages:

@@ -1,0 +1,1 @@
+"""The database of measurements: records, schema, store."""

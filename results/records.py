@@ -1,0 +1,161 @@
+"""The records: frozen dataclasses of plain values. No torch, no SQL."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+TrialKind = Literal["counts", "accuracy", "timing", "memory", "training"]
+TRIAL_KINDS: tuple[TrialKind, ...] = get_args(TrialKind)
+
+TrialStatus = Literal[
+    "ok",
+    "diverged",
+    "non_finite",
+    "dt_underflow",
+    "max_steps",
+    "timeout",
+    "out_of_memory",
+    "crashed",
+    "error",
+    "unsupported",
+    "unavailable",
+    "interrupted",
+]
+TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
+
+# What each metric and sample series is measured in. A name ends in its unit where it has one.
+METRICS: Mapping[str, str] = {
+    "nfe_forward": "calls of the vector field in the forward pass",
+    "nfe_backward": "calls of the vector field in the backward pass",
+    "vjp_backward": "vector-Jacobian products of the vector field in the backward pass",
+    "error": "largest absolute error over outputs and components, in the state's unit",
+    "error_final": "largest absolute error over components at the end time, in the state's unit",
+    "gradient_error": "relative 2-norm distance from the true gradient (float64, tolerance 1e-12)",
+    "gradient_error_discrete": "relative 2-norm distance from backprop through the same steps",
+    "first_call_s": "seconds of the first call, warm-up included",
+    "forward_s": "seconds of a forward solve",
+    "gradient_s": "seconds of a forward solve with its loss and backward pass",
+    "peak_bytes": "largest number of live bytes allocated by the measured call",
+    "initial_loss": "loss on the whole trajectory before training",
+    "final_loss": "loss on the whole trajectory after training",
+    "train_s": "seconds of all training iterations",
+    "nfe_start": "calls of the vector field in the forward pass of the first iteration",
+    "nfe_end": "calls of the vector field in the forward pass of the last iteration",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """All that decides what is measured, and nothing else."""
+
+    problem: str
+    backend: str
+    solver: str
+    horizon: float  # end time; the start is the problem's
+    n_outputs: int  # output times, evenly spaced, the start included
+    rtol: float | None = None  # adaptive: rtol and atol; fixed step: dt
+    atol: float | None = None
+    dt: float | None = None
+    gradient: str = "none"
+    batch_size: int = 1
+    dtype: str = "float32"
+    device: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+    iterations: int = 0  # training iterations; 0: not trained
+
+    @property
+    def key(self) -> str:
+        """Hash of the canonical JSON. A field at its default is left out, so that a new axis keeps old keys."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        defaults = {f.name: f.default for f in fields(self)}
+        named = {name: value for name, value in named.items() if value != defaults[name]}
+        canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def block(self) -> tuple[Any, ...]:
+        """What cells must share to be compared with each other, and so to be timed in the same rounds."""
+        return (
+            self.problem, self.horizon, self.n_outputs, self.batch_size,
+            self.dtype, self.device, self.threads, self.seed, self.iterations,
+        )  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """One line for a person: what sets this cell apart."""
+        step = f"dt={self.dt:g}" if self.dt is not None else f"rtol={self.rtol:g} atol={self.atol:g}"
+        gradient = "" if self.gradient == "none" else f" {self.gradient}"
+        scale = f"T={self.horizon:g} outputs={self.n_outputs} batch={self.batch_size} {self.dtype} {self.device}"
+        return f"{self.problem} {self.backend} {self.solver} {step}{gradient} {scale}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One timing: the median is derived when it is read, never stored."""
+
+    round_index: int  # all cells of a block are timed once a round: samples of one round are pairs
+    position: int  # place in the round's order
+    value: float  # seconds a call
+    repeats: int = 1  # calls that this sample is the mean of
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A sampled function: x of length n, and n rows of d values."""
+
+    x: Sequence[float]
+    y: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One isolated process that measured one kind of thing of one cell, or the reason why it could not."""
+
+    cell_key: str
+    kind: TrialKind
+    process_index: int = 0
+    status: TrialStatus = "ok"
+    reason: str = ""  # for a person: what happened and what to do
+    started_at: float = 0.0  # seconds since the epoch
+    duration_s: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine and its software: what breaks comparability when it changes."""
+
+    facts: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the facts: only trials under equal fingerprints are compared."""
+        canonical = json.dumps(dict(self.facts), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell in its place in a sweep; the study is the report's section that shows it."""
+
+    study: str
+    cell: Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One going of `nodebench run`: the sweep verbatim, where and from which code it ran."""
+
+    id: str
+    sweep_name: str
+    sweep_text: str
+    environment: Environment
+    started_at: float
+    git_revision: str = ""
+    git_dirty: bool = False
+    volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: known, but no part of the fingerprint

@@ -1,0 +1,103 @@
+"""The records as rows of the schema, and a row as a record."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from results.records import Cell, Planned, Run, Trial
+
+Row = dict[str, Any]
+
+
+def sweep_row(run: Run) -> Row:
+    """The sweep; its hash covers the name too, because a copy of a sweep file is another sweep."""
+    sha = hashlib.sha256(f"{run.sweep_name}\n{run.sweep_text}".encode()).hexdigest()
+    return {"name": run.sweep_name, "text": run.sweep_text, "sha": sha}
+
+
+def environment_row(run: Run) -> Row:
+    """Where the run is."""
+    return {"fingerprint": run.environment.fingerprint, "facts": dict(run.environment.facts)}
+
+
+def run_row(run: Run, *, sweep_id: int) -> Row:
+    """A run that has just begun."""
+    return {
+        "id": run.id,
+        "sweep_id": sweep_id,
+        "fingerprint": run.environment.fingerprint,
+        "state": "running",
+        "started_at": run.started_at,
+        "git_revision": run.git_revision,
+        "git_dirty": run.git_dirty,
+        "volatile": dict(run.volatile),
+    }
+
+
+def cell_rows(plan: Sequence[Planned]) -> list[Row]:
+    """Each cell once."""
+    cells = {planned.cell.key: planned.cell for planned in plan}
+    return [{"key": key, **asdict(cell)} for key, cell in cells.items()]
+
+
+def planned_rows(run_id: str, plan: Sequence[Planned]) -> list[Row]:
+    """Each cell once a study: two grids of a sweep may share a cell."""
+    places = dict.fromkeys((planned.study, planned.cell.key) for planned in plan)
+    return [
+        {"run_id": run_id, "study": study, "cell_key": key, "position": position}
+        for position, (study, key) in enumerate(places)
+    ]
+
+
+def trial_row(run_id: str, trial: Trial) -> Row:
+    """The trial without what it measured."""
+    return {
+        "run_id": run_id,
+        "cell_key": trial.cell_key,
+        "kind": trial.kind,
+        "process_index": trial.process_index,
+        "status": trial.status,
+        "reason": trial.reason,
+        "started_at": trial.started_at,
+        "duration_s": trial.duration_s,
+    }
+
+
+def metric_rows(trial: Trial, *, trial_id: int) -> list[Row]:
+    """Each number."""
+    return [{"trial_id": trial_id, "name": name, "value": value} for name, value in trial.metrics.items()]
+
+
+def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:
+    """Each timing."""
+    return [
+        {"trial_id": trial_id, "name": name, **asdict(sample)}
+        for name, series in trial.samples.items()
+        for sample in series
+    ]
+
+
+def curve_rows(trial: Trial, *, trial_id: int) -> list[Row]:
+    """Each curve, its arrays packed."""
+    return [
+        {
+            "trial_id": trial_id,
+            "name": name,
+            "length": len(curve.x),
+            "width": len(curve.y[0]) if len(curve.y) else 0,
+            "x": _pack(curve.x),
+            "y": _pack([value for point in curve.y for value in point]),
+        }
+        for name, curve in trial.curves.items()
+    ]
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell that a row of the table `cell` holds."""
+    return Cell(**{name: value for name, value in row.items() if name != "key"})
+
+
+def _pack(values: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(values)}d", *values)

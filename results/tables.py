@@ -1,0 +1,145 @@
+"""The schema: every column says what it holds and in which unit."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+nodebench = Table(
+    "nodebench",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, comment="always 1: there is one row"),
+    Column("schema_version", Integer, nullable=False, comment="version of this schema, counted from 1"),
+    comment="marks the database as ours",
+)
+
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="row number"),
+    Column("name", String, nullable=False, comment="the sweep's name, by which its runs succeed each other"),
+    Column("text", Text, nullable=False, comment="the sweep file verbatim, TOML"),
+    Column("sha", String, nullable=False, unique=True, comment="SHA-256 of name, newline, text; hexadecimal"),
+    comment="what was asked for",
+)
+
+environment = Table(
+    "environment",
+    metadata,
+    Column("fingerprint", String, primary_key=True, comment="hash of the facts: equal or not comparable"),
+    Column("facts", JSON, nullable=False, comment="object of strings: machine, software versions, threads"),
+    comment="where it was measured",
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", String, primary_key=True, comment="the run's name, unique over machines"),
+    Column("sweep_id", ForeignKey("sweep.id"), nullable=False, comment="the sweep that was run"),
+    Column("fingerprint", ForeignKey("environment.fingerprint"), nullable=False, comment="where it ran"),
+    Column("state", String, nullable=False, comment="running, complete or interrupted"),
+    Column("started_at", Double, nullable=False, comment="seconds since the epoch"),
+    Column("finished_at", Double, comment="seconds since the epoch; null while running or when killed"),
+    Column("git_revision", String, nullable=False, comment="commit of the measuring code; empty if unknown"),
+    Column("git_dirty", Boolean, nullable=False, comment="whether the code differed from that commit"),
+    Column("volatile", JSON, nullable=False, comment="object of strings: load, clock"),
+    comment="one going of a sweep",
+)
+
+cell = Table(
+    "cell",
+    metadata,
+    Column("key", String, primary_key=True, comment="hash of the other columns' canonical JSON"),
+    Column("problem", String, nullable=False, comment="name of the initial value problem"),
+    Column("backend", String, nullable=False, comment="name of the library that solves it"),
+    Column("solver", String, nullable=False, comment="name of the method"),
+    Column("horizon", Double, nullable=False, comment="end time, in the problem's unit of time"),
+    Column("n_outputs", Integer, nullable=False, comment="number of output times, the start included"),
+    Column("rtol", Double, comment="relative tolerance, no unit; null with a fixed step"),
+    Column("atol", Double, comment="absolute tolerance, in the state's unit; null with a fixed step"),
+    Column("dt", Double, comment="fixed step, in the problem's unit of time; null if adaptive"),
+    Column("gradient", String, nullable=False, comment="way to differentiate the solve; none: not done"),
+    Column("batch_size", Integer, nullable=False, comment="number of initial values solved at once"),
+    Column("dtype", String, nullable=False, comment="floating point type of the state"),
+    Column("device", String, nullable=False, comment="device the state lives on"),
+    Column("threads", Integer, nullable=False, comment="number of CPU threads the library may use"),
+    Column("seed", Integer, nullable=False, comment="seed of all that is random"),
+    Column("iterations", Integer, nullable=False, comment="number of training iterations; 0: not trained"),
+    comment="all that decides what is measured",
+)
+
+planned = Table(
+    "planned",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the run that asked for it"),
+    Column("study", String, primary_key=True, comment="the report's section that shows it"),
+    Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell asked for"),
+    Column("position", Integer, nullable=False, comment="place in the sweep, counted from 0"),
+    comment="which cells a run set out to measure",
+)
+
+trial = Table(
+    "trial",
+    metadata,
+    Column("id", Integer, primary_key=True, comment="row number, in the order of recording"),
+    Column("run_id", ForeignKey("run.id"), nullable=False, comment="the run that measured it"),
+    Column("cell_key", ForeignKey("cell.key"), nullable=False, comment="the cell that was measured"),
+    Column("kind", String, nullable=False, comment="counts, accuracy, timing, memory or training"),
+    Column("process_index", Integer, nullable=False, comment="which of the cell's processes, counted from 0"),
+    Column("status", String, nullable=False, comment="ok, or the word for how it failed"),
+    Column("reason", Text, nullable=False, comment="what happened and what to do; empty if ok"),
+    Column("started_at", Double, nullable=False, comment="seconds since the epoch"),
+    Column("duration_s", Double, nullable=False, comment="wall time of the whole trial, seconds"),
+    UniqueConstraint("run_id", "cell_key", "kind", "process_index"),
+    Index("trial_of_cell", "cell_key", "kind", "process_index"),
+    comment="one isolated process that measured one kind of thing of one cell",
+)
+
+metric = Table(
+    "metric",
+    metadata,
+    Column("trial_id", ForeignKey("trial.id"), primary_key=True, comment="the trial that measured it"),
+    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("value", Double, comment="in the unit that the name stands for; null: not a number"),
+    comment="one number of a trial",
+)
+
+sample = Table(
+    "sample",
+    metadata,
+    Column("trial_id", ForeignKey("trial.id"), primary_key=True, comment="the trial that measured it"),
+    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("round_index", Integer, primary_key=True, comment="round of the block, counted from 0"),
+    Column("position", Integer, nullable=False, comment="place in the round's order, counted from 0"),
+    Column("value", Double, nullable=False, comment="in the unit that the name stands for, for one call"),
+    Column("repeats", Integer, nullable=False, comment="number of calls that the value is the mean of"),
+    comment="one timing",
+)
+
+curve = Table(
+    "curve",
+    metadata,
+    Column("trial_id", ForeignKey("trial.id"), primary_key=True, comment="the trial that measured it"),
+    Column("name", String, primary_key=True, comment="what y is a function of x of"),
+    Column("length", Integer, nullable=False, comment="number n of points"),
+    Column("width", Integer, nullable=False, comment="number d of values a point"),
+    Column("x", LargeBinary, nullable=False, comment="n little-endian 8-byte floats"),
+    Column("y", LargeBinary, nullable=False, comment="n rows of d little-endian 8-byte floats"),
+    comment="one sampled function",
+)
