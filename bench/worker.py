@@ -42,7 +42,7 @@ class Sampled:
 
 def serve(connection: Connection, cell: Cell, kind: TrialKind, timeout_s: float, log: Path) -> None:
     """Measure one cell, send what was found, and end; a timing worker answers one request a sample until told."""
-    os.setsid()  # a group of its own, so that all that it starts can be ended with it
+    os.setpgrp()  # a group of its own, so that all that it starts can be ended with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _redirect_output(log)

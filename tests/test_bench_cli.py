@@ -1,12 +1,15 @@
 """The command line: the whole way once, and one clear line for every mistake."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
+import psutil
 import pytest
 
 from bench.cli import main
@@ -30,14 +33,14 @@ device = ["cpu", "cuda:99"]
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SWEEP)
     return tmp_path
 
 
-@pytest.fixture()
+@pytest.fixture
 def call(monkeypatch, capsys):
     """Run the command line in this process: (exit code, stdout, stderr)."""
 
@@ -65,8 +68,24 @@ def start(folder, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(pytest.importorskip("bench").__path__[0] + "/..")},
     )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited a minute in vain"
+        time.sleep(0.05)
+
+
+def processes_of(session: int) -> list[psutil.Process]:
+    """Every process that is alive in the session, whatever group it has made for itself."""
+    alive = []
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(ProcessLookupError):
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == session:
+                alive.append(process)
+    return alive
 
 
 def recorded(folder) -> dict[str, int]:
@@ -78,7 +97,7 @@ def recorded(folder) -> dict[str, int]:
 def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
     code, out, _ = call("run", "small.toml")
     assert code == 0
-    assert "40 trials measured" in out.replace("\n", " ")
+    assert "32 trials measured" in out
     assert "8 cells ok, 8 cells unavailable" in out
     code, out, _ = call("report")
     assert code == 0
@@ -105,34 +124,23 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
         assert known in out
 
 
-def _workers_of(session: int) -> list[int]:
-    return [int(pid) for pid in subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True).stdout.split()]
-
-
 def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
     run = start(folder, "run", "small.toml")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        if (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 5:
-            break
-    os.killpg(run.pid, signal.SIGKILL)
+    wait_for(lambda: (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 5)
+    for process in processes_of(run.pid):
+        process.kill()
     run.communicate()
     before = recorded(folder)
-    assert 5 <= sum(before.values()) < 40
+    assert 5 <= sum(before.values()) < 32
     code, out, _ = call("run", "small.toml")
     assert code == 0
-    assert f"{40 - sum(before.values())} trials measured" in out.replace("8 + ", "")
+    assert f"{32 - sum(before.values())} trials measured" in out
     assert set(recorded(folder).values()) == {4}
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     run = start(folder, "run", "small.toml")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        if (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 3:
-            break
+    wait_for(lambda: (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 3)
     os.kill(run.pid, signal.SIGINT)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130
@@ -140,7 +148,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     assert "Traceback" not in out + err
     with Store.open(str(folder / "out/bench.db")) as store:
         assert list(store.runs()["state"]) == ["interrupted"]
-    assert _workers_of(run.pid) == []
+    wait_for(lambda: not processes_of(run.pid))
 
 
 @pytest.mark.parametrize("registry", ["problems", "solvers", "backends", "gradients", "sweeps"])
@@ -149,11 +157,6 @@ def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
     assert code == 0
     expected = {"problems": "lotka_volterra", "solvers": "dopri8", "backends": "torchdiffeq", "gradients": "adjoint"}
     assert re.search(rf"^{expected.get(registry, 'default')} ", out, re.MULTILINE)
-
-
-def broken_database(folder) -> str:
-    (folder / "foreign.db").write_text("this is no database")
-    return "foreign.db"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +194,14 @@ def test_an_unknown_verb_or_registry_is_wrong_usage(call):
 
 
 def test_help_answers_without_the_heavy_libraries():
-    code = "import sys; sys.argv = ['nodebench', '--help']\nfrom bench.cli import main\n"
-    code += "try: main()\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'seaborn', 'scipy'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    code = """
+import sys
+from bench.cli import main
+sys.argv = ["nodebench", "--help"]
+try:
+    main()
+except SystemExit:
+    print(sorted({"torch", "pandas", "seaborn", "scipy"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n")
