@@ -1,0 +1,146 @@
+"""A panel drawn: view to SVG, once for a light and once for a dark page."""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import pandas
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.palette import Colour, colour_of, stroke_of
+from reports.ticks import set_ticks
+from reports.views.figure import Line, Panel
+
+WIDE, SQUARE = (4.8, 3.7), (2.9, 2.9)  # inches: legible when a phone shrinks them to 350 pixels
+INKS = INK, FAINT, GRID = (
+    Colour("#1f2937", "#e5e9ef"),  # text
+    Colour("#8b95a3", "#7c8796"),  # axes
+    Colour("#e5e8ec", "#2b323c"),  # grid
+)
+LABEL_GAP = 0.052  # least distance of two labels at line ends, in heights of the axes
+LABEL_LEFT = 1.05  # where those labels begin, in widths of the axes
+
+
+def drawings(panel: Panel) -> tuple[str, str]:
+    """The panel as SVG documents on a transparent ground, for a light and for a dark page.
+
+    It is drawn once: the dark drawing is the light one in the other tones. Equal panels give equal text.
+    """
+    light = _drawn(panel)
+    tones = {colour.light: colour.dark for colour in (*INKS, *(colour_of(line.hue) for line in panel.lines))}
+    return light, re.sub("|".join(tones), lambda match: tones[match[0]], light)
+
+
+def _drawn(panel: Panel) -> str:
+    with matplotlib.rc_context(_settings()):
+        figure = Figure(figsize=SQUARE if panel.square else WIDE, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        _draw(panel, axes)
+        _frame(axes, panel)
+        _label_ends(axes, panel.lines)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _settings() -> Any:
+    return {
+        **seaborn.axes_style("ticks"),
+        **seaborn.plotting_context("paper"),
+        "font.family": "DejaVu Sans",
+        "svg.hashsalt": "nodebench",
+        "text.color": INK.light,
+        "axes.labelcolor": INK.light,
+        "axes.edgecolor": FAINT.light,
+        "axes.grid": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 9.5,
+        "axes.labelsize": 9.5,
+        "grid.color": GRID.light,
+        "grid.linewidth": 0.7,
+        "xtick.color": FAINT.light,
+        "ytick.color": FAINT.light,
+        "xtick.labelcolor": INK.light,
+        "ytick.labelcolor": INK.light,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+    }
+
+
+def _draw(panel: Panel, axes: Axes) -> None:
+    """Every line as it is given: its points are neither sorted nor averaged."""
+    lines = enumerate(panel.lines)
+    points = [(i, line.hue, line.style, line.width, *point) for i, line in lines for point in line.points]
+    styles = {line.style: stroke_of(line.style) for line in panel.lines}
+    seaborn.lineplot(
+        pandas.DataFrame(points, columns=["line", "hue", "style", "width", "x", "y"]),
+        x="x",
+        y="y",
+        units="line",
+        hue="hue",
+        palette={line.hue: colour_of(line.hue).light for line in panel.lines},
+        style="style",
+        dashes={name: stroke.dashes or "" for name, stroke in styles.items()},
+        markers={name: stroke.marker for name, stroke in styles.items()} if panel.markers else None,
+        size="width",
+        sizes={line.width: line.width for line in panel.lines},
+        markersize=4.5,
+        markeredgewidth=0,
+        estimator=None,
+        sort=False,
+        legend=False,
+        ax=axes,
+    )
+
+
+def _frame(axes: Axes, panel: Panel) -> None:
+    """Scales, ranges, ticks and titles. What y is stands above the axes, where it can be read without turning."""
+    axes.set(
+        xlabel=panel.x.label,
+        ylabel="",
+        title=panel.y.label,
+        xscale="log" if panel.x.log else "linear",
+        yscale="log" if panel.y.log else "linear",
+    )
+    if panel.square:
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.apply_aspect()
+    else:
+        axes.set_xlim(left=None if panel.x.log else 0)
+        axes.set_ylim(bottom=None if panel.y.log else 0)
+    axes.xaxis.set_inverted(panel.x.reversed)
+    set_ticks(axes.xaxis, panel.x)
+    set_ticks(axes.yaxis, panel.y)
+
+
+def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
+    """Each label beside its line's last point, moved up or down until none covers another."""
+    labelled = [line for line in lines if line.label]
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform(line.points[-1]) for line in labelled]
+    for line, (x, y), height in zip(labelled, ends, spread([y for _, y in ends]), strict=True):
+        tone = colour_of(line.hue).light
+        leader = ([x + 0.015, LABEL_LEFT - 0.01], [y, height])
+        axes.add_line(Line2D(*leader, color=tone, linewidth=0.6, transform=axes.transAxes, clip_on=False))
+        axes.text(LABEL_LEFT, height, line.label, color=tone, fontsize=9, va="center", transform=axes.transAxes)
+
+
+def spread(heights: Sequence[float]) -> list[float]:
+    """The nearest heights, in the same order, that keep LABEL_GAP between them."""
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    placed: dict[int, float] = {}
+    floor = 0.0
+    for rank, index in enumerate(order):
+        ceiling = 1 - LABEL_GAP * (len(order) - 1 - rank)  # room for those above
+        placed[index] = max(floor, min(heights[index], ceiling))
+        floor = placed[index] + LABEL_GAP
+    return [placed[index] for index in range(len(heights))]

@@ -1,0 +1,75 @@
+"""The page: one HTML file that opens offline."""
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.figures import drawings
+from reports.palette import colour_of, stroke_of
+from reports.views.figure import Panel
+from reports.views.glossary import TERMS
+from reports.views.report import Report, report
+from reports.views.selection import ReportError
+from results.records import METRICS
+from results.store import Store
+
+__all__ = ["ReportError", "render", "write"]
+
+
+def write(store: Store, folder: str | os.PathLike[str]) -> Path:
+    """Write `index.html` into the folder, whole or not at all, and say where it is."""
+    html = render(report(store))
+    path = Path(folder) / "index.html"
+    draft = path.with_name(f".index-{os.getpid()}.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(html, encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        raise ReportError(f"{path} cannot be written ({error.strerror}): pass another folder with -o") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+    return path
+
+
+def render(content: Report) -> str:
+    """The page's text."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["unbroken"] = unbroken
+    environment.globals.update(
+        picture=picture, colour=colour_of, stroke=stroke_of, style=_static("page.css"), script=_static("page.js")
+    )
+    return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
+
+
+def picture(panel: Panel) -> Mapping[str, str]:
+    """The panel drawn for a light and for a dark page, as addresses that hold the drawing itself."""
+    light, dark = drawings(panel)
+    return {"light": _address(light), "dark": _address(dark)}
+
+
+def unbroken(said: str) -> str:
+    """A sentence in which no line ends inside 1e-05: a word joiner follows the exponent's sign."""
+    return re.sub(r"(?<=\de-)(?=\d)", "\N{WORD JOINER}", said)
+
+
+def _address(drawing: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+
+
+def _static(name: str) -> Markup:
+    return Markup((files("reports") / "static" / name).read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""What the page shows, as frozen dataclasses: one study a file, no HTML."""

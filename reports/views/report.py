@@ -1,0 +1,60 @@
+"""The whole report as data."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reports import format as text
+from reports.measured import MeasuredCell
+from reports.views import adaptive, adjoint, other, solvers, spiral
+from reports.views.failures import FailureGroup, failure_groups
+from reports.views.overview import Overview, overview
+from reports.views.section import Section
+from reports.views.selection import select
+from reports.views.summary import summary_table
+from reports.views.table import Table
+from results.store import Store
+
+STUDIES: Mapping[str, Callable[[str, Sequence[MeasuredCell]], Section]] = {
+    "solvers": solvers.section,
+    "spiral": spiral.section,
+    "adaptive": adaptive.section,
+    "adjoint": adjoint.section,
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows."""
+
+    overview: Overview
+    sections: tuple[Section, ...]
+    summary: Table
+    failures: tuple[FailureGroup, ...]
+
+
+def report(store: Store) -> Report:
+    """The report on the newest run's environment."""
+    selection = select(store)
+    cells = selection.cells.values()
+    return Report(
+        overview(selection),
+        tuple(study_section(study, group) for study, group in selection.studies.items()),
+        summary_table(cells),
+        failure_groups(cells),
+    )
+
+
+def study_section(study: str, cells: Sequence[MeasuredCell]) -> Section:
+    """A study's section, with a note on the cells that have no number."""
+    build = STUDIES.get(study, other.section)
+    section = build(study, [cell for cell in cells if cell.measured])
+    return replace(section, notes=(*section.notes, *_without_numbers(cells)))
+
+
+def _without_numbers(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
+    statuses = Counter(cell.status for cell in cells if not cell.measured)
+    if not statuses:
+        return ()
+    said = [f"{text.count(n)} {status}" for status, n in statuses.most_common()]
+    return (f"{text.plural(statuses.total(), 'cell')} without numbers: {text.listed(said)}.",)

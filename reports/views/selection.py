@@ -1,0 +1,36 @@
+"""What a report is about: the newest run's environment, and there each sweep's newest run."""
+
+from dataclasses import dataclass
+
+from pandas import DataFrame
+
+from reports.measured import MeasuredCell, measured_cells
+from results.store import Store
+
+
+class ReportError(Exception):
+    """Why there is no report, and what to do: one line for the user."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The newest run of each sweep in one environment, oldest first, with their cells."""
+
+    runs: DataFrame
+    studies: dict[str, list[MeasuredCell]]  # in the order of the sweeps
+    cells: dict[str, MeasuredCell]  # by key; a cell may be in several studies
+
+
+def select(store: Store) -> Selection:
+    """The runs and cells that a report shows."""
+    runs = store.runs()
+    if runs.empty:
+        raise ReportError("the database holds no run: run `nodebench run` first or pass --db with another path")
+    fingerprint = str(runs["fingerprint"].iloc[-1])
+    newest = runs[runs["fingerprint"] == fingerprint].drop_duplicates("sweep_name", keep="last")
+    planned = store.planned(list(newest["run_id"]))
+    cells = measured_cells(store, planned, fingerprint=fingerprint)
+    studies: dict[str, list[MeasuredCell]] = {}
+    for study, key in dict.fromkeys(zip(planned["study"], planned["cell_key"], strict=True)):
+        studies.setdefault(study, []).append(cells[key])
+    return Selection(newest, studies, cells)

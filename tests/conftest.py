@@ -1,0 +1,53 @@
+"""Fixtures of several test files: a store, and a database that looks like a measured one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import synthetic
+
+from results.store import Store
+
+if TYPE_CHECKING:
+    from reports.views.report import Report
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(str(tmp_path / "bench.db"), create=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def measured_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four studies of `synthetic`, measured in full. Read only: it serves the whole session."""
+    path = tmp_path_factory.mktemp("measured") / "bench.db"
+    with Store.open(str(path), create=True) as opened:
+        synthetic.fill(opened)
+    return path
+
+
+@pytest.fixture
+def measured(measured_path: Path) -> Iterator[Store]:
+    with Store.open(str(measured_path)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def content(measured_path: Path) -> Report:
+    """The report on it, made once."""
+    from reports.views.report import report
+
+    with Store.open(str(measured_path)) as opened:
+        return report(opened)
+
+
+@pytest.fixture(scope="session")
+def html(content: Report) -> str:
+    """The page of that report."""
+    from reports.page import render
+
+    return render(content)

@@ -1,0 +1,241 @@
+"""A made-up measurement of the four studies: its numbers follow the laws that real ones follow.
+
+Errors fall as C dt^order down to a rounding floor, adaptive errors follow the tolerance, backprop's memory grows
+with the steps and the adjoint's does not. All noise comes from the cell's key, so every filling is the same.
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from itertools import product
+
+from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
+from results.store import Store
+
+ORDERS = {
+    "euler": 1, "midpoint": 2, "heun": 2, "bosh3": 3, "rk4": 4, "rk4_38": 4, "dopri5": 5, "tsit5": 5, "dopri8": 8,
+}  # fmt: skip
+STAGES = {
+    "euler": 1, "midpoint": 2, "heun": 2, "bosh3": 3, "rk4": 4, "rk4_38": 4, "dopri5": 6, "tsit5": 6, "dopri8": 13,
+}  # fmt: skip
+TORCHDIFFEQ_FIXED = ("euler", "midpoint", "rk4")
+TORCHDIFFEQ_ADAPTIVE = ("bosh3", "dopri5", "dopri8")
+CALL_S = {"node": 60e-6, "torchdiffeq": 150e-6}
+TOLERANCES = ((1e-3, 1e-5), (1e-5, 1e-7), (1e-7, 1e-9), (1e-9, 1e-11))
+BACKENDS = ("node", "torchdiffeq")
+DEVICES = ("cpu", "cuda")
+ROUNDS = 5
+
+MACHINE = Environment(
+    {
+        "cpu": "Example CPU @ 2.40GHz, 2 cores",
+        "gpu": "none",
+        "memory": "8 GiB",
+        "os": "Linux 6.8 x86_64",
+        "python": "3.11.9",
+        "torch": "2.13.0",
+        "torchdiffeq": "0.2.5",
+        "threads": "1",
+    }
+)
+
+
+def solvers_cells() -> Iterator[Cell]:
+    for problem, backend, solver, dt, device in product(
+        ("cosine", "exp_sin"), BACKENDS, ORDERS, (0.5, 0.25, 0.125, 0.0625, 0.03125), DEVICES
+    ):
+        yield Cell(
+            problem=problem, backend=backend, solver=solver, dt=dt, device=device,
+            horizon=6.25, n_outputs=2, dtype="float64",
+        )  # fmt: skip
+
+
+def spiral_cells() -> Iterator[Cell]:
+    steps: list[dict[str, str | float]] = [
+        {"solver": "euler", "dt": 0.05},
+        {"solver": "rk4", "dt": 0.05},
+        {"solver": "dopri5", "rtol": 1e-5, "atol": 1e-7},
+        {"solver": "bosh3", "rtol": 1e-5, "atol": 1e-7},
+    ]
+    for step, backend, gradient, device in product(steps, BACKENDS, ("backprop", "adjoint"), DEVICES):
+        yield Cell(
+            problem="spiral_net", backend=backend, gradient=gradient, device=device,
+            horizon=25.0, n_outputs=100, iterations=200, **step,
+        )  # fmt: skip
+
+
+def adaptive_cells() -> Iterator[Cell]:
+    for problem, backend, solver, (rtol, atol), device in product(
+        ("spiral", "lotka_volterra"), BACKENDS, ("bosh3", "dopri5", "tsit5", "dopri8"), TOLERANCES, DEVICES
+    ):
+        yield Cell(
+            problem=problem, backend=backend, solver=solver, rtol=rtol, atol=atol, device=device,
+            horizon=10.0, n_outputs=2, dtype="float64",
+        )  # fmt: skip
+
+
+def adjoint_cells() -> Iterator[Cell]:
+    for backend, gradient, (rtol, atol), n_outputs, horizon, device in product(
+        BACKENDS, ("backprop", "adjoint"), TOLERANCES[:3], (2, 11, 101), (1.5, 5.0, 10.0), DEVICES
+    ):
+        yield Cell(
+            problem="spiral", backend=backend, solver="dopri5", gradient=gradient, rtol=rtol, atol=atol,
+            n_outputs=n_outputs, horizon=horizon, device=device, dtype="float64",
+        )  # fmt: skip
+
+
+STUDIES = {
+    "solvers": solvers_cells,
+    "spiral": spiral_cells,
+    "adaptive": adaptive_cells,
+    "adjoint": adjoint_cells,
+}
+
+
+def plan() -> list[Planned]:
+    return [Planned(study, cell) for study, cells in STUDIES.items() for cell in cells()]
+
+
+def run(run_id: str = "run-1", *, started_at: float = 1_780_000_000.0, name: str = "default") -> Run:
+    return Run(
+        id=run_id,
+        sweep_name=name,
+        sweep_text='[[grid]]\nstudy = "solvers"\nsolver = ["euler", "rk4"]\n',
+        environment=MACHINE,
+        started_at=started_at,
+        git_revision="0123456789abcdef0123456789abcdef01234567",
+        git_dirty=True,
+        volatile={"load": "0.42"},
+    )
+
+
+def fill(store: Store) -> None:
+    """Every trial of every planned cell, except the last cell, which is left to be measured."""
+    planned = plan()
+    store.begin(run(), planned)
+    for cell in list(dict.fromkeys(one.cell for one in planned))[:-1]:
+        for trial in trials(cell):
+            store.record("run-1", trial)
+    store.finish("run-1", state="complete")
+
+
+def trials(cell: Cell) -> Iterator[Trial]:
+    """What a run writes of one cell."""
+    missing = _missing(cell)
+    if missing:
+        status, reason = missing
+        yield Trial(cell_key=cell.key, kind="counts", status=status, reason=reason)
+        return
+    if cell.solver == "tsit5" and cell.rtol == 1e-9 and cell.problem == "lotka_volterra":
+        reason = "took 10000 steps and reached t=8.71: raise max_steps or loosen the tolerance"
+        yield Trial(cell_key=cell.key, kind="counts", status="max_steps", reason=reason, duration_s=2.0)
+        return
+    noise = random.Random(cell.key)
+    nfe = _nfe(cell)
+    yield Trial(
+        cell_key=cell.key, kind="counts", duration_s=0.1,
+        metrics={"nfe_forward": nfe, **_backward_counts(cell, nfe)},
+    )  # fmt: skip
+    yield Trial(cell_key=cell.key, kind="accuracy", duration_s=0.1, metrics=_errors(cell, noise))
+    yield from _timings(cell, nfe, noise)
+    if cell.gradient != "none":
+        yield Trial(cell_key=cell.key, kind="memory", duration_s=0.2, metrics={"peak_bytes": _peak(cell, nfe)})
+    if cell.iterations:
+        yield _training(cell, nfe, noise)
+
+
+def _missing(cell: Cell) -> tuple[str, str] | None:
+    if cell.device == "cuda":
+        return "unavailable", "no CUDA device here"
+    known = TORCHDIFFEQ_FIXED if cell.dt is not None else TORCHDIFFEQ_ADAPTIVE
+    if cell.backend == "torchdiffeq" and cell.solver not in known:
+        return "unsupported", f"torchdiffeq 0.2.5 has no {cell.solver}"
+    return None
+
+
+def _nfe(cell: Cell) -> float:
+    stages = STAGES[cell.solver]
+    if cell.dt is not None:
+        return stages * math.ceil(cell.horizon / cell.dt)
+    steps = cell.horizon * 1.2 * (cell.rtol or 1.0) ** (-1 / (ORDERS[cell.solver] + 1))
+    return 2 + stages * math.ceil(steps)
+
+
+def _backward_counts(cell: Cell, nfe: float) -> dict[str, float]:
+    if cell.gradient == "backprop":
+        return {"nfe_backward": 0, "vjp_backward": nfe}
+    if cell.gradient == "adjoint":
+        solves = (8 if cell.backend == "torchdiffeq" else 1) * cell.n_outputs
+        return {"nfe_backward": nfe + solves, "vjp_backward": nfe + solves}
+    return {}
+
+
+def _errors(cell: Cell, noise: random.Random) -> dict[str, float]:
+    order = ORDERS[cell.solver]
+    if cell.dt is not None:
+        error = 0.3 * noise.uniform(0.9, 1.1) * (cell.dt / 2) ** order
+    else:
+        error = (cell.rtol or 1.0) * cell.horizon * noise.uniform(1.0, 3.0)
+    if cell.problem == "cosine" and cell.solver == "dopri8" and cell.dt == 0.03125:
+        error = 0.0
+    error = error if error == 0 else max(error, 2e-16 * noise.uniform(1, 4))
+    errors = {"error": error, "error_final": error}
+    if cell.gradient != "none":
+        discrete = 1e-15 if cell.gradient == "backprop" else error * noise.uniform(0.5, 2)
+        errors |= {"gradient_error": 3 * error * noise.uniform(0.5, 2), "gradient_error_discrete": discrete}
+    return errors
+
+
+def _timings(cell: Cell, nfe: float, noise: random.Random) -> Iterator[Trial]:
+    forward_s = 30e-6 + nfe * CALL_S[cell.backend]
+    counts = _backward_counts(cell, nfe)
+    backward_s = sum(counts.values()) * CALL_S[cell.backend] * 1.4
+    for process_index in range(2):
+        load = [noise.lognormvariate(0, 0.05) for _ in range(ROUNDS)]
+        samples = {"forward_s": _series(forward_s, load, noise)}
+        if cell.gradient != "none":
+            samples["gradient_s"] = _series(forward_s + backward_s, load, noise)
+        yield Trial(
+            cell_key=cell.key, kind="timing", process_index=process_index, duration_s=0.4,
+            metrics={"first_call_s": 3 * forward_s}, samples=samples,
+        )  # fmt: skip
+
+
+def _series(median_s: float, load: list[float], noise: random.Random) -> list[Sample]:
+    return [
+        Sample(round_index, noise.randrange(8), median_s * factor * noise.lognormvariate(0, 0.02), 3)
+        for round_index, factor in enumerate(load)
+    ]
+
+
+def _peak(cell: Cell, nfe: float) -> float:
+    kept = nfe * 2600 if cell.gradient == "backprop" else 90_000 + 700 * cell.n_outputs
+    return 300_000 + kept
+
+
+def _training(cell: Cell, nfe: float, noise: random.Random) -> Trial:
+    floor = {"euler": 0.21, "rk4": 0.031, "dopri5": 0.024, "bosh3": 0.027}[cell.solver]
+    floor *= 1.0 if cell.gradient == "backprop" else 1.15
+    losses = [floor + 1.1 * math.exp(-i / 40) * noise.lognormvariate(0, 0.06) for i in range(cell.iterations + 1)]
+    train_s = cell.iterations * CALL_S[cell.backend] * nfe * (2.4 if cell.gradient == "backprop" else 4.4) / 10
+    t = [cell.horizon * i / 99 for i in range(100)]
+    seconds = [train_s * i / cell.iterations for i in range(cell.iterations + 1)]
+    return Trial(
+        cell_key=cell.key, kind="training", duration_s=train_s,
+        metrics={
+            "initial_loss": losses[0], "final_loss": losses[-1], "train_s": train_s,
+            "nfe_start": nfe, "nfe_end": round(nfe * (1 if cell.dt is not None else 1.3)),
+        },
+        curves={
+            "loss": Curve([float(i) for i in range(cell.iterations + 1)], [[loss] for loss in losses]),
+            "loss_seconds": Curve(seconds, [[loss] for loss in losses]),
+            "trajectory_true": Curve(t, [_spiral(time, 0.0) for time in t]),
+            "trajectory_learned": Curve(t, [_spiral(time, floor) for time in t]),
+        },
+    )  # fmt: skip
+
+
+def _spiral(t: float, wrong: float) -> list[float]:
+    radius = 2 * math.exp(-0.08 * t * (1 + wrong))
+    angle = 1.3 * t * (1 + 0.3 * wrong)
+    return [radius * math.cos(angle), radius * math.sin(angle)]

@@ -1,0 +1,110 @@
+"""The page in a real browser: it is loaded once for each colour scheme, acts on itself and says what came of it."""
+
+import html as markup
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
+
+ACTIONS = """
+<script>
+const table = document.querySelector("#cells table");
+const headings = [...table.tHead.rows[0].cells];
+const heading = (name) => headings.find((each) => each.textContent.trim().startsWith(name));
+const rows = () => [...table.tBodies[0].rows];
+function sorted(name, clicks) {
+  for (let i = 0; i < clicks; i++) heading(name).firstElementChild.click();
+  return {
+    direction: heading(name).getAttribute("aria-sort"),
+    others: headings.filter((each) => each.getAttribute("aria-sort") !== "none").length - 1,
+    values: rows().map((row) => row.cells[heading(name).cellIndex].dataset.sort ?? null),
+  };
+}
+function filtered(words) {
+  const input = document.querySelector("#cells input");
+  input.value = words;
+  input.dispatchEvent(new Event("input"));
+  const shown = rows().filter((row) => !row.hidden).map((row) => row.id).sort();
+  return { shown, said: document.querySelector("#cells output").textContent };
+}
+const images = () => [...document.querySelectorAll(".panel img")];
+const shown = () => [...new Set(images().filter((each) => each.offsetParent).map((each) => each.className))].join();
+const said = {
+  ascending: sorted("NFE", 1),
+  descending: sorted("NFE", 1),
+  words: sorted("solver", 1),
+  filtered: filtered("Dopri5 torchdiffeq unavailable"),
+  before: shown(),
+  after: (document.getElementById("theme").click(), shown()),
+  broken: images().filter((each) => each.offsetParent && !each.naturalWidth).length,
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+};
+document.title = "said:" + JSON.stringify(said);
+</script>
+</body>"""
+
+
+@pytest.fixture(scope="session", params=["light", "dark"])
+def scheme(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def said(html: str, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """What the page says of itself on a phone's screen."""
+    folder: Path = tmp_path_factory.mktemp("browser")
+    page = folder / "index.html"
+    page.write_text(html.replace("</body>", ACTIONS), encoding="utf-8")
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={folder / 'profile'}", "--window-size=390,800", "--dump-dom",
+        f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    title = re.search(r"<title>said:(.*?)</title>", done.stdout, re.DOTALL)
+    assert title, done.stderr
+    return json.loads(markup.unescape(title[1]))
+
+
+@pytest.mark.parametrize("direction", ["ascending", "descending"])
+def test_a_click_sorts_numbers_by_value_with_the_missing_last(said, direction):
+    values = said[direction]["values"]
+    known = [float(value) for value in values if value is not None]
+    assert said[direction]["direction"] == direction
+    assert known == sorted(known, reverse=direction == "descending")
+    assert values[len(known) :] == [None] * (len(values) - len(known)) != []
+
+
+def test_words_are_sorted_by_alphabet_and_one_heading_at_a_time(said):
+    assert said["words"]["values"] == sorted(said["words"]["values"])
+    assert said["words"]["others"] == 0
+
+
+def test_the_filter_keeps_the_rows_with_all_its_words(said, content):
+    wanted = {"dopri5", "torchdiffeq", "unavailable"}
+    rows = content.summary.rows
+    expected = sorted(row.anchor for row in rows if wanted <= {value.text for value in row.values})
+    assert said["filtered"]["shown"] == expected != []
+    assert said["filtered"]["said"] == f"{len(expected)} of {len(rows)}"
+
+
+def test_the_theme_is_the_system_s_until_the_button_turns_it(said, scheme):
+    assert said["before"] == scheme
+    assert said["after"] == {"light": "dark", "dark": "light"}[scheme]
+
+
+def test_every_figure_is_drawn(said):
+    assert said["broken"] == 0
+
+
+def test_a_phone_scrolls_the_tables_and_not_the_page(said):
+    assert said["overflow"] == 0

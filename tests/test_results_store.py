@@ -1,0 +1,291 @@
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
+from results.store import Store, StoreError
+
+EULER = Cell(problem="cosine", backend="node", solver="euler", horizon=1.0, n_outputs=2, dt=0.1)
+DOPRI5 = Cell(problem="cosine", backend="node", solver="dopri5", horizon=1.0, n_outputs=2, rtol=1e-5, atol=1e-7)
+PLAN = [Planned("solvers", EULER), Planned("adaptive", DOPRI5), Planned("solvers", DOPRI5)]
+HERE = Environment({"cpu": "one"})
+
+
+def a_run(run_id: str = "run-1", *, started_at: float = 1.0, environment: Environment = HERE) -> Run:
+    return Run(
+        id=run_id, sweep_name="small", sweep_text="[[grid]]", environment=environment, started_at=started_at,
+        git_revision="abc", git_dirty=True, volatile={"load": "0.1"},
+    )  # fmt: skip
+
+
+def timing(cell: Cell = EULER, **changes) -> Trial:
+    samples = [Sample(round_index, 1 - round_index, 0.5 + round_index, 3) for round_index in range(2)]
+    return replace(
+        Trial(cell_key=cell.key, kind="timing", samples={"forward_s": samples}, started_at=2.0, duration_s=0.5),
+        **changes,
+    )
+
+
+def test_a_run_is_read_as_it_was_begun(store):
+    store.begin(a_run(), PLAN)
+    (row,) = store.runs().to_dict("records")
+    expected = a_run()
+    assert row["run_id"] == expected.id
+    assert row["sweep_name"] == expected.sweep_name
+    assert row["sweep_text"] == expected.sweep_text
+    assert row["fingerprint"] == expected.environment.fingerprint
+    assert row["facts"] == expected.environment.facts
+    assert row["volatile"] == expected.volatile
+    assert (row["git_revision"], row["git_dirty"], row["started_at"]) == ("abc", True, 1.0)
+    assert row["state"] == "running"
+    assert math.isnan(row["finished_at"])
+
+
+def test_finishing_says_how_and_when(store):
+    store.begin(a_run(), PLAN)
+    store.finish("run-1", state="interrupted")
+    (row,) = store.runs().to_dict("records")
+    assert row["state"] == "interrupted"
+    assert row["finished_at"] > row["started_at"]
+
+
+def test_a_run_ends_in_no_other_way(store):
+    store.begin(a_run(), PLAN)
+    with pytest.raises(ValueError, match="unknown state 'done'"):
+        store.finish("run-1", state="done")
+
+
+def test_an_unknown_run_cannot_finish(store):
+    with pytest.raises(StoreError, match="no run 'run-7'"):
+        store.finish("run-7", state="complete")
+
+
+def test_planned_cells_are_read_in_the_order_of_the_sweep(store):
+    store.begin(a_run(), PLAN)
+    planned = store.planned(["run-1"])
+    assert list(planned["study"]) == ["solvers", "adaptive", "solvers"]
+    assert list(planned["cell_key"]) == [EULER.key, DOPRI5.key, DOPRI5.key]
+    assert planned["rtol"].isna().tolist() == [True, False, False]
+    assert planned["dt"].tolist()[0] == 0.1
+
+
+def test_a_cell_that_two_grids_share_is_planned_once(store):
+    store.begin(a_run(), [*PLAN, *PLAN])
+    assert len(store.planned(["run-1"])) == len(PLAN)
+
+
+def test_two_runs_share_sweep_environment_and_cells(store):
+    store.begin(a_run("run-1"), PLAN)
+    store.begin(a_run("run-2"), PLAN)
+    assert len(store.runs()) == 2
+    assert len(store.planned(["run-1", "run-2"])) == 2 * len(PLAN)
+
+
+def test_the_same_run_cannot_begin_twice(store):
+    store.begin(a_run(), PLAN)
+    with pytest.raises(StoreError, match=r"cannot be written \(UNIQUE constraint failed: run.id\)"):
+        store.begin(a_run(), PLAN)
+
+
+def test_a_trial_is_read_as_it_was_recorded(store):
+    store.begin(a_run(), PLAN)
+    curve = Curve([0.0, 0.5, 1.0], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    store.record("run-1", timing(metrics={"error": 1e-3, "nfe_forward": 40.0}, curves={"trajectory_true": curve}))
+    (trial,) = store.trials().to_dict("records")
+    assert (trial["run_id"], trial["cell_key"], trial["kind"]) == ("run-1", EULER.key, "timing")
+    assert (trial["process_index"], trial["status"], trial["reason"]) == (0, "ok", "")
+    assert (trial["started_at"], trial["duration_s"]) == (2.0, 0.5)
+    metrics = store.metrics()
+    assert dict(zip(metrics["name"], metrics["value"], strict=True)) == {"error": 1e-3, "nfe_forward": 40.0}
+    samples = store.samples()
+    assert samples[["round_index", "position", "value", "repeats"]].values.tolist() == [
+        [0, 1, 0.5, 3],
+        [1, 0, 1.5, 3],
+    ]
+    (read,) = store.curves().to_dict("records")
+    np.testing.assert_array_equal(read["x"], curve.x)
+    np.testing.assert_array_equal(read["y"], curve.y)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 5e-324, 0.1])
+def test_every_float_survives(store, value):
+    store.begin(a_run(), PLAN)
+    store.record("run-1", timing(metrics={"error": value}, curves={"loss": Curve([value], [[value]])}))
+    np.testing.assert_array_equal(store.metrics()["value"], [value])
+    np.testing.assert_array_equal(store.curves()["y"][0], [[value]])
+
+
+def test_empty_frames_keep_their_types(store):
+    full = {"rtol": "float64", "n_outputs": "int64", "solver": "str"}
+    assert {name: str(store.planned([])[name].dtype) for name in full} == full
+    assert str(store.samples()["value"].dtype) == "float64"
+    assert store.curves().empty
+
+
+def test_frames_hold_only_the_cells_asked_for(store):
+    store.begin(a_run(), PLAN)
+    store.record("run-1", timing(EULER, metrics={"error": 1.0}))
+    store.record("run-1", timing(DOPRI5, metrics={"error": 2.0}))
+    for frame in (store.trials, store.metrics, store.samples):
+        assert set(frame(cell_keys=[DOPRI5.key])["cell_key"]) == {DOPRI5.key}
+        assert frame(cell_keys=[]).empty
+
+
+def test_environments_are_kept_apart(store):
+    there = Environment({"cpu": "two"})
+    store.begin(a_run("run-1"), PLAN)
+    store.begin(a_run("run-2", environment=there), PLAN)
+    store.record("run-1", timing(metrics={"error": 1.0}))
+    store.record("run-2", timing(metrics={"error": 2.0}))
+    assert store.metrics(fingerprint=HERE.fingerprint)["value"].tolist() == [1.0]
+    assert store.metrics(fingerprint=there.fingerprint)["value"].tolist() == [2.0]
+    assert len(store.trials()) == 2
+    assert store.recorded("another", [EULER.key]) == {}
+
+
+def test_the_newest_trial_wins(store):
+    for run_id, started_at, error in [("run-1", 10.0, 1.0), ("run-2", 30.0, 3.0), ("run-3", 20.0, 2.0)]:
+        store.begin(a_run(run_id), PLAN)
+        store.record(run_id, timing(started_at=started_at, metrics={"error": error}))
+    assert store.metrics()["value"].tolist() == [3.0]
+    assert store.trials()["run_id"].tolist() == ["run-2"]
+    assert store.samples()["value"].tolist() == [0.5, 1.5]
+
+
+def test_trials_that_started_together_are_ordered_as_recorded(store):
+    for run_id, error in [("run-1", 1.0), ("run-2", 2.0)]:
+        store.begin(a_run(run_id), PLAN)
+        store.record(run_id, timing(metrics={"error": error}))
+    assert store.metrics()["value"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize("interrupted_at", [1.0, 99.0])
+def test_an_interrupted_trial_never_hides_a_measured_one(store, interrupted_at):
+    store.begin(a_run("run-1"), PLAN)
+    store.begin(a_run("run-2"), PLAN)
+    store.record("run-1", timing(status="interrupted", started_at=interrupted_at, samples={}))
+    store.record("run-2", timing(started_at=50.0))
+    assert store.trials()["status"].tolist() == ["ok"]
+    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("timing", 0): "ok"}}
+
+
+def test_an_interrupted_trial_is_to_be_measured_again(store):
+    store.begin(a_run(), PLAN)
+    store.record("run-1", timing(status="interrupted"))
+    store.record("run-1", timing(process_index=1))
+    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("timing", 1): "ok"}}
+    assert set(store.trials()["status"]) == {"interrupted", "ok"}
+
+
+def test_failures_are_recorded_as_measured(store):
+    store.begin(a_run(), PLAN)
+    store.record("run-1", Trial(cell_key=EULER.key, kind="counts", status="unsupported", reason="no euler"))
+    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("counts", 0): "unsupported"}}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        timing(samples={"forward_s": [Sample(0, 0, 1.0), Sample(1, 1, math.nan)]}, metrics={"error": 1.0}),
+        timing(samples={"forward_s": [Sample(0, 0, 1.0), Sample(0, 1, 2.0)]}, metrics={"error": 1.0}),
+    ],
+    ids=["a sample without a value", "two samples of one round"],
+)
+def test_of_a_trial_that_cannot_be_written_nothing_is(store, broken):
+    store.begin(a_run(), PLAN)
+    with pytest.raises(StoreError, match="constraint failed: sample"):
+        store.record("run-1", broken)
+    assert store.trials().empty
+    assert store.metrics().empty
+    assert store.samples().empty
+
+
+def test_a_trial_needs_its_run(store):
+    store.begin(a_run(), PLAN)
+    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"):
+        store.record("run-7", timing())
+
+
+def test_a_cell_is_found_by_key_and_by_prefix(store):
+    store.begin(a_run(), PLAN)
+    assert store.cell(EULER.key) == EULER
+    assert store.cell(DOPRI5.key[:6]) == DOPRI5
+    assert store.cell("nothing") is None
+    assert store.cell("%") is None
+
+
+def test_an_ambiguous_prefix_lists_its_cells(store):
+    store.begin(a_run(), PLAN)
+    with pytest.raises(StoreError) as caught:
+        store.cell("")
+    for cell in (EULER, DOPRI5):
+        assert f"{cell.key}: {cell.label}" in str(caught.value)
+
+
+def test_recording_loads_neither_pandas_nor_torch():
+    command = "import sys, results.store; print({'pandas', 'numpy', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_sqlite_writes_ahead_and_holds_foreign_keys(store, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
+        assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+        assert connection.execute("pragma foreign_key_check").fetchall() == []
+
+
+RECORDER = """
+import sys
+from itertools import count
+from results.records import Cell, Environment, Planned, Run, Sample, Trial
+from results.store import Store
+
+path, name, trials = sys.argv[1], sys.argv[2], int(sys.argv[3])
+cell = Cell(problem="cosine", backend="node", solver="euler", horizon=1.0, n_outputs=2, dt=0.1)
+run = Run(id=name, sweep_name="s", sweep_text="", environment=Environment({"cpu": name}), started_at=1.0)
+with Store.open(path, create=True) as store:
+    store.begin(run, [Planned("solvers", cell)])
+    for index in range(trials):
+        samples = {"forward_s": [Sample(i, 0, 1.0) for i in range(50)]}
+        store.record(name, Trial(cell_key=cell.key, kind="timing", process_index=index, samples=samples))
+        print(index, flush=True)
+"""
+
+
+def recorder(path: Path, name: str, trials: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", RECORDER, str(path), name, str(trials)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_recorder_leaves_only_whole_trials(tmp_path):
+    path = tmp_path / "bench.db"
+    with recorder(path, "killed", 1_000_000) as process:
+        acknowledged = [process.stdout.readline() for _ in range(20)][-1]
+        os.kill(process.pid, signal.SIGKILL)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+    with Store.open(str(path)) as store:
+        trials, samples = store.trials(), store.samples()
+        assert len(trials) > int(acknowledged)
+        assert (samples.groupby("process_index").size() == 50).all()
+        assert set(samples["process_index"]) == set(trials["process_index"])
+
+
+def test_two_writers_take_turns(tmp_path):
+    path = tmp_path / "bench.db"
+    with recorder(path, "one", 40) as one, recorder(path, "two", 40) as two:
+        one.communicate()
+        two.communicate()
+    assert (one.returncode, two.returncode) == (0, 0)
+    with Store.open(str(path)) as store:
+        assert len(store.trials()) == 80
+        assert len(store.samples()) == 80 * 50
