@@ -142,8 +142,9 @@ def _census(store: Store, sweep: Sweep) -> str:
     """How the sweep's cells stand."""
     keys = [planned.cell.key for planned in sweep.planned]
     recorded = store.recorded(environment().fingerprint, keys)
-    worst = Counter(next((s for s in done.values() if s != "ok"), "ok") for done in recorded.values())
-    return ", ".join(f"{count} cells {status}" for status, count in worst.most_common()) or "no cell measured"
+    ends = Counter(next((status for status in done.values() if status != "ok"), "ok") for done in recorded.values())
+    ordered = sorted(ends.items(), key=lambda end: (end[0] != "ok", -end[1]))
+    return ", ".join(f"{count} cells {status}" for status, count in ordered) or "no cell measured"
 
 
 def _minutes(seconds: float) -> str:

@@ -13,7 +13,7 @@ from bench.problems import Training
 from bench.workload import Workload
 from results.records import Cell, Curve
 
-_DRAWN = 200  # points of a trajectory that are kept for the picture
+_DRAWN = 333  # points of a trajectory that are kept for the picture
 
 
 def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, Curve]]:

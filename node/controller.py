@@ -84,8 +84,10 @@ class PIDController:
             return Verdict(False, dt * self.factor_min, memory, ratio)
         accepted = ratio <= 1.0
         factor = self._factor(ratio, memory, error_order) if ratio > 0 else self.factor_max
-        # An accepted step is not followed by a smaller one: the filter's noise would only cost steps.
-        factor = min(self.factor_max, max(1.0 if accepted else self.factor_min, factor))
+        # An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one
+        # is, whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
+        least, most = (1.0, self.factor_max) if accepted else (self.factor_min, self.safety)
+        factor = min(most, max(least, factor))
         return Verdict(accepted, dt * factor, (ratio, memory[0]) if accepted else memory, ratio)
 
     def _scale(self, size: Tensor) -> Tensor:

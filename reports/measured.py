@@ -46,7 +46,7 @@ class MeasuredCell:
     cell: Cell
     trials: tuple[TrialView, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
-    samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (process_index, round_index)
+    samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (run_id, process_index, round_index)
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
 
     @property
@@ -117,7 +117,8 @@ def _metrics(frame: DataFrame) -> Mapping[str, dict[str, float]]:
 
 def _samples(frame: DataFrame) -> Mapping[str, dict[str, Series]]:
     samples: defaultdict[str, dict[str, Series]] = defaultdict(dict)
-    for (key, name), values in frame.set_index(["process_index", "round_index"]).groupby(["cell_key", "name"])["value"]:
+    rounds = frame.set_index(["run_id", "process_index", "round_index"])  # only samples of one run's round are pairs
+    for (key, name), values in rounds.groupby(["cell_key", "name"])["value"]:
         samples[key][name] = values
     return samples
 

@@ -48,7 +48,7 @@ def running_median(values: Sequence[float] | np.ndarray) -> list[float]:
 
 
 def paired_ratio(numerator: Series, denominator: Series, *, seed: int = 0) -> Ratio | None:
-    """The ratio of two series of positive samples indexed by (process_index, round_index); None without a pair.
+    """The ratio of two series of positive samples indexed by process and round_index; None without a pair.
 
     Samples of one round are pairs. For the interval processes are resampled first, then the rounds within each:
     what one process got (its memory layout, its share of the machine) is common to all its rounds.

@@ -75,7 +75,9 @@ def measured(table: Table, fingerprint: str | None, cell_keys: Collection[str] |
     newest = newest_trials(fingerprint, cell_keys)
     columns = [column for column in table.c if column.name != "trial_id"]
     return (
-        select(newest.c.fingerprint, newest.c.cell_key, newest.c.kind, newest.c.process_index, *columns)
+        select(
+            newest.c.fingerprint, newest.c.run_id, newest.c.cell_key, newest.c.kind, newest.c.process_index, *columns
+        )
         .join_from(table, newest, table.c.trial_id == newest.c.id)
         .order_by(newest.c.id, *(column for column in table.primary_key if column.name != "trial_id"))
     )

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from bench.cli import main
-from results.store import Store
+from results.store import Store, StoreError
 
 SWEEP = """
 title = "Small"
@@ -89,9 +89,13 @@ def processes_of(session: int) -> list[psutil.Process]:
 
 
 def recorded(folder) -> dict[str, int]:
-    with Store.open(str(folder / "out/bench.db")) as store:
-        trials = store.trials()
-        return {key: len(group) for key, group in trials[trials["status"] == "ok"].groupby("cell_key")}
+    """Trials by cell; none before the run has made its database."""
+    try:
+        with Store.open(str(folder / "out/bench.db")) as store:
+            trials = store.trials()
+    except StoreError:
+        return {}
+    return {key: len(group) for key, group in trials[trials["status"] == "ok"].groupby("cell_key")}
 
 
 def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
@@ -102,12 +106,12 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
     code, out, _ = call("report")
     assert code == 0
     page = (folder / "out/report/index.html").read_text()
-    assert str(folder / "out/report/index.html") in out or "out/report/index.html" in out
+    assert "report: out/report/index.html" in out
     keys = list(recorded(folder))
     assert len(keys) == 8
     for key in keys:
         assert f'id="{key}"' in page
-    assert "no CUDA device here" in page or "no device cuda:99 here" in page
+    assert "no CUDA device here" in page or "no device cuda:99" in page
 
     code, out, _ = call("run", "small.toml")
     assert code == 0
@@ -115,7 +119,7 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
 
     code, out, _ = call("plan", "small.toml")
     assert code == 0
-    assert "8 of 16 cells are measured" in out or "16 of 16" in out
+    assert "Small: 16 cells, 16 done in out/bench.db, 8 cannot be measured here" in out
     assert keys[0] in out
 
     code, out, _ = call("show", keys[0][:8])
@@ -126,7 +130,7 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
 
 def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
     run = start(folder, "run", "small.toml")
-    wait_for(lambda: (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 5)
+    wait_for(lambda: sum(recorded(folder).values()) >= 5)
     for process in processes_of(run.pid):
         process.kill()
     run.communicate()
@@ -140,7 +144,7 @@ def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     run = start(folder, "run", "small.toml")
-    wait_for(lambda: (folder / "out/bench.db").exists() and sum(recorded(folder).values()) >= 3)
+    wait_for(lambda: sum(recorded(folder).values()) >= 3)
     os.kill(run.pid, signal.SIGINT)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130

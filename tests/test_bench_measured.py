@@ -130,7 +130,7 @@ def test_training_lowers_the_loss_and_counts_calls_before_and_after(backend):
     assert metrics["nfe_start"] >= 8 <= metrics["nfe_end"]
     assert len(curves["loss"].x) == len(curves["loss_seconds"].x) == 60
     assert curves["loss_seconds"].x[-1] == metrics["train_s"]
-    assert len(curves["trajectory_true"].x) == len(curves["trajectory_learned"].y) == 200
+    assert len(curves["trajectory_true"].x) == len(curves["trajectory_learned"].y) == 334
 
 
 def test_training_that_diverges_is_an_outcome():

@@ -27,7 +27,7 @@ def sweep_of(*cells: Cell, measure: Measure = MEASURE) -> Sweep:
     return Sweep("test", "a test", "", measure, tuple(Planned("adaptive", cell) for cell in cells))
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     with Store.open(str(tmp_path / "bench.db"), create=True) as store:
         yield store
@@ -64,7 +64,8 @@ def test_what_cannot_be_measured_here_is_a_row_with_its_reason(store):
     unknown = replace(CELL, backend="torchdiffeq", solver="rk4", rtol=None, atol=None, dt=0.1)
     assert run(store, sweep_of(nowhere, unknown))
     statuses = {
-        row.cell_key: (row.status, row.reason) for row in store.trials(cell_keys=[nowhere.key, unknown.key]).itertuples()
+        row.cell_key: (row.status, row.reason)
+        for row in store.trials(cell_keys=[nowhere.key, unknown.key]).itertuples()
     }
     assert statuses[nowhere.key][0] == "unavailable"
     assert statuses[unknown.key][0] == "unsupported"

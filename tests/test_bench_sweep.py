@@ -16,7 +16,7 @@ solver = "dopri5"
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def sweep_file(tmp_path):
     def write(text: str) -> str:
         path = tmp_path / "mine.toml"
@@ -121,5 +121,5 @@ def test_a_sweep_that_is_not_there_names_those_that_ship(name):
 def test_a_sweep_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "binary.toml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="binary.toml: cannot be read"):
+    with pytest.raises(UsageError, match=r"binary\.toml: cannot be read"):
         load_sweep(str(path))

@@ -83,15 +83,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     assert "cannot be opened" in refusal(tmp_path / "file" / "bench.db", create=True)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into every folder")
 def test_an_unwritable_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
-    assert "unable to open database file" in refusal(tmp_path / "bench.db", create=True)
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc, where nobody can make files")
-def test_a_file_system_that_takes_no_files_is_refused():
-    assert "/proc/bench.db cannot be" in refusal("/proc/bench.db", create=True)
+    folder = Path("/proc") if os.geteuid() == 0 else tmp_path  # root may write into every folder but such a one
+    assert f"{folder}/bench.db cannot be" in refusal(folder / "bench.db", create=True)
 
 
 @pytest.mark.parametrize("url", ["://", "sqlite:/bench.db", "postgresql://host:port/db"])
