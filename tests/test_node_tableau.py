@@ -1,0 +1,239 @@
+"""Tableaus: what is derived from them, what is refused, and Butcher's conditions for the orders that are claimed."""
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from node import SOLVERS, ButcherTableau
+from node.solvers import ExplicitRungeKutta
+
+RUNGE_KUTTA = [solver for solver in SOLVERS.values() if isinstance(solver, ExplicitRungeKutta)]
+every_method = pytest.mark.parametrize("solver", RUNGE_KUTTA, ids=lambda solver: solver.name)
+
+# Stages and FSAL, from the papers and Hairer, Norsett & Wanner (1993), II.1, II.4 and II.5. dopri8 is RK8(7)13M with
+# f(t1, y1) as its fourteenth stage.
+PUBLISHED = {
+    "euler": (1, False),
+    "midpoint": (2, False),
+    "heun": (2, False),
+    "rk4": (4, False),
+    "rk4_38": (4, False),
+    "bosh3": (4, True),
+    "dopri5": (7, True),
+    "tsit5": (7, True),
+    "dopri8": (14, True),
+}
+# Order q of dense output, with a local error of O(dt^(q + 1)), where it is not the least of the method's order and
+# the polynomial's degree. dopri8's satisfies the conditions of order 6 to 2e-5 only.
+DENSE_ORDER = {"dopri8": 5}
+
+Tree = tuple["Tree", ...]  # a rooted tree is the tuple of its root's subtrees
+
+
+@functools.cache
+def trees(order: int) -> tuple[Tree, ...]:
+    """All rooted trees of so many vertices: 1, 1, 2, 4, 9, 20, 48, 115, 286."""
+    found = {
+        tuple(sorted(forest)) for parts in partitions(order - 1) for forest in itertools.product(*map(trees, parts))
+    }
+    return tuple(sorted(found))
+
+
+def partitions(n: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
+    if n == 0:
+        yield ()
+    for part in range(min(n, largest or n), 0, -1):
+        for rest in partitions(n - part, part):
+            yield part, *rest
+
+
+def vertices(tree: Tree) -> int:
+    return 1 + sum(map(vertices, tree))
+
+
+def density(tree: Tree) -> int:
+    """Gamma of Hairer, Norsett & Wanner (1993), definition II.2.10."""
+    return vertices(tree) * math.prod(map(density, tree))
+
+
+def stage_weights(tree: Tree, a: np.ndarray) -> np.ndarray:
+    """Phi_j of Hairer, Norsett & Wanner (1993), definition II.2.9."""
+    return math.prod((a @ stage_weights(subtree, a) for subtree in tree), start=np.ones(len(a)))
+
+
+def stage_matrix(tableau: ButcherTableau, rows: int) -> np.ndarray:
+    """a as a square matrix; with a row more than there are stages, its last stage is f(t1, y1)."""
+    a = np.zeros((rows, rows))
+    for i, row in enumerate(tableau.a):
+        a[i, :i] = row
+    if rows > tableau.stages:
+        a[-1, : tableau.stages] = tableau.b
+    return a
+
+
+def residual(weights: tuple[float, ...], a: np.ndarray, order: int, theta: float) -> float:
+    """How far the weights are from the conditions of this order for y(t + theta dt); theta = 0 asks for zero sums."""
+    return max(abs(np.dot(weights, stage_weights(tree, a)) - theta**order / density(tree)) for tree in trees(order))
+
+
+def with_each_coefficient_changed(tableau: ButcherTableau) -> Iterator[tuple[str, dict[str, tuple]]]:
+    """The row that should be named, and the field with one of its coefficients off by 1 % (0.01 where it is zero)."""
+    for field in fields(tableau):
+        value = getattr(tableau, field.name)
+        if value is None:
+            continue
+        flat = not isinstance(value[0], tuple)
+        for i, row in enumerate((value,) if flat else value):
+            for j, x in enumerate(row):
+                changed = (*row[:j], x * 1.01 if x else 0.01, *row[j + 1 :])
+                culprit = f"row {j} of a" if field.name == "c" else field.name if flat else f"row {i} of {field.name}"
+                yield culprit, {field.name: changed if flat else (*value[:i], changed, *value[i + 1 :])}
+
+
+def test_counts_of_rooted_trees_are_the_known_ones() -> None:
+    assert [len(trees(order)) for order in range(1, 10)] == [1, 1, 2, 4, 9, 20, 48, 115, 286]
+
+
+@every_method
+def test_order_conditions_hold_up_to_the_claimed_order_and_fail_beyond(solver: ExplicitRungeKutta) -> None:
+    a = stage_matrix(solver.tableau, solver.tableau.stages)
+    for order in range(1, solver.order + 1):
+        assert residual(solver.tableau.b, a, order, theta=1.0) < 1e-12
+    assert residual(solver.tableau.b, a, solver.order + 1, theta=1.0) > 1e-6
+
+
+@every_method
+def test_a_mistake_that_keeps_every_sum_breaks_an_order_condition(solver: ExplicitRungeKutta) -> None:
+    """What the sums cannot see, the conditions do: 1 % of a coefficient moved to its neighbour in the row."""
+    tableau = solver.tableau
+    rows = tableau.a[:-1] if tableau.fsal else tableau.a  # FSAL's last row is b again, or FSAL is lost
+    found = 0
+    for name, i, row in [("b", 0, tableau.b), *(("a", i, row) for i, row in enumerate(rows))]:
+        used = [j for j, x in enumerate(row) if x]
+        for j, k in itertools.pairwise(used):
+            moved = list(row)
+            moved[j], moved[k] = row[j] - 0.01 * row[j], row[k] + 0.01 * row[j]
+            change = moved if name == "b" else (*tableau.a[:i], tuple(moved), *tableau.a[i + 1 :])
+            wrong = replace(tableau, b_error=None, b_dense=None, **{name: tuple(change)})
+            a = stage_matrix(wrong, wrong.stages)
+            assert max(residual(wrong.b, a, order, theta=1.0) for order in range(1, solver.order + 1)) > 1e-9
+            found += 1
+    assert found > 0 or solver.name in ("euler", "midpoint")  # in which no sum has two terms
+
+
+@every_method
+def test_error_estimate_vanishes_below_its_power_of_dt_and_not_at_it(solver: ExplicitRungeKutta) -> None:
+    tableau = solver.tableau
+    assert solver.adaptive == (tableau.b_error is not None)
+    if tableau.b_error is None:
+        return
+    a = stage_matrix(tableau, tableau.stages)
+    for order in range(1, solver.error_order):
+        assert residual(tableau.b_error, a, order, theta=0.0) < 1e-12
+    assert residual(tableau.b_error, a, solver.error_order, theta=0.0) > 1e-6
+
+
+@every_method
+def test_order_conditions_of_dense_output_hold_inside_the_step(solver: ExplicitRungeKutta) -> None:
+    dense = np.array(solver.tableau.dense)
+    rows, degree = dense.shape
+    a = stage_matrix(solver.tableau, rows)
+    claimed = DENSE_ORDER.get(solver.name, min(solver.order, degree))
+    for theta in (0.1, 0.37, 0.5, 0.81):
+        weights = dense @ theta ** np.arange(1, degree + 1)
+        for order in range(1, claimed + 1):
+            assert residual(weights, a, order, theta) < 1e-12
+        assert residual(weights, a, claimed + 1, theta) > 1e-7
+
+
+@every_method
+def test_dense_output_ends_where_the_step_ends(solver: ExplicitRungeKutta) -> None:
+    at_the_end = np.sum(solver.tableau.dense, axis=1)
+    expected = np.zeros(len(at_the_end))
+    expected[: solver.tableau.stages] = solver.tableau.b
+    np.testing.assert_allclose(at_the_end, expected, rtol=0, atol=1e-12)
+
+
+@every_method
+def test_row_sums_are_the_nodes_and_weights_sum_to_one(solver: ExplicitRungeKutta) -> None:
+    tableau = solver.tableau
+    np.testing.assert_allclose([math.fsum(row) for row in tableau.a], tableau.c, rtol=0, atol=1e-13)
+    assert math.fsum(tableau.b) == pytest.approx(1.0, abs=1e-14)
+    assert math.fsum(tableau.b_error or ()) == pytest.approx(0.0, abs=1e-14)
+
+
+@every_method
+def test_stages_and_fsal_are_derived_as_published(solver: ExplicitRungeKutta) -> None:
+    stages, fsal = PUBLISHED[solver.name]
+    assert solver.tableau.stages == stages
+    assert solver.tableau.fsal == fsal
+    assert solver.tableau.ssal == fsal
+
+
+@every_method
+def test_a_coefficient_off_by_one_per_cent_is_refused_with_its_row_and_both_sums(solver: ExplicitRungeKutta) -> None:
+    number = r"-?[0-9.]+(e[-+]\d+)?"
+    changes = list(with_each_coefficient_changed(solver.tableau))
+    assert len(changes) >= solver.tableau.stages
+    for culprit, change in changes:
+        message = f"^{re.escape(culprit)} sums to {number} and must sum to {number}: a coefficient is mistyped$"
+        with pytest.raises(ValueError, match=message):
+            replace(solver.tableau, **change)
+
+
+def test_the_refusal_says_which_numbers_differ() -> None:
+    with pytest.raises(ValueError, match=r"^row 1 of a sums to 0\.25 and must sum to 0\.5: a coefficient is mistyped$"):
+        ButcherTableau(c=(0.0, 0.5), a=((), (0.25,)), b=(0.0, 1.0))
+    with pytest.raises(ValueError, match=r"^b sums to 1\.5 and must sum to 1\.0: a coefficient is mistyped$"):
+        ButcherTableau(c=(0.0, 0.5), a=((), (0.5,)), b=(0.5, 1.0))
+    with pytest.raises(ValueError, match=r"^b_error sums to 0\.5 and must sum to 0\.0: a coefficient is mistyped$"):
+        ButcherTableau(c=(0.0, 0.5), a=((), (0.5,)), b=(0.0, 1.0), b_error=(-0.5, 1.0))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"c": (0.0, 0.5, 1.0)},
+        {"c": (0.0,)},
+        {"a": ((),)},
+        {"a": ((), (0.5,), (0.5, 0.5))},
+        {"b": (0.5, 0.25, 0.25)},
+        {"b_error": (0.5, -0.25, -0.25)},
+        {"b_dense": ((1.0, -1.0), (0.0, 1.0), (0.0, 0.0))},
+    ],
+    ids=str,
+)
+def test_a_row_or_entry_too_many_or_too_few_is_refused(change: dict[str, tuple]) -> None:
+    midpoint = ButcherTableau(c=(0.0, 0.5), a=((), (0.5,)), b=(0.0, 1.0))
+    with pytest.raises(ValueError, match="each has one a stage"):
+        replace(midpoint, **change)
+
+
+def test_an_entry_on_or_above_the_diagonal_is_refused() -> None:
+    with pytest.raises(ValueError, match="row 1 of a has 2 entries, an explicit method's has 1"):
+        ButcherTableau(c=(0.0, 0.5), a=((), (0.25, 0.25)), b=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("change", [{"c": (0.0, math.nan)}, {"a": ((), (math.nan,))}, {"b": (math.nan, 1.0)}], ids=str)
+def test_a_coefficient_that_is_nan_is_refused(change: dict[str, tuple]) -> None:
+    midpoint = ButcherTableau(c=(0.0, 0.5), a=((), (0.5,)), b=(0.0, 1.0))
+    with pytest.raises(ValueError, match="a coefficient is mistyped"):
+        replace(midpoint, **change)
+
+
+def test_only_a_last_stage_that_is_evaluated_at_y1_itself_makes_fsal() -> None:
+    euler_twice = ButcherTableau(c=(0.0, 0.5, 1.0), a=((), (0.5,), (0.5, 0.5)), b=(0.5, 0.5, 0.0))
+    assert euler_twice.ssal
+    assert euler_twice.fsal
+    at_t1_beside_y1 = ButcherTableau(c=(0.0, 0.5, 1.0), a=((), (0.5,), (0.0, 1.0)), b=(0.5, 0.5, 0.0))
+    assert not at_t1_beside_y1.ssal
+    assert not at_t1_beside_y1.fsal
+    y1_not_last = ButcherTableau(c=(0.0, 1.0, 0.5), a=((), (1.0,), (0.5, 0.0)), b=(1.0, 0.0, 0.0))
+    assert not y1_not_last.ssal
+    assert not y1_not_last.fsal
