@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from node import ADJOINTS, SOLVERS, ContinuousAdjoint, FixedStep, PIDController, solve
 from node.solvers import Solver
 from node.solvers.stages import weights
+from node.vector_field import FlatField
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
@@ -395,3 +396,44 @@ def test_parameters_and_state_are_left_as_they_were(gradient: str) -> None:
     y.sum().backward()
     assert all(torch.equal(p, q) for p, q in zip((*net.parameters(), y0), before, strict=True))
     assert torch.equal(y, states)
+
+
+@pytest.mark.parametrize("controller", [TOLERANCE, FixedStep(dt=0.1)], ids=["adaptive", "fixed"])
+def test_the_adjoint_goes_back_through_the_states_that_the_forward_pass_found(
+    controller: PIDController | FixedStep,
+) -> None:
+    """At each output time it starts from the output, not from where it has drifted to."""
+    seen: list[tuple[float, Tensor]] = []
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        seen.append((t.item(), y.detach().clone()))
+        return -3 * y
+
+    y0, t = tensor(1.0, -2.0).requires_grad_(), tensor(0.0, 0.5, 1.0)
+    y = solve(f, y0, t, solver="dopri5", controller=controller, gradient="adjoint", parameters=()).y
+    seen.clear()
+    y.sum().backward()
+    for time, state in zip((1.0, 0.5), (y[2], y[1]), strict=True):
+        assert any(then == time and torch.equal(found, state) for then, found in seen)
+
+
+def test_parameters_that_do_not_matter_do_not_loosen_the_adjoints_steps() -> None:
+    """The largest of the norms of y, of a and of the parameters counts: zeros do not dilute it."""
+
+    def backward_cost(*parameters: Tensor) -> int:
+        y0 = tensor(1.0, -2.0).requires_grad_()
+        how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": "adjoint", "parameters": parameters}
+        solution = solve(lambda t, y: torch.cos(3 * t) * y, y0, tensor(0.0, 2.0), **how)
+        solution.y.square().sum().backward()
+        return solution.stats.nfe_backward
+
+    assert backward_cost(torch.zeros(1000, dtype=torch.float64, requires_grad=True)) == backward_cost()
+
+
+@every_adaptive_solver
+def test_the_error_estimate_leaves_no_graph(name: str) -> None:
+    solver, y0 = SOLVERS[name], tensor(1.0, -2.0).requires_grad_()
+    f = FlatField(lambda t, y: -(y**2), y0)
+    step = solver.step(f, 0.0, y0, 0.1, f(0.0, y0), solver.workspace(y0, record=True), estimate=True)
+    assert step.y1.requires_grad
+    assert not step.error.requires_grad

@@ -1,9 +1,7 @@
 """Outcomes: a solve that cannot end is a status with advice and the part that was reached, never a silent NaN."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -22,9 +20,7 @@ from node import (
     Status,
     solve,
 )
-from node.integrate import integrate
-from node.solvers import Solver, Step
-from node.vector_field import FlatField
+from node.solvers import Solver
 
 TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -44,77 +40,6 @@ def blows_up(t: Tensor, y: Tensor) -> Tensor:
 
 def is_nan(*values: Tensor) -> bool:
     return all(bool(y.isnan().all()) for y in values)
-
-
-@dataclass(frozen=True)
-class Scripted(Solver):
-    """A solver whose error estimates are written down: after the last, there is no error. y1 = y + dt."""
-
-    errors: tuple[float, ...] = ()
-    asked: list[tuple[float, Tensor, float, Tensor]] = field(default_factory=list)
-
-    stages = 1
-    dense_with_f1 = False
-
-    def workspace(self, y0: Tensor, *, record: bool) -> None:
-        return None
-
-    def step(self, f: FlatField, t: float, y: Tensor, dt: float, f0: Tensor, workspace: Any, *, estimate: bool) -> Step:
-        error = self.errors[len(self.asked)] if len(self.asked) < len(self.errors) else 0.0
-        self.asked.append((t, y, dt, f0))
-        return Step(y + dt, torch.full_like(y, error), None)
-
-    def interpolate(self, y: Tensor, dt: float, f1: Tensor | None, workspace: Any, thetas: Sequence[float]) -> Tensor:
-        return torch.stack([y + theta * dt for theta in thetas])
-
-
-def scripted(*errors: float) -> Scripted:
-    return Scripted("scripted", order=1, error_order=2, source="", errors=errors)
-
-
-def test_rejected_step_leaves_the_state_alone() -> None:
-    solver = scripted(0.0, 50.0, math.nan, 2.0)
-    y0 = seconds(1.0, 2.0)
-    f = FlatField(lambda t, y: torch.ones_like(y), y0)
-    controller = PIDController(rtol=0.0, atol=1.0, first_step=0.1)
-    loop = integrate(f, y0, (0.0, 9.0), solver=solver, controller=controller, max_steps=99, record=False)
-    accepted, tried, again, once_more, taken = solver.asked[:5]
-    assert accepted[0] == 0.0
-    for retry in (again, once_more, taken):
-        assert retry[0] == tried[0] == 0.1
-        assert retry[1] is tried[1]
-        assert retry[3] is tried[3]
-    assert torch.equal(tried[1], y0 + 0.1)
-    assert tried[2] > again[2] > once_more[2] > taken[2] > 0
-    assert (loop.n_rejected, loop.status) == (3, Status.success)
-    torch.testing.assert_close(loop.y, y0 + 9.0)
-
-
-def test_a_rejected_step_is_not_evaluated_anew_at_its_start() -> None:
-    y0 = seconds(1.0)
-    f = FlatField(lambda t, y: torch.ones_like(y), y0)
-    controller = PIDController(rtol=0.0, atol=1.0, first_step=10.0)
-    loop = integrate(f, y0, (0.0, 1.0), solver=scripted(5.0, 5.0), controller=controller, max_steps=99, record=False)
-    assert loop.n_rejected == 2
-    assert f.calls == loop.n_accepted  # the stub evaluates nothing itself
-
-
-def test_errors_that_no_step_cures_end_in_dt_underflow() -> None:
-    solution = solve(
-        lambda t, y: y, seconds(1.0), seconds(1.0, 2.0), solver=scripted(*[100.0] * 1000), controller=TOLERANCE
-    )
-    assert solution.status is Status.dt_underflow
-    assert solution.stats.n_accepted == 0
-    assert is_nan(solution.y[1])
-
-
-def test_errors_that_are_never_finite_end_in_non_finite() -> None:
-    for error in (math.nan, math.inf):
-        solution = solve(
-            lambda t, y: y, seconds(1.0), seconds(1.0, 2.0), solver=scripted(*[error] * 1000), controller=TOLERANCE
-        )
-        assert solution.status is Status.non_finite
-        assert is_nan(solution.y[1])
 
 
 @every_gradient
