@@ -63,7 +63,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
 ) -> None:
     """Write the report: one HTML page that opens offline."""
-    from bench.commands import write_report
+    from bench.reading import write_report
 
     write_report(db, output)
 
@@ -82,7 +82,7 @@ def show(
     db: Database = _DATABASE,
 ) -> None:
     """Print all that is known of one cell."""
-    from bench.commands import print_cell
+    from bench.reading import print_cell
 
     print_cell(key, db)
 

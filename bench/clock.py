@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 _SAMPLE_S = 0.005  # a sample lasts at least this long, so that the clock's own error is nothing
+_LONG_S = 0.05  # a first call longer than this is one call a sample, whatever the second would take
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Clocked:
 
 
 def warm_up(call: Callable[[], object], device: str) -> Clocked:
-    """Call once apart, as the first call pays for compilation and caches, and once more to choose the repeats."""
+    """Call once apart, as the first call pays for caches, and a short one once more to choose the repeats."""
     first = _timed(call, device, 1)
-    second = _timed(call, device, 1)
+    second = first if first > _LONG_S else _timed(call, device, 1)
     return Clocked(call, device, first, max(1, math.ceil(_SAMPLE_S / max(second, 1e-7))))
 
 

@@ -1,11 +1,8 @@
-"""What the command line's verbs do. Loaded with the first verb: the libraries behind it are heavy."""
+"""The verbs that know what can be measured: run, plan, list. Loaded with the first of them, as torch is heavy."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,6 +13,7 @@ from bench.failure import UsageError
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.protocol import pending, trials
+from bench.reading import opened
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Measure, Sweep, load_sweep, shipped
 from node import ADJOINTS, SOLVERS
@@ -27,7 +25,7 @@ from results.store import Store, StoreError
 def run_sweep(name: str, url: str) -> int:
     """Measure what is pending; the exit code."""
     sweep = load_sweep(name)
-    with _opened(url, create=True) as store:
+    with opened(url, create=True) as store:
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
         complete = runner.run()
@@ -60,41 +58,9 @@ def _plan_row(cell: Cell, done: Mapping[tuple[str, int], str], measure: Measure)
     return cell.key, cell.label, f"{len(done)}/{len(trials(cell, measure))}", state
 
 
-def write_report(url: str, folder: Path) -> None:
-    """Write the page and say where it is."""
-    from reports import ReportError, write
-
-    with _opened(url) as store:
-        try:
-            print(f"report: {write(store, folder)}")
-        except ReportError as error:
-            raise UsageError(str(error)) from None
-
-
 def print_registry(registry: str) -> None:
     """A line for each of a registry's values."""
     print(columns(_LISTED[registry]()))
-
-
-def print_cell(key: str, url: str) -> None:
-    """The cell's fields, its trials, and what each measured."""
-    with _opened(url) as store:
-        cell = store.cell(key)
-        if cell is None:
-            raise UsageError(f"no cell whose key begins with {key!r} in {url}: nodebench plan SWEEP prints the keys")
-        print(f"{cell.key}  {cell.label}\n")
-        print(columns(((name, str(value)) for name, value in asdict(cell).items())))
-        for title, frame in (
-            ("trials", store.trials(cell_keys=[cell.key])),
-            ("metrics", store.metrics(cell_keys=[cell.key])),
-            ("samples", store.samples(cell_keys=[cell.key])),
-        ):
-            shown = frame.drop(columns=[name for name in _REPEATED if name in frame])
-            print(f"\n{title}")
-            print(columns(shown.astype(str).to_numpy().tolist(), list(shown)))
-
-
-_REPEATED = ("cell_key", "trial_id", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
 
 
 def _solvers() -> Iterator[tuple[str, ...]]:
@@ -116,15 +82,6 @@ _LISTED = {
     "gradients": lambda: (("none", "a forward solve alone"), *((a.name, a.cost) for a in ADJOINTS.values())),
     "sweeps": _sweeps,
 }
-
-
-@contextmanager
-def _opened(url: str, *, create: bool = False) -> Iterator[Store]:
-    try:
-        with Store.open(url, create=create) as store:
-            yield store
-    except StoreError as error:
-        raise UsageError(str(error)) from None
 
 
 def _recorded(url: str, keys: list[str]) -> dict[str, dict[tuple[str, int], str]]:

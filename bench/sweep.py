@@ -112,13 +112,14 @@ def _planned(path: Path, content: _File) -> Iterator[Planned]:
 
 def _cells(grid: dict[str, Any]) -> Iterator[Cell]:
     """The grid's full product. Its ValueErrors begin with the axis."""
-    for axis in _REQUIRED:
-        if axis not in grid:
-            raise ValueError(f"{axis}: missing: every grid names problem, backend and solver")
     choices = [_choices(key, value) for key, value in grid.items()]
-    twice = [axis for axis, count in _counted(choices) if count > 1]
-    if twice:
-        raise ValueError(f"{twice[0]}: given twice: an axis stands alone or in one joint axis")
+    given = [axis for choice in choices for axis, _ in choice[0]]
+    for axis in _REQUIRED:
+        if axis not in given:
+            raise ValueError(f"{axis}: missing: every grid names problem, backend and solver")
+    for axis in given:
+        if given.count(axis) > 1:
+            raise ValueError(f"{axis}: given twice: an axis stands alone or in one joint axis")
     for combination in itertools.product(*choices):
         named = dict(itertools.chain.from_iterable(combination))
         if reason := impossible(named):
@@ -148,8 +149,3 @@ def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any
             yield axis, checked(axis, one)
         except ValueError as error:
             raise ValueError(f"{axis}: {error}") from None
-
-
-def _counted(choices: list[list[tuple[tuple[str, Any], ...]]]) -> list[tuple[str, int]]:
-    axes = [axis for choice in choices for axis, _ in choice[0]]
-    return [(axis, axes.count(axis)) for axis in axes]

@@ -32,6 +32,16 @@ def test_a_grid_is_the_full_product_of_its_axes(sweep_file):
     assert {(planned.cell.rtol, planned.cell.atol) for planned in sweep.planned} == {(1e-3, 1e-6), (1e-5, 1e-8)}
 
 
+def test_any_axes_may_go_together(sweep_file):
+    sweep = load_sweep(
+        sweep_file(GRID.replace('problem = "spiral"', '"problem,horizon" = [["spiral", 1.0], ["lorenz", 0.5]]'))
+    )
+    assert {(planned.cell.problem, planned.cell.horizon) for planned in sweep.planned} == {
+        ("spiral", 1),
+        ("lorenz", 0.5),
+    }
+
+
 def test_what_a_grid_leaves_out_is_the_problems_own(sweep_file):
     cell = load_sweep(sweep_file(GRID)).planned[0].cell
     assert (cell.horizon, cell.n_outputs, cell.gradient, cell.device) == (1.5, 11, "none", "cpu")

@@ -1,0 +1,52 @@
+"""The verbs that only read the database: loaded without torch, so that they answer soon."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.columns import columns
+from bench.failure import UsageError
+from results.store import Store, StoreError
+
+
+def write_report(url: str, folder: Path) -> None:
+    """Write the page and say where it is."""
+    from reports import ReportError, write
+
+    with opened(url) as store:
+        try:
+            print(f"report: {write(store, folder)}")
+        except ReportError as error:
+            raise UsageError(str(error)) from None
+
+
+def print_cell(key: str, url: str) -> None:
+    """The cell's fields, its trials, and what each measured."""
+    with opened(url) as store:
+        cell = store.cell(key)
+        if cell is None:
+            raise UsageError(f"no cell whose key begins with {key!r} in {url}: nodebench plan SWEEP prints the keys")
+        print(f"{cell.key}  {cell.label}\n")
+        print(columns(((name, str(value)) for name, value in asdict(cell).items())))
+        for title, frame in (
+            ("trials", store.trials(cell_keys=[cell.key])),
+            ("metrics", store.metrics(cell_keys=[cell.key])),
+            ("samples", store.samples(cell_keys=[cell.key])),
+        ):
+            shown = frame.drop(columns=[name for name in _REPEATED if name in frame])
+            print(f"\n{title}")
+            print(columns(shown.astype(str).to_numpy().tolist(), list(shown)))
+
+
+_REPEATED = ("cell_key", "trial_id", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
+
+
+@contextmanager
+def opened(url: str, *, create: bool = False) -> Iterator[Store]:
+    """The store, whose errors are the user's."""
+    try:
+        with Store.open(url, create=create) as store:
+            yield store
+    except StoreError as error:
+        raise UsageError(str(error)) from None
