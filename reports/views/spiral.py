@@ -9,7 +9,7 @@ from reports.measured import MeasuredCell, measured_of
 from reports.statistics import running_median
 from reports.views import columns
 from reports.views.choice import Choice, grouped, settings, step
-from reports.views.comparison import library_finding
+from reports.views.comparison import NO_WINNER, library_finding
 from reports.views.figure import Axis, Line, Panel, drawable, figures
 from reports.views.modes import mode_finding, mode_rows
 from reports.views.section import Finding, Section
@@ -22,7 +22,7 @@ READING = (
     "figures a line further down has learned more: the same iterations on the left, the same seconds on the right."
 )
 TRUTH = "truth"  # the hue of what is to be learned
-CLOSE = 1.1  # a final loss within this factor of the best is as good
+CLOSE = 2.0  # losses within this factor of the best differ by the chance of a seed
 LOSS = Axis("loss", text.number)
 ITERATION = Axis("iteration", text.count, log=False)
 SECONDS = Axis("time of training", text.seconds, log=False)
@@ -70,22 +70,26 @@ def loss_findings(subject: str, cells: Sequence[MeasuredCell]) -> list[Finding]:
     if not trained:
         return []
     best = trained[0]
-    found = [Finding(f"{subject}: smallest loss", str(Choice.of(best)), _came_to(best))]
     close = [each for each in trained if each.value("final_loss") <= CLOSE * best.value("final_loss")]
+    found = [Finding(f"{subject}: smallest loss", *_smallest(best, close))]
     timed = sorted(measured_of(close, "train_s"), key=lambda each: each.value("train_s"))
     if timed:
-        among = f"of {text.plural(len(timed), 'cell')} within {CLOSE - 1:.0%} of the smallest loss"
-        evidence = f"{text.seconds(timed[0].value('train_s'))}, the least {among}."
+        evidence = f"{text.seconds(timed[0].value('train_s'))}, the least of {text.plural(len(timed), 'such cell')}."
         found.append(Finding(f"{subject}: least time", str(Choice.of(timed[0])), evidence))
     return found
 
 
-def _came_to(best: MeasuredCell) -> str:
-    return (
+def _smallest(best: MeasuredCell, close: Sequence[MeasuredCell]) -> tuple[str, str]:
+    """The winner, if there is one, and what it came to."""
+    came_to = (
         f"From {text.number(best.value('initial_loss'))} to {text.number(best.value('final_loss'))} in "
         f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.value('train_s'))} "
-        f"({step(best.cell)})."
+        f"({Choice.of(best)}, {step(best.cell)})."
     )
+    if len(close) == 1:
+        return str(Choice.of(best)), came_to
+    alike = f"{text.plural(len(close), 'cell')} within a factor of {CLOSE:g}, which one seed does not tell apart."
+    return NO_WINNER, f"{came_to} {alike}"
 
 
 def phase_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
