@@ -65,6 +65,8 @@ class PIDController:
             raise ValueError(
                 f"PIDController: rtol={self.rtol!r}, atol={self.atol!r}: neither may be negative, nor both zero"
             )
+        if not 0 < self.safety <= 1:
+            raise ValueError(f"PIDController: safety is {self.safety!r} and must lie in (0, 1]")
         if not 0 < self.factor_min < 1 < self.factor_max:
             raise ValueError(
                 f"PIDController: factor_min={self.factor_min!r}, factor_max={self.factor_max!r}: "

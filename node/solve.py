@@ -4,13 +4,14 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
-from node.controller import Controller
+from node.controller import Controller, FixedStep, PIDController
 from node.solution import Solution
 from node.solvers import SOLVERS, Solver
 from node.vector_field import VectorField
@@ -42,6 +43,7 @@ def solve(
     """
     mode = named("gradient", gradient, ADJOINTS)
     method = named("solver", solver, SOLVERS)
+    _check_type("controller", controller, FixedStep | PIDController, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
     _check_state(y0)
@@ -69,7 +71,13 @@ def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
     raise ValueError(f"unknown {kind} {choice!r}.{hint} Known: {', '.join(registry)}")
 
 
+def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is of type {type(value).__name__}: {remedy}")
+
+
 def _check_state(y0: Tensor) -> None:
+    _check_type("y0", y0, Tensor, "pass a tensor")
     if not y0.is_floating_point():
         raise ValueError(f"y0 has dtype {y0.dtype} and must be real floating point: pass y0.float() or y0.double()")
     if y0.numel() == 0:
@@ -77,6 +85,7 @@ def _check_state(y0: Tensor) -> None:
 
 
 def _checked_times(t: Tensor) -> tuple[float, ...]:
+    _check_type("t", t, Tensor, "pass a 1-dimensional tensor of output times")
     if t.dim() != 1 or len(t) == 0 or not t.is_floating_point():
         raise ValueError(f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass a 1-dimensional tensor of floats")
     if t.requires_grad:

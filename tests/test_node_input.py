@@ -46,6 +46,9 @@ WRONG_CALLS: dict[str, tuple[dict[str, object], list[str]]] = {
     "y0 of integers": ({"y0": torch.ones(3, dtype=torch.int64)}, ["y0 has dtype torch.int64", "y0.float()"]),
     "y0 of booleans": ({"y0": torch.ones(3, dtype=torch.bool)}, ["y0 has dtype torch.bool", "y0.double()"]),
     "y0 complex": ({"y0": torch.ones(3, dtype=torch.complex64)}, ["y0 has dtype torch.complex64", "real"]),
+    "t a list": ({"t": [0.0, 1.0]}, ["t is of type list", "pass a 1-dimensional tensor"]),
+    "y0 a float": ({"y0": 1.0}, ["y0 is of type float", "pass a tensor"]),
+    "controller a float": ({"controller": 0.1}, ["controller is of type float", "FixedStep(dt=...)"]),
     "y0 empty": ({"y0": torch.ones(0, 3)}, ["y0 has shape (0, 3)", "nothing to solve"]),
 }  # fmt: skip
 
@@ -144,6 +147,12 @@ def test_step_factors_must_shrink_and_grow(limits: tuple[float, float]) -> None:
 def test_a_first_step_must_be_positive(first_step: float) -> None:
     with pytest.raises(ValueError, match=r"^PIDController: first_step is .* and must be positive$"):
         PIDController(rtol=1e-3, atol=1e-3, first_step=first_step)
+
+
+@pytest.mark.parametrize("safety", [0.0, -0.9, 1.1, math.nan])
+def test_safety_lies_between_zero_and_one(safety: float) -> None:
+    with pytest.raises(ValueError, match=r"safety is .* must lie in \(0, 1\]"):
+        PIDController(rtol=1e-3, atol=1e-3, safety=safety)
 
 
 def test_no_tolerance_and_no_step_size_is_a_default() -> None:
