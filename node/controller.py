@@ -10,12 +10,12 @@ from torch import Tensor
 
 from node.vector_field import FlatField
 
-Norm = Callable[[Tensor], Tensor]
+Norm = Callable[[Tensor], Tensor | float]  # 0-dimensional if a tensor
 
 
-def rms_norm(x: Tensor) -> Tensor:
-    """Root mean square, Hairer, Norsett & Wanner (1993), eq. II.4.11. x: any shape; the answer: 0-dimensional."""
-    return torch.linalg.vector_norm(x) / math.sqrt(max(1, x.numel()))
+def rms_norm(x: Tensor) -> float:
+    """Root mean square, Hairer, Norsett & Wanner (1993), eq. II.4.11. x: any shape. It waits for the device."""
+    return torch.linalg.vector_norm(x).item() / math.sqrt(max(1, x.numel()))
 
 
 class Verdict(NamedTuple):
@@ -78,7 +78,7 @@ class PIDController:
     def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> float:
         """Norm of the error estimate over the tolerance; the one synchronisation of a step."""
         scale = self._scale(torch.maximum(y0.abs(), y1.abs()))
-        return self.norm(error / scale).item()
+        return float(self.norm(error / scale))
 
     def judge(self, ratio: float, dt: float, memory: tuple[float, float], error_order: int) -> Verdict:
         """Accept or reject a step of size dt by its error ratio, and size the next."""
@@ -109,11 +109,11 @@ class PIDController:
         if self.first_step is not None:
             return direction * self.first_step
         scale = self._scale(y0.abs())
-        d0, d1 = self.norm(y0 / scale).item(), self.norm(f0 / scale).item()
+        d0, d1 = float(self.norm(y0 / scale)), float(self.norm(f0 / scale))
         well_scaled = d0 >= 1e-5 and d1 >= 1e-5 and math.isfinite(d0 + d1)
         h0 = min(0.01 * d0 / d1 if well_scaled else 1e-6, abs(t1 - t0))
         f1 = f(t0 + direction * h0, torch.add(y0, f0, alpha=direction * h0))
-        d2 = self.norm((f1 - f0) / scale).item() / h0
+        d2 = float(self.norm((f1 - f0) / scale)) / h0
         steepest = max(d1, d2)
         if not math.isfinite(steepest):
             return direction * h0  # the first step will be rejected, and end the solve if nothing smaller helps

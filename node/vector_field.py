@@ -22,6 +22,7 @@ class FlatField:
     def __init__(self, f: VectorField, y0: Tensor):
         self.f = f
         self.shape = y0.shape
+        self._shaped = y0.detach()
         self.dtype = y0.dtype
         self.device = y0.device
         self.calls = 0
@@ -30,7 +31,7 @@ class FlatField:
         """dy/dt, flat, at time t and flat state y."""
         self.calls += 1
         time = torch.full((), t, dtype=self.dtype, device=self.device)
-        dy = self.f(time, y.view(self.shape))
+        dy = self.f(time, y.view_as(self._shaped))
         if dy.shape != self.shape:
             raise ValueError(
                 f"the vector field returned shape {tuple(dy.shape)} for a state of shape {tuple(self.shape)}: "

@@ -1,5 +1,6 @@
 """The continuous adjoint: optimise, then discretise."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,7 +160,8 @@ class _BlockNorm:
     norm: Norm
     n: int
 
-    def __call__(self, z: Tensor) -> Tensor:
+    def __call__(self, z: Tensor) -> float:
         n = self.n
         blocks = [z[:n], z[n : 2 * n]] + ([z[2 * n :]] if len(z) > 2 * n else [])
-        return torch.stack([self.norm(block) for block in blocks]).max()
+        # Python's max passes over a NaN that is not first: here one block that is NaN makes all of it NaN.
+        return max((float(self.norm(block)) for block in blocks), key=lambda size: (math.isnan(size), size))
