@@ -52,11 +52,11 @@ class BufferedStages:
 
     def combine(self, y: Tensor, dt: float, row: Tensor) -> Tensor:
         """y + dt sum_j row_j k_j over the first len(row) stages."""
-        return torch.addmv(y, self._leading[len(row)], row, alpha=dt)
+        return torch.addmv(y, self._leading[row.numel()], row, alpha=dt)
 
     def error(self, dt: float, row: Tensor) -> Tensor:
         """dt sum_j row_j k_j."""
-        return torch.mv(self._leading[len(row)], row).mul_(dt)
+        return torch.addmv(self._row[0], self._leading[row.numel()], row, beta=0, alpha=dt)
 
     def matrix(self, rows: int) -> Tensor:
         """The first stages, of shape (rows, n)."""
@@ -78,12 +78,12 @@ class RecordedStages:
 
     def combine(self, y: Tensor, dt: float, row: Tensor) -> Tensor:
         """y + dt sum_j row_j k_j over the first len(row) stages."""
-        return torch.addmv(y, self.matrix(len(row)).t(), row, alpha=dt)
+        return torch.addmv(y, self.matrix(row.numel()).t(), row, alpha=dt)
 
     def error(self, dt: float, row: Tensor) -> Tensor:
         """dt sum_j row_j k_j, detached."""
         with torch.no_grad():
-            return torch.mv(self.matrix(len(row)).t(), row).mul_(dt)
+            return torch.mv(self.matrix(row.numel()).t(), row).mul_(dt)
 
     def matrix(self, rows: int) -> Tensor:
         """The first stages, of shape (rows, n)."""
