@@ -185,7 +185,7 @@ def _accept(
         if f1 is None and solver.dense_with_f1:
             f1 = f(t1, step.y1)
         thetas = [(time - t) / dt for time in times[due:passed]]
-        loop.outputs.append(solver.interpolate(loop.y, dt, f1, workspace, thetas))
+        loop.outputs.append(solver.interpolate(f, t, loop.y, dt, f1, workspace, thetas))
     if passed < len(times) and times[passed] == t1:
         loop.outputs.append(step.y1.unsqueeze(0))
         passed += 1

@@ -17,6 +17,7 @@ class ButcherTableau:
     b_error: b minus the embedded method's weights, None without an error estimate.
     b_dense: row i holds the coefficients of theta, theta^2, ... in b_i(theta); y(t + theta dt) = y + dt sum_i
     b_i(theta) k_i. None: the cubic Hermite interpolant is derived.
+    dense_c, dense_a: stages that dense output has beyond f1 = f(t1, y1), which then stands after those of the step.
     """
 
     c: Row
@@ -24,23 +25,39 @@ class ButcherTableau:
     b: Row
     b_error: Row | None = None
     b_dense: tuple[Row, ...] | None = None
+    dense_c: Row = ()
+    dense_a: tuple[Row, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, part in (("c", self.c), ("a", self.a), ("b_error", self.b_error), ("b_dense", self.b_dense)):
-            if part is not None and len(part) != len(self.b):
-                raise ValueError(f"{name} has {len(part)} rows or entries, b has {len(self.b)}: each has one a stage")
-        for i, row in enumerate(self.a):
-            if len(row) != i:
-                raise ValueError(f"row {i} of a has {len(row)} entries, an explicit method's has {i}")
-            _check_sum(f"row {i} of a", row, self.c[i])
+        stages = len(self.b)
+        dense_stages = stages + 1 + len(self.dense_c) if self.dense_c else stages
+        for name, part, length in (
+            ("c", self.c, stages),
+            ("a", self.a, stages),
+            ("b_error", self.b_error, stages),
+            ("dense_a", self.dense_a, len(self.dense_c)),
+            ("b_dense", self.b_dense, dense_stages),
+        ):
+            if part is not None and len(part) != length:
+                raise ValueError(f"{name} has {len(part)} rows or entries and must have {length}: each has one a stage")
+        self._check_rows("a", self.a, self.c, first=0)
+        self._check_rows("dense_a", self.dense_a, self.dense_c, first=stages + 1)
         _check_sum("b", self.b, 1.0)
         if self.b_error is not None:
             _check_sum("b_error", self.b_error, 0.0)
         if self.b_dense is not None:
             for i, row in enumerate(self.b_dense):
-                _check_sum(f"row {i} of b_dense", row, self.b[i])
+                _check_sum(f"row {i} of b_dense", row, self.b[i] if i < stages else 0.0)
             for power, column in enumerate(zip(*self.b_dense, strict=True), start=1):
                 _check_sum(f"theta^{power} in b_dense", column, 1.0 if power == 1 else 0.0)
+
+    @staticmethod
+    def _check_rows(name: str, rows: tuple[Row, ...], c: Row, *, first: int) -> None:
+        """Each row has an entry for each stage before it, and sums to its node."""
+        for i, row in enumerate(rows):
+            if len(row) != first + i:
+                raise ValueError(f"row {i} of {name} has {len(row)} entries, an explicit method's has {first + i}")
+            _check_sum(f"row {i} of {name}", row, c[i])
 
     @property
     def stages(self) -> int:

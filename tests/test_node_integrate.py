@@ -40,7 +40,16 @@ class Scripted(Solver):
         self.asked.append((t, y, dt, f0))
         return Step(y + dt, torch.full_like(y, error) if estimate else None, None)
 
-    def interpolate(self, y: Tensor, dt: float, f1: Tensor | None, workspace: Any, thetas: Sequence[float]) -> Tensor:
+    def interpolate(
+        self,
+        f: FlatField,
+        t: float,
+        y: Tensor,
+        dt: float,
+        f1: Tensor | None,
+        workspace: Any,
+        thetas: Sequence[float],
+    ) -> Tensor:
         slope = 1.0 if f1 is None else f1
         return torch.stack([y + theta * dt * slope for theta in thetas])
 

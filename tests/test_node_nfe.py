@@ -147,13 +147,26 @@ def test_an_adaptive_solve_costs_two_to_start_and_its_stages_a_step(name: str, k
 
 
 @every_adaptive_solver
-def test_outputs_within_steps_change_neither_the_steps_nor_the_state_at_the_end(name: str) -> None:
+def test_outputs_within_steps_change_neither_the_steps_nor_the_state_at_the_end(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cost the stages of dense output, once for each step that has some (vern7's five; no other method's)."""
+    interpolate, interpolated = ExplicitRungeKutta.interpolate, []
+
+    def counted(self: ExplicitRungeKutta, *args: object) -> Tensor:
+        interpolated.append(self.name)
+        return interpolate(self, *args)
+
+    monkeypatch.setattr(ExplicitRungeKutta, "interpolate", counted)
     bare = solved(Pendulum(), name, TOLERANCE, "backprop", TIMES["forwards"])
     dense = solved(Pendulum(), name, TOLERANCE, "backprop", TIMES["forwards, with outputs within steps"])
     assert (dense.stats.n_accepted, dense.stats.n_rejected) == (bare.stats.n_accepted, bare.stats.n_rejected)
     assert torch.equal(dense.y[-1], bare.y[-1])
+    assert 1 < len(interpolated) <= dense.stats.n_accepted
     # A method without FSAL that ends with outputs within its last step evaluates f there once more.
-    assert dense.stats.nfe_forward - bare.stats.nfe_forward == int(not SOLVERS[name].tableau.fsal)
+    tableau = SOLVERS[name].tableau
+    cost = len(interpolated) * len(tableau.dense_c) + (not tableau.fsal)
+    assert dense.stats.nfe_forward - bare.stats.nfe_forward == cost
 
 
 def test_the_adjoint_carries_its_step_size_over_output_times() -> None:

@@ -17,7 +17,10 @@ from node.vector_field import FlatField
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 
 # Order q of dense output within a step: the least of the method's and of the polynomial's degree, but for these.
-DENSE_ORDER = {"dopri8": 5}
+DENSE_ORDER = {"dopri8": 5, "vern7": 6}
+# Problems on which the method's leading error term stands out, where it is not all three: on the plane, and on
+# Riccati's equation backwards in time, vern7's is hidden by the next ones (a slope of 9) until the error is 1e-12.
+SHOWN_ON = {"vern7": slice(0, 1)}
 
 # At one point in time the leading error term of a method may vanish (tsit5 shows 5.5 on y' = y cos t), so three
 # problems are started at eight phases of their period at once and the error is the root mean square over all.
@@ -65,7 +68,7 @@ def rms(x: Tensor) -> float:
 def end_error(solver: Solver, n: int, t0: float = 0.0, t1: float = T_END) -> float:
     t = torch.tensor([t0, t1], dtype=torch.float64)
     solution = solve(field, exact(t0), t, solver=solver, controller=FixedStep(dt=T_END / n))
-    return rms(solution.y[-1] - exact(t1))
+    return rms((solution.y[-1] - exact(t1))[SHOWN_ON.get(solver.name, slice(None))])
 
 
 def dense_error(solver: Solver, n: int) -> float:
@@ -74,7 +77,8 @@ def dense_error(solver: Solver, n: int) -> float:
     inside = [(i + 0.3) * dt for i in range(n)]
     t = torch.tensor([0.0, *inside, T_END], dtype=torch.float64)
     solution = solve(field, exact(0.0), t, solver=solver, controller=FixedStep(dt=dt))
-    return rms(solution.y[1:-1] - torch.stack([exact(time) for time in inside]))
+    error = solution.y[1:-1] - torch.stack([exact(time) for time in inside])
+    return rms(error[:, SHOWN_ON.get(solver.name, slice(None))])
 
 
 def error_estimate(solver: Solver, dt: float) -> float:
@@ -108,6 +112,16 @@ def test_order_within_steps_is_one_above_the_interpolants_or_the_solvers(solver:
     assert slope(lambda n: dense_error(solver, n)) == pytest.approx(min(solver.order, q + 1), abs=tolerated(solver))
 
 
+@pytest.mark.parametrize("name", SHOWN_ON)
+def test_where_the_leading_term_is_hidden_the_error_falls_faster_still(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solver = SOLVERS[name]
+    monkeypatch.setitem(SHOWN_ON, name, slice(2, None))
+    assert slope(lambda n: end_error(solver, n)) > solver.order + 0.5
+    assert slope(lambda n: dense_error(solver, n)) > solver.order + 0.5
+
+
 @every_solver
 def test_error_estimate_falls_with_the_claimed_power_of_dt(solver: Solver) -> None:
     if solver.error_order is None:
@@ -131,7 +145,7 @@ def test_a_wrong_weight_loses_the_order_though_the_sums_are_right(solver: Explic
     b = list(solver.tableau.b)
     last = max(i for i, x in enumerate(b) if x)
     b[0], b[last] = b[0] + 0.05 * b[last], 0.95 * b[last]
-    wrong = replace(solver, tableau=replace(solver.tableau, b=tuple(b), b_dense=None))
+    wrong = replace(solver, tableau=replace(solver.tableau, b=tuple(b), b_dense=None, dense_c=(), dense_a=()))
     assert slope(lambda n: end_error(wrong, n)) < solver.order - 0.5
 
 
@@ -139,12 +153,16 @@ def test_a_wrong_weight_loses_the_order_though_the_sums_are_right(solver: Explic
     "solver", [solver for solver in SOLVERS.values() if solver.order >= 3], ids=lambda solver: solver.name
 )
 def test_a_wrong_stage_loses_the_order_though_the_sums_are_right(solver: ExplicitRungeKutta) -> None:
-    """5 % of the row is moved from the second-to-last stage's last coefficient to its first."""
+    """5 % of the last coefficient is moved to the first, in the row of the last stage that counts in y1.
+
+    ssprk3's own error has the other sign and cancels that of 5 % on these grids: it takes 20 %.
+    """
+    share = 0.2 if solver.name == "ssprk3" else 0.05
     rows = list(solver.tableau.a)
-    i = max(i for i in range(len(rows) - solver.tableau.fsal) if len(rows[i]) >= 2)
+    i = max(i for i, weight in enumerate(solver.tableau.b) if weight and len(rows[i]) >= 2)
     used = max(j for j, x in enumerate(rows[i]) if x)
     row = list(rows[i])
-    row[0], row[used] = row[0] + 0.05 * row[used], 0.95 * row[used]
+    row[0], row[used] = row[0] + share * row[used], (1 - share) * row[used]
     rows[i] = tuple(row)
     wrong = replace(solver, tableau=replace(solver.tableau, a=tuple(rows)))
     assert slope(lambda n: end_error(wrong, n)) < solver.order - 0.5

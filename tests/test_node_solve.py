@@ -162,14 +162,19 @@ def test_a_single_output_time_is_the_start(solver: str, controller: Controller, 
 
 @every_case
 def test_a_thousand_outputs_are_those_asked_for_alone(solver: str, controller: Controller) -> None:
-    """Outputs do not guide the steps, so that few and many outputs are the same curve."""
+    """Outputs do not guide the steps, so that few and many outputs are the same curve, but for the rounding of sums.
+
+    That is the larger, the larger the terms of b_i(theta) are: up to 1207 in vern7, 88 in tsit5.
+    """
+    largest = max(abs(x) for row in SOLVERS[solver].tableau.dense for x in row)
+    rounding = max(1e-14, torch.finfo(torch.float64).eps * largest)
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     t = torch.linspace(0, 2, 1000, dtype=torch.float64)
     many = solve(field, y0, t, solver=solver, controller=controller).require_success()
     assert many.y.shape == (1000, 4)
     picked = [0, 1, 17, 500, 998, 999]
     few = solve(field, y0, t[picked], solver=solver, controller=controller).require_success()
-    torch.testing.assert_close(many.y[picked], few.y, rtol=1e-14, atol=1e-15)
+    torch.testing.assert_close(many.y[picked], few.y, rtol=rounding, atol=1e-15)
     assert many.stats.n_accepted == few.stats.n_accepted
 
 

@@ -15,7 +15,7 @@ from results.records import Cell, TrialStatus
 
 # Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have: SOLVERS is read at run time.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
-_FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "rk4_38": "rk4"}
+_FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4_38": "rk4"}
 
 _FAILURES: dict[str, TrialStatus] = {
     "underflow in dt": "dt_underflow",

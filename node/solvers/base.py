@@ -51,5 +51,14 @@ class Solver(ABC):
         """From y at t to y1 at t + dt, given f0 = f(t, y); `estimate` asks for the error."""
 
     @abstractmethod
-    def interpolate(self, y: Tensor, dt: float, f1: Tensor | None, workspace: Any, thetas: Sequence[float]) -> Tensor:
-        """States (len(thetas), n) at t + theta dt within the step that the workspace holds."""
+    def interpolate(
+        self,
+        f: FlatField,
+        t: float,
+        y: Tensor,
+        dt: float,
+        f1: Tensor | None,
+        workspace: Any,
+        thetas: Sequence[float],
+    ) -> Tensor:
+        """States (len(thetas), n) at t + theta dt within the step that the workspace holds, which went from y at t."""

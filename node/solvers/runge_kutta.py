@@ -30,7 +30,7 @@ class ExplicitRungeKutta(Solver):
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
         """One row a stage, and one for f1 where dense output needs it."""
-        rows = len(self.tableau.dense)
+        rows = weights(self.tableau, y0.dtype, y0.device)
         return RecordedStages(rows) if record else BufferedStages(rows, y0)
 
     def step(
@@ -38,7 +38,7 @@ class ExplicitRungeKutta(Solver):
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
         tableau = self.tableau
-        rows = weights(tableau, y.dtype, y.device)
+        rows = workspace.weights
         workspace.put(0, f0)
         y_i, k_i = y, f0
         for i in range(1, tableau.stages):
@@ -50,13 +50,22 @@ class ExplicitRungeKutta(Solver):
         return Step(y1, error, k_i if tableau.fsal else None)
 
     def interpolate(
-        self, y: Tensor, dt: float, f1: Tensor | None, workspace: Stages, thetas: Sequence[float]
+        self,
+        f: FlatField,
+        t: float,
+        y: Tensor,
+        dt: float,
+        f1: Tensor | None,
+        workspace: Stages,
+        thetas: Sequence[float],
     ) -> Tensor:
         """y + dt sum_i b_i(theta) k_i, for all thetas in one product."""
-        dense = weights(self.tableau, y.dtype, y.device).dense
+        rows = workspace.weights
         if f1 is not None and self.dense_with_f1:
             workspace.put(self.stages, f1)
+        for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
+            workspace.put(i, f(t + c * dt, workspace.combine(y, dt, row)))
         theta = torch.tensor(thetas, dtype=torch.float64, device="cpu").unsqueeze(1)
-        powers = theta ** torch.arange(1, dense.shape[1] + 1, device="cpu")
-        b_theta = (powers @ dense.t()).to(y)
-        return torch.addmm(y.expand(len(thetas), -1), b_theta, workspace.matrix(len(dense)), alpha=dt)
+        powers = theta ** torch.arange(1, rows.dense.shape[1] + 1, device="cpu")
+        b_theta = (powers @ rows.dense.t()).to(y)
+        return torch.addmm(y.expand(len(thetas), -1), b_theta, workspace.matrix(len(rows.dense)), alpha=dt)

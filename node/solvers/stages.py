@@ -16,6 +16,7 @@ class Weights(NamedTuple):
     b: Tensor
     b_error: Tensor | None
     dense: Tensor  # float64, on the CPU: (rows, powers)
+    dense_a: tuple[Tensor, ...]
 
 
 @lru_cache(maxsize=256)
@@ -31,6 +32,7 @@ def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -
             b=row(tableau.b),
             b_error=None if tableau.b_error is None else row(tableau.b_error),
             dense=torch.tensor(tableau.dense, dtype=torch.float64, device="cpu"),
+            dense_a=tuple(map(row, tableau.dense_a)),
         )
 
 
@@ -40,8 +42,10 @@ class BufferedStages:
     Nothing here can be differentiated; the states that it returns are new tensors.
     """
 
-    def __init__(self, rows: int, y0: Tensor):
+    def __init__(self, weights: Weights, y0: Tensor):
+        rows = len(weights.dense)
         k = torch.empty(rows, y0.numel(), dtype=y0.dtype, device=y0.device)
+        self.weights = weights
         self._k = k
         self._row = list(k.unbind())
         self._leading = [k[:i].t() for i in range(rows + 1)]
@@ -69,8 +73,9 @@ class RecordedStages:
     A sum is two nodes of the graph, whatever its length; the error estimate leaves none.
     """
 
-    def __init__(self, rows: int):
-        self._row: list[Tensor] = [torch.empty(0)] * rows
+    def __init__(self, weights: Weights):
+        self.weights = weights
+        self._row: list[Tensor] = [torch.empty(0)] * len(weights.dense)
 
     def put(self, i: int, k: Tensor) -> None:
         """Store stage i, as f returned it."""
