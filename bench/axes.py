@@ -1,6 +1,5 @@
 """The axes of a grid: what each may hold, and what combinations of them make no sense."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, Vali
 from bench.backends import BACKENDS
 from bench.problems import PROBLEMS
 from node import ADJOINTS, SOLVERS
+from node.solve import unknown
 
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[StrictFloat | StrictInt, Field(ge=0, allow_inf_nan=False)]
@@ -49,14 +49,6 @@ def names(axis: str) -> Iterable[str]:
         "dtype": ["float32", "float64"],
     }
     return known.get(axis, [])
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The line that answers a misspelt name."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def checked(axis: str, value: Any) -> Any:

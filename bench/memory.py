@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,11 +18,8 @@ def peak_bytes(call: Callable[[], object], device: str) -> int:
         call()
     if device.startswith("cuda"):
         return _peak_on_cuda(call, device)
-    try:
-        import memray  # noqa: F401  (not to be had on every platform)
-    except ImportError:
-        return _peak_by_profiler(call)
-    return _peak_by_memray(call)
+    has_memray = find_spec("memray") is not None  # not to be had on every platform
+    return _peak_by_memray(call) if has_memray else _peak_by_profiler(call)
 
 
 def _peak_on_cuda(call: Callable[[], object], device: str) -> int:

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.axes import AXES, checked, impossible, unknown
+from bench.axes import AXES, checked, impossible
 from bench.failure import UsageError
 from bench.problems import PROBLEMS
+from node.solve import unknown
 from results.records import Cell, Planned
 
 _REQUIRED = ("problem", "backend", "solver")

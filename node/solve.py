@@ -66,9 +66,15 @@ def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
         return choice
     if choice in registry:
         return registry[choice]
-    near = difflib.get_close_matches(choice, registry, n=1)
+    raise ValueError(unknown(kind, choice, registry))
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The line that answers a wrong name."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown {kind} {choice!r}.{hint} Known: {', '.join(registry)}")
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -> None:
