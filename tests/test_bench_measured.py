@@ -22,14 +22,6 @@ CELL = Cell(
 BOTH = pytest.mark.parametrize("backend", BACKENDS)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def prepared(cell: Cell):
     return BACKENDS[cell.backend].prepare(cell, PROBLEMS[cell.problem])
 

@@ -1,7 +1,6 @@
 """Models: a net as a vector field, a vector field as a model that trains."""
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -15,12 +14,8 @@ every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def seeded() -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def linears(mlp: MLP) -> list[nn.Linear]:

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -75,14 +75,6 @@ WORKLOADS = {
 every_workload = pytest.mark.parametrize("name", WORKLOADS)
 both_libraries = pytest.mark.parametrize("library", ["node", "torchdiffeq"])
 every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @functools.cache
