@@ -35,7 +35,10 @@ class Net(nn.Module):
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(3)
-        draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)  # noqa: E731
+
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
         self.inner, self.outer = nn.Parameter(draw(3, 8)), nn.Parameter(draw(8, 3) / 4)
         self.unused = nn.Parameter(draw(5))
         self.frozen = nn.Parameter(draw(8), requires_grad=False)

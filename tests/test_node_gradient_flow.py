@@ -119,9 +119,8 @@ def test_a_state_that_needs_no_gradient_leaves_the_parameters_theirs(gradient: s
 def test_a_field_without_parameters_gives_the_gradient_in_y0(gradient: str) -> None:
     """y' = -y^2 from y0: y(1) = y0 / (1 + y0), dy(1)/dy0 = 1 / (1 + y0)^2."""
     y0 = tensor(0.5, 2.0).requires_grad_()
-    f = lambda t, y: -(y**2)  # noqa: E731
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": gradient, "parameters": ()}
-    solve(f, y0, tensor(0.0, 1.0), **how).y[-1].sum().backward()
+    solve(lambda t, y: -(y**2), y0, tensor(0.0, 1.0), **how).y[-1].sum().backward()
     torch.testing.assert_close(y0.grad, 1 / (1 + y0.detach()) ** 2, rtol=1e-6, atol=0)
 
 

@@ -86,7 +86,9 @@ def test_a_derivative_of_another_shape_is_refused(
 
 @pytest.mark.parametrize("gradient", [name for name, mode in ADJOINTS.items() if mode.needs_parameters])
 def test_a_plain_function_must_say_what_it_depends_on(gradient: str) -> None:
-    f = lambda t, y: -y  # noqa: E731
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        return -y
+
     with pytest.raises(ValueError, match=rf"^{gradient} cannot see .* pass an nn\.Module, or parameters=\(\.\.\.\)"):
         call(f, gradient=gradient)
     assert call(f, gradient=gradient, parameters=()).status is Status.success
