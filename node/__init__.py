@@ -2,7 +2,10 @@
 
 from node import models
 from node.adjoint import ADJOINTS, Backprop, ContinuousAdjoint
-from node.controller import FixedStep, PIDController
+from node.controller import COEFFICIENTS, FixedGrid, FixedStep, PIDController
+from node.dense import DenseOutput
+from node.event import Event, EventPoint
+from node.integrate import Callbacks
 from node.models import MODELS, NeuralODE
 from node.solution import Solution, SolveError, Stats, Status
 from node.solve import solve
@@ -12,12 +15,18 @@ from node.vector_field import Counted, VectorField
 
 __all__ = [
     "ADJOINTS",
+    "COEFFICIENTS",
     "MODELS",
     "SOLVERS",
     "Backprop",
     "ButcherTableau",
+    "Callbacks",
     "ContinuousAdjoint",
     "Counted",
+    "DenseOutput",
+    "Event",
+    "EventPoint",
+    "FixedGrid",
     "FixedStep",
     "NeuralODE",
     "PIDController",

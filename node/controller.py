@@ -1,7 +1,8 @@
 """Step size control: pure functions of the error estimate and the controller's memory."""
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,12 +11,22 @@ from torch import Tensor
 
 from node.vector_field import FlatField
 
-Norm = Callable[[Tensor], Tensor | float]  # 0-dimensional if a tensor
+Tolerance = float | Tensor | tuple[float | Tensor, ...]
+Norm = Callable[[Tensor], Tensor | float]  # over the last dimension: (..., n) to (...), of a vector maybe a float
 
 
-def rms_norm(x: Tensor) -> float:
-    """Root mean square, Hairer, Norsett & Wanner (1993), eq. II.4.11. x: any shape. It waits for the device."""
-    return torch.linalg.vector_norm(x).item() / math.sqrt(max(1, x.numel()))
+def rms_norm(x: Tensor) -> Tensor | float:
+    """Root mean square over the last dimension, Hairer, Norsett & Wanner (1993), eq. II.4.11.
+
+    Of a vector it is a float, for which it waits for the device.
+    """
+    if x.dim() == 1:
+        return torch.linalg.vector_norm(x).item() / math.sqrt(len(x))
+    return torch.linalg.vector_norm(x, dim=-1) / math.sqrt(x.shape[-1])
+
+
+# Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
+SAME_TIME = 1e-9
 
 
 class Verdict(NamedTuple):
@@ -24,7 +35,6 @@ class Verdict(NamedTuple):
     accepted: bool
     dt: float  # of the next step, signed as this one
     memory: tuple[float, float]  # error ratios of the last two accepted steps
-    error_ratio: float  # error over tolerance: NaN or infinite when the step was
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,45 @@ class FixedStep:
         if not (self.dt > 0 and math.isfinite(self.dt)):
             raise ValueError(f"FixedStep: dt is {self.dt!r} and must be positive and finite")
 
+    def grid(self, t0: float, t_end: float) -> Iterator[float]:
+        """The ends of the steps from t0 to t_end."""
+        dt = math.copysign(self.dt, t_end - t0)
+        sign, slack = math.copysign(1.0, dt), SAME_TIME * self.dt
+        for i in itertools.count(1):
+            t1 = t0 + i * dt  # not a sum of dt's: a thousand steps end where they should
+            if sign * (t_end - t1) <= slack:
+                break
+            yield t1
+        yield t_end
+
+
+@dataclass(frozen=True)
+class FixedGrid:
+    """Steps from one of the times to the next, in either direction; the solve's own ends are added.
+
+    one_sided: f jumps at these times. Each step begins anew and calls f inside of it only, so that it sees the
+    limits from its own side.
+    """
+
+    times: tuple[float, ...]
+    one_sided: bool = False
+
+    adaptive = False
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.times)):
+            raise ValueError("FixedGrid: a time is not finite: the ends of steps are finite numbers")
+
+    def grid(self, t0: float, t_end: float) -> Iterator[float]:
+        """The ends of the steps from t0 to t_end."""
+        yield from between(self.times, t0, t_end)
+        yield t_end
+
+
+def between(times: tuple[float, ...], t0: float, t_end: float) -> list[float]:
+    """Those of the times that lie between the two, on the way from t0 to t_end."""
+    return sorted({t for t in times if min(t0, t_end) < t < max(t0, t_end)}, reverse=t_end < t0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PIDController:
@@ -47,24 +96,36 @@ class PIDController:
     dt_next = dt safety r_n^(-(P+I+D)/k) r_(n-1)^((P+2D)/k) r_(n-2)^(-D/k), with r the error over the tolerance,
     k the order of the error estimate and (P, I, D) the coefficients; the default is the elementary I controller.
     Soderlind (2003), "Digital filters in adaptive time-stepping", ACM Trans. Math. Softw. 29(1), 1-26.
+
+    rtol, atol: floats, or tensors that broadcast against the state, or where that is a tuple, tuples of either.
+    first_step: None for Hairer's choice, from the scales of y and f.
+    min_step: a step as small as this is taken whatever its error; 0 for a solve that then ends, as dt_underflow.
+    step_t: times that steps must end at. jump_t: times at which f jumps: steps end there too, and see f's limit from
+    their own side.
     """
 
-    rtol: float
-    atol: float
+    rtol: Tolerance
+    atol: Tolerance
     safety: float = 0.9
     factor_min: float = 0.2
     factor_max: float = 10.0
     coefficients: tuple[float, float, float] = (0.0, 1.0, 0.0)
-    first_step: float | None = None  # None: chosen from the scale of f
+    first_step: float | None = None
+    min_step: float = 0.0
+    max_step: float = math.inf
+    step_t: tuple[float, ...] = ()
+    jump_t: tuple[float, ...] = ()
     norm: Norm = rms_norm
 
     adaptive = True
 
     def __post_init__(self) -> None:
-        if not (self.rtol >= 0 and self.atol >= 0 and self.rtol + self.atol > 0):
-            raise ValueError(
-                f"PIDController: rtol={self.rtol!r}, atol={self.atol!r}: neither may be negative, nor both zero"
-            )
+        if not isinstance(self.rtol, tuple) and not isinstance(self.atol, tuple):
+            lowest = torch.as_tensor(self.rtol).min().item(), torch.as_tensor(self.atol).min().item()
+            if not (min(lowest) >= 0 and sum(lowest) > 0):
+                raise ValueError(
+                    f"PIDController: rtol={self.rtol!r}, atol={self.atol!r}: neither may be negative, nor both zero"
+                )
         if not 0 < self.safety <= 1:
             raise ValueError(f"PIDController: safety is {self.safety!r} and must lie in (0, 1]")
         if not 0 < self.factor_min < 1 < self.factor_max:
@@ -72,30 +133,45 @@ class PIDController:
                 f"PIDController: factor_min={self.factor_min!r}, factor_max={self.factor_max!r}: "
                 "0 < factor_min < 1 < factor_max is needed"
             )
+        if len(self.coefficients) != 3 or not all(map(math.isfinite, self.coefficients)):
+            raise ValueError(
+                f"PIDController: coefficients is {self.coefficients!r} and must be three finite numbers (P, I, D)"
+            )
         if self.first_step is not None and not self.first_step > 0:
             raise ValueError(f"PIDController: first_step is {self.first_step!r} and must be positive")
+        if not 0 <= self.min_step <= self.max_step or self.max_step == 0:
+            raise ValueError(
+                f"PIDController: min_step={self.min_step!r}, max_step={self.max_step!r}: "
+                "0 <= min_step <= max_step and 0 < max_step are needed"
+            )
+        if not all(map(math.isfinite, (*self.step_t, *self.jump_t))):
+            raise ValueError("PIDController: step_t or jump_t has an entry that is not finite: they are times")
 
-    def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> float:
-        """Norm of the error estimate over the tolerance; the one synchronisation of a step."""
-        scale = self._scale(torch.maximum(y0.abs(), y1.abs()))
-        return float(self.norm(error / scale))
+    def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor | float:
+        """Norm of the error estimate over the tolerance; of vectors the one synchronisation of a step."""
+        return self.norm(error / self._scale(torch.maximum(y0.abs(), y1.abs())))
 
     def judge(self, ratio: float, dt: float, memory: tuple[float, float], error_order: int) -> Verdict:
         """Accept or reject a step of size dt by its error ratio, and size the next."""
         if not math.isfinite(ratio):
-            return Verdict(False, dt * self.factor_min, memory, ratio)
-        accepted = ratio <= 1.0
+            return Verdict(False, dt * self.factor_min, memory)
+        accepted = ratio <= 1.0 or abs(dt) <= self.min_step
         factor = self._factor(ratio, memory, error_order) if ratio > 0 else self.factor_max
         # An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one
         # is, whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
         least, most = (1.0, self.factor_max) if accepted else (self.factor_min, self.safety)
-        factor = min(most, max(least, factor))
-        return Verdict(accepted, dt * factor, (ratio, memory[0]) if accepted else memory, ratio)
+        size = abs(dt) * min(most, max(least, factor))
+        size = min(self.max_step, max(self.min_step, size))
+        return Verdict(accepted, math.copysign(size, dt), (ratio, memory[0]) if accepted else memory)
 
     def _scale(self, size: Tensor) -> Tensor:
-        scale = size.mul_(self.rtol).add_(self.atol)
+        rtol, atol = self.rtol, self.atol
+        if isinstance(rtol, tuple) or isinstance(atol, tuple):
+            raise ValueError("rtol or atol is a tuple: solve with the tuple of states that it is for")
+        scale = size.mul_(rtol).add_(atol)
         # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
-        return scale if self.atol > 0 else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
+        positive = not isinstance(atol, Tensor) and atol > 0
+        return scale if positive else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
 
     def _factor(self, ratio: float, memory: tuple[float, float], error_order: int) -> float:
         p, i, d = self.coefficients
@@ -118,7 +194,17 @@ class PIDController:
         if not math.isfinite(steepest):
             return direction * h0  # the first step will be rejected, and end the solve if nothing smaller helps
         h1 = max(1e-6, h0 * 1e-3) if steepest <= 1e-15 else (0.01 / steepest) ** (1.0 / error_order)
-        return direction * min(100 * h0, h1)
+        return direction * min(self.max_step, max(self.min_step, min(100 * h0, h1)))
 
 
-Controller = FixedStep | PIDController
+Controller = FixedStep | FixedGrid | PIDController
+
+# Soderlind's filters as (P, I, D) by their names in his table 1, for PIDController(coefficients=...).
+COEFFICIENTS = {
+    "I": (0.0, 1.0, 0.0),
+    "PI34": (0.4, 0.3, 0.0),
+    "PI33": (1 / 3, 1 / 3, 0.0),
+    "PI42": (0.2, 0.4, 0.0),
+    "H211PI": (-1 / 6, 1 / 3, 0.0),
+    "H312PID": (-2 / 9, 2 / 9, 1 / 18),
+}

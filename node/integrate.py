@@ -2,20 +2,34 @@
 
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from node.controller import Controller, FixedStep, PIDController
+from node.controller import SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
+from node.dense import DensePiece
+from node.event import FlatEvent
+from node.layout import State
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.vector_field import FlatField
 
-# Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
-_SAME_TIME = 1e-9
+Callback = Callable[[float, State, float], None]
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Called in every step with its start t, the state there and the step size tried, signed.
+
+    step: before a step is tried. accept, reject: after, by its outcome.
+    """
+
+    step: Callback | None = None
+    accept: Callback | None = None
+    reject: Callback | None = None
 
 
 @dataclass
@@ -26,13 +40,15 @@ class Trajectory:
     y: Tensor
     dt: float  # what the controller would try next, signed; carried over by a solve in several intervals
     outputs: list[Tensor]  # pieces of shape (m, n), in order of time
+    n_outputs: int
+    pieces: list[DensePiece] = field(default_factory=list)  # dense output, where it was asked for
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
 
-    def at_outputs(self, count: int) -> Tensor:
-        """States (count, n) at the output times; NaN where the loop did not get to."""
-        missing = count - sum(map(len, self.outputs))
+    def at_outputs(self) -> Tensor:
+        """States (n_outputs, n) at the output times; NaN where the loop did not get to."""
+        missing = self.n_outputs - sum(map(len, self.outputs))
         if missing:
             self.outputs.append(self.y.new_full((missing, len(self.y)), math.nan))
         return torch.cat(self.outputs)
@@ -48,147 +64,202 @@ def integrate(
     max_steps: int,
     record: bool,
     dt: float | None = None,
+    event: FlatEvent | None = None,
+    dense: bool = False,
+    callbacks: Callbacks | None = None,
 ) -> Trajectory:
     """Solve dy/dt = f from times[0] to times[-1], which it lands on, with outputs at every time.
 
     y0: (n,). times: strictly monotonic. record: leave a graph for autograd. dt: the first step, else the controller's.
+    event: stop where it happens. dense: keep every step's dense output.
     """
     if len(times) == 1:
-        return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)])
-    f0 = f(times[0], y0)
-    if dt is None:
-        dt = _first_dt(f, y0, f0, times, solver, controller)
-    loop = Trajectory(times[0], y0, dt, [y0.unsqueeze(0)])
-    if isinstance(controller, FixedStep):
-        _fixed(loop, f, f0, times, solver, controller, max_steps, solver.workspace(y0, record=record))
+        return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], 1)
+    loop = _Loop(f, y0, times, solver, record, max_steps, event, dense, callbacks or Callbacks())
+    if isinstance(controller, PIDController):
+        loop.adapt(controller, dt)
     else:
-        _adaptive(loop, f, f0, times, solver, controller, max_steps, solver.workspace(y0, record=record))
-    return loop
+        loop.follow(controller)
+    return loop.at
 
 
-def _first_dt(
-    f: FlatField, y0: Tensor, f0: Tensor, times: Sequence[float], solver: Solver, controller: Controller
-) -> float:
-    if isinstance(controller, FixedStep):
-        return math.copysign(controller.dt, times[-1] - times[0])
-    with torch.no_grad():
-        return controller.initial_dt(f, times[0], times[-1], y0, f0, solver.error_order or solver.order)
+class _Loop:
+    """One solve under way."""
 
+    def __init__(
+        self,
+        f: FlatField,
+        y0: Tensor,
+        times: Sequence[float],
+        solver: Solver,
+        record: bool,
+        max_steps: int,
+        event: FlatEvent | None,
+        dense: bool,
+        callbacks: Callbacks,
+    ):
+        self.at = Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], len(times))
+        self._f = f
+        self._times = times
+        self._due = 1  # the index of the next output
+        self._sign = math.copysign(1.0, times[-1] - times[0])
+        self._solver = solver
+        self._workspace = solver.workspace(y0, record=record)
+        self._carry: Any = None
+        self._memory = (1.0, 1.0)  # the controller's
+        self._max_steps = max_steps
+        self._event = event
+        self._keep_pieces = dense
+        self._callbacks = callbacks
+        if event is not None:
+            event.start(times[0], y0)
 
-def _fixed(
-    loop: Trajectory,
-    f: FlatField,
-    f0: Tensor | None,
-    times: Sequence[float],
-    solver: Solver,
-    controller: FixedStep,
-    max_steps: int,
-    workspace: Any,
-) -> None:
-    t0, t_end, due = times[0], times[-1], 1
-    while due < len(times):
-        if loop.n_accepted >= max_steps:
-            loop.status = Status.max_steps
-            break
-        # i * dt, not a sum of dt's: a thousand steps end where they should.
-        t1 = _meet(t0 + (loop.n_accepted + 1) * loop.dt, loop.dt, times[due], t_end)
-        if f0 is None:
-            f0 = f(loop.t, loop.y)
-        step = solver.step(f, loop.t, loop.y, t1 - loop.t, f0, workspace, estimate=False)
-        due, f0 = _accept(loop, step, t1, times, due, f, solver, workspace)
-    _check_finite(loop)
+    def follow(self, controller: FixedStep | FixedGrid) -> None:
+        """Take the steps of a grid."""
+        at, times = self.at, self._times
+        one_sided = isinstance(controller, FixedGrid) and controller.one_sided
+        for end in controller.grid(times[0], times[-1]):
+            if at.n_accepted >= self._max_steps:
+                at.status = Status.max_steps
+                break
+            if one_sided:
+                self._confine(end, ends=(at.t, end))
+            t1 = self._meet(end, end)
+            self._accept(self._try(t1, estimate=False), t1)
+            if at.status is Status.event:
+                break
+        self._check_finite()
 
+    def adapt(self, controller: PIDController, dt: float | None) -> None:
+        """Take steps that keep the tolerance, from each time that must be hit to the next."""
+        at, times = self.at, self._times
+        jumps = controller.jump_t
+        for stop in (*between((*controller.step_t, *jumps), times[0], times[-1]), times[-1]):
+            if jumps:
+                self._confine(stop, ends=jumps)
+            if at.dt == 0.0:
+                at.dt = self._first_dt(controller) if dt is None else dt
+            self._reach(stop, controller)
+            if at.status is not Status.success:
+                return
+        if self._solver.dense_with_f1:
+            self._check_finite()
 
-def _adaptive(
-    loop: Trajectory,
-    f: FlatField,
-    f0: Tensor | None,
-    times: Sequence[float],
-    solver: Solver,
-    controller: PIDController,
-    max_steps: int,
-    workspace: Any,
-) -> None:
-    t_end, due = times[-1], 1
-    error_order = solver.error_order or solver.order
-    memory, ratio = (1.0, 1.0), 0.0
-    while due < len(times):
-        if loop.n_accepted + loop.n_rejected >= max_steps:
-            loop.status = Status.max_steps
+    def _first_dt(self, controller: PIDController) -> float:
+        at, solver = self.at, self._solver
+        f0 = self._f(at.t, at.y)
+        self._carry = solver.start(self._f, at.t, at.y, f0)
+        with torch.no_grad():
+            order = solver.error_order or solver.order
+            return controller.initial_dt(self._f, at.t, self._times[-1], at.y, f0, order)
+
+    def _reach(self, stop: float, controller: PIDController) -> None:
+        """Go on to the time `stop`, or until the status is no success."""
+        at, max_steps, callbacks = self.at, self._max_steps, self._callbacks
+        error_order = self._solver.error_order or self._solver.order
+        ratio = 0.0
+        while at.t != stop and at.status is Status.success:
+            if at.n_accepted + at.n_rejected >= max_steps:
+                at.status = Status.max_steps
+                return
+            if abs(at.dt) <= 4 * sys.float_info.epsilon * abs(at.t) or at.dt == 0.0:
+                at.status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
+                return
+            t1 = self._meet(at.t + at.dt, stop)
+            dt = t1 - at.t
+            step = self._try(t1, estimate=True)
+            ratio = _error_ratio(controller, step, at.y)
+            verdict = controller.judge(ratio, dt, self._memory, error_order)
+            self._memory = verdict.memory
+            if not verdict.accepted:
+                at.n_rejected += 1
+                at.dt = verdict.dt
+                self._call(callbacks.reject, dt)
+                continue
+            # A step cut short to land on a time says nothing against the size that was wanted.
+            at.dt = verdict.dt if abs(verdict.dt) > abs(at.dt) or dt == at.dt else at.dt
+            self._accept(step, t1)
+
+    def _confine(self, stop: float, ends: Sequence[float]) -> None:
+        """On the way from here to `stop` f has its limits from inside, where either is among the ends. Begin anew."""
+        start, outwards = self.at.t, math.copysign(math.inf, self._sign)
+        self._f.between(start if start in ends else -outwards, stop if stop in ends else outwards)
+        if start in ends:
+            self._carry = None
+
+    def _try(self, t1: float, *, estimate: bool) -> Step:
+        at = self.at
+        if self._carry is None:
+            self._carry = self._solver.start(self._f, at.t, at.y)
+        self._call(self._callbacks.step, t1 - at.t)
+        return self._step(t1, estimate=estimate)
+
+    def _step(self, t1: float, *, estimate: bool) -> Step:
+        at = self.at
+        return self._solver.step(self._f, at.t, at.y, t1 - at.t, self._carry, self._workspace, estimate=estimate)
+
+    def _call(self, callback: Callback | None, dt: float) -> None:
+        if callback is not None:
+            callback(self.at.t, self._f.layout.restore(self.at.y), dt)
+
+    def _meet(self, t1: float, stop: float) -> float:
+        """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
+        slack = SAME_TIME * abs(t1 - self.at.t)
+        if abs(t1 - self._times[self._due]) <= slack:
+            return self._times[self._due]
+        return stop if self._sign * (stop - t1) <= slack else t1
+
+    def _accept(self, step: Step, t1: float) -> None:
+        """Move to the step's end, past the outputs that are due, or to the event on the way."""
+        at, times, due = self.at, self._times, self._due
+        self._call(self._callbacks.accept, t1 - at.t)
+        if self._event is not None and self._event.happened(t1, step.y1):
+            t1 = self._event.locate(self._dense_output(self._completed(step, t1), t1))
+            step = self._step(t1, estimate=False)
+            at.status = Status.event
+        passed = due
+        while passed < len(times) and self._sign * (times[passed] - t1) < 0:
+            passed += 1
+        if passed > due or self._keep_pieces:
+            step = self._completed(step, t1)
+            piece = self._dense_output(step, t1)
+            if passed > due:
+                at.outputs.append(piece.at(times[due:passed]))
+            if self._keep_pieces:
+                at.pieces.append(piece)
+        if passed < len(times) and times[passed] == t1:
+            at.outputs.append(step.y1.unsqueeze(0))
+            passed += 1
+        at.t, at.y = t1, step.y1
+        at.n_accepted += 1
+        self._due, self._carry = passed, step.carry
+
+    def _completed(self, step: Step, t1: float) -> Step:
+        """The step with what dense output needs, which is the next one's start."""
+        if step.carry is None and self._solver.dense_with_f1:
+            return step._replace(carry=self._solver.start(self._f, t1, step.y1))
+        return step
+
+    def _dense_output(self, step: Step, t1: float) -> DensePiece:
+        at = self.at
+        dt = t1 - at.t
+        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step, self._workspace))
+
+    def _check_finite(self) -> None:
+        """Name a solve that left the finite numbers, and let its outputs be NaN from there on.
+
+        A state that is not finite stays so: the last one tells of all. Only f(t1, y1) of the last step is in no later
+        state, and dense output in that step may have taken it.
+        """
+        at = self.at
+        if all(bool(torch.isfinite(y.detach()).all()) for y in (at.y, *at.outputs[-2:])):
             return
-        if abs(loop.dt) <= 4 * sys.float_info.epsilon * abs(loop.t) or loop.dt == 0.0:
-            loop.status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
-            return
-        t1 = _meet(loop.t + loop.dt, loop.dt, times[due], t_end)
-        dt = t1 - loop.t
-        if f0 is None:
-            f0 = f(loop.t, loop.y)
-        step = solver.step(f, loop.t, loop.y, dt, f0, workspace, estimate=True)
-        ratio = _error_ratio(controller, step, loop.y)
-        verdict = controller.judge(ratio, dt, memory, error_order)
-        memory = verdict.memory
-        if not verdict.accepted:
-            loop.n_rejected += 1
-            loop.dt = verdict.dt
-            continue
-        # A step cut short to land on the end says nothing against the size that was wanted.
-        loop.dt = verdict.dt if abs(verdict.dt) > abs(loop.dt) or dt == loop.dt else loop.dt
-        due, f0 = _accept(loop, step, t1, times, due, f, solver, workspace)
-    if solver.dense_with_f1:
-        _check_finite(loop)
-
-
-def _check_finite(loop: Trajectory) -> None:
-    """Name a solve that left the finite numbers, and let its outputs be NaN from there on.
-
-    A state that is not finite stays so: the last one tells of all. Only f(t1, y1) of the last step is in no later
-    state, and dense output in that step may have taken it.
-    """
-    if all(bool(torch.isfinite(y.detach()).all()) for y in (loop.y, *loop.outputs[-2:])):
-        return
-    loop.status = Status.non_finite
-    loop.outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in loop.outputs]
+        at.status = Status.non_finite
+        at.outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in at.outputs]
 
 
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:
     if step.error is None:
         raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
     with torch.no_grad():
-        return controller.error_ratio(step.error, y, step.y1)
-
-
-def _meet(t1: float, dt: float, due: float, t_end: float) -> float:
-    """t1; or the output that it meets but for rounding; or the end time where it meets or passes that."""
-    slack = _SAME_TIME * abs(dt)
-    if abs(t1 - due) <= slack:
-        return due
-    return t_end if math.copysign(1.0, dt) * (t_end - t1) <= slack else t1
-
-
-def _accept(
-    loop: Trajectory,
-    step: Step,
-    t1: float,
-    times: Sequence[float],
-    due: int,
-    f: FlatField,
-    solver: Solver,
-    workspace: Any,
-) -> tuple[int, Tensor | None]:
-    """Move to the step's end; the index of the next output, and f(t1, y1) if it is known."""
-    t, dt, f1 = loop.t, t1 - loop.t, step.f1
-    sign = math.copysign(1.0, dt)
-    passed = due
-    while passed < len(times) and sign * (times[passed] - t1) < 0:
-        passed += 1
-    if passed > due:
-        if f1 is None and solver.dense_with_f1:
-            f1 = f(t1, step.y1)
-        thetas = [(time - t) / dt for time in times[due:passed]]
-        loop.outputs.append(solver.interpolate(f, t, loop.y, dt, f1, workspace, thetas))
-    if passed < len(times) and times[passed] == t1:
-        loop.outputs.append(step.y1.unsqueeze(0))
-        passed += 1
-    loop.t, loop.y = t1, step.y1
-    loop.n_accepted += 1
-    return passed, f1
+        return float(controller.error_ratio(step.error, y, step.y1))

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Generic
 
 from torch import Tensor
+
+from node.dense import DenseOutput
+from node.event import EventPoint
+from node.vector_field import S
 
 
 class SolveError(RuntimeError):
@@ -14,6 +19,7 @@ class Status(Enum):
     """How a solve ended. The value is a sentence that says what to do."""
 
     success = "the end time was reached"
+    event = "the event happened before the end time: its time and state are in `event`"
     max_steps = (
         "the step limit was reached before the end time: raise max_steps, loosen the tolerance or shorten [t0, t1]"
     )
@@ -24,6 +30,11 @@ class Status(Enum):
     dt_underflow = (
         "the step size fell below the resolution of time: loosen the tolerance, take float64, or use a stiff solver"
     )
+
+    @property
+    def failed(self) -> bool:
+        """Whether the solve ended before it was meant to."""
+        return self not in (Status.success, Status.event)
 
 
 @dataclass
@@ -36,18 +47,26 @@ class Stats:
     n_accepted: int = 0
     n_rejected: int = 0
 
+    def add_forward(self, nfe: int, n_accepted: int, n_rejected: int) -> None:
+        """Count a forward solve."""
+        self.nfe_forward += nfe
+        self.n_accepted += n_accepted
+        self.n_rejected += n_rejected
+
 
 @dataclass(frozen=True)
-class Solution:
-    """States y (len(t), *y0.shape) at times t. Where the solve did not get to, y is NaN."""
+class Solution(Generic[S]):
+    """States y (len(t), *y0.shape) at times t, or a tuple of such. Where the solve did not get to, y is NaN."""
 
     t: Tensor
-    y: Tensor
+    y: S
     status: Status
     stats: Stats
+    event: EventPoint[S] | None = None  # where the status is `event`
+    dense: DenseOutput[S] | None = None  # where it was asked for
 
-    def require_success(self) -> "Solution":
+    def require_success(self) -> "Solution[S]":
         """This solution, or a SolveError with the advice of its status."""
-        if self.status is not Status.success:
+        if self.status.failed:
             raise SolveError(f"{self.status.name}: {self.status.value}")
         return self

@@ -5,59 +5,79 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from types import UnionType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
-from node.controller import Controller, FixedStep, PIDController
-from node.solution import Solution
+from node.controller import Controller
+from node.dense import DenseOutput
+from node.differentiable import solve_flat, solve_to_event
+from node.event import Event
+from node.integrate import Callbacks
+from node.layout import State, layout_of
+from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
-from node.vector_field import VectorField
+from node.tolerance import laid_out
+from node.vector_field import S, VectorField
 
 T = TypeVar("T")
 
 
 def solve(
-    f: VectorField,
-    y0: Tensor,
+    f: VectorField[S],
+    y0: S,
     t: Tensor,
     *,
     solver: str | Solver,
     controller: Controller,
     gradient: str | Adjoint = "backprop",
     parameters: Iterable[Tensor] | None = None,
+    event: Event | None = None,
+    dense: bool = False,
+    callbacks: Callbacks | None = None,
     max_steps: int = 1_000_000,
-) -> Solution:
+) -> Solution[S]:
     """Solve dy/dt = f(t, y), y(t[0]) = y0.
 
     f: called with t, a 0-dimensional tensor, and y of y0's shape; returns dy/dt of that shape.
-    y0: a real floating-point tensor of any shape.
+    y0: a floating-point or complex tensor of any shape, or a tuple of such.
     t: (n,), n >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
-    gradient: how to differentiate the solve: a name in ADJOINTS or a value.
+    gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
     parameters: what `gradient="adjoint"` may differentiate in; by default those of the module f.
+    event: stop where it happens; t[-1] is the latest that it may.
+    dense: also give the solution as a function of time.
+    callbacks: called as the steps are taken, for progress or for state that f keeps.
     max_steps: the limit of accepted and rejected steps together.
 
     A wrong call raises ValueError; a solve that stops early is a Solution whose status says why.
     """
     mode = named("gradient", gradient, ADJOINTS)
     method = named("solver", solver, SOLVERS)
-    _check_type("controller", controller, FixedStep | PIDController, "pass FixedStep(dt=...) or PIDController(...)")
+    _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
     _check_state(y0)
     problem = InitialValueProblem(
         f=f,
         y0=y0,
-        t=t,
         times=_checked_times(t),
         solver=method,
-        controller=controller,
+        controller=laid_out(controller, y0),
         max_steps=max_steps,
         parameters=_parameters(f, mode, parameters),
+        callbacks=callbacks or Callbacks(),
+        dense=dense,
     )
-    return mode.solve(problem)
+    stats, point = Stats(), None
+    if event is None:
+        trajectory, y = solve_flat(mode, problem, t, stats)
+    else:
+        trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
+    layout = layout_of(y0)
+    piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
+    return Solution(t, cast(S, layout.restore_all(y)), trajectory.status, stats, event=point, dense=piecewise)
 
 
 def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
@@ -82,21 +102,25 @@ def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -
         raise ValueError(f"{name} is of type {type(value).__name__}: {remedy}")
 
 
-def _check_state(y0: Tensor) -> None:
-    _check_type("y0", y0, Tensor, "pass a tensor")
-    if not y0.is_floating_point():
-        raise ValueError(f"y0 has dtype {y0.dtype} and must be real floating point: pass y0.float() or y0.double()")
-    if y0.numel() == 0:
-        raise ValueError(f"y0 has shape {tuple(y0.shape)} and no entry: there is nothing to solve")
+def _check_state(y0: State) -> None:
+    parts = y0 if isinstance(y0, tuple) else (y0,)
+    if not parts:
+        raise ValueError("y0 is an empty tuple: there is nothing to solve")
+    for part in parts:
+        _check_type("y0", part, Tensor, "pass a tensor or a tuple of tensors")
+        if not (part.is_floating_point() or part.is_complex()):
+            raise ValueError(f"y0 has dtype {part.dtype} and must be floating point or complex: pass y0.double()")
+        if part.numel() == 0:
+            raise ValueError(f"y0 has shape {tuple(part.shape)} and no entry: there is nothing to solve")
+    if len({part.is_complex() for part in parts}) > 1:
+        raise ValueError("y0 has complex and real parts: pass them all as complex")
 
 
 def _checked_times(t: Tensor) -> tuple[float, ...]:
     _check_type("t", t, Tensor, "pass a 1-dimensional tensor of output times")
     if t.dim() != 1 or len(t) == 0 or not t.is_floating_point():
         raise ValueError(f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass a 1-dimensional tensor of floats")
-    if t.requires_grad:
-        raise ValueError("t requires grad, and no gradient mode differentiates in t: pass t.detach()")
-    times = tuple(t.tolist())
+    times = tuple(t.detach().tolist())
     if not all(map(math.isfinite, times)):
         raise ValueError("t has an entry that is not finite: output times are finite numbers")
     steps = [b - a for a, b in itertools.pairwise(times)]
@@ -105,7 +129,7 @@ def _checked_times(t: Tensor) -> tuple[float, ...]:
     return times
 
 
-def _parameters(f: VectorField, mode: Adjoint, parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
+def _parameters(f: VectorField[Any], mode: Adjoint, parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
     if parameters is not None:
         return tuple(parameters)
     if isinstance(f, nn.Module):

@@ -1,43 +1,61 @@
 """The right-hand side of dy/dt = f(t, y), as users write it and as solvers call it."""
 
-from typing import Protocol
+import math
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from node.layout import State, layout_of
 
-class VectorField(Protocol):
-    """f(t, y) -> dy/dt: t a 0-dimensional tensor in y's real dtype, y and dy/dt of one shape."""
+S = TypeVar("S", bound=State)
+Time = float | Tensor  # a float; with per-sample stepping a column (B, 1) in the solver's dtype
 
-    def __call__(self, t: Tensor, y: Tensor, /) -> Tensor:
+
+class VectorField(Protocol[S]):
+    """f(t, y) -> dy/dt: y and dy/dt tensors of one shape, or tuples of such.
+
+    t: 0-dimensional, in y's real dtype (float32 for a half); with per-sample stepping (B, 1, ..., 1), so that it
+    broadcasts against y.
+    """
+
+    def __call__(self, t: Tensor, y: S, /) -> S:
         """dy/dt at (t, y)."""
 
 
 class FlatField:
     """f with a float for time and a flat vector for state: what a solver's step calls.
 
-    The only place in `node` that calls a user's f, so `calls` is the number of function evaluations (NFE).
+    The only place in `node` that calls a user's f, so `calls` is the number of function evaluations (NFE). With
+    `samples` the state is (B, n) and time a column (B, 1).
     """
 
-    def __init__(self, f: VectorField, y0: Tensor):
+    def __init__(self, f: VectorField[Any], y0: State, *, samples: bool = False):
         self.f = f
-        self.shape = y0.shape
-        self._shaped = y0.detach()
-        self.dtype = y0.dtype
-        self.device = y0.device
+        self.layout = layout_of(y0, samples=samples)
         self.calls = 0
+        self._time_dtype = self.layout.dtype.to_real()
+        self._time_shape = (-1, *(1,) * (len(self.layout.shape) - 1))
+        self._device = self.layout.device
+        self._limits = (-math.inf, math.inf)
 
-    def __call__(self, t: float, y: Tensor) -> Tensor:
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, at time t and flat state y."""
         self.calls += 1
-        time = torch.full((), t, dtype=self.dtype, device=self.device)
-        dy = self.f(time, y.view_as(self._shaped))
-        if dy.shape != self.shape:
-            raise ValueError(
-                f"the vector field returned shape {tuple(dy.shape)} for a state of shape {tuple(self.shape)}: "
-                "dy/dt must have the state's shape"
-            )
-        return dy.reshape(-1) if dy.dtype == self.dtype else dy.reshape(-1).to(self.dtype)
+        return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
+
+    def time(self, t: Time) -> Tensor:
+        """What the user's f gets for time."""
+        if isinstance(t, Tensor):
+            return t.view(self._time_shape)
+        first, last = self._limits
+        return torch.full((), min(max(t, first), last), dtype=self._time_dtype, device=self._device)
+
+    def between(self, first: float, last: float) -> None:
+        """From now on f is called within the open interval only: at its ends, with its limits from inside."""
+        ends = torch.tensor([min(first, last), max(first, last)], dtype=self._time_dtype, device="cpu")
+        inside = torch.nextafter(ends, ends.flip(0)).tolist()
+        self._limits = (inside[0], inside[1])
 
 
 class Counted(nn.Module):
@@ -47,7 +65,7 @@ class Counted(nn.Module):
     the backward pass reaches a call's output; it is of use where f is traced, not where time is measured.
     """
 
-    def __init__(self, f: VectorField):
+    def __init__(self, f: VectorField[Tensor]):
         super().__init__()
         self.f = f
         self.reset()

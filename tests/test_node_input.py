@@ -42,10 +42,17 @@ WRONG_CALLS: dict[str, tuple[dict[str, object], list[str]]] = {
     "t 0-dimensional": ({"t": torch.tensor(1.0)}, ["t has shape ()", "1-dimensional"]),
     "t 2-dimensional": ({"t": torch.ones(2, 2)}, ["t has shape (2, 2)", "1-dimensional"]),
     "t empty": ({"t": torch.ones(0)}, ["t has shape (0,)", "1-dimensional"]),
-    "t requires grad": ({"t": T.clone().requires_grad_()}, ["t requires grad", "t.detach()"]),
-    "y0 of integers": ({"y0": torch.ones(3, dtype=torch.int64)}, ["y0 has dtype torch.int64", "y0.float()"]),
+    "y0 of integers": ({"y0": torch.ones(3, dtype=torch.int64)}, ["y0 has dtype torch.int64", "y0.double()"]),
     "y0 of booleans": ({"y0": torch.ones(3, dtype=torch.bool)}, ["y0 has dtype torch.bool", "y0.double()"]),
-    "y0 complex": ({"y0": torch.ones(3, dtype=torch.complex64)}, ["y0 has dtype torch.complex64", "real"]),
+    "y0 real and complex": ({"y0": (Y0, Y0 + 0j)}, ["y0 has complex and real parts", "all as complex"]),
+    "y0 an empty tuple": ({"y0": ()}, ["y0 is an empty tuple", "nothing to solve"]),
+    "y0 a tuple of floats": ({"y0": (Y0, 1.0)}, ["y0 is of type float", "tuple of tensors"]),
+    "rtol of another shape": (
+        {"controller": PIDController(rtol=torch.ones(2), atol=1e-3)}, ["rtol has shape [(2,)]", "[(3,)]"]
+    ),
+    "atol for another tuple": (
+        {"controller": PIDController(rtol=1e-3, atol=(1e-3, 1e-3))}, ["atol has 2 entries", "give one for each"]
+    ),
     "t a list": ({"t": [0.0, 1.0]}, ["t is of type list", "pass a 1-dimensional tensor"]),
     "y0 a float": ({"y0": 1.0}, ["y0 is of type float", "pass a tensor"]),
     "controller a float": ({"controller": 0.1}, ["controller is of type float", "FixedStep(dt=...)"]),

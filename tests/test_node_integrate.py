@@ -1,9 +1,8 @@
 """The loop alone, with a solver whose steps are written down."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from node import FixedStep, PIDController, Status
 from node.controller import Controller
 from node.integrate import Trajectory, integrate
 from node.solvers import Solver, Step
-from node.vector_field import FlatField
+from node.vector_field import FlatField, Time
 
 ABSOLUTE = PIDController(rtol=0.0, atol=1.0)  # the error ratio is the error
 
@@ -28,34 +27,30 @@ class Scripted(Solver):
 
     errors: tuple[float, ...] = (0.0,)
     dense_with_f1: bool = False
-    asked: list[tuple[float, Tensor, float, Tensor]] = field(default_factory=list)  # t, y, dt, f0
+    asked: list[tuple[float, Tensor, float, Tensor]] = field(default_factory=list)  # t, y, dt, carry
 
     stages = 1
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
         return None
 
-    def step(self, f: FlatField, t: float, y: Tensor, dt: float, f0: Tensor, workspace: Any, *, estimate: bool) -> Step:
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+        return f(t, y) if f0 is None else f0
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
+    ) -> Step:
         error = self.errors[min(len(self.asked), len(self.errors) - 1)]
-        self.asked.append((t, y, dt, f0))
+        self.asked.append((t, y, dt, carry))
         return Step(y + dt, torch.full_like(y, error) if estimate else None, None)
 
-    def interpolate(
-        self,
-        f: FlatField,
-        t: float,
-        y: Tensor,
-        dt: float,
-        f1: Tensor | None,
-        workspace: Any,
-        thetas: Sequence[float],
-    ) -> Tensor:
-        slope = 1.0 if f1 is None else f1
-        return torch.stack([y + theta * dt * slope for theta in thetas])
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+        slope = torch.ones_like(y) if step.carry is None else step.carry
+        return (dt * slope).unsqueeze(0)
 
 
 def scripted(*errors: float, dense_with_f1: bool = False) -> Scripted:
-    return Scripted("scripted", 1, 2, "", errors=errors or (0.0,), dense_with_f1=dense_with_f1)
+    return Scripted("scripted", 1, 2, "", dense_order=1, errors=errors or (0.0,), dense_with_f1=dense_with_f1)
 
 
 def run(
@@ -129,7 +124,7 @@ def test_the_first_step_that_is_handed_over_is_taken_and_costs_nothing() -> None
 def test_outputs_within_a_step_are_interpolated_and_those_at_its_end_are_its_state() -> None:
     solver = scripted(dense_with_f1=True)  # with f1 = 7, which is not the slope of the steps
     loop, f = run(solver, FixedStep(dt=0.5), 0.0, 0.1, 0.5, 0.6, 0.7, 1.0, f=lambda t, y: torch.full_like(y, 7.0))
-    y = loop.at_outputs(6)
+    y = loop.at_outputs()
     torch.testing.assert_close(y[:, 0], vector(1.0, 1.7, 1.5, 1.5 + 0.7, 1.5 + 1.4, 2.0))
     assert f.calls == 3  # f0, and f1 of both steps: the first is handed on
     assert loop.n_accepted == 2
@@ -138,14 +133,14 @@ def test_outputs_within_a_step_are_interpolated_and_those_at_its_end_are_its_sta
 def test_errors_that_no_step_cures_end_in_dt_underflow() -> None:
     loop, _ = run(scripted(100.0), PIDController(rtol=0.0, atol=1.0, first_step=0.1), 1.0, 2.0)
     assert (loop.status, loop.n_accepted, loop.t) == (Status.dt_underflow, 0, 1.0)
-    assert loop.at_outputs(2)[1].isnan().all()
+    assert loop.at_outputs()[1].isnan().all()
 
 
 @pytest.mark.parametrize("error", [math.nan, math.inf])
 def test_errors_that_are_never_finite_end_in_non_finite(error: float) -> None:
     loop, _ = run(scripted(error), ABSOLUTE, 1.0, 2.0, dt=0.1)
     assert (loop.status, loop.n_accepted, loop.t) == (Status.non_finite, 0, 1.0)
-    assert loop.at_outputs(2)[1].isnan().all()
+    assert loop.at_outputs()[1].isnan().all()
 
 
 @pytest.mark.parametrize("controller", [ABSOLUTE, FixedStep(dt=0.25)], ids=["adaptive", "fixed"])
@@ -154,7 +149,7 @@ def test_max_steps_ends_the_loop_after_so_many(controller: Controller) -> None:
     loop, _ = run(solver, controller, 0.0, 0.25, 0.5, 2.0, dt=0.25, max_steps=3)
     assert (loop.status, loop.n_accepted, loop.t) == (Status.max_steps, 3, 0.75)
     assert len(solver.asked) == 3
-    y = loop.at_outputs(4)
+    y = loop.at_outputs()
     assert torch.equal(y[:3, 0], vector(1.0, 1.25, 1.5))
     assert y[3].isnan().all()
 
@@ -169,6 +164,6 @@ def test_dense_output_that_is_not_finite_in_the_last_step_is_told(controller: Co
     )  # fmt: skip
     assert loop.y.isfinite().all()
     assert loop.status is Status.non_finite
-    y = loop.at_outputs(4)
+    y = loop.at_outputs()
     assert torch.equal(y[[0, 1, 3], 0], vector(1.0, 1.25, 2.0))
     assert y[2].isnan().all()

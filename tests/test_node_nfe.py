@@ -1,7 +1,7 @@
 """The evaluations that a solve reports are the calls that it made, forwards and backwards, in every mode."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 import torch
@@ -30,7 +30,9 @@ CASES = {
     if kind == "fixed" or SOLVERS[solver].adaptive
 }
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
-every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+EXPLICIT = {name: solver for name, solver in SOLVERS.items() if isinstance(solver, ExplicitRungeKutta)}
+every_runge_kutta = pytest.mark.parametrize("solver", EXPLICIT.values(), ids=EXPLICIT)
+every_adaptive_runge_kutta = pytest.mark.parametrize("name", [name for name in EXPLICIT if SOLVERS[name].adaptive])
 every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
 
 
@@ -109,15 +111,15 @@ class Forgetful(ExplicitRungeKutta):
     """A method with FSAL that does not hand its last stage on."""
 
     def step(self, *args: object, **kwargs: object) -> Step:
-        return super().step(*args, **kwargs)._replace(f1=None)
+        return super().step(*args, **kwargs)._replace(carry=None)
 
 
 @pytest.mark.parametrize("kind", CONTROLLERS)
-@every_adaptive_solver
+@every_adaptive_runge_kutta
 def test_fsal_saves_exactly_one_evaluation_an_accepted_step(name: str, kind: str) -> None:
     """But the last one, after which nobody asks."""
     solver = SOLVERS[name]
-    forgetful = Forgetful(name, order=solver.order, error_order=solver.error_order, source="", tableau=solver.tableau)
+    forgetful = Forgetful(**{field.name: getattr(solver, field.name) for field in fields(solver)})
     kept = solved(Pendulum(), solver, CONTROLLERS[kind], "backprop", [0.0, 2.0])
     forgotten = solved(Pendulum(), forgetful, CONTROLLERS[kind], "backprop", [0.0, 2.0])
     assert kept.stats.n_accepted == forgotten.stats.n_accepted > 1
@@ -127,7 +129,7 @@ def test_fsal_saves_exactly_one_evaluation_an_accepted_step(name: str, kind: str
 
 
 @pytest.mark.parametrize("t", [[0.0, 2.0], [2.0, 0.0]], ids=["forwards", "backwards"])
-@every_solver
+@every_runge_kutta
 def test_a_fixed_step_costs_its_stages(solver: Solver, t: list[float]) -> None:
     """FSAL: all but one, and one to start."""
     stats = solved(Pendulum(), solver, FixedStep(dt=0.1), "backprop", t).stats
@@ -136,7 +138,7 @@ def test_a_fixed_step_costs_its_stages(solver: Solver, t: list[float]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["adaptive", "rejecting"])
-@every_adaptive_solver
+@every_adaptive_runge_kutta
 def test_an_adaptive_solve_costs_two_to_start_and_its_stages_a_step(name: str, kind: str) -> None:
     solver, controller = SOLVERS[name], CONTROLLERS[kind]
     stats = solved(Pendulum(), solver, controller, "backprop", [0.0, 2.0]).stats
@@ -146,18 +148,18 @@ def test_an_adaptive_solve_costs_two_to_start_and_its_stages_a_step(name: str, k
     assert stats.nfe_forward == to_start + (solver.stages - 1) * (stats.n_accepted + stats.n_rejected) + between
 
 
-@every_adaptive_solver
+@every_adaptive_runge_kutta
 def test_outputs_within_steps_change_neither_the_steps_nor_the_state_at_the_end(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They cost the stages of dense output, once for each step that has some (vern7's five; no other method's)."""
-    interpolate, interpolated = ExplicitRungeKutta.interpolate, []
+    dense_output, interpolated = ExplicitRungeKutta.dense, []
 
     def counted(self: ExplicitRungeKutta, *args: object) -> Tensor:
         interpolated.append(self.name)
-        return interpolate(self, *args)
+        return dense_output(self, *args)
 
-    monkeypatch.setattr(ExplicitRungeKutta, "interpolate", counted)
+    monkeypatch.setattr(ExplicitRungeKutta, "dense", counted)
     bare = solved(Pendulum(), name, TOLERANCE, "backprop", TIMES["forwards"])
     dense = solved(Pendulum(), name, TOLERANCE, "backprop", TIMES["forwards, with outputs within steps"])
     assert (dense.stats.n_accepted, dense.stats.n_rejected) == (bare.stats.n_accepted, bare.stats.n_rejected)

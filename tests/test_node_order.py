@@ -14,10 +14,9 @@ from node import SOLVERS, FixedStep, solve
 from node.solvers import ExplicitRungeKutta, Solver
 from node.vector_field import FlatField
 
+EXPLICIT = [solver for solver in SOLVERS.values() if isinstance(solver, ExplicitRungeKutta)]
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 
-# Order q of dense output within a step: the least of the method's and of the polynomial's degree, but for these.
-DENSE_ORDER = {"dopri8": 5, "vern7": 6}
 # Problems on which the method's leading error term stands out, where it is not all three: on the plane, and on
 # Riccati's equation backwards in time, vern7's is hidden by the next ones (a slope of 9) until the error is 1e-12.
 SHOWN_ON = {"vern7": slice(0, 1)}
@@ -83,9 +82,9 @@ def dense_error(solver: Solver, n: int) -> float:
 
 def error_estimate(solver: Solver, dt: float) -> float:
     """Of y' = y cos t alone: on the others dopri8's leading term is hidden by its next one down to rounding."""
-    y0, f = exact(0.0)[:1].reshape(-1), FlatField(lambda t, y: y * torch.cos(t + PHASE), exact(0.0)[0])
+    y0, f = exact(0.0)[0], FlatField(lambda t, y: y * torch.cos(t + PHASE), exact(0.0)[0])
     workspace = solver.workspace(y0, record=False)
-    return rms(solver.step(f, 0.0, y0, dt, f(0.0, y0), workspace, estimate=True).error)
+    return rms(solver.step(f, 0.0, y0, dt, solver.start(f, 0.0, y0), workspace, estimate=True).error)
 
 
 def tolerated(solver: Solver) -> float:
@@ -107,9 +106,8 @@ def test_observed_order_is_the_claimed_order(solver: Solver) -> None:
 @every_solver
 def test_order_within_steps_is_one_above_the_interpolants_or_the_solvers(solver: Solver) -> None:
     """The interpolant's local error is O(dt^(q + 1)), and the state's error that it starts from O(dt^order)."""
-    degree = len(solver.tableau.dense[0])
-    q = DENSE_ORDER.get(solver.name, min(solver.order, degree))
-    assert slope(lambda n: dense_error(solver, n)) == pytest.approx(min(solver.order, q + 1), abs=tolerated(solver))
+    expected = min(solver.order, solver.dense_order + 1)
+    assert slope(lambda n: dense_error(solver, n)) == pytest.approx(expected, abs=tolerated(solver))
 
 
 @pytest.mark.parametrize("name", SHOWN_ON)
@@ -137,9 +135,7 @@ def test_backwards_in_time_the_order_is_the_same(solver: Solver) -> None:
     assert observed == pytest.approx(solver.order, abs=tolerated(solver))
 
 
-@pytest.mark.parametrize(
-    "solver", [solver for solver in SOLVERS.values() if solver.order >= 2], ids=lambda solver: solver.name
-)
+@pytest.mark.parametrize("solver", [solver for solver in EXPLICIT if solver.order >= 2], ids=lambda solver: solver.name)
 def test_a_wrong_weight_loses_the_order_though_the_sums_are_right(solver: ExplicitRungeKutta) -> None:
     """The measurement can fail: 5 % of the first weight is moved to the last that counts."""
     b = list(solver.tableau.b)
@@ -149,9 +145,7 @@ def test_a_wrong_weight_loses_the_order_though_the_sums_are_right(solver: Explic
     assert slope(lambda n: end_error(wrong, n)) < solver.order - 0.5
 
 
-@pytest.mark.parametrize(
-    "solver", [solver for solver in SOLVERS.values() if solver.order >= 3], ids=lambda solver: solver.name
-)
+@pytest.mark.parametrize("solver", [solver for solver in EXPLICIT if solver.order >= 3], ids=lambda solver: solver.name)
 def test_a_wrong_stage_loses_the_order_though_the_sums_are_right(solver: ExplicitRungeKutta) -> None:
     """5 % of the last coefficient is moved to the first, in the row of the last stage that counts in y1.
 

@@ -26,7 +26,7 @@ TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
 every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
-every_failure = pytest.mark.parametrize("status", [status for status in Status if status is not Status.success])
+every_failure = pytest.mark.parametrize("status", [status for status in Status if status.failed])
 
 
 def seconds(*values: float) -> Tensor:
@@ -201,8 +201,9 @@ def test_every_failure_says_what_to_do(status: Status) -> None:
     assert advice[status] in status.value
 
 
-def test_require_success_of_a_success_is_the_solution_itself() -> None:
-    solution = Solution(t=seconds(0.0), y=seconds(1.0), status=Status.success, stats=Stats())
+@pytest.mark.parametrize("status", [Status.success, Status.event])
+def test_require_success_of_a_success_is_the_solution_itself(status: Status) -> None:
+    solution = Solution(t=seconds(0.0), y=seconds(1.0), status=status, stats=Stats())
     assert solution.require_success() is solution
 
 

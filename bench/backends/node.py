@@ -35,7 +35,7 @@ class NodeBackend(Backend):
 
         def solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
             solution = node.solve(field, y0, t, solver=cell.solver, controller=controller, gradient=gradient)
-            if solution.status is not node.Status.success:
+            if solution.status.failed:
                 raise TrialFailure(cast(TrialStatus, solution.status.name), solution.status.value)
             return solution.y
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.integrate import integrate
-from node.solution import Solution, Stats
-from node.vector_field import FlatField
+from node.integrate import Trajectory
+from node.solution import Stats
+from node.vector_field import FlatField, Time
 
 
 @dataclass(frozen=True)
@@ -21,34 +21,23 @@ class Backprop(Adjoint):
     name = "backprop"
     cost = "exact for the computed solution; one VJP an evaluation; memory O(steps x stages)"
 
-    def solve(self, problem: InitialValueProblem) -> Solution:
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve with a graph where grad mode is on, without one where it is off."""
-        stats = Stats()
         record = torch.is_grad_enabled()
-        f = _Recorded(problem, stats) if record else FlatField(problem.f, problem.y0)
-        loop = integrate(
-            f,
-            problem.y0.reshape(-1),
-            problem.times,
-            solver=problem.solver,
-            controller=problem.controller,
-            max_steps=problem.max_steps,
-            record=record,
-        )
-        stats.nfe_forward = f.calls
-        stats.n_accepted, stats.n_rejected = loop.n_accepted, loop.n_rejected
-        y = loop.at_outputs(len(problem.times)).view(-1, *problem.y0.shape)
-        return Solution(problem.t, y, loop.status, stats)
+        f = _Recorded(problem, stats) if record else problem.field()
+        trajectory = problem.integrate(f, y0, record=record)
+        stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+        return trajectory, trajectory.at_outputs()
 
 
 class _Recorded(FlatField):
     """A field that tells the statistics of each product that the backward pass takes through it."""
 
     def __init__(self, problem: InitialValueProblem, stats: Stats):
-        super().__init__(problem.f, problem.y0)
+        super().__init__(problem.f, problem.y0, samples=problem.samples)
         self._stats = stats
 
-    def __call__(self, t: float, y: Tensor) -> Tensor:
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
         dy = super().__call__(t, y)
         if dy.requires_grad:
             dy.register_hook(self._count_vjp)

@@ -2,28 +2,53 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from node.controller import Controller
-from node.solution import Solution
+from node.event import Event, FlatEvent
+from node.integrate import Callbacks, Trajectory, integrate
+from node.layout import State
+from node.solution import Stats
 from node.solvers.base import Solver
-from node.vector_field import VectorField
+from node.vector_field import FlatField, VectorField
 
 
 @dataclass(frozen=True)
 class InitialValueProblem:
     """dy/dt = f(t, y), y(times[0]) = y0, and how it is to be solved: checked, and the same for every mode."""
 
-    f: VectorField
-    y0: Tensor
-    t: Tensor
-    times: tuple[float, ...]  # of t
+    f: VectorField[Any]
+    y0: State
+    times: tuple[float, ...]
     solver: Solver
     controller: Controller
     max_steps: int
     parameters: tuple[Tensor, ...]  # what f depends on and gradients may be asked for
+    callbacks: Callbacks
+    event: Event | None = None
+    dense: bool = False
+    samples: bool = False  # each has its own steps
+
+    def field(self) -> FlatField:
+        """f as solvers call it, with its count at zero."""
+        return FlatField(self.f, self.y0, samples=self.samples)
+
+    def integrate(self, f: FlatField, y0: Tensor, *, record: bool) -> Trajectory:
+        """The forward solve, from the flat y0."""
+        return integrate(
+            f,
+            y0,
+            self.times,
+            solver=self.solver,
+            controller=self.controller,
+            max_steps=self.max_steps,
+            record=record,
+            event=None if self.event is None else FlatEvent(self.event, f),
+            dense=self.dense,
+            callbacks=self.callbacks,
+        )
 
 
 class Adjoint(ABC):
@@ -34,5 +59,8 @@ class Adjoint(ABC):
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
 
     @abstractmethod
-    def solve(self, problem: InitialValueProblem) -> Solution:
-        """The solution, whose y can be differentiated in y0 and the parameters."""
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """From flat y0: the trajectory and its states at the outputs, which can be differentiated in y0 and parameters.
+
+        stats: told what it costs, now and in the backward pass.
+        """

@@ -1,6 +1,7 @@
 """The continuous adjoint: optimise, then discretise."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,11 +9,11 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.controller import Controller, FixedStep, Norm
-from node.integrate import integrate
-from node.solution import Solution, SolveError, Stats, Status
+from node.controller import Controller, Norm, PIDController
+from node.integrate import Trajectory, integrate
+from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
-from node.vector_field import FlatField
+from node.vector_field import FlatField, Time
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,12 @@ class ContinuousAdjoint(Adjoint):
     cost = "to the tolerance; re-solves y backwards, one call and one VJP an evaluation; memory O(1) in steps"
     needs_parameters = True
 
-    def solve(self, problem: InitialValueProblem) -> Solution:
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""
-        stats, outcome = Stats(), _Outcome()
         parameters = tuple(p for p in problem.parameters if p.requires_grad)
-        y = _AdjointSolve.apply(self, problem, stats, outcome, problem.y0, *parameters)
-        return Solution(problem.t, y, outcome.status, stats)
-
-
-@dataclass
-class _Outcome:
-    """What an autograd function cannot return beside its tensors."""
-
-    status: Status = Status.success
+        found: list[Trajectory] = []
+        y = _AdjointSolve.apply(self, problem, stats, found.append, y0, *parameters)
+        return found[0], y
 
 
 class _AdjointSolve(torch.autograd.Function):
@@ -53,23 +47,15 @@ class _AdjointSolve(torch.autograd.Function):
         mode: ContinuousAdjoint,
         problem: InitialValueProblem,
         stats: Stats,
-        outcome: _Outcome,
+        tell: Callable[[Trajectory], None],
         y0: Tensor,
         *parameters: Tensor,
     ) -> Tensor:
-        f = FlatField(problem.f, y0)
-        loop = integrate(
-            f,
-            y0.reshape(-1),
-            problem.times,
-            solver=problem.solver,
-            controller=problem.controller,
-            max_steps=problem.max_steps,
-            record=False,
-        )
-        stats.nfe_forward, stats.n_accepted, stats.n_rejected = f.calls, loop.n_accepted, loop.n_rejected
-        outcome.status = loop.status
-        y = loop.at_outputs(len(problem.times)).view(-1, *y0.shape)
+        f = problem.field()
+        trajectory = problem.integrate(f, y0, record=False)
+        stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+        tell(trajectory)
+        y = trajectory.at_outputs()
         ctx.mode, ctx.problem, ctx.stats = mode, problem, stats
         ctx.save_for_backward(y, *parameters)
         return y
@@ -90,12 +76,12 @@ def _solve_adjoint(
     dl_dy: Tensor,
     parameters: list[Tensor],
 ) -> tuple[Tensor, list[Tensor]]:
-    """dL/dy0 and dL/dp from dL/dy at the outputs, both of shape (len(t), *y0.shape)."""
+    """dL/dy0 and dL/dp from dL/dy at the outputs, of shape (len(times), n) as y is."""
     solver = mode.solver or problem.solver
-    n = y[0].numel()
+    n = len(y[0])
     controller = _with_block_norm(mode.controller or problem.controller, n)
-    field = _AugmentedField(problem, y[0], parameters)
-    z = torch.cat([y[-1].reshape(-1), dl_dy[-1].reshape(-1), *(p.new_zeros(p.numel()) for p in parameters)])
+    field = _AugmentedField(problem, n, parameters)
+    z = torch.cat([y[-1], dl_dy[-1], *(p.new_zeros(p.numel()) for p in parameters)])
     dt = None
     for i in range(len(problem.times) - 1, 0, -1):
         interval = (problem.times[i], problem.times[i - 1])
@@ -115,24 +101,24 @@ def _solve_adjoint(
                 "or take gradient='backprop', which solves nothing backwards"
             )
         z, dt = loop.y.clone(), loop.dt
-        z[:n] = y[i - 1].reshape(-1)
-        z[n : 2 * n] += dl_dy[i - 1].reshape(-1)
+        z[:n] = y[i - 1]
+        z[n : 2 * n] += dl_dy[i - 1]
     stats.nfe_backward += field.calls
     stats.vjp_backward += field.vjps
     dl_dp = z[2 * n :].split([p.numel() for p in parameters])
-    return z[n : 2 * n].view_as(y[0]), [g.view_as(p) for g, p in zip(dl_dp, parameters, strict=True)]
+    return z[n : 2 * n], [g.view_as(p) for g, p in zip(dl_dp, parameters, strict=True)]
 
 
 class _AugmentedField(FlatField):
     """d/dt (y, a, g) = (f, -a df/dy, -a df/dp): one call of f and one vector-Jacobian product."""
 
-    def __init__(self, problem: InitialValueProblem, y: Tensor, parameters: list[Tensor]):
-        super().__init__(problem.f, y)
-        self._n = y.numel()
+    def __init__(self, problem: InitialValueProblem, n: int, parameters: list[Tensor]):
+        super().__init__(problem.f, problem.y0)
+        self._n = n
         self._parameters = parameters
         self.vjps = 0
 
-    def __call__(self, t: float, z: Tensor) -> Tensor:
+    def __call__(self, t: Time, z: Tensor) -> Tensor:
         n = self._n
         with torch.enable_grad():
             y = z[:n].detach().requires_grad_()
@@ -150,9 +136,9 @@ class _AugmentedField(FlatField):
 
 def _with_block_norm(controller: Controller, n: int) -> Controller:
     """The controller with the largest of the norms of y, a and g, so that many parameters do not hide the state."""
-    if isinstance(controller, FixedStep):
-        return controller
-    return replace(controller, norm=_BlockNorm(controller.norm, n))
+    if isinstance(controller, PIDController):
+        return replace(controller, norm=_BlockNorm(controller.norm, n))
+    return controller
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class NeuralODE(nn.Module):
 
     def __init__(
         self,
-        vector_field: VectorField,
+        vector_field: VectorField[Tensor],
         solver: str | Solver,
         *,
         controller: Controller,
@@ -33,7 +33,7 @@ class NeuralODE(nn.Module):
         self.gradient = gradient
         self.max_steps = max_steps
 
-    def solve(self, y0: Tensor, t: Tensor) -> Solution:
+    def solve(self, y0: Tensor, t: Tensor) -> Solution[Tensor]:
         """The solution with its statistics, whatever its status."""
         return solve(
             self.vector_field,

@@ -1,31 +1,38 @@
-"""What every solver is: a value with a name, an order and one step."""
+"""What every solver is: a value with a name, its orders and one step."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from node.vector_field import FlatField
+from node.vector_field import FlatField, Time
 
 
 class Step(NamedTuple):
-    """One step's outcome. All states are flat, of shape (n,)."""
+    """One step's outcome. States are flat: (n,), or with per-sample stepping (B, n)."""
 
     y1: Tensor
     error: Tensor | None  # estimate of y1's local error; None where it was not asked for
-    f1: Tensor | None  # f(t1, y1) where the method has evaluated it (FSAL)
+    carry: Any  # what the next step starts from, as `start` gives it; None: not known before f is called at (t1, y1)
 
 
 @dataclass(frozen=True)
 class Solver(ABC):
-    """A one-step method. `order` is that of y1; `error_order` the power of dt in the error estimate, or None."""
+    """A method that goes on from one state and what it carries along with it.
+
+    order: that of y1. error_order: the power of dt in the error estimate, or None. dense_order: the order of dense
+    output within a step, whose local error is O(dt^(dense_order + 1)).
+
+    Time and step size are floats; with per-sample stepping, columns (B, 1) that broadcast against the states (B, n).
+    A step leaves y and carry alone, so that it can be taken again with a smaller dt.
+    """
 
     name: str
     order: int
     error_order: int | None
     source: str  # the paper, for people
+    dense_order: int = field(kw_only=True)
 
     @property
     def adaptive(self) -> bool:
@@ -35,30 +42,25 @@ class Solver(ABC):
     @property
     @abstractmethod
     def stages(self) -> int:
-        """Evaluations of f in a step; one fewer where FSAL hands one on."""
+        """Evaluations of f in a step; one fewer where it hands one on."""
 
     @property
-    @abstractmethod
     def dense_with_f1(self) -> bool:
-        """Whether dense output needs f(t1, y1), which the loop then evaluates and hands on as the next f0."""
+        """Whether dense output needs the next step's carry, which the loop then asks for early."""
+        return False
 
     @abstractmethod
     def workspace(self, y0: Tensor, *, record: bool) -> Any:
         """Storage for a solve's stages; with `record`, one through which autograd can differentiate."""
 
     @abstractmethod
-    def step(self, f: FlatField, t: float, y: Tensor, dt: float, f0: Tensor, workspace: Any, *, estimate: bool) -> Step:
-        """From y at t to y1 at t + dt, given f0 = f(t, y); `estimate` asks for the error."""
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
+        """What a step from (t, y) starts from, a tensor or a tuple of them; f0 = f(t, y), if it is known."""
 
     @abstractmethod
-    def interpolate(
-        self,
-        f: FlatField,
-        t: float,
-        y: Tensor,
-        dt: float,
-        f1: Tensor | None,
-        workspace: Any,
-        thetas: Sequence[float],
-    ) -> Tensor:
-        """States (len(thetas), n) at t + theta dt within the step that the workspace holds, which went from y at t."""
+    def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
+        """From y at t to y1 at t + dt, given the carry at (t, y); `estimate` asks for the error."""
+
+    @abstractmethod
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+        """Dense output of the step just taken: C (degree, *y.shape) with y(t + theta dt) = y + sum_j theta^j C_j."""

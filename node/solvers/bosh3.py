@@ -10,6 +10,7 @@ BOSH3 = ExplicitRungeKutta(
     "bosh3",
     order=3,
     error_order=3,
+    dense_order=3,
     source="Bogacki & Shampine (1989), Appl. Math. Lett. 2(4), 321-325",
     tableau=ButcherTableau(
         c=(0.0, 1 / 2, 3 / 4, 1.0),

@@ -11,6 +11,7 @@ CASH_KARP = ExplicitRungeKutta(
     "cash_karp",
     order=5,
     error_order=5,
+    dense_order=3,
     source="Cash & Karp (1990), ACM Trans. Math. Softw. 16(3), 201-222",
     tableau=ButcherTableau(
         c=(0.0, 1 / 5, 3 / 10, 3 / 5, 1.0, 7 / 8),

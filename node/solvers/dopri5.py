@@ -12,6 +12,7 @@ DOPRI5 = ExplicitRungeKutta(
     "dopri5",
     order=5,
     error_order=5,
+    dense_order=4,
     source="Dormand & Prince (1980), J. Comp. Appl. Math. 6(1), 19-26",
     tableau=ButcherTableau(
         c=(0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0),

@@ -43,6 +43,7 @@ DOPRI8 = ExplicitRungeKutta(
     "dopri8",
     order=8,
     error_order=8,
+    dense_order=5,
     source="Prince & Dormand (1981), J. Comp. Appl. Math. 7(1), 67-75",
     tableau=ButcherTableau(
         c=(

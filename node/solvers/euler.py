@@ -10,6 +10,7 @@ EULER = ExplicitRungeKutta(
     "euler",
     order=1,
     error_order=None,
+    dense_order=1,
     source="Euler (1768), Institutionum calculi integralis, vol. 1, sect. 2, ch. 7",
     tableau=ButcherTableau(c=(0.0,), a=((),), b=(1.0,)),
 )

@@ -11,6 +11,7 @@ FEHLBERG45 = ExplicitRungeKutta(
     "fehlberg45",
     order=4,
     error_order=5,
+    dense_order=3,
     source="Fehlberg (1969), NASA TR R-315",
     tableau=ButcherTableau(
         c=(0.0, 1 / 4, 3 / 8, 12 / 13, 1.0, 1 / 2),

@@ -10,6 +10,7 @@ HEUN = ExplicitRungeKutta(
     "heun",
     order=2,
     error_order=2,
+    dense_order=2,
     source="Heun (1900), Z. Math. Phys. 45, 23-38",
     tableau=ButcherTableau(c=(0.0, 1.0), a=((), (1.0,)), b=(1 / 2, 1 / 2), b_error=(-1 / 2, 1 / 2)),
 )

@@ -10,6 +10,7 @@ MIDPOINT = ExplicitRungeKutta(
     "midpoint",
     order=2,
     error_order=None,
+    dense_order=2,
     source="Runge (1895), Math. Ann. 46, 167-178",
     tableau=ButcherTableau(c=(0.0, 1 / 2), a=((), (1 / 2,)), b=(0.0, 1.0)),
 )

@@ -10,6 +10,7 @@ RALSTON = ExplicitRungeKutta(
     "ralston",
     order=2,
     error_order=None,
+    dense_order=2,
     source="Ralston (1962), Math. Comp. 16(80), 431-437",
     tableau=ButcherTableau(c=(0.0, 2 / 3), a=((), (2 / 3,)), b=(1 / 4, 3 / 4)),
 )

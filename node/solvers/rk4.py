@@ -10,6 +10,7 @@ RK4 = ExplicitRungeKutta(
     "rk4",
     order=4,
     error_order=None,
+    dense_order=3,
     source="Kutta (1901), Z. Math. Phys. 46, 435-453: the classical method",
     tableau=ButcherTableau(
         c=(0.0, 1 / 2, 1 / 2, 1.0),

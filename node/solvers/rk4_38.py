@@ -10,6 +10,7 @@ RK4_38 = ExplicitRungeKutta(
     "rk4_38",
     order=4,
     error_order=None,
+    dense_order=3,
     source="Kutta (1901), Z. Math. Phys. 46, 435-453: the 3/8 rule",
     tableau=ButcherTableau(
         c=(0.0, 1 / 3, 2 / 3, 1.0),

@@ -1,20 +1,18 @@
 """The one step of every explicit Runge-Kutta method."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from node.solvers.base import Solver, Step
 from node.solvers.stages import BufferedStages, RecordedStages, Stages, weights
 from node.tableau import ButcherTableau
-from node.vector_field import FlatField
+from node.vector_field import FlatField, Time
 
 
 @dataclass(frozen=True)
 class ExplicitRungeKutta(Solver):
-    """A Butcher tableau with its name, its order and its paper."""
+    """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
 
     tableau: ButcherTableau
 
@@ -25,47 +23,39 @@ class ExplicitRungeKutta(Solver):
 
     @property
     def dense_with_f1(self) -> bool:
-        """Whether dense output has one row more than the method has stages."""
+        """Whether dense output has more rows than the method has stages."""
         return len(self.tableau.dense) > self.tableau.stages
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
-        """One row a stage, and one for f1 where dense output needs it."""
+        """One row a stage, and more where dense output has stages of its own."""
         rows = weights(self.tableau, y0.dtype, y0.device)
         return RecordedStages(rows) if record else BufferedStages(rows, y0)
 
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+        """f(t, y)."""
+        return f(t, y) if f0 is None else f0
+
     def step(
-        self, f: FlatField, t: float, y: Tensor, dt: float, f0: Tensor, workspace: Stages, *, estimate: bool
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
         tableau = self.tableau
         rows = workspace.weights
-        workspace.put(0, f0)
-        y_i, k_i = y, f0
+        workspace.put(0, carry)
+        y_i, k_i = y, carry
         for i in range(1, tableau.stages):
             y_i = workspace.combine(y, dt, rows.a[i])
             k_i = f(t + tableau.c[i] * dt, y_i)
             workspace.put(i, k_i)
         y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
-        error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
+        error = workspace.scaled(dt, rows.b_error) if estimate and rows.b_error is not None else None
         return Step(y1, error, k_i if tableau.fsal else None)
 
-    def interpolate(
-        self,
-        f: FlatField,
-        t: float,
-        y: Tensor,
-        dt: float,
-        f1: Tensor | None,
-        workspace: Stages,
-        thetas: Sequence[float],
-    ) -> Tensor:
-        """y + dt sum_i b_i(theta) k_i, for all thetas in one product."""
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
+        """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
         rows = workspace.weights
-        if f1 is not None and self.dense_with_f1:
-            workspace.put(self.stages, f1)
+        if self.dense_with_f1:
+            workspace.put(self.stages, step.carry)
         for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
             workspace.put(i, f(t + c * dt, workspace.combine(y, dt, row)))
-        theta = torch.tensor(thetas, dtype=torch.float64, device="cpu").unsqueeze(1)
-        powers = theta ** torch.arange(1, rows.dense.shape[1] + 1, device="cpu")
-        b_theta = (powers @ rows.dense.t()).to(y)
-        return torch.addmm(y.expand(len(thetas), -1), b_theta, workspace.matrix(len(rows.dense)), alpha=dt)
+        return workspace.polynomial(dt, rows.dense)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.tableau import ButcherTableau, Row
+from node.vector_field import Time
 
 
 class Weights(NamedTuple):
@@ -15,7 +16,7 @@ class Weights(NamedTuple):
     a: tuple[Tensor, ...]
     b: Tensor
     b_error: Tensor | None
-    dense: Tensor  # float64, on the CPU: (rows, powers)
+    dense: Tensor  # (degree, rows)
     dense_a: tuple[Tensor, ...]
 
 
@@ -31,7 +32,7 @@ def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -
             a=tuple(map(row, tableau.a)),
             b=row(tableau.b),
             b_error=None if tableau.b_error is None else row(tableau.b_error),
-            dense=torch.tensor(tableau.dense, dtype=torch.float64, device="cpu"),
+            dense=torch.stack(list(map(row, zip(*tableau.dense, strict=True)))),
             dense_a=tuple(map(row, tableau.dense_a)),
         )
 
@@ -43,28 +44,33 @@ class BufferedStages:
     """
 
     def __init__(self, weights: Weights, y0: Tensor):
-        rows = len(weights.dense)
+        rows = weights.dense.shape[1]
         k = torch.empty(rows, y0.numel(), dtype=y0.dtype, device=y0.device)
         self.weights = weights
         self._k = k
-        self._row = list(k.unbind())
+        self._row = list(k.view(rows, *y0.shape).unbind())
+        self._first = k[0]
         self._leading = [k[:i].t() for i in range(rows + 1)]
 
     def put(self, i: int, k: Tensor) -> None:
         """Store stage i."""
         self._row[i].copy_(k)
 
-    def combine(self, y: Tensor, dt: float, row: Tensor) -> Tensor:
+    def combine(self, y: Tensor, dt: Time, row: Tensor) -> Tensor:
         """y + dt sum_j row_j k_j over the first len(row) stages."""
+        if isinstance(dt, Tensor):
+            return torch.addcmul(y, torch.mv(self._leading[row.numel()], row).view_as(y), dt)
         return torch.addmv(y, self._leading[row.numel()], row, alpha=dt)
 
-    def error(self, dt: float, row: Tensor) -> Tensor:
+    def scaled(self, dt: Time, row: Tensor) -> Tensor:
         """dt sum_j row_j k_j."""
-        return torch.addmv(self._row[0], self._leading[row.numel()], row, beta=0, alpha=dt)
+        if isinstance(dt, Tensor):
+            return torch.mv(self._leading[row.numel()], row).view_as(self._row[0]).mul_(dt)
+        return torch.addmv(self._first, self._leading[row.numel()], row, beta=0, alpha=dt)
 
-    def matrix(self, rows: int) -> Tensor:
-        """The first stages, of shape (rows, n)."""
-        return self._k[:rows]
+    def polynomial(self, dt: Time, dense: Tensor) -> Tensor:
+        """dt sum_i dense_ji k_i over all stages, for each power j."""
+        return (dense @ self._k).view(len(dense), *self._row[0].shape) * dt
 
 
 class RecordedStages:
@@ -75,24 +81,32 @@ class RecordedStages:
 
     def __init__(self, weights: Weights):
         self.weights = weights
-        self._row: list[Tensor] = [torch.empty(0)] * len(weights.dense)
+        self._row: list[Tensor] = [torch.empty(0)] * weights.dense.shape[1]
 
     def put(self, i: int, k: Tensor) -> None:
         """Store stage i, as f returned it."""
         self._row[i] = k
 
-    def combine(self, y: Tensor, dt: float, row: Tensor) -> Tensor:
+    def combine(self, y: Tensor, dt: Time, row: Tensor) -> Tensor:
         """y + dt sum_j row_j k_j over the first len(row) stages."""
-        return torch.addmv(y, self.matrix(row.numel()).t(), row, alpha=dt)
+        if isinstance(dt, Tensor):
+            return torch.addcmul(y, self._sum(row).view_as(y), dt)
+        return torch.addmv(y, self._leading(row.numel()), row, alpha=dt)
 
-    def error(self, dt: float, row: Tensor) -> Tensor:
+    def scaled(self, dt: Time, row: Tensor) -> Tensor:
         """dt sum_j row_j k_j, detached."""
         with torch.no_grad():
-            return torch.mv(self.matrix(row.numel()).t(), row).mul_(dt)
+            return self._sum(row).view_as(self._row[0]).mul_(dt)
 
-    def matrix(self, rows: int) -> Tensor:
-        """The first stages, of shape (rows, n)."""
-        return torch.stack(self._row[:rows])
+    def polynomial(self, dt: Time, dense: Tensor) -> Tensor:
+        """dt sum_i dense_ji k_i over all stages, for each power j."""
+        return torch.tensordot(dense, torch.stack(self._row), dims=1) * dt
+
+    def _sum(self, row: Tensor) -> Tensor:
+        return torch.mv(self._leading(row.numel()), row)
+
+    def _leading(self, rows: int) -> Tensor:
+        return torch.stack(self._row[:rows]).view(rows, -1).t()
 
 
 Stages = BufferedStages | RecordedStages

@@ -21,6 +21,7 @@ TSIT5 = ExplicitRungeKutta(
     "tsit5",
     order=5,
     error_order=5,
+    dense_order=4,
     source="Tsitouras (2011), Comput. Math. Appl. 62(2), 770-775",
     tableau=ButcherTableau(
         c=(0.0, 0.161, 0.327, 0.9, 0.9800255409045096857, 1.0, 1.0),

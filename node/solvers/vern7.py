@@ -37,6 +37,7 @@ VERN7 = ExplicitRungeKutta(
     "vern7",
     order=7,
     error_order=7,
+    dense_order=6,
     source="Verner (2010), Numer. Algorithms 53, 383-396",
     tableau=ButcherTableau(
         c=(0.0, 0.005, 49 / 450, 49 / 300, 0.4555, 0.6095094489978381, 0.884, 0.925, 1.0, 1.0),

@@ -1,0 +1,87 @@
+"""Gradients that no mode need know of: to the output times, and to where an event happens."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.adjoint import Adjoint, InitialValueProblem
+from node.event import Event, EventPoint
+from node.integrate import Trajectory
+from node.layout import layout_of
+from node.solution import Stats, Status
+
+
+def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+    """The trajectory and its flat states (len(t), n), with gradients to y0, the parameters and t.
+
+    To first order a later start is an earlier state, and a later output a later state, along f. This is exact for
+    the true solution, whatever the mode.
+    """
+    y0 = layout_of(problem.y0).flatten(problem.y0)
+    if not (t.requires_grad and torch.is_grad_enabled()):
+        return mode.solve(problem, y0, stats)
+    f = problem.field()
+    delay = (t - t.detach()).to(f.layout.device, f.layout.dtype)
+    with torch.no_grad():
+        f0 = f(problem.times[0], y0)
+    trajectory, y = mode.solve(problem, y0 - f0 * delay[0], stats)
+    with torch.no_grad():
+        slopes = torch.stack([f(time, state) for time, state in zip(problem.times, y, strict=True)])
+    stats.nfe_forward += f.calls
+    return trajectory, y + slopes * delay.unsqueeze(1)
+
+
+def solve_to_event(
+    mode: Adjoint, problem: InitialValueProblem, event: Event, t: Tensor, stats: Stats
+) -> tuple[Trajectory, Tensor, EventPoint[Any] | None]:
+    """As solve_flat, up to the event; the solve that finds it leaves no graph, a second one to its time does."""
+    with torch.no_grad():
+        found, y = solve_flat(mode, replace(problem, event=event), t, stats)
+    if not torch.is_grad_enabled():
+        return found, y, _event_point(problem, t, found.t, found.y) if found.status is Status.event else None
+    if found.status is not Status.event:
+        return *solve_flat(mode, problem, t, stats), None
+    sign = problem.times[-1] - problem.times[0]
+    due = sum(sign * (time - found.t) < 0 for time in problem.times)
+    stop = torch.tensor([found.t], dtype=t.dtype, device=t.device)
+    to_event = replace(problem, times=(*problem.times[:due], found.t))
+    trajectory, y = solve_flat(mode, to_event, torch.cat((t[:due], stop)), stats)
+    trajectory.status = Status.event if trajectory.status is Status.success else trajectory.status
+    reached = due + (due < len(problem.times) and problem.times[due] == found.t)
+    beyond = y.new_full((len(problem.times) - reached, y.shape[1]), torch.nan)
+    point = _differentiable_point(problem, event, stop[0], found.t, y[-1], stats)
+    return trajectory, torch.cat((y[:reached], beyond)), point
+
+
+def _event_point(problem: InitialValueProblem, t: Tensor, time: float, y: Tensor) -> EventPoint[Any]:
+    at = torch.tensor(time, dtype=t.dtype, device=t.device)
+    return EventPoint(at, layout_of(problem.y0).restore(y))
+
+
+def _differentiable_point(
+    problem: InitialValueProblem, event: Event, stop: Tensor, time: float, y: Tensor, stats: Stats
+) -> EventPoint[Any]:
+    """Chen, Amos & Nickel (2021), "Learning Neural Event Functions for Ordinary Differential Equations", eq. 8.
+
+    g(t*, y(t*)) = 0 gives dt* = -dg / (dg/dt + dg/dy f) along the way, and the state there moves on by f dt*.
+    """
+    f = problem.field()
+    layout = f.layout
+    with torch.no_grad():
+        slope = f(time, y)
+    stats.nfe_forward += f.calls
+    with torch.enable_grad():
+        t_free, y_free = f.time(time).requires_grad_(), y.detach().requires_grad_()
+        g = event.g(t_free, layout.restore(y_free)).reshape(-1)
+        entry = int(g.detach().abs().argmin())
+        dg_dt, dg_dy = torch.autograd.grad(g[entry], (t_free, y_free), allow_unused=True)
+    rate = slope.new_zeros(())
+    if dg_dt is not None:
+        rate = rate + dg_dt
+    if dg_dy is not None:
+        rate = rate + (dg_dy * slope).sum()
+    g = event.g(f.time(time), layout.restore(y)).reshape(-1)[entry]
+    shift = -(g - g.detach()) / rate
+    return EventPoint(stop + shift.to(stop), layout.restore(y + slope * shift.to(slope)))

@@ -1,0 +1,91 @@
+"""How a user's state stands in the vector that a solver works on."""
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+State = Tensor | tuple[Tensor, ...]
+
+
+class TensorLayout:
+    """One tensor of any shape, flat: (n,), or with `samples` (B, n), its first dimension kept.
+
+    A state in float16 or bfloat16 is solved in float32 and handed to f in its own dtype: many small steps would be
+    lost in its rounding.
+    """
+
+    def __init__(self, y0: Tensor, *, samples: bool = False, dtype: torch.dtype | None = None):
+        self.shape = y0.shape
+        self.dtype = dtype or solver_dtype(y0)
+        self.device = y0.device
+        self.flat_shape = (len(y0), math.prod(y0.shape[1:])) if samples else (y0.numel(),)
+        self._template = y0.detach()
+        self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
+
+    def flatten(self, y: State) -> Tensor:
+        """A user's tensor as the solver's."""
+        if not isinstance(y, Tensor):
+            raise ValueError(f"the vector field returned a {type(y).__name__}: the state is one tensor, so is dy/dt")
+        if y.shape != self.shape:
+            raise ValueError(
+                f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
+                "dy/dt must have the state's shape"
+            )
+        flat = y.reshape(self.flat_shape)
+        return flat if flat.dtype == self.dtype else flat.to(self.dtype)
+
+    def restore(self, flat: Tensor) -> Tensor:
+        """The solver's vector as the user's tensor."""
+        y = flat.view_as(self._template)
+        return y if self._user_dtype is None else y.to(self._user_dtype)
+
+    def restore_all(self, flat: Tensor) -> Tensor:
+        """Several of the solver's vectors (m, ...) as one tensor (m, *shape)."""
+        y = flat.reshape(len(flat), *self.shape)
+        return y if self._user_dtype is None else y.to(self._user_dtype)
+
+
+class TupleLayout:
+    """A tuple of tensors, one after the other in one vector, in the dtype to which theirs promote."""
+
+    def __init__(self, y0: tuple[Tensor, ...], *, samples: bool = False):
+        self.dtype = functools.reduce(torch.promote_types, map(solver_dtype, y0))
+        self._parts = [TensorLayout(y, samples=samples, dtype=self.dtype) for y in y0]
+        self._sizes = [part.flat_shape[-1] for part in self._parts]
+        self.shape = y0[0].shape
+        self.device = y0[0].device
+        self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))
+
+    def flatten(self, y: State) -> Tensor:
+        """A user's tuple as the solver's vector."""
+        if isinstance(y, Tensor) or len(y) != len(self._parts):
+            seen = "one tensor" if isinstance(y, Tensor) else f"{len(y)} tensors"
+            raise ValueError(
+                f"the vector field returned {seen}: the state is a tuple of {len(self._parts)}, as is dy/dt"
+            )
+        return torch.cat([part.flatten(x) for part, x in zip(self._parts, y, strict=True)], dim=-1)
+
+    def restore(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The solver's vector as the user's tuple."""
+        pieces = flat.split(self._sizes, dim=-1)
+        return tuple(part.restore(piece.contiguous()) for part, piece in zip(self._parts, pieces, strict=True))
+
+    def restore_all(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """Several of the solver's vectors (m, ...) as a tuple of tensors (m, *shape)."""
+        pieces = flat.split(self._sizes, dim=-1)
+        return tuple(part.restore_all(piece) for part, piece in zip(self._parts, pieces, strict=True))
+
+
+Layout = TensorLayout | TupleLayout
+
+
+def layout_of(y0: State, *, samples: bool = False) -> Layout:
+    """The layout of a state that has been checked."""
+    return TensorLayout(y0, samples=samples) if isinstance(y0, Tensor) else TupleLayout(y0, samples=samples)
+
+
+def solver_dtype(y: Tensor) -> torch.dtype:
+    """What y is solved in: float32 for a half, else its own."""
+    return torch.float32 if y.dtype in (torch.float16, torch.bfloat16) else y.dtype

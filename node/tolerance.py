@@ -1,0 +1,57 @@
+"""Tolerances as a user gives them, and as the loop needs them."""
+
+import warnings
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from node.controller import Controller, PIDController, Tolerance
+from node.layout import State, layout_of
+
+
+def laid_out(controller: Controller, y0: State) -> Controller:
+    """The controller with its tolerances in the state's layout, flat; warns of one that y0's dtype cannot keep."""
+    if not isinstance(controller, PIDController):
+        return controller
+    _warn_below_resolution(controller, y0)
+    if isinstance(controller.rtol, float | int) and isinstance(controller.atol, float | int):
+        return controller
+    return replace(controller, rtol=_flat("rtol", controller.rtol, y0), atol=_flat("atol", controller.atol, y0))
+
+
+def _flat(name: str, tolerance: Tolerance, y0: State) -> Tensor:
+    parts = y0 if isinstance(y0, tuple) else (y0,)
+    given = tolerance if isinstance(tolerance, tuple) else (tolerance,) * len(parts)
+    if len(given) != len(parts):
+        raise ValueError(f"{name} has {len(given)} entries for a state of {len(parts)} tensors: give one for each")
+    real = layout_of(y0).dtype.to_real()
+    try:
+        return torch.cat(
+            [
+                torch.as_tensor(x, dtype=real, device=part.device).expand(part.shape).reshape(-1)
+                for x, part in zip(given, parts, strict=True)
+            ]
+        )
+    except RuntimeError:
+        shapes = [tuple(torch.as_tensor(x).shape) for x in given]
+        raise ValueError(
+            f"{name} has shape {shapes} and must broadcast against the state's {[tuple(p.shape) for p in parts]}"
+        ) from None
+
+
+def _warn_below_resolution(controller: PIDController, y0: State) -> None:
+    """Below a few roundings of y the error estimate is noise, and steps shrink without end."""
+    rtol, atol = controller.rtol, controller.atol
+    if not (isinstance(rtol, float | int) and isinstance(atol, float | int)):
+        return
+    for part in y0 if isinstance(y0, tuple) else (y0,):
+        resolution = torch.finfo(part.dtype).eps
+        if rtol < resolution and atol < resolution * float(part.detach().abs().max()):
+            warnings.warn(
+                f"rtol={rtol:g}, atol={atol:g} are below the resolution of {part.dtype}, {resolution:.2g}: "
+                "steps are rejected for rounding errors; loosen them or take float64",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return
