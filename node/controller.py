@@ -39,9 +39,13 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class FixedStep:
-    """Steps of one size dt > 0 from t0; the last one is shortened to land on the end time."""
+    """Steps of one size dt > 0 from t0; the last one is shortened to land on the end time.
+
+    one_sided: as a FixedGrid's.
+    """
 
     dt: float
+    one_sided: bool = False
 
     adaptive = False
 
@@ -155,7 +159,7 @@ class PIDController:
         """Accept or reject a step of size dt by its error ratio, and size the next."""
         if not math.isfinite(ratio):
             return Verdict(False, dt * self.factor_min, memory)
-        accepted = ratio <= 1.0 or abs(dt) <= self.min_step
+        accepted = ratio <= 1.0 or abs(dt) <= self.min_step * (1 + SAME_TIME)
         factor = self._factor(ratio, memory, error_order) if ratio > 0 else self.factor_max
         # An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one
         # is, whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
@@ -183,7 +187,7 @@ class PIDController:
         """Size of the first step, signed, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""
         direction = math.copysign(1.0, t1 - t0)
         if self.first_step is not None:
-            return direction * self.first_step
+            return direction * min(self.max_step, self.first_step)
         scale = self._scale(y0.abs())
         d0, d1 = float(self.norm(y0 / scale)), float(self.norm(f0 / scale))
         well_scaled = d0 >= 1e-5 and d1 >= 1e-5 and math.isfinite(d0 + d1)

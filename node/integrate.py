@@ -117,12 +117,11 @@ class _Loop:
     def follow(self, controller: FixedStep | FixedGrid) -> None:
         """Take the steps of a grid."""
         at, times = self.at, self._times
-        one_sided = isinstance(controller, FixedGrid) and controller.one_sided
         for end in controller.grid(times[0], times[-1]):
             if at.n_accepted >= self._max_steps:
                 at.status = Status.max_steps
                 break
-            if one_sided:
+            if controller.one_sided:
                 self._confine(end, ends=(at.t, end))
             t1 = self._meet(end, end)
             self._accept(self._try(t1, estimate=False), t1)

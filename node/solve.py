@@ -58,6 +58,10 @@ def solve(
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
+    if dense and not mode.dense and torch.is_grad_enabled():
+        raise ValueError(
+            f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
+        )
     _check_state(y0)
     problem = InitialValueProblem(
         f=f,

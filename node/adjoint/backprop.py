@@ -20,6 +20,7 @@ class Backprop(Adjoint):
 
     name = "backprop"
     cost = "exact for the computed solution; one VJP an evaluation; memory O(steps x stages)"
+    dense = True
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve with a graph where grad mode is on, without one where it is off."""

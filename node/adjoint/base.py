@@ -57,6 +57,7 @@ class Adjoint(ABC):
     name: ClassVar[str]
     cost: ClassVar[str]  # time, memory and exactness, in a line
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
+    dense: ClassVar[bool] = False  # whether gradients pass through dense output
 
     @abstractmethod
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:

@@ -1,0 +1,154 @@
+"""A solve that stops at a root: where it stops, what it gives up to there, and what the root depends on."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from node import ADJOINTS, SOLVERS, Event, FixedStep, PIDController, Solution, Status, solve
+
+TIGHT = PIDController(rtol=1e-10, atol=1e-10)
+every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
+
+
+def tensor(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+class Falling(nn.Module):
+    """A ball: height and velocity, with gravity learnable."""
+
+    def __init__(self, gravity: float = 9.81):
+        super().__init__()
+        self.gravity = nn.Parameter(torch.tensor(gravity, dtype=torch.float64))
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return torch.stack((y[1], -self.gravity))
+
+
+def height(t: Tensor, y: Tensor) -> Tensor:
+    return y[0]
+
+
+def dropped(event: Event, t: Tensor | None = None, **how: object) -> Solution[Tensor]:
+    t = tensor(0.0, 0.5, 1.0, 10.0) if t is None else t
+    y0 = how.pop("y0", tensor(10.0, 0.0))
+    return solve(Falling(), y0, t, event=event, **({"solver": "dopri5", "controller": TIGHT} | how))
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_solve_stops_at_the_root_and_its_outputs_end_there(name: str) -> None:
+    """The ball of 10 m: sqrt(2 h / g), also by a fixed step."""
+    solver = SOLVERS[name]
+    controller = PIDController(rtol=1e-7, atol=1e-7) if solver.adaptive and solver.order > 2 else FixedStep(dt=1e-3)
+    solution = dropped(Event(height), solver=name, controller=controller)
+    assert solution.status is Status.event
+    assert solution.require_success() is solution
+    fall = math.sqrt(2 * 10 / 9.81)
+    tolerance = 1e-2 if solver.order == 1 else 1e-5
+    assert solution.event.t.item() == pytest.approx(fall, abs=tolerance)
+    torch.testing.assert_close(solution.event.y, tensor(0.0, -9.81 * fall), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(solution.y[:3, 0], 10 - 9.81 * tensor(0.0, 0.5, 1.0) ** 2 / 2, rtol=tolerance, atol=0)
+    assert solution.y[3].isnan().all()
+
+
+def test_the_time_of_an_event_is_as_exact_as_the_solve() -> None:
+    """y' = y cos t stops at y = 2: sin t = log 2."""
+    for tolerance in (1e-6, 1e-8, 1e-10):
+        solution = solve(
+            lambda t, y: y * torch.cos(t), tensor(1.0), tensor(0.0, 2.0), event=Event(lambda t, y: y - 2),
+            solver="dopri5", controller=PIDController(rtol=tolerance, atol=tolerance),
+        )  # fmt: skip
+        assert abs(solution.event.t.item() - math.asin(math.log(2))) < 30 * tolerance
+
+
+def test_without_a_root_the_end_is_reached() -> None:
+    solution = dropped(Event(lambda t, y: y[0] + 1e6))
+    assert solution.status is Status.success
+    assert solution.event is None
+    assert solution.y.isfinite().all()
+
+
+@pytest.mark.parametrize(("direction", "expected"), [(0, math.pi / 2), (-1, math.pi / 2), (1, 3 * math.pi / 2)])
+def test_a_direction_takes_falls_or_rises_only(direction: int, expected: float) -> None:
+    solution = solve(
+        lambda t, y: torch.cos(t).expand_as(y), tensor(0.0), tensor(0.0, 7.0), solver="dopri5", controller=TIGHT,
+        event=Event(lambda t, y: torch.cos(t), direction=direction),
+    )  # fmt: skip
+    assert solution.event.t.item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_direction_is_a_sign() -> None:
+    with pytest.raises(ValueError, match="direction is 2 and must be -1, 0 or 1"):
+        Event(height, direction=2)
+
+
+def test_a_start_on_the_root_is_no_event_but_the_return_is() -> None:
+    """Thrown up from the ground: it comes back after 2 v / g."""
+    solution = dropped(Event(height), y0=tensor(0.0, 5.0))
+    assert solution.event.t.item() == pytest.approx(2 * 5 / 9.81, abs=1e-9)
+
+
+def test_the_first_of_several_entries_stops_the_solve() -> None:
+    solution = dropped(Event(lambda t, y: torch.stack((y[0] - 2.0, y[0] - 7.0, t - 5))))
+    assert solution.event.t.item() == pytest.approx(math.sqrt(2 * 3 / 9.81), abs=1e-9)
+
+
+def test_backwards_in_time_an_event_stops_too() -> None:
+    solution = dropped(Event(lambda t, y: y[0] - 5.0), t=tensor(0.0, -3.0))
+    assert solution.event.t.item() == pytest.approx(-math.sqrt(2 * 5 / 9.81), abs=1e-9)
+
+
+@every_gradient
+def test_gradients_of_the_time_and_of_the_state_there_are_exact(gradient: str) -> None:
+    """t = sqrt(2 h / g), and v = -sqrt(2 h g)."""
+    field, y0 = Falling(), tensor(10.0, 0.0).requires_grad_()
+    threshold = nn.Parameter(tensor(1.0))
+    solution = solve(
+        field, y0, tensor(0.0, 0.5, 10.0), solver="dopri5", controller=TIGHT, gradient=gradient,
+        event=Event(lambda t, y: y[0] - threshold[0]),
+    )  # fmt: skip
+    inputs = (y0, field.gravity, threshold)
+    of_t = torch.autograd.grad(solution.event.t, inputs, retain_graph=True)
+    of_v = torch.autograd.grad(solution.event.y[1], inputs, retain_graph=True)
+    of_h = torch.autograd.grad(solution.event.y[0], inputs)
+    g, h = 9.81, 9.0
+    t, v = math.sqrt(2 * h / g), -math.sqrt(2 * h * g)
+    torch.testing.assert_close(of_t, (tensor(t / (2 * h), 1 / g), tensor(-t / (2 * g))[0], tensor(-t / (2 * h))))
+    torch.testing.assert_close(of_v, (tensor(v / (2 * h), 0.0), tensor(v / (2 * g))[0], tensor(-v / (2 * h))))
+    torch.testing.assert_close(of_h, (tensor(0.0, 0.0), tensor(0.0)[0], tensor(1.0)))
+
+
+@every_gradient
+def test_the_states_before_an_event_are_those_of_a_solve_without_and_so_are_their_gradients(gradient: str) -> None:
+    field, y0, t = Falling(), tensor(10.0, 0.0).requires_grad_(), tensor(0.0, 0.5, 1.0)
+    how = {"solver": "dopri5", "controller": TIGHT, "gradient": gradient}
+    stopped = solve(field, y0, torch.cat((t, tensor(10.0))), event=Event(height), **how)
+    plain = solve(field, y0, t, **how)
+    torch.testing.assert_close(stopped.y[:3], plain.y, rtol=1e-9, atol=1e-9)
+    of_stopped = torch.autograd.grad(stopped.y[:3].square().sum(), (y0, field.gravity))
+    torch.testing.assert_close(of_stopped, torch.autograd.grad(plain.y.square().sum(), (y0, field.gravity)))
+
+
+def test_with_and_without_a_graph_the_event_is_the_same() -> None:
+    recorded = dropped(Event(height))
+    with torch.no_grad():
+        bare = dropped(Event(height))
+    assert recorded.event.t.item() == pytest.approx(bare.event.t.item(), abs=1e-12)
+    torch.testing.assert_close(recorded.event.y, bare.event.y, rtol=1e-10, atol=1e-10)
+    assert bare.stats.nfe_forward < recorded.stats.nfe_forward  # the graph is that of a second solve
+
+
+def test_a_state_that_is_a_tuple_has_its_event() -> None:
+    solution = solve(
+        lambda t, y: (y[1], torch.full_like(y[1], -9.81)), (tensor(10.0), tensor(0.0)), tensor(0.0, 10.0),
+        solver="dopri5", controller=TIGHT, event=Event(lambda t, y: y[0]),
+    )  # fmt: skip
+    assert solution.event.y[1].item() == pytest.approx(-math.sqrt(2 * 10 * 9.81))
+
+
+def test_a_failure_before_the_event_is_a_failure() -> None:
+    solution = dropped(Event(height), max_steps=2, controller=FixedStep(dt=0.1))
+    assert solution.status is Status.max_steps
+    assert solution.event is None
