@@ -65,8 +65,8 @@ def print_registry(registry: str) -> None:
 
 def _solvers() -> Iterator[tuple[str, ...]]:
     for solver in SOLVERS.values():
-        step = "adaptive or fixed" if solver.adaptive else "fixed"
-        yield solver.name, f"order {solver.order}", f"{solver.stages} stages", step, solver.source
+        stages = f"{solver.stages} stage{'s' if solver.stages > 1 else ''}"
+        yield solver.name, f"order {solver.order}", stages, solver.summary, solver.source
 
 
 def _sweeps() -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from node.solution import Solution, SolveError, Stats, Status
 from node.solve import solve
 from node.solvers import SOLVERS
 from node.tableau import ButcherTableau
+from node.torchdiffeq_api import odeint, odeint_adjoint, odeint_event
 from node.vector_field import Counted, VectorField
 
 __all__ = [
@@ -36,5 +37,8 @@ __all__ = [
     "Status",
     "VectorField",
     "models",
+    "odeint",
+    "odeint_adjoint",
+    "odeint_event",
     "solve",
 ]

@@ -125,7 +125,7 @@ class PIDController:
 
     def __post_init__(self) -> None:
         if not isinstance(self.rtol, tuple) and not isinstance(self.atol, tuple):
-            lowest = torch.as_tensor(self.rtol).min().item(), torch.as_tensor(self.atol).min().item()
+            lowest = [torch.as_tensor(x, device="cpu").min().item() for x in (self.rtol, self.atol)]
             if not (min(lowest) >= 0 and sum(lowest) > 0):
                 raise ValueError(
                     f"PIDController: rtol={self.rtol!r}, atol={self.atol!r}: neither may be negative, nor both zero"
@@ -153,7 +153,7 @@ class PIDController:
 
     def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor | float:
         """Norm of the error estimate over the tolerance; of vectors the one synchronisation of a step."""
-        return self.norm(error / self._scale(torch.maximum(y0.abs(), y1.abs())))
+        return self.norm(error / self.scale(torch.maximum(y0.abs(), y1.abs())))
 
     def judge(self, ratio: float, dt: float, memory: tuple[float, float], error_order: int) -> Verdict:
         """Accept or reject a step of size dt by its error ratio, and size the next."""
@@ -168,19 +168,25 @@ class PIDController:
         size = min(self.max_step, max(self.min_step, size))
         return Verdict(accepted, math.copysign(size, dt), (ratio, memory[0]) if accepted else memory)
 
-    def _scale(self, size: Tensor) -> Tensor:
+    def scale(self, size: Tensor) -> Tensor:
+        """The tolerance for entries of this size, which is overwritten."""
         rtol, atol = self.rtol, self.atol
         if isinstance(rtol, tuple) or isinstance(atol, tuple):
             raise ValueError("rtol or atol is a tuple: solve with the tuple of states that it is for")
-        scale = size.mul_(rtol).add_(atol)
+        if isinstance(rtol, Tensor) or isinstance(atol, Tensor):
+            scale = size * rtol + atol
+        else:
+            scale = torch.add(torch.scalar_tensor(atol, dtype=size.dtype, device=size.device), size, alpha=rtol)
+            if atol > 0:
+                return scale
         # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
-        positive = not isinstance(atol, Tensor) and atol > 0
-        return scale if positive else scale.clamp_(min=torch.finfo(scale.dtype).tiny)
+        return scale.clamp_(min=torch.finfo(scale.dtype).tiny)
 
     def _factor(self, ratio: float, memory: tuple[float, float], error_order: int) -> float:
         p, i, d = self.coefficients
-        previous, before = (max(r, 1e-10) for r in memory)
-        filtered = ratio ** -(p + i + d) * previous ** (p + 2 * d) * before**-d
+        filtered = ratio ** -(p + i + d)
+        if p or d:
+            filtered *= max(memory[0], 1e-10) ** (p + 2 * d) * max(memory[1], 1e-10) ** -d
         return self.safety * filtered ** (1.0 / error_order)
 
     def initial_dt(self, f: FlatField, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
@@ -188,7 +194,7 @@ class PIDController:
         direction = math.copysign(1.0, t1 - t0)
         if self.first_step is not None:
             return direction * min(self.max_step, self.first_step)
-        scale = self._scale(y0.abs())
+        scale = self.scale(y0.abs())
         d0, d1 = float(self.norm(y0 / scale)), float(self.norm(f0 / scale))
         well_scaled = d0 >= 1e-5 and d1 >= 1e-5 and math.isfinite(d0 + d1)
         h0 = min(0.01 * d0 / d1 if well_scaled else 1e-6, abs(t1 - t0))

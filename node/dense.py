@@ -21,9 +21,13 @@ class DensePiece(NamedTuple):
 
     def at(self, times: Sequence[float]) -> Tensor:
         """States (len(times), n)."""
-        theta = torch.tensor([(time - self.t) / self.dt for time in times], dtype=torch.float64, device="cpu")
-        powers = theta.unsqueeze(1).expand(-1, len(self.c)).cumprod(1).to(self.y, non_blocking=True)
-        return torch.addmm(self.y.expand(len(times), -1), powers, self.c)
+        thetas = [(time - self.t) / self.dt for time in times]
+        degree = len(self.c)
+        powers = torch.tensor(
+            [theta**j for theta in thetas for j in range(1, degree + 1)], dtype=self.y.dtype, device="cpu"
+        )
+        powers = powers.view(-1, degree).to(self.y.device, non_blocking=True)
+        return torch.addmm(self.y, powers, self.c)
 
 
 class DenseOutput(Generic[S]):

@@ -11,6 +11,7 @@ from node.event import Event, EventPoint
 from node.integrate import Trajectory
 from node.layout import layout_of
 from node.solution import Stats, Status
+from node.vector_field import FlatField
 
 
 def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
@@ -19,18 +20,21 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     To first order a later start is an earlier state, and a later output a later state, along f. This is exact for
     the true solution, whatever the mode.
     """
-    y0 = layout_of(problem.y0).flatten(problem.y0)
+    y0 = layout_of(problem.y0, samples=problem.samples).flatten(problem.y0)
     if not (t.requires_grad and torch.is_grad_enabled()):
         return mode.solve(problem, y0, stats)
     f = problem.field()
     delay = (t - t.detach()).to(f.layout.device, f.layout.dtype)
+    delay = delay.t().reshape(len(problem.times), -1, *(1,) * (y0.dim() - 1))  # (T, 1), (T, 1, 1) or (T, B, 1)
+    times = problem.output_times()
     with torch.no_grad():
-        f0 = f(problem.times[0], y0)
+        f0 = f(times[0], y0)
     trajectory, y = mode.solve(problem, y0 - f0 * delay[0], stats)
     with torch.no_grad():
-        slopes = torch.stack([f(time, state) for time, state in zip(problem.times, y, strict=True)])
+        slopes = torch.stack([f(time, state) for time, state in zip(times, y, strict=True)])
+        slopes = slopes.where(y.isfinite(), 0.0)  # of a failed sample; its NaN is no other's
     stats.nfe_forward += f.calls
-    return trajectory, y + slopes * delay.unsqueeze(1)
+    return trajectory, y + slopes * delay
 
 
 def solve_to_event(
@@ -51,7 +55,9 @@ def solve_to_event(
     trajectory.status = Status.event if trajectory.status is Status.success else trajectory.status
     reached = due + (due < len(problem.times) and problem.times[due] == found.t)
     beyond = y.new_full((len(problem.times) - reached, y.shape[1]), torch.nan)
-    point = _differentiable_point(problem, event, stop[0], found.t, y[-1], stats)
+    f = problem.field()
+    point = point_of_event(f, event, stop[0], found.t, y[-1])
+    stats.nfe_forward += f.calls
     return trajectory, torch.cat((y[:reached], beyond)), point
 
 
@@ -60,18 +66,15 @@ def _event_point(problem: InitialValueProblem, t: Tensor, time: float, y: Tensor
     return EventPoint(at, layout_of(problem.y0).restore(y))
 
 
-def _differentiable_point(
-    problem: InitialValueProblem, event: Event, stop: Tensor, time: float, y: Tensor, stats: Stats
-) -> EventPoint[Any]:
+def point_of_event(f: FlatField, event: Event, stop: Tensor, time: float, y: Tensor) -> EventPoint[Any]:
     """Chen, Amos & Nickel (2021), "Learning Neural Event Functions for Ordinary Differential Equations", eq. 8.
 
+    stop, y: the event's time and the flat state there, differentiable as at a given time; time: its value.
     g(t*, y(t*)) = 0 gives dt* = -dg / (dg/dt + dg/dy f) along the way, and the state there moves on by f dt*.
     """
-    f = problem.field()
     layout = f.layout
     with torch.no_grad():
         slope = f(time, y)
-    stats.nfe_forward += f.calls
     with torch.enable_grad():
         t_free, y_free = f.time(time).requires_grad_(), y.detach().requires_grad_()
         g = event.g(t_free, layout.restore(y_free)).reshape(-1)

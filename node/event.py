@@ -40,7 +40,7 @@ class FlatEvent:
     def __init__(self, event: Event, f: FlatField):
         self._event = event
         self._f = f
-        self._signs = torch.zeros(())
+        self._signs = torch.zeros((), device="cpu")
 
     def start(self, t: float, y: Tensor) -> None:
         """Take the signs at the start."""

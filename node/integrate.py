@@ -13,7 +13,7 @@ from node.controller import SAME_TIME, Controller, FixedGrid, FixedStep, PIDCont
 from node.dense import DensePiece
 from node.event import FlatEvent
 from node.layout import State
-from node.solution import Status
+from node.solution import SampleStats, Status
 from node.solvers.base import Solver, Step
 from node.vector_field import FlatField
 
@@ -45,6 +45,7 @@ class Trajectory:
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
+    samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
 
     def at_outputs(self) -> Tensor:
         """States (n_outputs, n) at the output times; NaN where the loop did not get to."""
@@ -173,7 +174,8 @@ class _Loop:
             if not verdict.accepted:
                 at.n_rejected += 1
                 at.dt = verdict.dt
-                self._call(callbacks.reject, dt)
+                if callbacks.reject is not None:
+                    self._call(callbacks.reject, dt)
                 continue
             # A step cut short to land on a time says nothing against the size that was wanted.
             at.dt = verdict.dt if abs(verdict.dt) > abs(at.dt) or dt == at.dt else at.dt
@@ -190,16 +192,12 @@ class _Loop:
         at = self.at
         if self._carry is None:
             self._carry = self._solver.start(self._f, at.t, at.y)
-        self._call(self._callbacks.step, t1 - at.t)
-        return self._step(t1, estimate=estimate)
-
-    def _step(self, t1: float, *, estimate: bool) -> Step:
-        at = self.at
+        if self._callbacks.step is not None:
+            self._call(self._callbacks.step, t1 - at.t)
         return self._solver.step(self._f, at.t, at.y, t1 - at.t, self._carry, self._workspace, estimate=estimate)
 
-    def _call(self, callback: Callback | None, dt: float) -> None:
-        if callback is not None:
-            callback(self.at.t, self._f.layout.restore(self.at.y), dt)
+    def _call(self, callback: Callback, dt: float) -> None:
+        callback(self.at.t, self._f.layout.restore(self.at.y), dt)
 
     def _meet(self, t1: float, stop: float) -> float:
         """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
@@ -211,10 +209,11 @@ class _Loop:
     def _accept(self, step: Step, t1: float) -> None:
         """Move to the step's end, past the outputs that are due, or to the event on the way."""
         at, times, due = self.at, self._times, self._due
-        self._call(self._callbacks.accept, t1 - at.t)
+        if self._callbacks.accept is not None:
+            self._call(self._callbacks.accept, t1 - at.t)
         if self._event is not None and self._event.happened(t1, step.y1):
             t1 = self._event.locate(self._dense_output(self._completed(step, t1), t1))
-            step = self._step(t1, estimate=False)
+            step = self._try(t1, estimate=False)
             at.status = Status.event
         passed = due
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
@@ -251,7 +250,8 @@ class _Loop:
         state, and dense output in that step may have taken it.
         """
         at = self.at
-        if all(bool(torch.isfinite(y.detach()).all()) for y in (at.y, *at.outputs[-2:])):
+        last = (at.y, *at.outputs[-2:])
+        if all(math.isfinite(torch.linalg.vector_norm(y.detach(), ord=math.inf)) for y in last):
             return
         at.status = Status.non_finite
         at.outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in at.outputs]
@@ -260,5 +260,4 @@ class _Loop:
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:
     if step.error is None:
         raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
-    with torch.no_grad():
-        return float(controller.error_ratio(step.error, y, step.y1))
+    return float(controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()))

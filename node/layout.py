@@ -22,6 +22,7 @@ class TensorLayout:
         self.device = y0.device
         self.flat_shape = (len(y0), math.prod(y0.shape[1:])) if samples else (y0.numel(),)
         self._template = y0.detach()
+        self._flat = self._template.reshape(self.flat_shape)
         self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
 
     def flatten(self, y: State) -> Tensor:
@@ -33,7 +34,7 @@ class TensorLayout:
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
-        flat = y.reshape(self.flat_shape)
+        flat = y.reshape_as(self._flat)
         return flat if flat.dtype == self.dtype else flat.to(self.dtype)
 
     def restore(self, flat: Tensor) -> Tensor:

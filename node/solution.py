@@ -39,7 +39,10 @@ class Status(Enum):
 
 @dataclass
 class Stats:
-    """What a solve cost. The backward counts are zero until the backward pass has run."""
+    """What a solve cost. The backward counts are zero until the backward pass has run.
+
+    Where each sample has its own steps, an evaluation is one of the whole batch, and steps are summed over the samples.
+    """
 
     nfe_forward: int = 0  # calls of f in the forward pass
     nfe_backward: int = 0  # calls of f in the backward pass
@@ -55,15 +58,28 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class SampleStats:
+    """How each sample of a batch fared, where each has its own steps."""
+
+    n_accepted: Tensor  # (B,)
+    n_rejected: Tensor  # (B,)
+    status: tuple[Status, ...]
+
+
+@dataclass(frozen=True)
 class Solution(Generic[S]):
-    """States y (len(t), *y0.shape) at times t, or a tuple of such. Where the solve did not get to, y is NaN."""
+    """States y (len(t), *y0.shape) at times t, or a tuple of such. Where the solve did not get to, y is NaN.
+
+    Where each sample has its own steps y is (T, B, ...) for t (T,) or (B, T), and one that fails leaves the others be.
+    """
 
     t: Tensor
     y: S
-    status: Status
+    status: Status  # of the samples that have their own steps: the first that failed
     stats: Stats
     event: EventPoint[S] | None = None  # where the status is `event`
     dense: DenseOutput[S] | None = None  # where it was asked for
+    samples: SampleStats | None = None  # where each has its own steps
 
     def require_success(self) -> "Solution[S]":
         """This solution, or a SolveError with the advice of its status."""

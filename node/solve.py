@@ -37,18 +37,22 @@ def solve(
     event: Event | None = None,
     dense: bool = False,
     callbacks: Callbacks | None = None,
+    batch: str = "joint",
     max_steps: int = 1_000_000,
 ) -> Solution[S]:
     """Solve dy/dt = f(t, y), y(t[0]) = y0.
 
     f: called with t, a 0-dimensional tensor, and y of y0's shape; returns dy/dt of that shape.
     y0: a floating-point or complex tensor of any shape, or a tuple of such.
-    t: (n,), n >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
+    t: (T,), T >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
     gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
     parameters: what `gradient="adjoint"` may differentiate in; by default those of the module f.
     event: stop where it happens; t[-1] is the latest that it may.
     dense: also give the solution as a function of time.
     callbacks: called as the steps are taken, for progress or for state that f keeps.
+    batch: "joint": one step size for all of y0. "independent": each sample, along the first dimension of y0 or of each
+    of its tensors, has its own steps, as if solved alone. f is then called with t of shape (B, 1, ..., 1), and t may be
+    (B, T), with output times of each sample's own.
     max_steps: the limit of accepted and rejected steps together.
 
     A wrong call raises ValueError; a solve that stops early is a Solution whose status says why.
@@ -63,25 +67,36 @@ def solve(
             f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
         )
     _check_state(y0)
+    independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
+    sample_times = _sample_times(t, y0) if independent else None
     problem = InitialValueProblem(
         f=f,
         y0=y0,
-        times=_checked_times(t),
+        times=_checked_times(t) if sample_times is None else tuple(sample_times[0].tolist()),
         solver=method,
-        controller=laid_out(controller, y0),
+        controller=laid_out(controller, y0, samples=independent),
         max_steps=max_steps,
         parameters=_parameters(f, mode, parameters),
         callbacks=callbacks or Callbacks(),
         dense=dense,
+        sample_times=sample_times,
     )
     stats, point = Stats(), None
     if event is None:
         trajectory, y = solve_flat(mode, problem, t, stats)
     else:
         trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
-    layout = layout_of(y0)
+    layout = layout_of(y0, samples=independent)
     piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
-    return Solution(t, cast(S, layout.restore_all(y)), trajectory.status, stats, event=point, dense=piecewise)
+    return Solution(
+        t,
+        cast(S, layout.restore_all(y)),
+        trajectory.status,
+        stats,
+        event=point,
+        dense=piecewise,
+        samples=trajectory.samples,
+    )
 
 
 def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
@@ -120,6 +135,35 @@ def _check_state(y0: State) -> None:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 
 
+def _independent(
+    batch: str,
+    y0: State,
+    mode: Adjoint,
+    *,
+    event: Event | None,
+    dense: bool,
+    callbacks: Callbacks | None,
+) -> bool:
+    """Whether each sample has its own steps, which not everything goes with."""
+    if named("batch", batch, {"joint": False, "independent": True}) is False:
+        return False
+    shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
+    if not all(shapes) or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(
+            f"y0 has shape {', '.join(map(str, shapes))}: "
+            "with batch='independent' the first dimension is that of samples"
+        )
+    if not mode.independent and torch.is_grad_enabled():
+        raise ValueError(
+            f"{mode.name} has one step size for the whole batch: "
+            "take gradient='backprop' with batch='independent', or solve under torch.no_grad()"
+        )
+    for name, given in (("event", event), ("dense", dense), ("callbacks", callbacks)):
+        if given:
+            raise ValueError(f"{name} is for steps that the whole batch takes: leave it out with batch='independent'")
+    return True
+
+
 def _checked_times(t: Tensor) -> tuple[float, ...]:
     _check_type("t", t, Tensor, "pass a 1-dimensional tensor of output times")
     if t.dim() != 1 or len(t) == 0 or not t.is_floating_point():
@@ -133,14 +177,33 @@ def _checked_times(t: Tensor) -> tuple[float, ...]:
     return times
 
 
+def _sample_times(t: Tensor, y0: State) -> Tensor:
+    """The times of output of each sample (B, T), in float64 on the CPU."""
+    samples = len(y0[0] if isinstance(y0, tuple) else y0)
+    if not isinstance(t, Tensor) or t.dim() != 2:
+        return torch.tensor(_checked_times(t), dtype=torch.float64, device="cpu").expand(samples, -1)
+    if len(t) != samples or t.numel() == 0 or not t.is_floating_point():
+        raise ValueError(
+            f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass floats, of shape (T,) or ({samples}, T), "
+            "with output times of each sample's own"
+        )
+    times = t.detach().to("cpu", torch.float64).contiguous()
+    if not bool(times.isfinite().all()):
+        raise ValueError("t has an entry that is not finite: output times are finite numbers")
+    steps = times.diff(dim=1)
+    if not (bool((steps > 0).all()) or bool((steps < 0).all())):
+        raise ValueError("t must be strictly increasing in every row, or strictly decreasing: sort it and drop doubles")
+    return times
+
+
 def _parameters(f: VectorField[Any], mode: Adjoint, parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
+    if not (mode.needs_parameters and torch.is_grad_enabled()):
+        return ()
     if parameters is not None:
         return tuple(parameters)
     if isinstance(f, nn.Module):
         return tuple(f.parameters())
-    if mode.needs_parameters and torch.is_grad_enabled():
-        raise ValueError(
-            f"{mode.name} cannot see what a plain function depends on: pass an nn.Module, "
-            "or parameters=(...), or parameters=() if there are none"
-        )
-    return ()
+    raise ValueError(
+        f"{mode.name} cannot see what a plain function depends on: pass an nn.Module, "
+        "or parameters=(...), or parameters=() if there are none"
+    )

@@ -10,17 +10,19 @@ from node.controller import Controller, PIDController, Tolerance
 from node.layout import State, layout_of
 
 
-def laid_out(controller: Controller, y0: State) -> Controller:
+def laid_out(controller: Controller, y0: State, *, samples: bool = False) -> Controller:
     """The controller with its tolerances in the state's layout, flat; warns of one that y0's dtype cannot keep."""
     if not isinstance(controller, PIDController):
         return controller
     _warn_below_resolution(controller, y0)
     if isinstance(controller.rtol, float | int) and isinstance(controller.atol, float | int):
         return controller
-    return replace(controller, rtol=_flat("rtol", controller.rtol, y0), atol=_flat("atol", controller.atol, y0))
+    return replace(
+        controller, rtol=_flat("rtol", controller.rtol, y0, samples), atol=_flat("atol", controller.atol, y0, samples)
+    )
 
 
-def _flat(name: str, tolerance: Tolerance, y0: State) -> Tensor:
+def _flat(name: str, tolerance: Tolerance, y0: State, samples: bool) -> Tensor:
     parts = y0 if isinstance(y0, tuple) else (y0,)
     given = tolerance if isinstance(tolerance, tuple) else (tolerance,) * len(parts)
     if len(given) != len(parts):
@@ -29,9 +31,12 @@ def _flat(name: str, tolerance: Tolerance, y0: State) -> Tensor:
     try:
         return torch.cat(
             [
-                torch.as_tensor(x, dtype=real, device=part.device).expand(part.shape).reshape(-1)
+                torch.as_tensor(x, dtype=real, device=part.device)
+                .expand(part.shape)
+                .reshape(layout_of(part, samples=samples).flat_shape)
                 for x, part in zip(given, parts, strict=True)
-            ]
+            ],
+            dim=-1,
         )
     except RuntimeError:
         shapes = [tuple(torch.as_tensor(x).shape) for x in given]

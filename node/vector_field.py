@@ -33,29 +33,56 @@ class FlatField:
     def __init__(self, f: VectorField[Any], y0: State, *, samples: bool = False):
         self.f = f
         self.layout = layout_of(y0, samples=samples)
+        self._like = y0.detach() if isinstance(y0, Tensor) and y0.dtype == self.layout.dtype else None
+        self._flat = None if self._like is None else self._like.reshape(self.layout.flat_shape)
+        self._is_flat = self.layout.shape == self.layout.flat_shape
         self.calls = 0
         self._time_dtype = self.layout.dtype.to_real()
-        self._time_shape = (-1, *(1,) * (len(self.layout.shape) - 1))
+        self._time_shape = (-1, *(1,) * (len(self.layout.shape) - 1)) if samples else ()
         self._device = self.layout.device
         self._limits = (-math.inf, math.inf)
+        self._column_limits: tuple[Tensor, Tensor] | None = None  # with `samples`, each (B, 1)
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, at time t and flat state y."""
         self.calls += 1
-        return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
+        like, flat = self._like, self._flat
+        if like is None or flat is None:
+            return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
+        # One tensor, in the solver's dtype: the same, written out. In a small solve calls cost as much as f does.
+        if isinstance(t, Tensor):
+            time = self.time(t)
+        else:
+            time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
+        dy = self.f(time, y if self._is_flat else y.view_as(like))
+        if isinstance(dy, Tensor) and dy.shape == like.shape and dy.dtype == like.dtype:
+            return dy if self._is_flat else dy.reshape_as(flat)
+        return self.layout.flatten(dy)
+
+    def traced(self, t: Time, y: Tensor) -> Tensor:
+        """As a call, for torch.func: the products that it takes through f belong to no backward pass."""
+        return self(t, y)
 
     def time(self, t: Time) -> Tensor:
         """What the user's f gets for time."""
         if isinstance(t, Tensor):
-            return t.view(self._time_shape)
+            if self._column_limits is not None:
+                t = t.clamp(*self._column_limits)
+            return t if t.dim() == len(self._time_shape) else t.view(self._time_shape)
         first, last = self._limits
-        return torch.full((), min(max(t, first), last), dtype=self._time_dtype, device=self._device)
+        return torch.scalar_tensor(min(max(t, first), last), dtype=self._time_dtype, device=self._device)
 
     def between(self, first: float, last: float) -> None:
         """From now on f is called within the open interval only: at its ends, with its limits from inside."""
         ends = torch.tensor([min(first, last), max(first, last)], dtype=self._time_dtype, device="cpu")
         inside = torch.nextafter(ends, ends.flip(0)).tolist()
         self._limits = (inside[0], inside[1])
+        self._like = None
+
+    def between_columns(self, first: Tensor, last: Tensor) -> None:
+        """As `between`, for each sample: columns (B, 1) in the solver's dtype."""
+        low, high = torch.minimum(first, last), torch.maximum(first, last)
+        self._column_limits = torch.nextafter(low, high), torch.nextafter(high, low)
 
 
 class Counted(nn.Module):

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from families import ADAPTIVE, PRECISE
 from torch import Tensor, nn
 
 from node import ADJOINTS, SOLVERS, PIDController, solve
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
-every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+every_adaptive_solver = pytest.mark.parametrize("name", ADAPTIVE)
+every_precise_solver = pytest.mark.parametrize("name", PRECISE)
 every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
 TOLERANCE = PIDController(rtol=1e-8, atol=1e-8)
 

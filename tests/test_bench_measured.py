@@ -30,7 +30,8 @@ def prepared(cell: Cell):
 @BOTH
 def test_backends_find_the_same_solution(backend, solver):
     step = {"rtol": None, "atol": None, "dt": 0.002}
-    if SOLVERS[solver].adaptive:
+    first_order = SOLVERS[solver].order == 1  # at a tight tolerance it would take minutes
+    if SOLVERS[solver].adaptive and not first_order:
         step = {"rtol": 1e-6, "atol": 1e-8, "dt": None}
     cell = replace(CELL, solver=solver, backend=backend, n_outputs=2, **step)
     if reason := BACKENDS[backend].unsupported(cell):
@@ -38,7 +39,7 @@ def test_backends_find_the_same_solution(backend, solver):
         assert solver in reason
         return
     found = errors(cell, PROBLEMS[cell.problem], prepared(cell))
-    assert 0 < found["error_final"] == found["error"] < (0.3 if solver == "euler" else 2e-4)
+    assert 0 < found["error_final"] == found["error"] < (0.3 if first_order else 2e-4)
 
 
 @BOTH

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from estimates import asked
+from families import PRECISE
 from torch import Tensor
 
 from node import SOLVERS, FixedStep, PIDController, solve
@@ -243,13 +245,13 @@ def test_the_first_step_chosen_is_accepted_on_a_smooth_problem(name: str) -> Non
 
 
 @every_filter
-@pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+@pytest.mark.parametrize("name", PRECISE)
 def test_every_filter_keeps_the_tolerance(name: str, coefficients: tuple[float, float, float]) -> None:
     t = vector(0.0, 3.0)
-    how = {"solver": name, "controller": PIDController(rtol=1e-4, atol=1e-4, coefficients=coefficients)}
+    tolerance = asked(name, 1e-4)
+    how = {"solver": name, "controller": PIDController(rtol=tolerance, atol=tolerance, coefficients=coefficients)}
     y = solve(lambda t, y: y * torch.cos(t), vector(1.0), t, **how).require_success().y
-    share = 100 if name == "fehlberg2" else 50  # whose estimate is 1/512 of Euler's error: made for large steps
-    assert y[-1].item() == pytest.approx(math.exp(math.sin(3.0)), abs=share * 1e-4)
+    assert y[-1].item() == pytest.approx(math.exp(math.sin(3.0)), abs=50 * 1e-4)
 
 
 def test_a_controller_says_whether_it_needs_an_error_estimate() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from estimates import asked
+from families import ADAPTIVE, IMPLICIT, ROSENBROCK
 from torch import Tensor, nn
 
 from node import (
@@ -24,7 +26,7 @@ from node.solvers import Solver
 
 TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
-every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+every_adaptive_solver = pytest.mark.parametrize("name", ADAPTIVE)
 every_gradient = pytest.mark.parametrize("gradient", ADJOINTS)
 every_failure = pytest.mark.parametrize("status", [status for status in Status if status.failed])
 
@@ -71,7 +73,8 @@ def test_max_steps_ends_a_fixed_solve_after_so_many(solver: Solver, gradient: st
 @every_gradient
 @every_adaptive_solver
 def test_an_adaptive_solve_stops_before_a_pole(name: str, gradient: str) -> None:
-    how = {"solver": name, "controller": TOLERANCE, "gradient": gradient, "parameters": ()}
+    controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
+    how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(blows_up, seconds(1.0), seconds(0.0, 0.25, 0.5, 1.1, 2.0), **how)
     assert solution.status in (Status.dt_underflow, Status.non_finite)
     torch.testing.assert_close(solution.y[:3, 0], seconds(1.0, 4 / 3, 2.0), rtol=0.05, atol=0)
@@ -79,8 +82,9 @@ def test_an_adaptive_solve_stops_before_a_pole(name: str, gradient: str) -> None
 
 
 @every_gradient
-@every_solver
+@pytest.mark.parametrize("solver", [SOLVERS[name] for name in SOLVERS if name not in ROSENBROCK], ids=lambda s: s.name)
 def test_a_fixed_solve_past_a_pole_is_non_finite_with_what_came_before(solver: Solver, gradient: str) -> None:
+    """But a Rosenbrock method's, whose steps are rational functions and may go over it."""
     how = {"solver": solver, "controller": FixedStep(dt=0.01), "gradient": gradient, "parameters": ()}
     solution = solve(blows_up, seconds(1.0), seconds(0.0, 0.25, 0.5, 1.8, 2.0), **how)
     assert solution.status is Status.non_finite
@@ -98,11 +102,14 @@ def test_a_field_that_stops_being_finite_is_told(
     def f(t: Tensor, y: Tensor) -> Tensor:
         return -y if t < 1 else torch.full_like(y, value)
 
+    if controller.adaptive:
+        controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
     how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(f, seconds(1.0, 2.0), seconds(0.0, 0.3, 0.6, 1.5, 2.0), **how)
     assert solution.status is Status.non_finite
     decay = torch.exp(-seconds(0.0, 0.3, 0.6)).unsqueeze(1)
-    torch.testing.assert_close(solution.y[:3], decay * seconds(1.0, 2.0), rtol=0.01, atol=0)
+    rtol = 0.01 if SOLVERS[name].order > 1 else 0.05
+    torch.testing.assert_close(solution.y[:3], decay * seconds(1.0, 2.0), rtol=rtol, atol=0)
     assert is_nan(solution.y[3], solution.y[4])
 
 
@@ -156,10 +163,11 @@ class Root(nn.Module):
 
 
 @pytest.mark.parametrize("controller", [TOLERANCE, FixedStep(dt=0.1)], ids=["adaptive", "fixed"])
-@every_adaptive_solver
+@pytest.mark.parametrize("name", [name for name in ADAPTIVE if name not in IMPLICIT])
 def test_an_adjoint_solve_that_is_not_finite_raises_and_leaves_no_gradient(
     name: str, controller: PIDController | FixedStep
 ) -> None:
+    """Its derivative is infinite at the start, so that an implicit method fails forwards."""
     f, y0 = Root(), seconds(0.0, 1.0).requires_grad_()
     solution = solve(f, y0, seconds(0.0, 0.5, 1.0), solver=name, controller=controller, gradient="adjoint")
     assert solution.status is Status.success
@@ -172,11 +180,16 @@ def test_an_adjoint_solve_that_is_not_finite_raises_and_leaves_no_gradient(
 @every_adaptive_solver
 def test_an_adjoint_solve_that_runs_out_of_steps_raises_with_the_advice(name: str) -> None:
     tight = ContinuousAdjoint(controller=PIDController(rtol=1e-9, atol=1e-9))
-    y0 = seconds(1.0).requires_grad_()
-    solution = solve(
-        lambda t, y: torch.cos(3 * t) * y, y0, seconds(0.0, 2.0),
-        solver=name, controller=PIDController(rtol=1e-1, atol=1e-1), gradient=tight, parameters=(), max_steps=12,
-    ).require_success()  # fmt: skip
+    y0, t = seconds(1.0).requires_grad_(), seconds(0.0, 2.0)
+
+    def solved(max_steps: int) -> Solution:
+        return solve(
+            lambda t, y: torch.cos(3 * t) * y, y0, t, gradient=tight, parameters=(), max_steps=max_steps,
+            solver=name, controller=PIDController(rtol=1e-1, atol=1e-1),
+        ).require_success()  # fmt: skip
+
+    stats = solved(1000).stats
+    solution = solved(stats.n_accepted + stats.n_rejected)
     with pytest.raises(SolveError, match=r"backward solve stopped at t=.*: max_steps: .*raise max_steps"):
         solution.y[-1].sum().backward()
     assert y0.grad is None

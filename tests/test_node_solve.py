@@ -1,9 +1,12 @@
 """What a solve takes and gives: any shape, both dtypes, both directions of time, any outputs, either device."""
 
 import math
+import warnings
 
 import pytest
 import torch
+from estimates import asked
+from families import EXPLICIT, IMPLICIT, ONE_STEP, PRECISE
 from torch import Tensor
 
 from node import ADJOINTS, SOLVERS, FixedStep, PIDController, Status, solve
@@ -50,7 +53,7 @@ def test_a_states_shape_is_kept_and_makes_no_difference(
     assert torch.equal(shaped.y.reshape(3, count), reference)
 
 
-@every_solver
+@pytest.mark.parametrize("solver", [SOLVERS[name] for name in SOLVERS if name not in IMPLICIT], ids=lambda s: s.name)
 def test_f_sees_time_as_a_scalar_of_ys_dtype_and_y_in_its_shape(solver: Solver) -> None:
     seen = set()
 
@@ -84,7 +87,7 @@ def test_forwards_and_back_returns_to_the_start(solver: str, controller: Control
     there = solve(field, y0, seconds(0, 0.7), solver=solver, controller=fine).y[-1]
     back = solve(field, there, seconds(0.7, 0), solver=solver, controller=fine).y[-1]
     assert (there - y0).abs().max() > 0.1
-    torch.testing.assert_close(back, y0, rtol=0, atol=2e-2 if SOLVERS[solver].order == 1 else 1e-3)
+    torch.testing.assert_close(back, y0, rtol=0, atol=3e-2 if SOLVERS[solver].order == 1 else 1e-3)
 
 
 @every_case
@@ -166,7 +169,7 @@ def test_a_thousand_outputs_are_those_asked_for_alone(solver: str, controller: C
 
     That is the larger, the larger the terms of b_i(theta) are: up to 1207 in vern7, 88 in tsit5.
     """
-    largest = max(abs(x) for row in SOLVERS[solver].tableau.dense for x in row)
+    largest = max(abs(x) for row in EXPLICIT[solver].tableau.dense for x in row) if solver in EXPLICIT else 50
     rounding = max(1e-14, torch.finfo(torch.float64).eps * largest)
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     t = torch.linspace(0, 2, 1000, dtype=torch.float64)
@@ -189,7 +192,7 @@ def test_outputs_on_a_step_are_a_solve_that_ends_there(solver: Solver, t: tuple[
     torch.testing.assert_close(whole.y[1], part.y[1], rtol=1e-15, atol=1e-16)
 
 
-@every_solver
+@pytest.mark.parametrize("solver", ONE_STEP.values(), ids=ONE_STEP)
 def test_the_last_step_is_shortened_to_land_on_the_end(solver: Solver) -> None:
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     whole = solve(field, y0, seconds(0, 1), solver=solver, controller=FixedStep(dt=0.3))
@@ -260,10 +263,10 @@ def test_torchs_default_device_makes_no_difference(solver: str, controller: Cont
     assert torch.equal(unusual.y, usual.y)
 
 
-@pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+@pytest.mark.parametrize("name", PRECISE)
 def test_an_entry_that_rests_at_zero_needs_no_absolute_tolerance(name: str) -> None:
-    y0 = seconds(1.0, 0.0)
-    solution = solve(lambda t, y: -y, y0, seconds(0, 1), solver=name, controller=PIDController(rtol=1e-5, atol=0.0))
+    y0, controller = seconds(1.0, 0.0), PIDController(rtol=asked(name, 1e-5), atol=0.0)
+    solution = solve(lambda t, y: -y, y0, seconds(0, 1), solver=name, controller=controller)
     assert solution.status is Status.success
     torch.testing.assert_close(solution.y[-1], seconds(math.exp(-1), 0), rtol=1e-4, atol=0)
 
@@ -284,6 +287,24 @@ def test_a_solve_on_the_gpu_is_the_cpus_to_rounding(solver: str, controller: Con
     gpu.y.sum().backward()
     torch.testing.assert_close(on_gpu.grad.cpu(), on_cpu.grad, rtol=1e-9, atol=1e-12)
     assert gpu.stats == cpu.stats
+
+
+@pytest.mark.gpu
+@on_a_gpu
+@pytest.mark.parametrize("name", EXPLICIT)
+def test_a_step_waits_for_the_gpu_once_at_most(name: str) -> None:
+    """To learn its error; the start takes three norms, the end a look at whether all is finite."""
+    y0, t = torch.ones(3, device="cuda"), seconds(0, 0.35, 1)
+    controller = TOLERANCE if SOLVERS[name].adaptive else FIXED
+    solve(field, y0, t, solver=name, controller=controller)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            stats = solve(field, y0, t, solver=name, controller=controller).stats
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(waits) <= stats.n_accepted + stats.n_rejected + 6
 
 
 @pytest.mark.gpu

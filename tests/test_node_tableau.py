@@ -24,6 +24,7 @@ PUBLISHED = {
     "heun": (2, False),
     "ralston": (2, False),
     "heun3": (3, False),
+    "fehlberg2": (3, False),
     "ssprk3": (3, False),
     "rk4": (4, False),
     "rk4_38": (4, False),
@@ -129,10 +130,12 @@ def test_order_conditions_hold_up_to_the_claimed_order_and_fail_beyond(solver: E
 def test_a_mistake_that_keeps_every_sum_breaks_an_order_condition(solver: ExplicitRungeKutta) -> None:
     """What the sums cannot see, the conditions do: 1 % of a coefficient moved to its neighbour in the row.
 
-    A stage that y1 does without (the last one of fehlberg45 and vern7) is seen in the error estimate.
+    A stage that y1 does without (the last one of fehlberg45 and vern7) is seen in the error estimate. The conditions
+    of order 2 know no more of a row of a than its sum.
     """
     tableau = solver.tableau
     rows = tableau.a[:-1] if tableau.fsal else tableau.a  # FSAL's last row is b again, or FSAL is lost
+    rows = rows if solver.order > 2 else ()
     found = 0
     for name, i, row in [("b", 0, tableau.b), *(("a", i, row) for i, row in enumerate(rows))]:
         used = [j for j, x in enumerate(row) if x]
@@ -200,6 +203,11 @@ def test_dense_output_ends_where_the_step_ends(solver: ExplicitRungeKutta) -> No
     expected = np.zeros(len(at_the_end))
     expected[: solver.tableau.stages] = solver.tableau.b
     np.testing.assert_allclose(at_the_end, expected, rtol=0, atol=1e-12)
+
+
+def test_last_stage_of_fehlberg2_is_f_at_its_embedded_solution() -> None:
+    tableau = SOLVERS["fehlberg2"].tableau
+    np.testing.assert_array_equal(np.subtract(tableau.b, tableau.b_error), (*tableau.a[-1], 0.0))
 
 
 @every_method

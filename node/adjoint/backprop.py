@@ -21,6 +21,7 @@ class Backprop(Adjoint):
     name = "backprop"
     cost = "exact for the computed solution; one VJP an evaluation; memory O(steps x stages)"
     dense = True
+    independent = True
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve with a graph where grad mode is on, without one where it is off."""
@@ -43,6 +44,9 @@ class _Recorded(FlatField):
         if dy.requires_grad:
             dy.register_hook(self._count_vjp)
         return dy
+
+    def traced(self, t: Time, y: Tensor) -> Tensor:
+        return super().__call__(t, y)
 
     def _count_vjp(self, _: Tensor) -> None:
         self._stats.vjp_backward += 1

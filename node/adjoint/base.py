@@ -1,6 +1,7 @@
 """What every way to differentiate a solve is: a value that solves a problem so that backward works."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,10 +10,10 @@ from torch import Tensor
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import Callbacks, Trajectory, integrate
-from node.layout import State
+from node.layout import State, layout_of
 from node.solution import Stats
 from node.solvers.base import Solver
-from node.vector_field import FlatField, VectorField
+from node.vector_field import FlatField, Time, VectorField
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,19 @@ class InitialValueProblem:
     callbacks: Callbacks
     event: Event | None = None
     dense: bool = False
-    samples: bool = False  # each has its own steps
+    sample_times: Tensor | None = None  # (B, T) in float64 on the CPU, where each sample has its own steps
+
+    @property
+    def samples(self) -> bool:
+        """Whether each sample has its own steps."""
+        return self.sample_times is not None
+
+    def output_times(self) -> Sequence[Time]:
+        """The times as f and a solver's step take them: floats, or a column for each output."""
+        if self.sample_times is None:
+            return self.times
+        layout = layout_of(self.y0, samples=True)
+        return self.sample_times.to(layout.device, layout.dtype.to_real()).t().unsqueeze(2).unbind()
 
     def field(self) -> FlatField:
         """f as solvers call it, with its count at zero."""
@@ -37,6 +50,18 @@ class InitialValueProblem:
 
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool) -> Trajectory:
         """The forward solve, from the flat y0."""
+        if self.sample_times is not None:
+            from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
+
+            return integrate_samples(
+                f,
+                y0,
+                self.sample_times,
+                solver=self.solver,
+                controller=self.controller,
+                max_steps=self.max_steps,
+                record=record,
+            )
         return integrate(
             f,
             y0,
@@ -58,6 +83,7 @@ class Adjoint(ABC):
     cost: ClassVar[str]  # time, memory and exactness, in a line
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
+    independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps
 
     @abstractmethod
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:

@@ -1,18 +1,34 @@
 """SOLVERS: the one registry of methods, name to value."""
 
+from node.solvers.adams import AB2, AB3, AB4, AB5, ABM2, ABM3, ABM4, ABM5, AdamsBashforth, AdamsBashforthMoulton
+from node.solvers.asynchronous_leapfrog import ALF, AsynchronousLeapfrog
 from node.solvers.base import Solver, Step
 from node.solvers.bosh3 import BOSH3
 from node.solvers.cash_karp import CASH_KARP
 from node.solvers.dopri5 import DOPRI5
 from node.solvers.dopri8 import DOPRI8
 from node.solvers.euler import EULER
+from node.solvers.fehlberg2 import FEHLBERG2
 from node.solvers.fehlberg45 import FEHLBERG45
 from node.solvers.heun import HEUN
 from node.solvers.heun3 import HEUN3
+from node.solvers.implicit_euler import IMPLICIT_EULER, ImplicitEuler
 from node.solvers.midpoint import MIDPOINT
 from node.solvers.ralston import RALSTON
+from node.solvers.reversible import ReversibleSolver
+from node.solvers.reversible_heun import REVERSIBLE_HEUN, ReversibleHeun
+from node.solvers.reversible_runge_kutta import (
+    REVERSIBLE_BOSH3,
+    REVERSIBLE_DOPRI5,
+    REVERSIBLE_MIDPOINT,
+    REVERSIBLE_RK4,
+    ReversibleRungeKutta,
+)
 from node.solvers.rk4 import RK4
 from node.solvers.rk4_38 import RK4_38
+from node.solvers.rodas4 import RODAS4
+from node.solvers.rodas5p import RODAS5P
+from node.solvers.rosenbrock import Rosenbrock
 from node.solvers.runge_kutta import ExplicitRungeKutta
 from node.solvers.ssprk3 import SSPRK3
 from node.solvers.tsit5 import TSIT5
@@ -29,6 +45,7 @@ SOLVERS: dict[str, Solver] = {
         SSPRK3,
         RK4,
         RK4_38,
+        FEHLBERG2,
         FEHLBERG45,
         CASH_KARP,
         BOSH3,
@@ -36,7 +53,37 @@ SOLVERS: dict[str, Solver] = {
         TSIT5,
         VERN7,
         DOPRI8,
+        AB2,
+        AB3,
+        AB4,
+        AB5,
+        ABM2,
+        ABM3,
+        ABM4,
+        ABM5,
+        ALF,
+        REVERSIBLE_HEUN,
+        REVERSIBLE_MIDPOINT,
+        REVERSIBLE_BOSH3,
+        REVERSIBLE_RK4,
+        REVERSIBLE_DOPRI5,
+        IMPLICIT_EULER,
+        RODAS4,
+        RODAS5P,
     )
 }
 
-__all__ = ["SOLVERS", "ExplicitRungeKutta", "Solver", "Step"]
+__all__ = [
+    "SOLVERS",
+    "AdamsBashforth",
+    "AdamsBashforthMoulton",
+    "AsynchronousLeapfrog",
+    "ExplicitRungeKutta",
+    "ImplicitEuler",
+    "ReversibleHeun",
+    "ReversibleRungeKutta",
+    "ReversibleSolver",
+    "Rosenbrock",
+    "Solver",
+    "Step",
+]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
@@ -33,6 +33,14 @@ class Solver(ABC):
     error_order: int | None
     source: str  # the paper, for people
     dense_order: int = field(kw_only=True)
+
+    kind: ClassVar[str]  # what it is, in a few words
+
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        estimate = "adaptive or fixed steps" if self.adaptive else "fixed steps"
+        return f"{self.kind}, {estimate}, dense output of order {self.dense_order}"
 
     @property
     def adaptive(self) -> bool:

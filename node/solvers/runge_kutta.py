@@ -1,11 +1,13 @@
 """The one step of every explicit Runge-Kutta method."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from node.solvers.base import Solver, Step
-from node.solvers.stages import BufferedStages, RecordedStages, Stages, weights
+from node.solvers.stages import BufferedStages, RecordedStages, Stages, TableauWeights, weights
 from node.tableau import ButcherTableau
 from node.vector_field import FlatField, Time
 
@@ -15,6 +17,8 @@ class ExplicitRungeKutta(Solver):
     """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
 
     tableau: ButcherTableau
+
+    kind = "explicit Runge-Kutta"
 
     @property
     def stages(self) -> int:
@@ -40,22 +44,30 @@ class ExplicitRungeKutta(Solver):
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
         tableau = self.tableau
-        rows = workspace.weights
-        workspace.put(0, carry)
+        rows, put, combine = workspace.weights, workspace.put, workspace.combine
+        put[0](carry)
         y_i, k_i = y, carry
-        for i in range(1, tableau.stages):
-            y_i = workspace.combine(y, dt, rows.a[i])
-            k_i = f(t + tableau.c[i] * dt, y_i)
-            workspace.put(i, k_i)
-        y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
-        error = workspace.scaled(dt, rows.b_error) if estimate and rows.b_error is not None else None
+        times = _times(t, dt, tableau, rows)
+        for i in range(1, len(rows.a)):
+            y_i = combine(y, dt, rows.a[i])
+            k_i = f(times[i], y_i)
+            put[i](k_i)
+        y1 = y_i if tableau.ssal else combine(y, dt, rows.b)
+        error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
         return Step(y1, error, k_i if tableau.fsal else None)
 
     def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
         """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
         rows = workspace.weights
         if self.dense_with_f1:
-            workspace.put(self.stages, step.carry)
+            workspace.put[self.stages](step.carry)
         for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
-            workspace.put(i, f(t + c * dt, workspace.combine(y, dt, row)))
-        return workspace.polynomial(dt, rows.dense)
+            workspace.put[i](f(t + c * dt, workspace.combine(y, dt, row)))
+        return workspace.polynomial(dt)
+
+
+def _times(t: Time, dt: Time, tableau: ButcherTableau, rows: TableauWeights) -> Sequence[Time]:
+    """t + c_i dt of each stage."""
+    if isinstance(t, Tensor) and isinstance(dt, Tensor):
+        return torch.addcmul(t, rows.c, dt).unbind()
+    return [t + c * dt for c in tableau.c]

@@ -1,6 +1,7 @@
 """Where a step keeps its stages: a buffer for speed, or a list through which autograd can go back."""
 
-from functools import lru_cache
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,28 +12,40 @@ from node.vector_field import Time
 
 
 class Weights(NamedTuple):
-    """A tableau's rows as tensors, for one dtype and device."""
+    """A row of a tableau, for one dtype and device."""
 
-    a: tuple[Tensor, ...]
-    b: Tensor
-    b_error: Tensor | None
+    row: Tensor
+    stages: int  # over the first so many of them
+    only: tuple[int, float] | None  # the one stage that counts, with its weight: then a sum is one multiplication
+
+
+class TableauWeights(NamedTuple):
+    """A tableau's nodes and rows."""
+
+    c: Tensor  # (stages, 1, 1)
+    a: tuple[Weights, ...]
+    b: Weights
+    b_error: Weights | None
     dense: Tensor  # (degree, rows)
-    dense_a: tuple[Tensor, ...]
+    dense_a: tuple[Weights, ...]
 
 
-@lru_cache(maxsize=256)
-def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -> Weights:
+@functools.lru_cache(maxsize=256)
+def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -> TableauWeights:
     """The tableau's rows, made once for each dtype and device: also if first asked for in inference mode."""
 
-    def row(values: Row) -> Tensor:
-        return torch.tensor(values, dtype=dtype, device=device)
+    def row(values: Row) -> Weights:
+        nonzero = [(j, x) for j, x in enumerate(values) if x]
+        only = nonzero[0] if len(nonzero) == 1 else None
+        return Weights(torch.tensor(values, dtype=dtype, device=device), len(values), only)
 
     with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return Weights(
+        return TableauWeights(
+            c=torch.tensor(tableau.c, dtype=dtype.to_real(), device=device).view(-1, 1, 1),
             a=tuple(map(row, tableau.a)),
             b=row(tableau.b),
             b_error=None if tableau.b_error is None else row(tableau.b_error),
-            dense=torch.stack(list(map(row, zip(*tableau.dense, strict=True)))),
+            dense=torch.tensor(tuple(zip(*tableau.dense, strict=True)), dtype=dtype, device=device),
             dense_a=tuple(map(row, tableau.dense_a)),
         )
 
@@ -43,70 +56,80 @@ class BufferedStages:
     Nothing here can be differentiated; the states that it returns are new tensors.
     """
 
-    def __init__(self, weights: Weights, y0: Tensor):
+    def __init__(self, weights: TableauWeights, y0: Tensor):
         rows = weights.dense.shape[1]
         k = torch.empty(rows, y0.numel(), dtype=y0.dtype, device=y0.device)
+        columns = k.t()
         self.weights = weights
         self._k = k
-        self._row = list(k.view(rows, *y0.shape).unbind())
-        self._first = k[0]
-        self._leading = [k[:i].t() for i in range(rows + 1)]
+        self._row = k.view(rows, *y0.shape).unbind()
+        self._leading = [columns.narrow(1, 0, i) for i in range(rows + 1)]
+        self.put: list[Callable[[Tensor], object]] = [row.copy_ for row in self._row]  # put[i](k) stores stage i
 
-    def put(self, i: int, k: Tensor) -> None:
-        """Store stage i."""
-        self._row[i].copy_(k)
+    def combine(self, y: Tensor, dt: Time, weights: Weights) -> Tensor:
+        """y + dt sum_j w_j k_j."""
+        row, stages, only = weights
+        if only is not None:
+            return _add(y, self._row[only[0]], dt, only[1])
+        if isinstance(dt, float):
+            return torch.addmv(y, self._leading[stages], row, alpha=dt)
+        return torch.addcmul(y, torch.mv(self._leading[stages], row).view_as(y), dt)
 
-    def combine(self, y: Tensor, dt: Time, row: Tensor) -> Tensor:
-        """y + dt sum_j row_j k_j over the first len(row) stages."""
-        if isinstance(dt, Tensor):
-            return torch.addcmul(y, torch.mv(self._leading[row.numel()], row).view_as(y), dt)
-        return torch.addmv(y, self._leading[row.numel()], row, alpha=dt)
+    def error(self, dt: Time, weights: Weights) -> Tensor:
+        """dt sum_j w_j k_j."""
+        row, stages, _ = weights
+        if isinstance(dt, float):
+            return torch.addmv(self._k[0], self._leading[stages], row, beta=0, alpha=dt)
+        return torch.mv(self._leading[stages], row).view_as(self._row[0]).mul_(dt)
 
-    def scaled(self, dt: Time, row: Tensor) -> Tensor:
-        """dt sum_j row_j k_j."""
-        if isinstance(dt, Tensor):
-            return torch.mv(self._leading[row.numel()], row).view_as(self._row[0]).mul_(dt)
-        return torch.addmv(self._first, self._leading[row.numel()], row, beta=0, alpha=dt)
-
-    def polynomial(self, dt: Time, dense: Tensor) -> Tensor:
-        """dt sum_i dense_ji k_i over all stages, for each power j."""
-        return (dense @ self._k).view(len(dense), *self._row[0].shape) * dt
+    def polynomial(self, dt: Time) -> Tensor:
+        """dt sum_i d_ji k_i over all stages, for each power j of theta."""
+        dense = self.weights.dense
+        if isinstance(dt, float):
+            return torch.addmm(self._k[0], dense, self._k, beta=0, alpha=dt)
+        return torch.mm(dense, self._k).view(-1, *self._row[0].shape).mul_(dt)
 
 
 class RecordedStages:
     """Stages as the tensors that f returned, so that autograd goes back through every weighted sum.
 
-    A sum is two nodes of the graph, whatever its length; the error estimate leaves none.
+    A sum is two nodes of the graph, whatever its length, or one if one stage counts; the error estimate leaves none.
     """
 
-    def __init__(self, weights: Weights):
+    def __init__(self, weights: TableauWeights):
+        rows = weights.dense.shape[1]
         self.weights = weights
-        self._row: list[Tensor] = [torch.empty(0)] * weights.dense.shape[1]
+        self._row: list[Tensor] = [torch.empty(0)] * rows
+        # put[i](k) stores stage i, as f returned it.
+        self.put: list[Callable[[Tensor], object]] = [functools.partial(self._row.__setitem__, i) for i in range(rows)]
 
-    def put(self, i: int, k: Tensor) -> None:
-        """Store stage i, as f returned it."""
-        self._row[i] = k
+    def combine(self, y: Tensor, dt: Time, weights: Weights) -> Tensor:
+        """y + dt sum_j w_j k_j."""
+        row, stages, only = weights
+        if only is not None:
+            return _add(y, self._row[only[0]], dt, only[1])
+        if isinstance(dt, float):
+            return torch.addmv(y, self._leading(stages), row, alpha=dt)
+        return torch.addcmul(y, torch.mv(self._leading(stages), row).view_as(y), dt)
 
-    def combine(self, y: Tensor, dt: Time, row: Tensor) -> Tensor:
-        """y + dt sum_j row_j k_j over the first len(row) stages."""
-        if isinstance(dt, Tensor):
-            return torch.addcmul(y, self._sum(row).view_as(y), dt)
-        return torch.addmv(y, self._leading(row.numel()), row, alpha=dt)
-
-    def scaled(self, dt: Time, row: Tensor) -> Tensor:
-        """dt sum_j row_j k_j, detached."""
+    def error(self, dt: Time, weights: Weights) -> Tensor:
+        """dt sum_j w_j k_j, detached."""
+        row, stages, _ = weights
         with torch.no_grad():
-            return self._sum(row).view_as(self._row[0]).mul_(dt)
+            return torch.mv(self._leading(stages), row).view_as(self._row[0]).mul_(dt)
 
-    def polynomial(self, dt: Time, dense: Tensor) -> Tensor:
-        """dt sum_i dense_ji k_i over all stages, for each power j."""
-        return torch.tensordot(dense, torch.stack(self._row), dims=1) * dt
+    def polynomial(self, dt: Time) -> Tensor:
+        """dt sum_i d_ji k_i over all stages, for each power j of theta."""
+        return torch.tensordot(self.weights.dense, torch.stack(self._row), dims=1) * dt
 
-    def _sum(self, row: Tensor) -> Tensor:
-        return torch.mv(self._leading(row.numel()), row)
+    def _leading(self, stages: int) -> Tensor:
+        return torch.stack(self._row[:stages]).view(stages, -1).t()
 
-    def _leading(self, rows: int) -> Tensor:
-        return torch.stack(self._row[:rows]).view(rows, -1).t()
+
+def _add(y: Tensor, k: Tensor, dt: Time, weight: float) -> Tensor:
+    if isinstance(dt, float):
+        return torch.add(y, k, alpha=dt * weight)
+    return torch.addcmul(y, k, dt, value=weight)
 
 
 Stages = BufferedStages | RecordedStages

@@ -1,0 +1,274 @@
+"""The loop in which each sample of a batch takes its own steps."""
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.controller import Controller, PIDController
+from node.integrate import Trajectory
+from node.per_sample import carry as carries
+from node.per_sample.clock import Bools, Floats, Passed, SampleClock
+from node.per_sample.outputs import SampleOutputs, interpolated, states
+from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, column
+from node.solution import SampleStats, Status
+from node.solvers.base import Solver, Step
+from node.vector_field import FlatField
+
+
+def integrate_samples(
+    f: FlatField,
+    y0: Tensor,
+    times: Tensor,
+    *,
+    solver: Solver,
+    controller: Controller,
+    max_steps: int,
+    record: bool,
+) -> Trajectory:
+    """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
+
+    y0: (B, n). times: (B, T) in float64 on the CPU, rows strictly monotonic, all in one direction. The outputs are one
+    piece (T, B, n). f is called with all samples; with one that has ended, where it was last.
+    """
+    pace: Pace
+    if isinstance(controller, PIDController):
+        pace = AdaptivePace(controller, solver, len(y0))
+    else:
+        pace = FixedPace(controller)
+    loop = _Loop(f, y0, times, solver, pace, max_steps, record)
+    if times.shape[1] > 1:
+        loop.run()
+    return loop.trajectory()
+
+
+class _Loop:
+    """One solve under way."""
+
+    def __init__(
+        self, f: FlatField, y0: Tensor, times: Tensor, solver: Solver, pace: Pace, max_steps: int, record: bool
+    ):
+        samples, n_outputs = times.shape
+        self._f = f
+        self._y = y0
+        self._solver = solver
+        self._workspace = solver.workspace(y0, record=record)
+        self._carry: Any = None
+        self._anew: Bools | None = None  # the samples that stand where f jumps, with a carry from before
+        self._away: tuple[Tensor, Tensor] | None = None  # the samples that stand where another did, and its time
+        self._pace = pace
+        self._record = record
+        self._clock = SampleClock(times, pace.stops)
+        self._jumps = self._clock.sign * np.array(pace.jumps, dtype=np.float64)
+        self._low = np.full(samples, -math.inf)  # where f begins on the way to the next stop
+        self._outputs = SampleOutputs(y0, n_outputs)
+        self._max_steps = max_steps
+        self._tries = 0
+        self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
+        self._n_rejected = np.zeros(samples, dtype=np.int64)
+        self._status = [Status.success] * samples
+
+    def run(self) -> None:
+        """Take steps until every sample has ended."""
+        clock = self._clock
+        self._confine(clock.alive, clock.start)
+        if self._pace.estimate:
+            self._size_first_steps()
+        while clock.alive.any():
+            if self._tries >= self._max_steps:
+                self._fail(clock.alive, Status.max_steps)
+                return
+            self._tries += 1
+            self._advance()
+
+    def trajectory(self) -> Trajectory:
+        """What was found."""
+        clock = self._clock
+        outputs = self._outputs.all()
+        # The stages of a step that was accepted are finite; f(t1, y1) beside them need not be, nor need dense output.
+        if len(outputs) > 1 and (self._solver.dense_with_f1 or not self._pace.estimate):
+            outputs = self._checked_finite(outputs)
+        n_accepted = self._n_tried - self._n_rejected
+        return Trajectory(
+            float(clock.sign * clock.t.max()),
+            self._y,
+            0.0,
+            [outputs],
+            len(outputs),
+            status=next((status for status in self._status if status is not Status.success), Status.success),
+            n_accepted=int(n_accepted.sum()),
+            n_rejected=int(self._n_rejected.sum()),
+            samples=SampleStats(torch.from_numpy(n_accepted), torch.from_numpy(self._n_rejected), tuple(self._status)),
+        )
+
+    def _size_first_steps(self) -> None:
+        clock, y = self._clock, self._y
+        t = self._column(clock.t)
+        f0 = self._f(t, y)
+        self._carry, _ = self._started(t, f0)
+        with torch.no_grad():
+            clock.dt = self._pace.first_dt(clock, self._f, y, f0)
+        self._end_stuck(clock.alive, clock.alive)
+
+    def _advance(self) -> None:
+        """Let every sample try a step, and those that hold theirs go on to its end."""
+        clock, y0 = self._clock, self._y
+        t0, t1 = clock.t, clock.meet(self._pace.proposed(clock, self._tries))
+        dt = t1 - t0
+        t, h = self._column(t0), self._column(dt)
+        if self._away is not None:
+            t = torch.where(*self._away, t)
+        self._begin(t, t1)
+        step = self._step(t, y0, h, self._carry)
+        verdicts = self._pace.judge(clock, y0, step, dt)
+        if not verdicts.all_accepted:
+            self._n_rejected += clock.alive & ~verdicts.accepted
+            if self._record:
+                t, y0, h, step = self._recordable(t, y0, h, step, verdicts)
+        self._accept(step, verdicts, t1)
+        passed = clock.passed()
+        if passed is not None:
+            self._output(passed, (t0, dt), (t, y0, h), step)
+        clock.dt = verdicts.dt
+        self._leave_stops()
+        if not verdicts.all_accepted:
+            self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
+
+    def _begin(self, t: Tensor, t1: Floats) -> None:
+        """See to the carry at t: where f has jumped, and where a solver does not hand one on."""
+        if self._pace.one_sided:
+            self._f.between_columns(t, self._column(t1))
+            self._carry = None
+        if self._carry is None:
+            self._carry, _ = self._started(t)
+        elif self._anew is not None:
+            self._carry = carries.select(self._mask(self._anew), self._started(t)[0], self._carry)
+        self._anew = None
+
+    def _started(self, t: Tensor, f0: Tensor | None = None) -> tuple[Any, Any]:
+        """The carry at t, and the same made finite, with another sample's in the place of one that is not.
+
+        Where gradients are wanted, neither has an evaluation in its graph that is not finite.
+        """
+        y, solver = self._y, self._solver
+        carry = solver.start(self._f, t, y, f0)
+        if not self._record:
+            return carry, carry
+        finite = carries.finite(y, carry)
+        if finite.all() or not finite.any():
+            return carry, carry
+        keep, model = self._mask(finite), int(finite.argmax())
+        carry = solver.start(self._f, t.where(keep, t[model]), y.where(keep, y[model].detach()))
+        return carries.each(lambda x: carries.select(keep, x, torch.full_like(x, math.nan)), carry), carry
+
+    def _step(self, t: Tensor, y: Tensor, dt: Tensor, carry: Any) -> Step:
+        return self._solver.step(self._f, t, y, dt, carry, self._workspace, estimate=self._pace.estimate)
+
+    def _recordable(
+        self, t: Tensor, y: Tensor, dt: Tensor, step: Step, verdicts: Verdicts
+    ) -> tuple[Tensor, Tensor, Tensor, Step]:
+        """The step and what it is from, without evaluations in its graph that are not finite: 0 times NaN is NaN.
+
+        Rejected samples rest in it, with dt = 0. One from whose very start f is not finite stands where another does;
+        if it has ended, from now on.
+        """
+        accepted, carry = verdicts.accepted, self._carry
+        dt = dt.where(self._mask(accepted), 0.0)
+        if verdicts.finite.all() or not accepted.any():
+            return t, y, dt, step
+        finite = carries.finite(y, carry)
+        if not finite.all():
+            keep, model = self._mask(finite), int(accepted.argmax())
+            t, y = t.where(keep, t[model]), y.where(keep, y[model].detach())
+            carry = carries.each(lambda x: carries.select(keep, x, x[model].detach()), carry)
+            ended = self._mask(~finite & ~(self._clock.alive & self._pace.estimate))
+            self._away, self._y = (ended, t), y.where(ended, self._y)
+            self._carry = carries.select(ended, carry, self._carry)
+        return t, y, dt, self._step(t, y, dt, carry)
+
+    def _accept(self, step: Step, verdicts: Verdicts, t1: Floats) -> None:
+        """Move the samples whose step is accepted to its end."""
+        clock, accepted = self._clock, verdicts.accepted
+        if verdicts.all_accepted:
+            clock.t, self._y, self._carry = t1, step.y1, step.carry
+        elif (accepted & clock.alive).any():
+            mask = self._mask(accepted)
+            clock.t = np.where(accepted, t1, clock.t)
+            self._y = torch.where(mask, step.y1, self._y)
+            # Without error estimates a sample that is rejected has ended: what it carries is of no account.
+            whole = step.carry is None or not self._pace.estimate
+            self._carry = step.carry if whole else carries.select(mask, step.carry, self._carry)
+
+    def _output(
+        self, passed: Passed, on_clock: tuple[Floats, Floats], start: tuple[Tensor, Tensor, Tensor], step: Step
+    ) -> None:
+        """Keep the states at the outputs that were passed: where a sample stands there, its own."""
+        output, sample, t, met = passed
+        if met.any():
+            self._outputs.keep(output[met], sample[met], states(self._y, sample[met]))
+            output, sample, t = output[~met], sample[~met], t[~met]
+        if len(output):
+            t0, dt = on_clock
+            theta = (t - t0[sample]) / dt[sample]
+            self._outputs.keep(output, sample, interpolated(start[1], self._dense(*start, step), sample, theta))
+
+    def _dense(self, t: Tensor, y: Tensor, dt: Tensor, step: Step) -> Tensor:
+        if step.carry is not None or not self._solver.dense_with_f1:
+            return self._solver.dense(self._f, t, y, dt, step, self._workspace)
+        self._carry, carry = self._started(self._column(self._clock.t))
+        c = self._solver.dense(self._f, t, y, dt, step._replace(carry=carry), self._workspace)
+        return c if carry is self._carry else c.where(self._mask(carries.finite(self._carry)), math.nan)
+
+    def _leave_stops(self) -> None:
+        """Let samples go on from their stop, or end there."""
+        clock, stop = self._clock, self._clock.stop
+        here = clock.at_stop()
+        if here is None:
+            return
+        self._n_tried[here & ~clock.alive] = self._tries
+        if len(self._jumps):
+            self._confine(here & clock.alive, stop)
+            self._anew = here & clock.alive & np.isin(stop, self._jumps)
+
+    def _confine(self, here: Bools, start: Floats) -> None:
+        """For these samples f has its limits from inside from now on, where either end of their way is a jump."""
+        jumps, stop = self._jumps, self._clock.stop
+        if not len(jumps):
+            return
+        self._low = np.where(here, np.where(np.isin(start, jumps), start, -math.inf), self._low)
+        high = np.where(np.isin(stop, jumps), stop, math.inf)
+        self._f.between_columns(self._column(self._low), self._column(high))
+
+    def _end_stuck(self, tried: Bools, finite: Bools) -> None:
+        """End those of the samples whose next step would be none."""
+        clock = self._clock
+        stuck = tried & (clock.dt <= 4 * sys.float_info.epsilon * np.abs(clock.t))
+        if stuck.any():
+            self._fail(stuck & finite, Status.dt_underflow)
+            self._fail(stuck & ~finite, Status.non_finite)
+
+    def _fail(self, samples: Bools, status: Status) -> None:
+        for i in np.flatnonzero(samples):
+            self._status[i] = status
+        self._n_tried[samples] = self._tries
+        self._clock.finish(samples)
+
+    def _checked_finite(self, outputs: Tensor) -> Tensor:
+        """Name the samples whose outputs left the finite numbers, and let these be NaN."""
+        finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
+        if finite.all():
+            return outputs
+        for i in np.flatnonzero(~finite.all(axis=0)):
+            if self._status[i] is Status.success:
+                self._status[i] = Status.non_finite
+        return outputs.where(torch.from_numpy(finite).to(outputs.device).unsqueeze(2), math.nan)
+
+    def _mask(self, samples: Bools) -> Tensor:
+        return torch.from_numpy(samples[:, None]).to(self._y.device, non_blocking=True)
+
+    def _column(self, x: Floats) -> Tensor:
+        """Times or step sizes on the clock as f and a step take them."""
+        return column(x if self._clock.sign > 0 else -x, self._y)

@@ -1,0 +1,45 @@
+"""The states at the output times of many samples, found in any order."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.per_sample.clock import Floats, Ints
+
+
+class SampleOutputs:
+    """Pieces of what is at last one tensor (T, B, n): differentiable, and NaN where nothing was found."""
+
+    def __init__(self, y0: Tensor, n_outputs: int):
+        self._samples, self._n = y0.shape
+        self._n_outputs = n_outputs
+        self._places = [np.arange(self._samples)]  # output * B + sample of each state
+        self._states = [y0]
+
+    def keep(self, output: Ints, sample: Ints, states: Tensor) -> None:
+        """Put states (m, n) to their places (m,)."""
+        self._places.append(output * self._samples + sample)
+        self._states.append(states)
+
+    def all(self) -> Tensor:
+        """States (T, B, n)."""
+        found = torch.cat(self._states)
+        places = torch.from_numpy(np.concatenate(self._places)).to(found.device)
+        outputs = found.new_full((self._n_outputs * self._samples, self._n), math.nan)
+        return outputs.index_copy(0, places, found).view(self._n_outputs, self._samples, self._n)
+
+
+def states(y: Tensor, sample: Ints) -> Tensor:
+    """Those of the samples (m,)."""
+    return y.index_select(0, torch.from_numpy(sample).to(y.device, non_blocking=True))
+
+
+def interpolated(y: Tensor, c: Tensor, sample: Ints, theta: Floats) -> Tensor:
+    """Dense output of the samples (m,), one at each theta (m,), as `Solver.dense` gives it: (m, n)."""
+    powers = torch.from_numpy(theta[:, None, None] ** np.arange(1.0, len(c) + 1))
+    rows = torch.from_numpy(sample).to(y.device, non_blocking=True)
+    weights = powers.to(y.device, y.dtype, non_blocking=True)
+    picked = c.index_select(1, rows).transpose(0, 1)
+    return torch.baddbmm(y.index_select(0, rows).unsqueeze(1), weights, picked).squeeze(1)

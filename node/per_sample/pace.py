@@ -1,0 +1,179 @@
+"""How many samples step at once: step size control, sample by sample."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
+from node.per_sample.clock import Bools, Floats, SampleClock
+from node.solvers.base import Solver, Step
+from node.vector_field import FlatField
+
+_NARROW = (torch.float32, torch.complex64)
+Memory = tuple[Floats, Floats] | None  # error ratios of the last two accepted steps; None where the filter needs none
+
+
+class Verdicts(NamedTuple):
+    """What is to be said of every sample's step: (B,) each."""
+
+    accepted: Bools
+    finite: Bools  # whether the step has left the finite numbers
+    dt: Floats  # of the next steps
+    all_accepted: bool
+
+
+class Pace(ABC):
+    """Where steps shall end, and which of them hold."""
+
+    stops: Sequence[float] = ()
+    jumps: Sequence[float] = ()
+    one_sided = False  # whether every step begins anew, and sees f from inside only
+    estimate = False  # whether it needs error estimates
+
+    @abstractmethod
+    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+        """Sizes of the first steps."""
+
+    @abstractmethod
+    def proposed(self, clock: SampleClock, step: int) -> Floats:
+        """Where the step of that number shall end, if nothing is in its way."""
+
+    @abstractmethod
+    def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
+        """Accept or reject every sample's step of size dt from y: the one synchronisation of a step."""
+
+
+class FixedPace(Pace):
+    """The steps of a grid: all hold that are finite."""
+
+    def __init__(self, controller: FixedStep | FixedGrid):
+        self._controller = controller
+        self.one_sided = controller.one_sided
+        self.stops = controller.times if isinstance(controller, FixedGrid) else ()
+
+    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+        """None: the grid knows."""
+        return clock.dt
+
+    def proposed(self, clock: SampleClock, step: int) -> Floats:
+        """The step's place in the grid: not a sum of dt's."""
+        controller = self._controller
+        end = clock.stop if isinstance(controller, FixedGrid) else clock.start + step * controller.dt
+        return np.where(clock.alive, end, clock.t)
+
+    def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
+        """What is not finite does not become so by another try: dt is zero."""
+        finite = torch.isfinite(step.y1.detach()).all(dim=1).cpu().numpy()
+        return Verdicts(finite, finite, np.zeros_like(dt), bool(finite.all()))
+
+
+class AdaptivePace(Pace):
+    """A PIDController's steps."""
+
+    estimate = True
+
+    def __init__(self, controller: PIDController, solver: Solver, samples: int):
+        self._controller = controller
+        self._order = solver.error_order or solver.order
+        p, _, d = controller.coefficients
+        self._memory: Memory = None if p == d == 0.0 else (np.ones(samples), np.ones(samples))
+        self.jumps = controller.jump_t
+        self.stops = (*controller.step_t, *controller.jump_t)
+
+    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+        """Hairer's choice, or the one that is given."""
+        return initial_dts(self._controller, f, clock, y, f0, self._order)
+
+    def proposed(self, clock: SampleClock, step: int) -> Floats:
+        """By the step size that the last step's error asks for."""
+        return clock.t + clock.dt
+
+    def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
+        """By the error over the tolerance. A step cut short says nothing against the size that was wanted."""
+        if step.error is None:
+            raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
+        ratio = on_clock(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))
+        verdicts, self._memory = judge(self._controller, ratio, dt, self._memory, self._order)
+        size = np.maximum(verdicts.dt, clock.dt)
+        if not verdicts.all_accepted:
+            size = np.where(verdicts.accepted, size, verdicts.dt)
+        if self._controller.min_step > 0:
+            size = size * clock.alive
+        return verdicts._replace(dt=size)
+
+
+def judge(
+    controller: PIDController, ratio: Floats, dt: Floats, memory: Memory, error_order: int
+) -> tuple[Verdicts, Memory]:
+    """PIDController.judge of every sample: ratio, dt >= 0 and the memory's are (B,)."""
+    finite = ratio < math.inf  # NaN is not
+    accepted = ratio <= 1.0
+    if controller.min_step > 0:
+        accepted |= (dt <= controller.min_step * (1 + SAME_TIME)) & finite
+    all_accepted = bool(accepted.all())
+    factor = _factor(controller, ratio, memory, error_order)
+    if all_accepted:
+        size = dt * np.minimum(np.maximum(factor, 1.0), controller.factor_max)
+    else:
+        least = np.where(accepted, 1.0, controller.factor_min)
+        most = np.where(accepted, controller.factor_max, controller.safety)
+        size = dt * np.where(finite, np.minimum(np.maximum(factor, least), most), controller.factor_min)
+    if controller.min_step > 0 or controller.max_step < math.inf:
+        size = np.where(finite, np.minimum(np.maximum(size, controller.min_step), controller.max_step), size)
+    if memory is not None:
+        memory = np.where(accepted, ratio, memory[0]), np.where(accepted, memory[0], memory[1])
+    return Verdicts(accepted, finite, size, all_accepted), memory
+
+
+def _factor(controller: PIDController, ratio: Floats, memory: Memory, error_order: int) -> Floats:
+    """The filter's factor, not limited yet; of no meaning for a ratio that is not finite."""
+    p, i, d = controller.coefficients
+    error = np.maximum(ratio, 1e-300)
+    filtered = error ** (-(p + i + d) / error_order)
+    if memory is not None:
+        previous, before = (np.maximum(r, 1e-10) for r in memory)
+        filtered *= previous ** ((p + 2 * d) / error_order) * before ** (-d / error_order)
+    if p + i + d <= 0.0 or memory is not None:
+        filtered = np.where(ratio > 0.0, filtered, math.inf)
+    return controller.safety * filtered
+
+
+def initial_dts(
+    controller: PIDController, f: FlatField, clock: SampleClock, y0: Tensor, f0: Tensor, error_order: int
+) -> Floats:
+    """PIDController.initial_dt of every sample, without signs, at the cost of one evaluation. y0, f0: (B, n)."""
+    if controller.first_step is not None:
+        return np.full(len(y0), min(controller.max_step, controller.first_step))
+    scale = controller.scale(y0.abs())
+    d0, d1 = on_clock(controller.norm(torch.stack((y0, f0)) / scale), (2, len(y0)))
+    with np.errstate(all="ignore"):
+        well_scaled = (d0 >= 1e-5) & (d1 >= 1e-5) & np.isfinite(d0 + d1)
+        h0 = np.minimum(np.where(well_scaled, 0.01 * d0 / d1, 1e-6), clock.end - clock.t)
+        f1 = f(column(clock.sign * (clock.t + h0), y0), torch.addcmul(y0, f0, column(clock.sign * h0, y0)))
+        d2 = on_clock(controller.norm((f1 - f0) / scale), (len(y0),)) / h0
+        steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which passes over a NaN in d2
+        h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
+        size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
+        return np.where(np.isfinite(steepest), size, h0)
+
+
+def column(x: Floats, y: Tensor) -> Tensor:
+    """(B,) as a column (B, 1) beside states y, in their real dtype."""
+    narrow = x.astype(np.float32) if y.dtype in _NARROW else x
+    return torch.from_numpy(narrow[:, None]).to(y.device, non_blocking=True)
+
+
+def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:
+    """Norms of that shape, of states (*shape, n); or an error that says what is wrong with the norm."""
+    if not isinstance(norms, Tensor) or norms.shape != shape:
+        seen = tuple(norms.shape) if isinstance(norms, Tensor) else "a float"
+        raise ValueError(
+            f"PIDController: norm gives {seen} for states {(*shape, 'n')}: with batch='independent' it must reduce the "
+            "last dimension only"
+        )
+    return norms.detach().to("cpu", torch.float64).numpy()

@@ -1,0 +1,37 @@
+"""What every algebraically reversible solver is: one whose step can be undone, so that a gradient needs no tape."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.solvers.base import Solver
+from node.vector_field import FlatField, Time
+
+
+@dataclass(frozen=True)
+class ReversibleSolver(Solver):
+    """A solver whose step is a bijection of (y, carry), with an inverse in closed form."""
+
+    @abstractmethod
+    def reverse(self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Any, workspace: Any) -> tuple[Tensor, Any]:
+        """(y, carry) at t, from those at t + dt: the inverse of the step, but for rounding.
+
+        t, dt: as the step had them, not the end's time, so that f is called at the very same times.
+        """
+
+
+def moved(y: Tensor, dt: Time, slope: Tensor) -> Tensor:
+    """y + dt slope, in one operation."""
+    return torch.addcmul(y, slope, dt) if isinstance(dt, Tensor) else torch.add(y, slope, alpha=dt)
+
+
+def parabola(y: Tensor, y1: Tensor, dt: Time, slope1: Tensor) -> Tensor:
+    """From y to y1 with slope1 at the end: (2, *y.shape), of theta, theta^2.
+
+    It is Hermite's cubic where y1 - y = dt/2 (slope0 + slope1).
+    """
+    rise, end = y1 - y, dt * slope1
+    return torch.stack((2 * rise - end, end - rise))

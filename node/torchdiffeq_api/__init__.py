@@ -1,0 +1,18 @@
+"""torchdiffeq's interface over `node.solve`: `from node import odeint` is all that its users change.
+
+Arguments, options, callbacks and results mean what torchdiffeq's README and further documentation say; defaults are
+theirs. What differs, with release 0.2.5's numbers:
+
+- An unknown option is an error; a solve that fails raises SolveError with advice.
+- The last step lands on the end time, which torchdiffeq interpolates. Between steps its bosh3 and dopri8 err by 2.5e-3
+  and 8e-4 at a tolerance of 1e-5 (y' = y cos t), ours by 2e-5.
+- `adaptive_heun` and `fehlberg2` evaluate f at the end of a step, where torchdiffeq takes the last stage for it: three
+  times adaptive_heun's error.
+- A gradient in the times is the true solution's. Through fixed steps torchdiffeq's is zero in an output on the grid.
+"""
+
+from node.torchdiffeq_api.odeint import odeint
+from node.torchdiffeq_api.odeint_adjoint import odeint_adjoint
+from node.torchdiffeq_api.odeint_event import odeint_event
+
+__all__ = ["odeint", "odeint_adjoint", "odeint_event"]

@@ -1,0 +1,88 @@
+"""A call of torchdiffeq's interface, read and checked, and its answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.adjoint import Adjoint
+from node.controller import FixedGrid
+from node.event import Event
+from node.integrate import Callbacks
+from node.layout import State
+from node.solution import Solution, SolveError, Status
+from node.solve import solve
+from node.torchdiffeq_api.one_pass import Pass
+from node.torchdiffeq_api.scipy_solver import SolveIvp
+
+EventFn = Callable[[Tensor, Any], Tensor]
+
+MOST_STEPS = 2**31 - 1  # torchdiffeq's default for max_num_steps
+MOST_STEPS_TO_EVENT = 1_000_000  # an event that never happens is told of within minutes
+FAR = 1e30  # from the start, in a search for an event: further than any solve gets, and finite in float32
+
+
+@dataclass(frozen=True)
+class Call:
+    """Everything but the times. parameters: what the gradient may differentiate in, None for those of func."""
+
+    func: Any
+    y0: State
+    forward: Pass | SolveIvp
+    gradient: str | Adjoint
+    parameters: tuple[Tensor, ...] | None
+    callbacks: Callbacks
+
+    def answer(self, t: Tensor, event_fn: EventFn | None) -> Any:
+        """States at the times, or (event_t, states at the start and at the event)."""
+        return self._solve(t).y if event_fn is None else self._until(event_fn, t)
+
+    def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
+        """The search leaves no graph; a second solve, to the time that it finds, does."""
+        if isinstance(self.forward, SolveIvp):
+            raise ValueError("scipy_solver finds no event: take another method, or event_fn=None")
+        if isinstance(self.forward.controller, FixedGrid):
+            raise ValueError("a method of fixed steps looks for an event in steps of a size: pass options step_size")
+        with torch.no_grad():
+            if bool((event_fn(t[0], self.y0) == 0).any()):
+                return t[0].detach(), _stacked(self.y0, self.y0)
+            start = t[:1].double()
+            far = start + torch.where(t[1] > t[0], FAR, -FAR)
+            found = self._solve(torch.cat((start, far)), Event(event_fn))
+        if found.event is None:
+            raise SolveError(f"event_fn has kept its sign up to t={far.item():g}: check that it passes through zero")
+        at = found.event.t.reshape(1)
+        if torch.is_grad_enabled():
+            return at[0].to(t), self._solve(torch.cat((t[:1].double(), at)), callbacks=Callbacks()).y
+        return at[0].to(t), _stacked(self.y0, found.event.y)
+
+    def _solve(self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None) -> Solution[Any]:
+        # Where SciPy solves, the gradient has all of it to do, and these two are of no use to it.
+        solver, controller, limit = (
+            ("dopri5", self.forward.tolerance, None)
+            if isinstance(self.forward, SolveIvp)
+            else (self.forward.solver, self.forward.controller, self.forward.max_steps)
+        )
+        solution = solve(
+            self.func,
+            self.y0,
+            t,
+            solver=solver,
+            controller=controller,
+            gradient=self.gradient,
+            parameters=self.parameters,
+            event=event,
+            callbacks=self.callbacks if callbacks is None else callbacks,
+            max_steps=(limit or (MOST_STEPS if event is None else MOST_STEPS_TO_EVENT)) * max(1, len(t) - 1),
+        )
+        if solution.status is Status.max_steps:
+            raise SolveError("max_num_steps exceeded: raise it, loosen the tolerance or shorten the time")
+        return solution.require_success()
+
+
+def _stacked(y0: State, y1: State) -> State:
+    if isinstance(y0, Tensor):
+        return torch.stack((y0, y1))  # type: ignore[arg-type]
+    return tuple(torch.stack(pair) for pair in zip(y0, y1, strict=True))

@@ -1,0 +1,48 @@
+"""Outputs between steps on a straight line, torchdiffeq's default for its fixed-step methods."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from node.solvers import Solver, Step
+from node.vector_field import FlatField, Time
+
+
+@dataclass(frozen=True)
+class LinearOutput(Solver):
+    """Another solver's steps, with y(t + theta dt) = y + theta (y1 - y)."""
+
+    name: str = field(init=False)
+    order: int = field(init=False)
+    error_order: int | None = field(init=False)
+    source: str = field(init=False)
+    dense_order: int = field(init=False, default=1)
+    solver: Solver
+
+    kind = "linear output"
+
+    def __post_init__(self) -> None:
+        for name in ("name", "order", "error_order", "source"):
+            object.__setattr__(self, name, getattr(self.solver, name))
+
+    @property
+    def stages(self) -> int:
+        """The solver's."""
+        return self.solver.stages
+
+    def workspace(self, y0: Tensor, *, record: bool) -> Any:
+        """The solver's."""
+        return self.solver.workspace(y0, record=record)
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
+        """The solver's."""
+        return self.solver.start(f, t, y, f0)
+
+    def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
+        """The solver's."""
+        return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+        """The straight line from y to y1; it needs no evaluation."""
+        return (step.y1 - y).unsqueeze(0)

@@ -1,0 +1,26 @@
+"""torchdiffeq's names of methods, and which of `node`'s solvers they are."""
+
+from collections.abc import Mapping
+
+from node.solvers import SOLVERS, Solver
+from node.solvers.adams import Adams, AdamsBashforth, AdamsBashforthMoulton
+
+ADAPTIVE: Mapping[str, Solver] = {
+    "adaptive_heun": SOLVERS["heun"],
+    **{name: SOLVERS[name] for name in ("dopri5", "dopri8", "tsit5", "bosh3", "fehlberg2")},
+}
+FIXED: Mapping[str, Solver] = {
+    "euler": SOLVERS["euler"],
+    "midpoint": SOLVERS["midpoint"],
+    "heun2": SOLVERS["heun"],
+    "heun3": SOLVERS["heun3"],
+    "rk4": SOLVERS["rk4_38"],
+}
+ADAMS: Mapping[str, type[Adams]] = {
+    "explicit_adams": AdamsBashforth,
+    "implicit_adams": AdamsBashforthMoulton,
+    "fixed_adams": AdamsBashforthMoulton,  # its older name
+}
+SCIPY = "scipy_solver"
+
+METHODS = (*ADAPTIVE, *FIXED, *ADAMS, SCIPY)

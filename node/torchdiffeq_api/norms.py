@@ -1,0 +1,63 @@
+"""torchdiffeq's norms, which are of a user's states, as norms of flat ones."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from node.adjoint import AdjointNorm, block_norm, seminorm
+from node.controller import Norm, rms_norm
+from node.layout import State, layout_of
+from node.torchdiffeq_api.options import UserNorm
+
+
+def state_norm(norm: UserNorm | str | None, y0: State) -> Norm:
+    """The norm that is asked for; by default the root mean square, of a tuple the largest of its tensors'."""
+    if norm is None:
+        return rms_norm if isinstance(y0, Tensor) else _mixed_norm([part.numel() for part in y0])
+    if not callable(norm):
+        raise ValueError(f"option norm is {norm!r}: pass a function of the state (`'seminorm'`: in adjoint_options)")
+    layout = layout_of(y0)
+    return lambda x: norm(layout.restore(x))
+
+
+def _mixed_norm(sizes: list[int]) -> Norm:
+    def largest(x: Tensor) -> Tensor:
+        parts = x.split(sizes)
+        return torch.stack([torch.linalg.vector_norm(part) / math.sqrt(len(part)) for part in parts]).max()
+
+    return largest
+
+
+def adjoint_norm(norm: UserNorm | str | None, y0: State, parameters: Sequence[Tensor]) -> AdjointNorm:
+    """The norm of the backward solve: the default, `"seminorm"`, or a function of (t, y, dL/dy, *dL/dp).
+
+    Where y0 is a tuple, its tensors and those of dL/dy stand one by one. t is a zero: a gradient to the times is no
+    part of the backward solve.
+    """
+    if norm is None:
+        return block_norm
+    if norm == "seminorm":
+        return seminorm
+    if isinstance(norm, str) or not callable(norm):
+        raise ValueError(f"adjoint option norm is {norm!r}: pass 'seminorm' or a function of (t, y, dL/dy, *dL/dp)")
+    layout, of_all = layout_of(y0), norm
+
+    def total(of_state: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:
+        parts = (g.new_zeros(()), *_parts(layout.restore(y)), *_parts(layout.restore(a)), *_gradients(g, parameters))
+        return float(of_all(parts))
+
+    return total
+
+
+def _parts(state: State) -> tuple[Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def _gradients(g: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    real = [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
+    return [
+        torch.view_as_complex(part.view(*p.shape, 2)) if p.is_complex() else part.view(p.shape)
+        for part, p in zip(g.split(real), parameters, strict=True)
+    ]

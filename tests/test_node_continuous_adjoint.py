@@ -1,0 +1,93 @@
+"""The continuous adjoint's own choices: solver, norm, callbacks, limits; and the states that it can take."""
+
+import pytest
+import torch
+from gradients import NET_T, NET_Y0, Net, gradient_of, mean_abs, relative_error, tensor
+from torch import Tensor
+
+from node import SOLVERS, Callbacks, ContinuousAdjoint, FixedStep, PIDController, SolveError, solve
+from node.adjoint import block_norm, seminorm
+
+TOLERANCE = PIDController(rtol=1e-8, atol=1e-8)
+TRUE = {"solver": "dopri8", "controller": PIDController(rtol=1e-12, atol=1e-12), "gradient": "backprop"}
+
+
+def net_gradient(mode: ContinuousAdjoint) -> tuple[Tensor, ...]:
+    return gradient_of(mean_abs, Net(), NET_Y0, NET_T, solver="dopri5", controller=TOLERANCE, gradient=mode)
+
+
+@pytest.fixture(scope="module")
+def truth() -> tuple[Tensor, ...]:
+    return gradient_of(mean_abs, Net(), NET_Y0, NET_T, **TRUE)
+
+
+@pytest.mark.parametrize("solver", ["dopri8", "rk4", "rodas5p"])
+@pytest.mark.parametrize("norm", [block_norm, seminorm])
+def test_any_solver_and_norm_gives_the_gradient(solver: str, norm: object, truth: tuple[Tensor, ...]) -> None:
+    """rodas5p differentiates the adjoint equation itself, with the parameters' gradients in it."""
+    controller = TOLERANCE if SOLVERS[solver].adaptive else FixedStep(dt=1e-2)
+    mode = ContinuousAdjoint(solver=SOLVERS[solver], controller=controller, norm=norm)
+    assert relative_error(net_gradient(mode), truth) < 1e-6
+
+
+def test_a_solver_that_needs_derivatives_needs_a_module() -> None:
+    w = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    mode = ContinuousAdjoint(solver=SOLVERS["rodas4"])
+    how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": mode}
+    y = solve(lambda t, y: w * y, tensor(1.0), tensor(0.0, 1.0), parameters=(w,), **how).y
+    with pytest.raises(ValueError, match=r"finds the parameters of an nn.Module only: pass one, or take an explicit"):
+        y.sum().backward()
+    y0 = tensor(1.0).requires_grad_()
+    solve(lambda t, y: -y, y0, tensor(0.0, 1.0), parameters=(), **how).y[-1].sum().backward()
+    assert y0.grad.item() == pytest.approx(2.718281828459045**-1, rel=1e-6)
+
+
+def test_callbacks_see_the_state_the_adjoint_and_the_parameters_gradients() -> None:
+    steps: list[float] = []
+    last: list[tuple[Tensor, ...]] = []
+
+    def accept(t: float, z: tuple[Tensor, ...], dt: float) -> None:
+        steps.append(dt)
+        last[:] = z
+
+    net = Net()
+    net_gradient(ContinuousAdjoint(callbacks=Callbacks(accept=accept)))
+    assert sum(steps) == pytest.approx(-NET_T[-1].item())
+    assert [part.shape for part in last] == [(6,), (6,), *(p.shape for p in net.parameters() if p.requires_grad)]
+
+
+def test_max_steps_is_the_backward_solves_between_two_outputs() -> None:
+    net_gradient(ContinuousAdjoint(max_steps=100))
+    with pytest.raises(SolveError, match="max_steps"):
+        net_gradient(ContinuousAdjoint(max_steps=2))
+
+
+@pytest.mark.parametrize("tolerance", [torch.full((2, 3), 1e-8), torch.tensor([1e-8, 1e-7, 1e-8])])
+def test_tolerances_of_the_states_elements_are_the_adjoints_too(tolerance: Tensor, truth: tuple[Tensor, ...]) -> None:
+    controller = PIDController(rtol=tolerance, atol=tolerance)
+    for mode in (ContinuousAdjoint(), ContinuousAdjoint(controller=controller)):
+        found = gradient_of(mean_abs, Net(), NET_Y0, NET_T, solver="dopri5", controller=controller, gradient=mode)
+        assert relative_error(found, truth) < 1e-5
+
+
+@pytest.mark.parametrize("tolerance", [1e-9, tensor(1e-9, 1e-10)])
+@pytest.mark.parametrize("solver", ["dopri5", "rodas5p"])
+def test_complex_states_have_complex_gradients(solver: str, tolerance: float | Tensor) -> None:
+    """y' = w y: y(1) = y0 exp(w), in y0 and in a complex parameter or a real one."""
+
+    class Turn(torch.nn.Module):
+        def __init__(self, w: complex) -> None:
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.tensor(w, dtype=torch.complex128 if w.imag else torch.float64))
+
+        def forward(self, t: Tensor, y: Tensor) -> Tensor:
+            return self.w * y
+
+    controller = PIDController(rtol=tolerance, atol=tolerance)
+    for f in (Turn(0.3 + 1.1j), Turn(0.7)):
+        y0 = torch.tensor([1 + 0.5j, -0.3 + 2j], dtype=torch.complex128, requires_grad=True)
+        mode = ContinuousAdjoint(solver=SOLVERS[solver], controller=controller)
+        y = solve(f, y0, tensor(0.0, 1.0), solver="dopri5", controller=controller, gradient=mode).y[-1]
+        exact = y0 * torch.exp(f.w)
+        found, true = (torch.autograd.grad((x.abs() ** 2 + x.real).sum(), (y0, f.w)) for x in (y, exact))
+        torch.testing.assert_close(found, true, rtol=1e-6, atol=0)

@@ -1,0 +1,505 @@
+"""Samples with steps of their own: each as if it were solved alone, whatever stands beside it."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from node import (
+    SOLVERS,
+    Callbacks,
+    Counted,
+    Event,
+    FixedGrid,
+    FixedStep,
+    PIDController,
+    Solution,
+    SolveError,
+    Status,
+    solve,
+)
+from node.controller import COEFFICIENTS, Controller
+from node.layout import State
+from node.per_sample.clock import SampleClock
+from node.per_sample.pace import initial_dts, judge
+from node.vector_field import FlatField
+
+every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
+FEW = ["bosh3", "dopri5", "vern7"]  # FSAL; with dense output of its own; without FSAL and with dense stages
+TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
+
+
+def tensor(*values: object) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+class Pendulum(nn.Module):
+    """Driven and damped: the larger the swing, the harder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damping = nn.Parameter(tensor(0.1))
+        self.drive = nn.Parameter(tensor(0.7))
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        angle, speed = y[..., :1], y[..., 1:]
+        pull = self.drive * torch.cos(3 * t) - 9 * torch.sin(angle) - self.damping * speed
+        return torch.cat((speed.expand_as(pull), pull), dim=-1)
+
+
+def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
+    x, v = y.unbind(-1)
+    return torch.stack((v, 10 * (1 - x * x) * v - x), dim=-1)
+
+
+def explosion(t: Tensor, y: Tensor) -> Tensor:
+    """y' = y^2: y0 > 0 is infinite at t = 1 / y0."""
+    return y * y
+
+
+Y0 = tensor([0.1, 0.0], [3.1, 0.0], [-2.0, 6.0])
+T = tensor(0.0, 0.01, 0.02, 0.4, 0.7, 0.999999, 1.0)
+WAYS = {"forwards": T, "backwards": 1 - T}
+
+
+def alone(f: nn.Module, y0: Tensor, t: Tensor, **how: object) -> list[Solution]:
+    """Each sample by the joint loop, from its own times."""
+    times = t.expand(len(y0), -1)
+    return [solve(f, y, row, **how) for y, row in zip(y0, times, strict=True)]
+
+
+def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
+    return solve(f, y0, t, batch="independent", **how)
+
+
+def assert_as_alone(batch: Solution, samples: list[Solution], atol: float = 1e-9) -> None:
+    assert batch.samples.status == tuple(sample.status for sample in samples)
+    assert batch.samples.n_accepted.tolist() == [sample.stats.n_accepted for sample in samples]
+    assert batch.samples.n_rejected.tolist() == [sample.stats.n_rejected for sample in samples]
+    expected = torch.stack([sample.y for sample in samples], dim=1)
+    torch.testing.assert_close(batch.y, expected, rtol=0, atol=atol, equal_nan=True)
+
+
+@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@every_adaptive_solver
+def test_each_sample_is_solved_as_if_it_were_alone(name: str, t: Tensor) -> None:
+    how = {"solver": name, "controller": TOLERANCE}
+    batch = together(Pendulum(), Y0, t, **how)
+    assert_as_alone(batch, alone(Pendulum(), Y0, t, **how))
+    assert len(set(zip(batch.samples.n_accepted.tolist(), batch.samples.n_rejected.tolist(), strict=True))) > 1
+    assert batch.stats.n_accepted == batch.samples.n_accepted.sum()
+    assert batch.stats.n_rejected == batch.samples.n_rejected.sum()
+
+
+CONTROLLERS = {
+    "a first step": replace(TOLERANCE, first_step=0.9),
+    "a least step": replace(TOLERANCE, min_step=0.07),
+    "a largest step": replace(TOLERANCE, max_step=0.1),
+    "a first step above the largest": replace(TOLERANCE, max_step=0.1, first_step=0.3),
+    "times to end steps at": replace(TOLERANCE, step_t=(0.25, 0.4, 0.95, 7.0)),
+    "a filter with memory": replace(TOLERANCE, coefficients=COEFFICIENTS["H312PID"]),
+    "fixed": FixedStep(dt=0.03),
+    "a grid": FixedGrid((0.1, 0.3, 0.4, 0.8)),
+    "a grid of jumps": FixedGrid((0.1, 0.3, 0.4, 0.8), one_sided=True),
+}
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
+@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("name", FEW)
+def test_each_sample_keeps_to_the_controller_as_if_it_were_alone(name: str, t: Tensor, controller: Controller) -> None:
+    how = {"solver": name, "controller": controller}
+    assert_as_alone(together(Pendulum(), Y0, t, **how), alone(Pendulum(), Y0, t, **how))
+
+
+@pytest.mark.parametrize("name", ["euler", "rk4", "abm4"])
+def test_methods_without_an_error_estimate_take_the_same_fixed_steps(name: str) -> None:
+    how = {"solver": name, "controller": FixedStep(dt=0.03)}
+    assert_as_alone(together(Pendulum(), Y0, T, **how), alone(Pendulum(), Y0, T, **how), atol=1e-12)
+
+
+class Switch(nn.Module):
+    """The push turns round at t = 1/3 and at t = 0.7, where the new one holds; not a number at t = 1/3 itself."""
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        push = torch.where((t < 1 / 3) | (t >= 0.7), 1.0, -2.0).where(t != 1 / 3, math.nan)
+        return push - y
+
+
+@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("name", FEW)
+def test_each_sample_meets_the_jumps_of_f_and_sees_its_limit_from_either_side(name: str, t: Tensor) -> None:
+    how = {"solver": name, "controller": replace(TOLERANCE, jump_t=(1 / 3, 0.7), step_t=(0.5,))}
+    y0 = tensor([0.0], [30.0], [-1.0])
+    batch = together(Switch(), y0, t, **how).require_success()
+    assert_as_alone(batch, alone(Switch(), y0, t, **how))
+    assert len(set(batch.samples.n_accepted.tolist())) > 1
+
+
+@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("name", FEW)
+def test_each_sample_may_have_times_of_its_own(name: str, t: Tensor) -> None:
+    times = t * tensor(1.0, 0.3, 2.0).unsqueeze(1) + tensor(0.0, 5.0, -1.0).unsqueeze(1)
+    how = {"solver": name, "controller": replace(TOLERANCE, step_t=(0.2, 0.4, 5.1))}
+    batch = together(Pendulum(), Y0, times, **how)
+    assert_as_alone(batch, alone(Pendulum(), Y0, times, **how))
+    assert batch.t is times
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_sample_does_not_depend_on_its_neighbours(name: str) -> None:
+    how = {"solver": name, "controller": TOLERANCE}
+    generator = torch.Generator().manual_seed(0)
+    first = together(Pendulum(), Y0, T, **how)
+    for others in (Y0.new_zeros(3, 2), 4 * torch.randn(7, 2, generator=generator, dtype=Y0.dtype)):
+        batch = together(Pendulum(), torch.cat((others, Y0)), T, **how)
+        torch.testing.assert_close(batch.y[:, len(others) :], first.y, rtol=0, atol=1e-12)
+        assert batch.samples.n_accepted[len(others) :].tolist() == first.samples.n_accepted.tolist()
+        assert batch.samples.n_rejected[len(others) :].tolist() == first.samples.n_rejected.tolist()
+
+
+def test_a_hard_sample_is_as_exact_among_a_thousand_at_rest_as_it_is_alone() -> None:
+    y0 = torch.zeros(1001, 2, dtype=torch.float64)
+    y0[500, 0] = 2.0
+    how = {"solver": "dopri5", "controller": PIDController(rtol=1e-4, atol=1e-4)}
+    exact = tensor(1.9393585327826517344, -0.070081505735807403337)  # FACTS: Van der Pol, mu = 10, t = 20
+    t = tensor(0.0, 20.0)
+    single, batch = solve(van_der_pol, y0[500], t, **how), together(van_der_pol, y0, t, **how)
+    joint = solve(van_der_pol, y0, t, **how)
+    error = (single.y[-1] - exact).norm()
+    assert (batch.y[-1, 500] - exact).norm() == pytest.approx(error.item(), rel=1e-6)
+    assert (joint.y[-1, 500] - exact).norm() > 50 * error
+    assert batch.y[:, 501].abs().max() == 0.0
+    assert batch.samples.n_accepted[501] < batch.samples.n_accepted[500] == single.stats.n_accepted
+
+
+def test_t_and_y_have_the_shapes_that_were_promised() -> None:
+    seen = set()
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        seen.add((tuple(t.shape), t.dtype, tuple(y.shape), y.dtype))
+        return -t * y
+
+    for controller, dtype in itertools.product((TOLERANCE, FixedStep(dt=0.1)), (torch.float32, torch.float64)):
+        seen.clear()
+        together(f, torch.ones(3, 2, 4, dtype=dtype), T, solver="dopri5", controller=controller)
+        assert seen == {((3, 1, 1), dtype, (3, 2, 4), dtype)}
+    seen.clear()
+    y = together(f, torch.ones(3, dtype=torch.bfloat16), T, solver="dopri5", controller=TOLERANCE).y
+    assert seen == {((3,), torch.float32, (3,), torch.bfloat16)}
+    assert (y.shape, y.dtype) == ((len(T), 3), torch.bfloat16)
+
+
+def test_an_output_that_a_step_meets_but_for_rounding_is_the_step_s_state() -> None:
+    """0.1 i is not linspace's to the last bit; dense output would cost heun one evaluation a step."""
+    t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    solution = together(Pendulum(), Y0, t, solver="heun", controller=FixedStep(dt=0.1))
+    assert solution.stats.nfe_forward == 20
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("controller", [replace(TOLERANCE, min_step=0.3), FixedStep(dt=0.3), FixedGrid((0.1, -0.1))])
+def test_f_is_not_called_beyond_the_end_of_a_sample(controller: Controller, sign: float) -> None:
+    ends = tensor(1.0, 0.25, 2.0).unsqueeze(1)
+    seen = []
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        seen.append(sign * t)
+        return -y
+
+    together(f, torch.ones_like(ends), sign * ends * tensor(0.0, 1.0), solver="bosh3", controller=controller)
+    assert (torch.stack(seen) <= ends).all()
+
+
+def test_a_tuple_is_cut_along_the_first_dimension_of_each_tensor() -> None:
+    def f(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        a, b = y
+        return -(b.sum(dim=(-2, -1)).unsqueeze(-1)) * torch.cos(t) * a, a.sum(dim=-1)[..., None, None] - b
+
+    a, b = (
+        torch.linspace(0, 3, 6, dtype=torch.float64).view(3, 2),
+        torch.linspace(-1, 1, 12, dtype=torch.float64).view(3, 2, 2),
+    )
+    how = {"solver": "dopri5", "controller": PIDController(rtol=1e-4, atol=(1e-4, torch.full((2, 2), 1e-5)))}
+    batch = together(f, (a, b), T, **how).require_success()
+    for i in range(3):
+        single = solve(f, (a[i], b[i]), T, **how)
+        assert batch.samples.n_accepted[i] == single.stats.n_accepted
+        for part, expected in zip(batch.y, single.y, strict=True):
+            torch.testing.assert_close(part[:, i], expected, rtol=0, atol=1e-10)
+
+
+def test_a_complex_state_and_a_tolerance_for_each_sample_are_kept() -> None:
+    y0 = torch.tensor([[1 + 0j, 2j], [3 - 1j, 0.5]], dtype=torch.complex128)
+    rtol = tensor([1e-3], [1e-8])
+    batch = together(
+        lambda t, y: (1j - 0.1) * y * t, y0, T, solver="dopri5", controller=PIDController(rtol=rtol, atol=1e-9)
+    )
+    for i in range(2):
+        control = PIDController(rtol=rtol[i].item(), atol=1e-9)
+        single = solve(lambda t, y: (1j - 0.1) * y * t, y0[i], T, solver="dopri5", controller=control)
+        torch.testing.assert_close(batch.y[:, i], single.y, rtol=0, atol=1e-9)
+        assert batch.samples.n_accepted[i] == single.stats.n_accepted
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_a_sample_that_leaves_the_finite_numbers_harms_no_other(name: str) -> None:
+    t = tensor(1.0, 1.2, 1.4, 1.9, 3.0)
+    y0 = tensor([-1.0], [2.0], [math.nan], [0.4], [1.0])
+    how = {"solver": name, "controller": PIDController(rtol=1e-4, atol=1e-4)}
+    batch = together(explosion, y0, t, **how)
+    good = [0, 3]
+    assert_as_alone(together(explosion, y0[good], t, **how), alone(explosion, y0[good], t, **how))
+    torch.testing.assert_close(
+        batch.y[:, good, 0], y0[good, 0] / (1 - y0[good, 0] * (t.unsqueeze(1) - 1)), rtol=1e-2, atol=0
+    )
+    assert [status.failed for status in batch.samples.status] == [False, True, True, False, True]
+    assert batch.samples.status[2] is Status.non_finite
+    assert batch.status is batch.samples.status[1]
+    assert batch.y[:, :, 0].isnan().sum(dim=0).tolist() == [0, 2, len(t), 0, 1]
+    with pytest.raises(SolveError, match=batch.status.name):
+        batch.require_success()
+
+
+class Noise:
+    """y' = -y, but above 1 a slope that changes its sign from call to call: no step is small enough."""
+
+    def __init__(self) -> None:
+        self.slope = 1e100
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        self.slope = -self.slope
+        return torch.where(y > 1, self.slope, -y)
+
+
+def test_a_sample_whose_step_underflows_says_so() -> None:
+    y0, t = tensor([2.0], [0.5]), tensor(1.0, 1.5, 2.0)
+    how = {"solver": "dopri5", "controller": replace(TOLERANCE, first_step=0.1)}
+    batch = together(Noise(), y0, t, **how)
+    single = [solve(Noise(), y, t, **how) for y in y0]
+    assert batch.samples.status == tuple(sample.status for sample in single) == (Status.dt_underflow, Status.success)
+    assert batch.samples.n_rejected.tolist() == [sample.stats.n_rejected for sample in single]
+    assert batch.y[1:, 0].isnan().all()
+    torch.testing.assert_close(batch.y[:, 1], single[1].y, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("controller", [TOLERANCE, FixedStep(dt=0.01)], ids=["adaptive", "fixed"])
+def test_max_steps_holds_for_each_sample(controller: Controller) -> None:
+    times = torch.stack((T, 0.01 * T))
+    how = {"solver": "dopri5", "controller": controller, "max_steps": 3}
+    y0 = tensor([-2.0, 6.0], [0.1, 0.0])
+    batch = together(Pendulum(), y0, times, **how)
+    assert_as_alone(batch, alone(Pendulum(), y0, times, **how))
+    assert batch.samples.status == (Status.max_steps, Status.success)
+    assert batch.samples.n_accepted[0] + batch.samples.n_rejected[0] == 3
+
+
+def test_a_fixed_step_into_infinity_ends_that_sample_alone() -> None:
+    y0 = tensor([1e300], [0.1])
+    batch = together(explosion, y0, tensor(0.0, 0.05, 1.0), solver="rk4", controller=FixedStep(dt=0.1))
+    assert batch.samples.status == (Status.non_finite, Status.success)
+    assert batch.y[1:, 0].isnan().all()
+    assert batch.y[-1, 1].item() == pytest.approx(1 / 9, rel=1e-6)
+
+
+def test_dense_output_that_is_not_finite_in_a_last_step_is_told_of_that_sample_alone() -> None:
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        return torch.where((t >= 1) & (y > 1.5), math.inf, torch.ones_like(y))
+
+    batch = together(f, tensor([1.0], [0.0]), tensor(0.0, 0.75, 1.0), solver="midpoint", controller=FixedStep(dt=0.5))
+    assert batch.samples.status == (Status.non_finite, Status.success)
+    assert batch.y[:, :, 0].isnan().tolist() == [[False, False], [True, False], [False, False]]
+
+
+@pytest.mark.parametrize("record", [True, False])
+@pytest.mark.parametrize("y0", [Y0, tensor([1.0, 0.0], [math.nan, 0.0])], ids=["finite", "one fails"])
+@every_adaptive_solver
+def test_reported_evaluations_are_the_calls_made(name: str, y0: Tensor, record: bool) -> None:
+    field = Counted(Pendulum())
+    with torch.set_grad_enabled(record):
+        solution = together(field, y0, 1 + T, solver=name, controller=replace(TOLERANCE, first_step=1.0))
+    assert solution.stats.nfe_forward == field.calls > 0
+
+
+def test_an_fsal_method_costs_two_to_start_and_its_stages_a_step_of_the_slowest() -> None:
+    solution = together(Pendulum(), Y0, T, solver="dopri5", controller=TOLERANCE)
+    assert solution.stats.nfe_forward == 2 + 6 * (solution.samples.n_accepted + solution.samples.n_rejected).max()
+
+
+def gradients(f: nn.Module, y0: Tensor, t: Tensor, weights: Tensor, **how: object) -> tuple[Tensor, ...]:
+    y0 = y0.clone().requires_grad_()
+    y = solve(f, y0, t, **how).y
+    return torch.autograd.grad((y * weights).sum(), (y0, *f.parameters()))
+
+
+@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@every_adaptive_solver
+def test_gradients_are_those_of_each_sample_alone(name: str, t: Tensor) -> None:
+    f, how = Pendulum(), {"solver": name, "controller": replace(TOLERANCE, first_step=1.0)}
+    weights = torch.linspace(-1, 2, len(T) * Y0.numel(), dtype=torch.float64).view(len(T), *Y0.shape)
+    found = gradients(f, Y0, t, weights, batch="independent", **how)
+    single = [gradients(f, y, t, weights[:, i], **how) for i, y in enumerate(Y0)]
+    torch.testing.assert_close(found[0], torch.stack([y0 for y0, *_ in single]), rtol=1e-7, atol=1e-7)
+    for i in (1, 2):
+        torch.testing.assert_close(found[i], sum(sample[i] for sample in single), rtol=1e-7, atol=1e-7)
+
+
+class Singular(nn.Module):
+    """y' = rate y^2, not a number for y < 0, nor from t = 3 / 2 on where y > 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = nn.Parameter(tensor(1.0))
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        root = torch.sqrt(self.rate * y) ** 4 / self.rate
+        return root + torch.log(torch.clamp(1.5 - t, min=0.0)).where((y > 3) & (t >= 1.5), 0.0)
+
+
+SINGULAR_Y0 = {
+    "from its start": [0.4, -1.0, 0.2],
+    "not a number": [0.4, math.nan, 0.2],
+    "the first": [-1.0, 0.2, 0.4],
+    "on the way": [0.4, 2.0, 0.2],
+    "at a place": [0.4, 1.6, 0.2],
+    "several": [math.nan, 0.4, -1.0, 2.0, 0.2, 1.6],
+}
+
+
+@pytest.mark.parametrize(
+    "controller",
+    [TOLERANCE, replace(TOLERANCE, first_step=4.0), FixedStep(dt=0.1)],
+    ids=["adaptive", "rejecting", "fixed"],
+)
+@pytest.mark.parametrize("values", SINGULAR_Y0.values(), ids=SINGULAR_Y0)
+@pytest.mark.parametrize("name", [*FEW, "rk4"])
+def test_no_nan_leaks_from_a_failed_sample_into_gradients_of_others(
+    name: str, values: list[float], controller: Controller
+) -> None:
+    if controller.adaptive and not SOLVERS[name].adaptive:
+        controller = FixedStep(dt=0.03)
+    t, f, how = tensor(1.0, 1.1, 1.55, 2.0), Singular(), {"solver": name, "controller": controller}
+    y0 = tensor(*values).unsqueeze(1)
+    good = (y0 < 1).squeeze(1) & (y0 > 0).squeeze(1)
+    weights = good.to(torch.float64).view(1, -1, 1) * tensor(0.0, 1.0, -2.0, 3.0).view(-1, 1, 1)
+
+    def grads(y0: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
+        y0 = y0.clone().requires_grad_()
+        solution = together(f, y0, t, **how)
+        loss = (solution.y.where(weights != 0, 0.0) * weights).sum()
+        return torch.autograd.grad(loss, (y0, f.rate))
+
+    found, expected = grads(y0, weights), grads(y0[good], weights[:, good])
+    torch.testing.assert_close(found[0][good], expected[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-9, atol=1e-9)
+    assert (found[0][~good] == 0).all()
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["shared times", "own times"])
+def test_output_times_have_gradients(own: bool) -> None:
+    """y = y0 exp(t1 - t0), so dy/dt1 = y and dy/dt0 = -y."""
+    y0 = tensor([1.0], [2.0], [3.0])
+    t = tensor(0.0, 0.5, 1.0)
+    t = (t * tensor(1.0, 2.0, 0.5).unsqueeze(1) if own else t).requires_grad_()
+    how = {"solver": "dopri5", "controller": PIDController(rtol=1e-8, atol=1e-8)}
+    y = together(lambda t, y: y, y0, t, **how).y
+    (found,) = torch.autograd.grad(y[:, :, 0].sum(), t)
+    exact = y.detach()[:, :, 0].T
+    exact = torch.cat((-exact[:, 1:].sum(dim=1, keepdim=True), exact[:, 1:]), dim=1)
+    torch.testing.assert_close(found, exact if own else exact.sum(dim=0), rtol=1e-6, atol=1e-6)
+
+
+def test_a_failed_sample_leaves_the_gradient_of_shared_times_alone() -> None:
+    t = tensor(0.0, 0.25, 0.5).requires_grad_()
+    found = []
+    for y0 in (tensor([1.0]), tensor([1.0], [math.nan])):
+        y = together(explosion, y0, t, solver="dopri5", controller=TOLERANCE).y
+        found.append(torch.autograd.grad(y[:, 0].sum(), t)[0])
+    assert torch.equal(*found)
+
+
+def test_one_time_of_output_gives_the_start() -> None:
+    solution = together(Pendulum(), Y0, T[:1], solver="dopri5", controller=TOLERANCE)
+    assert torch.equal(solution.y, Y0.unsqueeze(0))
+    assert (solution.status, solution.stats.nfe_forward) == (Status.success, 0)
+
+
+def test_the_joint_batch_has_no_statistics_of_samples() -> None:
+    assert solve(Pendulum(), Y0[0], T, solver="dopri5", controller=TOLERANCE).samples is None
+
+
+RATIOS = [0.0, 1e-12, 1e-3, 0.5, 1.0, 1.001, 2.0, 1e3, 1e12, math.inf, math.nan]
+FILTERS = {**COEFFICIENTS, "D < 0": (0.2, 0.4, -0.1), "no I": (0.3, 0.0, 0.0), "none": (0.0, 0.0, 0.0)}
+
+
+@pytest.mark.parametrize("limits", [(0.0, math.inf), (0.02, 0.5)], ids=["free", "limited"])
+@pytest.mark.parametrize("coefficients", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("order", [2, 5, 8])
+def test_every_sample_is_judged_as_one_would_be(
+    coefficients: tuple[float, float, float], limits: tuple[float, float], order: int
+) -> None:
+    control = replace(TOLERANCE, coefficients=coefficients, min_step=limits[0], max_step=limits[1])
+    cases = [(r, dt, m) for r in RATIOS for dt in (0.01, 0.3) for m in [(1.0, 1.0), (1e-9, 0.3), (0.7, 0.0)]]
+    ratio, dt = (np.array([case[i] for case in cases]) for i in (0, 1))
+    memory = tuple(np.array([case[2][i] for case in cases]) for i in (0, 1))
+    verdicts, after = judge(control, ratio, dt, memory, order)
+    forgetful, nothing = judge(control, ratio, dt, None, order)
+    assert nothing is None
+    for i, case in enumerate(cases):
+        expected = control.judge(*case, order)
+        assert verdicts.accepted[i] == forgetful.accepted[i] == expected.accepted
+        assert verdicts.dt[i] == pytest.approx(expected.dt, rel=1e-14)
+        assert (after[0][i], after[1][i]) == expected.memory
+        if coefficients[0] == coefficients[2] == 0.0:
+            assert forgetful.dt[i] == pytest.approx(expected.dt, rel=1e-14)
+    few = ratio <= 1
+    accepted, _ = judge(control, ratio[few], dt[few], None, order)
+    assert accepted.all_accepted
+    np.testing.assert_array_equal(accepted.dt, forgetful.dt[few])
+
+
+@pytest.mark.parametrize("t", [(0.5, 3.0), (0.5, -3.0)], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("order", [2, 5, 8])
+def test_every_sample_starts_with_the_step_that_one_would(order: int, t: tuple[float, float]) -> None:
+    special = [torch.full((1, 3), value) for value in (0.0, math.nan, 5.0)]
+    y0 = torch.cat((*special, torch.logspace(-9, 9, 21).view(7, 3))).double()
+    control = replace(TOLERANCE, max_step=0.5, min_step=1e-5)
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        dy = torch.sin(t) * y - y**3
+        return dy.where((t == 0.5) | ((y[..., :1] - 5).abs() > 0.1), math.nan)
+
+    clock = SampleClock(tensor(*t).expand(len(y0), -1), ())
+    field = FlatField(f, y0, samples=True)
+    found = initial_dts(control, field, clock, y0, field(torch.full((len(y0), 1), t[0]).double(), y0), order)
+    for y, dt in zip(y0, found, strict=True):
+        single = FlatField(f, y)
+        expected = control.initial_dt(single, *t, y, single(t[0], y), order)
+        assert math.copysign(dt, t[1] - t[0]) == pytest.approx(expected, rel=1e-12)
+
+
+WRONG = {
+    "batch 'independant'. Did you mean 'independent'": {"batch": "independant"},
+    "y0 has shape \\(\\)": {"y0": tensor(1.0).squeeze()},
+    "y0 has shape \\(2, 1\\), \\(3, 1\\)": {"y0": (torch.ones(2, 1), torch.ones(3, 1))},
+    "t has shape \\(2, 4\\)": {"t": torch.zeros(2, 4)},
+    "in every row": {"t": tensor([0.0, 1.0], [0.0, -1.0], [0.0, 1.0])},
+    "not finite": {"t": tensor([0.0, 1.0], [0.0, math.inf], [0.0, 1.0])},
+    "event is for": {"event": Event(lambda t, y: y[0])},
+    "dense is for": {"dense": True},
+    "callbacks is for": {"callbacks": Callbacks()},
+    "adjoint has one step size": {"gradient": "adjoint", "parameters": ()},
+    "norm gives \\(\\) for states \\(2, 3, 'n'\\)": {"controller": replace(TOLERANCE, norm=lambda x: x.abs().max())},
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_does_not_go_together_is_refused_in_a_line(message: str) -> None:
+    call = {"f": lambda t, y: y, "y0": Y0, "t": T, "solver": "dopri5", "controller": TOLERANCE, "batch": "independent"}
+    with pytest.raises(ValueError, match=message) as refusal:
+        solve(**{**call, **WRONG[message]})
+    assert "\n" not in str(refusal.value)

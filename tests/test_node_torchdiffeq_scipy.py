@@ -1,0 +1,103 @@
+"""scipy_solver: solve_ivp forwards, and through odeint_adjoint backwards."""
+
+import builtins
+import sys
+from typing import Any
+
+import pytest
+import torch
+import torchdiffeq
+from torchdiffeq_pairs import PAIR_Y0, Y0, Field, Pair, both_ways, gradients, tensor, times
+
+import node
+
+close = torch.testing.assert_close
+SCIPY = {"method": "scipy_solver", "rtol": 1e-9, "atol": 1e-9}
+
+
+@both_ways
+@pytest.mark.parametrize("solver", ["LSODA", "RK45", "DOP853", "BDF", "Radau"])
+def test_the_states_are_theirs(solver: str, ends: tuple[float, float]) -> None:
+    how = SCIPY | {"options": {"solver": solver}}
+    if solver in ("BDF", "Radau"):
+        how |= {"rtol": 1e-6, "atol": 1e-6}
+    with torch.no_grad():
+        ours = node.odeint(Field(), Y0, times(ends), **how)
+    close(ours, node.odeint(Field(), Y0, times(ends), rtol=1e-10, atol=1e-10), rtol=0, atol=1e-4)
+    if solver == "LSODA":  # the others warn there of a min_step that they do not have
+        close(ours, torchdiffeq.odeint(Field(), Y0, times(ends), **how), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(("forward", "backward"), [(True, True), (True, False), (False, True)])
+@both_ways
+def test_odeint_adjoint_differentiates_through_it(ends: tuple[float, float], forward: bool, backward: bool) -> None:
+    t, names = times(ends), {True: "scipy_solver", False: "dopri5"}
+    found = gradients(
+        node.odeint_adjoint, t, rtol=1e-9, atol=1e-9, method=names[forward], adjoint_method=names[backward]
+    )
+    for ours, true in zip(found, gradients(node.odeint, t, rtol=1e-10, atol=1e-10), strict=True):
+        close(ours, true, rtol=0, atol=1e-6)
+
+
+def test_a_tuple_is_solved_with_tolerances_of_its_own() -> None:
+    how = {"method": "scipy_solver", "rtol": (1e-9, 1e-10), "atol": (1e-9, torch.tensor(1e-10))}
+    f, t = Pair(), tensor(0.0, 1.0)
+    found = node.odeint_adjoint(f, PAIR_Y0, t, **how)
+    close(found, node.odeint(f, PAIR_Y0, t), rtol=0, atol=1e-6)
+    (ours,) = torch.autograd.grad(found[0].square().sum(), f.w)
+    (true,) = torch.autograd.grad(node.odeint(f, PAIR_Y0, t)[0].square().sum(), f.w)
+    close(ours, true, rtol=0, atol=1e-6)
+
+
+def test_max_step_limits_its_steps() -> None:
+    few, many = Field(), Field()
+    node.odeint(few, Y0, tensor(0.0, 2.0), **SCIPY)
+    node.odeint(many, Y0, tensor(0.0, 2.0), **SCIPY, options={"max_step": 1e-3})
+    assert many.calls > 1000 > few.calls
+
+
+def test_one_time_gives_the_start() -> None:
+    close(node.odeint(Field(), Y0, tensor(1.0), **SCIPY), Y0.unsqueeze(0), rtol=0, atol=0)
+
+
+def test_a_gradient_through_it_is_refused_by_odeint() -> None:
+    y0, t = Y0.clone().requires_grad_(), tensor(0.0, 1.0)
+    for start, end in ((y0, t), (Y0, t.clone().requires_grad_())):
+        with pytest.raises(ValueError, match="no gradient and an input requires one: take odeint_adjoint"):
+            node.odeint(Field(), start, end, **SCIPY)
+    with torch.no_grad():
+        assert not node.odeint(Field(), y0, t, **SCIPY).requires_grad
+    assert not node.odeint(Field(), Y0, t, **SCIPY).requires_grad
+
+
+def test_a_complex_state_is_refused() -> None:
+    with pytest.raises(ValueError, match="no complex state: pass its real and imaginary parts"):
+        node.odeint(lambda t, y: 1j * y, torch.ones(2, dtype=torch.complex128), tensor(0.0, 1.0), **SCIPY)
+
+
+def test_a_solve_that_scipy_gives_up_raises() -> None:
+    with pytest.raises(node.SolveError, match=r"scipy_solver: RK45 stopped before t=2: .*step size"):
+        node.odeint(lambda t, y: y**2, tensor(1.0), tensor(0.0, 2.0), **SCIPY, options={"solver": "RK45"})
+
+
+def test_without_scipy_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *how: Any) -> Any:
+        if name.startswith("scipy"):
+            raise ImportError(name)
+        return real(name, *how)
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "scipy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match="scipy_solver needs SciPy, which is not installed: pip install scipy"):
+        node.odeint(Field(), Y0, tensor(0.0, 1.0), **SCIPY)
+
+
+def test_node_does_not_import_scipy() -> None:
+    import subprocess
+
+    code = "import sys, node; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
