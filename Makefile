@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 OUT := out
 
 .DEFAULT_GOAL := help
@@ -27,12 +28,16 @@ check: $(READY) ## lint, types and the arrows between the packages
 report: $(READY) ## write out/report/index.html from out/bench.db
 	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
 
-regress: $(READY) ## time a solve and a training step per gradient mode; compare with the last saved run
+regress: $(PEERS) ## time solves and training steps beside torchdiffeq's and torchode's; compare with the last saved run
 	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave --benchmark-compare
 
 clean: ## remove what was generated: out/ and caches (the environment stays)
 	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(PEERS): $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev,peers]'
+	@touch $@
 
 # The stamp is newer than what it was made from, or everything is installed anew.
 $(READY): pyproject.toml constraints.txt

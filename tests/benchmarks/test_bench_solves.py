@@ -1,0 +1,101 @@
+"""The time of a solve beside its peers' and beside the bare limit, which is as many calls of the vector field alone.
+
+Goals, as ratios of times on one thread: dopri5 at most 0.30 of torchdiffeq's on the spiral net and on Van der Pol, 0.50
+on the net 64-256-64, and 3.0, 2.0 and 1.25 of the bare limit; rk4 in 100 steps at most 0.60, 0.60 and 0.85 of
+torchdiffeq's; per-sample stepping at most 0.60 of torchode's. `make regress` prints what holds on your machine.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torchdiffeq
+from pairs import timed_in_pairs
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor, nn
+from workloads import WORKLOADS, assert_solved
+
+from node import Counted, FixedStep, PIDController, solve
+
+every_workload = pytest.mark.parametrize("name", WORKLOADS)
+
+
+def described(benchmark: BenchmarkFixture, name: str, what: str) -> None:
+    benchmark.group = f"{name}: {what}"
+    benchmark.extra_info |= {"workload": name, "what": what}
+
+
+def calls_alone(field: nn.Module, y0: Tensor, count: int) -> Callable[[], None]:
+    """The bare limit: what no solver can be faster than."""
+    t = torch.tensor(0.1)
+
+    def call() -> None:
+        for _ in range(count):
+            field(t, y0)
+
+    return call
+
+
+@every_workload
+def test_dopri5_is_timed_and_right(benchmark: BenchmarkFixture, name: str) -> None:
+    workload = WORKLOADS[name]
+    field, y0, t = workload.make()
+    controller = PIDController(rtol=workload.rtol, atol=workload.atol)
+
+    def ours(f: nn.Module = field) -> Tensor:
+        return solve(f, y0, t, solver="dopri5", controller=controller).y
+
+    def theirs() -> Tensor:
+        return torchdiffeq.odeint(field, y0, t, rtol=workload.rtol, atol=workload.atol, method="dopri5")
+
+    described(benchmark, name, "dopri5")
+    counted = Counted(field)
+    with torch.no_grad():
+        ours(counted)
+        benchmark.extra_info["nfe"] = counted.calls
+        peers = {"torchdiffeq": theirs, "the bare limit": calls_alone(field, y0, counted.calls)}
+        y = timed_in_pairs(benchmark, ours, peers)
+    assert_solved(name, y)
+
+
+@every_workload
+def test_rk4_in_a_hundred_steps_is_timed_and_right(benchmark: BenchmarkFixture, name: str) -> None:
+    workload = WORKLOADS[name]
+    field, y0, t = workload.make()
+    dt = workload.t_end / 100
+
+    def ours() -> Tensor:
+        return solve(field, y0, t, solver="rk4", controller=FixedStep(dt=dt)).y
+
+    def theirs() -> Tensor:
+        return torchdiffeq.odeint(field, y0, t, method="rk4", options={"step_size": dt})
+
+    described(benchmark, name, "rk4, 100 steps")
+    with torch.no_grad():
+        y = timed_in_pairs(benchmark, ours, {"torchdiffeq": theirs, "the bare limit": calls_alone(field, y0, 400)})
+    assert_solved(name, y)
+
+
+@every_workload
+def test_per_sample_stepping_is_timed_and_right(benchmark: BenchmarkFixture, name: str) -> None:
+    """Each sample in its own steps, beside torchode, eager: it is that much slower or faster than one step for all."""
+    torchode = pytest.importorskip("torchode", reason="torchode is not installed: pip install -e '.[peers]'")
+    workload = WORKLOADS[name]
+    field, y0, t = workload.make()
+    controller = PIDController(rtol=workload.rtol, atol=workload.atol)
+    term = torchode.ODETerm(field)
+    their_control = torchode.IntegralController(atol=workload.atol, rtol=workload.rtol, term=term)
+    solver = torchode.AutoDiffAdjoint(torchode.Dopri5(term), their_control)
+    problem = torchode.InitialValueProblem(y0=y0, t_eval=t.expand(len(y0), -1).contiguous())
+
+    def ours() -> Tensor:
+        return solve(field, y0, t, solver="dopri5", controller=controller, batch="independent").y
+
+    def theirs() -> Tensor:
+        return solver.solve(problem).ys
+
+    described(benchmark, name, "dopri5, per sample")
+    with torch.no_grad():
+        y = timed_in_pairs(benchmark, ours, {"torchode": theirs})
+        torch.testing.assert_close(y.transpose(0, 1), theirs(), rtol=1e-2, atol=1e-3)
+    assert_solved(name, y)
