@@ -1,5 +1,6 @@
 """Step size control: pure functions of the error estimate and the controller's memory."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ class PIDController:
         if isinstance(rtol, Tensor) or isinstance(atol, Tensor):
             scale = size * rtol + atol
         else:
-            scale = torch.add(torch.scalar_tensor(atol, dtype=size.dtype, device=size.device), size, alpha=rtol)
+            scale = torch.add(_constant(atol, size.dtype, size.device), size, alpha=rtol)
             if atol > 0:
                 return scale
         # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
@@ -205,6 +206,11 @@ class PIDController:
             return direction * h0  # the first step will be rejected, and end the solve if nothing smaller helps
         h1 = max(1e-6, h0 * 1e-3) if steepest <= 1e-15 else (0.01 / steepest) ** (1.0 / error_order)
         return direction * min(self.max_step, max(self.min_step, min(100 * h0, h1)))
+
+
+@functools.lru_cache(maxsize=256)
+def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.scalar_tensor(value, dtype=dtype, device=device)
 
 
 Controller = FixedStep | FixedGrid | PIDController

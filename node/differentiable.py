@@ -9,7 +9,6 @@ from torch import Tensor
 from node.adjoint import Adjoint, InitialValueProblem
 from node.event import Event, EventPoint
 from node.integrate import Trajectory
-from node.layout import layout_of
 from node.solution import Stats, Status
 from node.vector_field import FlatField
 
@@ -20,7 +19,7 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     To first order a later start is an earlier state, and a later output a later state, along f. This is exact for
     the true solution, whatever the mode.
     """
-    y0 = layout_of(problem.y0, samples=problem.samples).flatten(problem.y0)
+    y0 = problem.layout.flatten(problem.y0)
     if not (t.requires_grad and torch.is_grad_enabled()):
         return mode.solve(problem, y0, stats)
     f = problem.field()
@@ -28,13 +27,17 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     delay = delay.t().reshape(len(problem.times), -1, *(1,) * (y0.dim() - 1))  # (T, 1), (T, 1, 1) or (T, B, 1)
     times = problem.output_times()
     with torch.no_grad():
-        f0 = f(times[0], y0)
+        f0 = _finite(f(times[0], y0))
     trajectory, y = mode.solve(problem, y0 - f0 * delay[0], stats)
     with torch.no_grad():
-        slopes = torch.stack([f(time, state) for time, state in zip(times, y, strict=True)])
-        slopes = slopes.where(y.isfinite(), 0.0)  # of a failed sample; its NaN is no other's
+        slopes = torch.stack([_finite(f(time, state)) for time, state in zip(times, y, strict=True)])
     stats.nfe_forward += f.calls
     return trajectory, y + slopes * delay
+
+
+def _finite(slope: Tensor) -> Tensor:
+    """A slope that is not finite, as of a failed sample, is of no use, and its NaN would be in all gradients."""
+    return slope.where(slope.isfinite(), 0.0)
 
 
 def solve_to_event(
@@ -63,7 +66,7 @@ def solve_to_event(
 
 def _event_point(problem: InitialValueProblem, t: Tensor, time: float, y: Tensor) -> EventPoint[Any]:
     at = torch.tensor(time, dtype=t.dtype, device=t.device)
-    return EventPoint(at, layout_of(problem.y0).restore(y))
+    return EventPoint(at, problem.layout.restore(y))
 
 
 def point_of_event(f: FlatField, event: Event, stop: Tensor, time: float, y: Tensor) -> EventPoint[Any]:

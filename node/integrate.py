@@ -258,6 +258,9 @@ class _Loop:
 
 
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:
-    if step.error is None:
+    error, y1 = step.error, step.y1
+    if error is None:
         raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
-    return float(controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()))
+    if y1.requires_grad:
+        error, y, y1 = error.detach(), y.detach(), y1.detach()
+    return float(controller.error_ratio(error, y, y1))

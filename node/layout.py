@@ -17,12 +17,13 @@ class TensorLayout:
     """
 
     def __init__(self, y0: Tensor, *, samples: bool = False, dtype: torch.dtype | None = None):
+        self.samples = samples
         self.shape = y0.shape
         self.dtype = dtype or solver_dtype(y0)
         self.device = y0.device
         self.flat_shape = (len(y0), math.prod(y0.shape[1:])) if samples else (y0.numel(),)
-        self._template = y0.detach()
-        self._flat = self._template.reshape(self.flat_shape)
+        self.template = y0.detach()
+        self.flat_template = self.template.reshape(self.flat_shape)
         self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
 
     def flatten(self, y: State) -> Tensor:
@@ -34,12 +35,12 @@ class TensorLayout:
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
-        flat = y.reshape_as(self._flat)
+        flat = y.reshape_as(self.flat_template)
         return flat if flat.dtype == self.dtype else flat.to(self.dtype)
 
     def restore(self, flat: Tensor) -> Tensor:
         """The solver's vector as the user's tensor."""
-        y = flat.view_as(self._template)
+        y = flat.view_as(self.template)
         return y if self._user_dtype is None else y.to(self._user_dtype)
 
     def restore_all(self, flat: Tensor) -> Tensor:
@@ -55,6 +56,7 @@ class TupleLayout:
         self.dtype = functools.reduce(torch.promote_types, map(solver_dtype, y0))
         self._parts = [TensorLayout(y, samples=samples, dtype=self.dtype) for y in y0]
         self._sizes = [part.flat_shape[-1] for part in self._parts]
+        self.samples = samples
         self.shape = y0[0].shape
         self.device = y0[0].device
         self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))

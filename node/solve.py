@@ -69,9 +69,11 @@ def solve(
     _check_state(y0)
     independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
     sample_times = _sample_times(t, y0) if independent else None
+    layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
         f=f,
         y0=y0,
+        layout=layout,
         times=_checked_times(t) if sample_times is None else tuple(sample_times[0].tolist()),
         solver=method,
         controller=laid_out(controller, y0, samples=independent),
@@ -86,7 +88,6 @@ def solve(
         trajectory, y = solve_flat(mode, problem, t, stats)
     else:
         trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
-    layout = layout_of(y0, samples=independent)
     piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
     return Solution(
         t,

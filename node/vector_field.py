@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from node.layout import State, layout_of
+from node.layout import Layout, State, TensorLayout, layout_of
 
 S = TypeVar("S", bound=State)
 Time = float | Tensor  # a float; with per-sample stepping a column (B, 1) in the solver's dtype
@@ -16,7 +16,7 @@ class VectorField(Protocol[S]):
     """f(t, y) -> dy/dt: y and dy/dt tensors of one shape, or tuples of such.
 
     t: 0-dimensional, in y's real dtype (float32 for a half); with per-sample stepping (B, 1, ..., 1), so that it
-    broadcasts against y.
+    broadcasts against y. It is to be left as it is: several calls at one time are given one tensor.
     """
 
     def __call__(self, t: Tensor, y: S, /) -> S:
@@ -27,57 +27,61 @@ class FlatField:
     """f with a float for time and a flat vector for state: what a solver's step calls.
 
     The only place in `node` that calls a user's f, so `calls` is the number of function evaluations (NFE). With
-    `samples` the state is (B, n) and time a column (B, 1).
+    per-sample stepping the state is (B, n) and time a column (B, 1).
     """
 
-    def __init__(self, f: VectorField[Any], y0: State, *, samples: bool = False):
+    def __init__(self, f: VectorField[Any], layout: Layout):
         self.f = f
-        self.layout = layout_of(y0, samples=samples)
-        self._like = y0.detach() if isinstance(y0, Tensor) and y0.dtype == self.layout.dtype else None
-        self._flat = None if self._like is None else self._like.reshape(self.layout.flat_shape)
-        self._is_flat = self.layout.shape == self.layout.flat_shape
+        self.layout = layout
+        self._plain = layout if isinstance(layout, TensorLayout) and layout.template.dtype == layout.dtype else None
+        self._is_flat = layout.shape == layout.flat_shape
         self.calls = 0
-        self._time_dtype = self.layout.dtype.to_real()
-        self._time_shape = (-1, *(1,) * (len(self.layout.shape) - 1)) if samples else ()
-        self._device = self.layout.device
+        self._time_dtype = layout.dtype.to_real()
+        self._time_shape = (-1, *(1,) * (len(layout.shape) - 1)) if layout.samples else ()
+        self._device = layout.device
         self._limits = (-math.inf, math.inf)
+        self._t, self._time = math.nan, torch.empty(0, device="cpu")  # of the last call
         self._column_limits: tuple[Tensor, Tensor] | None = None  # with `samples`, each (B, 1)
+
+    @classmethod
+    def of(cls, f: VectorField[Any], y0: State, *, samples: bool = False) -> "FlatField":
+        """The field for states like y0; with `samples` each of them has its own time."""
+        return cls(f, layout_of(y0, samples=samples))
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, at time t and flat state y."""
         self.calls += 1
-        like, flat = self._like, self._flat
-        if like is None or flat is None:
+        layout = self._plain
+        if layout is None:
             return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
         # One tensor, in the solver's dtype: the same, written out. In a small solve calls cost as much as f does.
-        if isinstance(t, Tensor):
-            time = self.time(t)
-        else:
-            time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
-        dy = self.f(time, y if self._is_flat else y.view_as(like))
+        like = layout.template
+        dy = self.f(self.time(t), y if self._is_flat else y.view_as(like))
         if isinstance(dy, Tensor) and dy.shape == like.shape and dy.dtype == like.dtype:
-            return dy if self._is_flat else dy.reshape_as(flat)
-        return self.layout.flatten(dy)
+            return dy if self._is_flat else dy.reshape_as(layout.flat_template)
+        return layout.flatten(dy)
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
         """As a call, for torch.func: the products that it takes through f belong to no backward pass."""
         return self(t, y)
 
     def time(self, t: Time) -> Tensor:
-        """What the user's f gets for time."""
+        """What the user's f gets for time: for calls at one time in a row, one tensor."""
         if isinstance(t, Tensor):
             if self._column_limits is not None:
                 t = t.clamp(*self._column_limits)
             return t if t.dim() == len(self._time_shape) else t.view(self._time_shape)
-        first, last = self._limits
-        return torch.scalar_tensor(min(max(t, first), last), dtype=self._time_dtype, device=self._device)
+        if t != self._t:
+            self._t, (first, last) = t, self._limits
+            self._time = torch.scalar_tensor(min(max(t, first), last), dtype=self._time_dtype, device=self._device)
+        return self._time
 
     def between(self, first: float, last: float) -> None:
         """From now on f is called within the open interval only: at its ends, with its limits from inside."""
         ends = torch.tensor([min(first, last), max(first, last)], dtype=self._time_dtype, device="cpu")
         inside = torch.nextafter(ends, ends.flip(0)).tolist()
         self._limits = (inside[0], inside[1])
-        self._like = None
+        self._t = math.nan
 
     def between_columns(self, first: Tensor, last: Tensor) -> None:
         """As `between`, for each sample: columns (B, 1) in the solver's dtype."""

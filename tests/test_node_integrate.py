@@ -61,7 +61,7 @@ def run(
     dt: float | None = None,
     max_steps: int = 100_000,
 ) -> tuple[Trajectory, FlatField]:
-    flat = FlatField(f, vector(1.0, 2.0))
+    flat = FlatField.of(f, vector(1.0, 2.0))
     loop = integrate(
         flat, vector(1.0, 2.0), times, solver=solver, controller=controller, max_steps=max_steps, record=False, dt=dt
     )

@@ -130,7 +130,7 @@ def one_step(solver: Solver, f: FlatField, t: float | Tensor, y: Tensor, dt: flo
 def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
     """L-stability: |R(-1e8)| is as small as a rational function that vanishes at infinity makes it."""
     rates = tensor(-1e4, -1e6, -1e8)
-    y1 = one_step(solver, FlatField(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
+    y1 = one_step(solver, FlatField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert (y1.abs() < 20 / rates.abs()).all()
     assert y1[-1].abs() < 1e-6
 
@@ -139,7 +139,7 @@ def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
 def test_no_oscillation_grows(solver: Solver) -> None:
     """A-stability: |R(i x)| <= 1 on the imaginary axis, with a complex state."""
     rates = 1j * torch.logspace(-3, 6, 60, dtype=torch.float64)
-    y1 = one_step(solver, FlatField(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
+    y1 = one_step(solver, FlatField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert y1.abs().max() <= 1 + 1e-12
     assert y1[-1].abs() < 1e-4
 
@@ -180,7 +180,7 @@ TIMES = tensor(0.1, 0.7, -0.4).view(3, 1)
 
 
 def test_derivatives_are_exact_and_cost_one_call() -> None:
-    f = FlatField(Oscillator(), BATCH[1])
+    f = FlatField.of(Oscillator(), BATCH[1])
     found = linearise(f, 0.7, BATCH[1], solver="")
     torch.testing.assert_close(found.f, f(0.7, BATCH[1]))
     torch.testing.assert_close(found.dy, jacobian(BATCH[1]))
@@ -195,20 +195,20 @@ def test_samples_have_derivatives_of_their_own_from_one_call_with_their_own_shap
         seen.append((t.shape, y.shape))
         return Oscillator()(t, y)
 
-    found = linearise(FlatField(field, BATCH, samples=True), TIMES, BATCH, solver="")
+    found = linearise(FlatField.of(field, BATCH, samples=True), TIMES, BATCH, solver="")
     assert seen == [((3, 1), (3, 2))]
     torch.testing.assert_close(found.dy, torch.stack([jacobian(y) for y in BATCH]))
     torch.testing.assert_close(found.dt[:, 1:], -2 * torch.sin(2 * TIMES))
 
 
 def test_a_joint_batch_is_one_state_whose_jacobian_has_blocks() -> None:
-    found = linearise(FlatField(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
+    found = linearise(FlatField.of(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
     torch.testing.assert_close(found.dy, torch.block_diag(*map(jacobian, BATCH)))
 
 
 def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic() -> None:
     y = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], dtype=torch.complex128)
-    found = linearise(FlatField(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
+    found = linearise(FlatField.of(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
 
     def parts(x: Tensor) -> Tensor:
         z = torch.view_as_complex(x.view(2, 2))
@@ -224,11 +224,11 @@ def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic(
 
 def test_time_has_its_derivative_also_where_f_jumps() -> None:
     """At a jump f is called beside it; its slope there is the one from inside."""
-    f = FlatField(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
+    f = FlatField.of(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
     f.between(0.5, 1.0)
     torch.testing.assert_close(linearise(f, 0.5, tensor(1.0), solver="").dt, tensor(1.0))
     ones, ends = torch.ones(3, 2, 1, dtype=torch.float64), tensor(0.5, 0.6, 0.7).view(3, 1)
-    f = FlatField(lambda t, y: y * t.square(), ones, samples=True)
+    f = FlatField.of(lambda t, y: y * t.square(), ones, samples=True)
     f.between_columns(ends, ends + 1)
     torch.testing.assert_close(linearise(f, ends, ones.view(3, 2), solver="").dt, 2 * ends.expand(3, 2))
 
@@ -236,16 +236,16 @@ def test_time_has_its_derivative_also_where_f_jumps() -> None:
 @every_stiff_solver
 def test_samples_step_as_each_would_alone(solver: Solver) -> None:
     dt = tensor(0.3, -0.1, 0.05).view(3, 1)
-    together = FlatField(Oscillator(), BATCH, samples=True)
+    together = FlatField.of(Oscillator(), BATCH, samples=True)
     y1 = one_step(solver, together, TIMES, BATCH, dt)
     for i in range(3):
-        alone = one_step(solver, FlatField(Oscillator(), BATCH[i]), TIMES[i].item(), BATCH[i], dt[i].item())
+        alone = one_step(solver, FlatField.of(Oscillator(), BATCH[i]), TIMES[i].item(), BATCH[i], dt[i].item())
         torch.testing.assert_close(y1[i], alone, rtol=1e-13, atol=1e-13)
 
 
 @every_stiff_solver
 def test_a_rejected_step_leaves_what_the_next_try_starts_from_alone(solver: Solver) -> None:
-    y, f = BATCH[0].clone(), FlatField(Oscillator(), BATCH[0])
+    y, f = BATCH[0].clone(), FlatField.of(Oscillator(), BATCH[0])
     workspace, carry = solver.workspace(y, record=False), solver.start(f, 0.1, y)
     solver.step(f, 0.1, y, 5.0, carry, workspace, estimate=True)
     again = solver.step(f, 0.1, y, 0.1, carry, workspace, estimate=True)
@@ -382,7 +382,7 @@ def test_a_singular_matrix_rejects_the_step(solver: Solver, rate: float) -> None
 
 
 def test_implicit_euler_solves_its_equation_to_rounding() -> None:
-    f = FlatField(van_der_pol, tensor(2.0, 0.0))
+    f = FlatField.of(van_der_pol, tensor(2.0, 0.0))
     for dt in (1e-3, 1.0, 100.0):
         y1 = one_step(IMPLICIT_EULER, f, 0.0, tensor(2.0, 0.0), dt)
         matrix = torch.eye(2, dtype=torch.float64) - dt * linearise(f, dt, y1, solver="").dy
@@ -398,7 +398,7 @@ def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
         calls.append(t)
         return -1e-9 * y + 1e-10 * torch.sin(1e13 * y.detach())
 
-    y1 = one_step(IMPLICIT_EULER, FlatField(rough, y), 0.0, y, 1.0)
+    y1 = one_step(IMPLICIT_EULER, FlatField.of(rough, y), 0.0, y, 1.0)
     torch.testing.assert_close(y1, (1 - 1e-9) * y, rtol=1.1e-10, atol=0)
     assert len(calls) < 10
 
@@ -406,14 +406,14 @@ def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
 def test_implicit_euler_carries_f_without_its_stiffness() -> None:
     """y1 is right to 1e-16, of which f makes 1e-4."""
     y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
-    f = FlatField(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
+    f = FlatField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
     y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
     torch.testing.assert_close(y1, y * math.exp(0.1), rtol=1e-12, atol=0)
     torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
 
 
 def test_implicit_euler_estimates_its_error_with_its_sign() -> None:
-    f, y = FlatField(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
+    f, y = FlatField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
     step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
     torch.testing.assert_close(step.error, step.y1 - math.exp(-2e-3) * y, rtol=5e-3, atol=0)
 
@@ -422,7 +422,7 @@ def test_an_equation_without_a_solution_costs_its_own_sample_only() -> None:
     """y1 = y + dt y1^2 has none for 4 dt y > 1; and a sample at rest stays so."""
     y = tensor(1.0, 0.1, 0.0).view(3, 1)
     y1 = one_step(
-        IMPLICIT_EULER, FlatField(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
+        IMPLICIT_EULER, FlatField.of(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
     )
     assert y1[0].isnan()
     torch.testing.assert_close(y1[1:, 0], tensor((1 - math.sqrt(0.6)) / 2, 0.0))
@@ -456,7 +456,7 @@ def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: st
         def field(t: Tensor, y: Tensor) -> Tensor:
             return torch.func.functional_call(Oscillator(), {"mu": mu}, (t, y))
 
-        f = FlatField(field, start, samples=way == "independent")
+        f = FlatField.of(field, start, samples=way == "independent")
         workspace = solver.workspace(y, record=True)
         first = solver.step(f, t, y, dt, solver.start(f, t, y), workspace, estimate=True)
         carry = solver.start(f, t + dt, first.y1) if first.carry is None else first.carry

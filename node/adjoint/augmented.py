@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp
 
-from node.layout import State, TupleLayout
+from node.layout import State, TupleLayout, layout_of
 from node.vector_field import FlatField, Time, VectorField
 
 
@@ -27,7 +27,7 @@ class AugmentedField(FlatField):
     """
 
     def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]):
-        super().__init__(f, y0)
+        super().__init__(f, layout_of(y0))
         self.vjps = 0
         self._state = self.layout
         self._parameters = parameters

@@ -36,7 +36,7 @@ class _Recorded(FlatField):
     """A field that tells the statistics of each product that the backward pass takes through it."""
 
     def __init__(self, problem: InitialValueProblem, stats: Stats):
-        super().__init__(problem.f, problem.y0, samples=problem.samples)
+        super().__init__(problem.f, problem.layout)
         self._stats = stats
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:

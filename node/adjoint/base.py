@@ -10,7 +10,7 @@ from torch import Tensor
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import Callbacks, Trajectory, integrate
-from node.layout import State, layout_of
+from node.layout import Layout, State
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.vector_field import FlatField, Time, VectorField
@@ -22,6 +22,7 @@ class InitialValueProblem:
 
     f: VectorField[Any]
     y0: State
+    layout: Layout  # of y0
     times: tuple[float, ...]
     solver: Solver
     controller: Controller
@@ -41,12 +42,11 @@ class InitialValueProblem:
         """The times as f and a solver's step take them: floats, or a column for each output."""
         if self.sample_times is None:
             return self.times
-        layout = layout_of(self.y0, samples=True)
-        return self.sample_times.to(layout.device, layout.dtype.to_real()).t().unsqueeze(2).unbind()
+        return self.sample_times.to(self.layout.device, self.layout.dtype.to_real()).t().unsqueeze(2).unbind()
 
     def field(self) -> FlatField:
         """f as solvers call it, with its count at zero."""
-        return FlatField(self.f, self.y0, samples=self.samples)
+        return FlatField(self.f, self.layout)
 
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool) -> Trajectory:
         """The forward solve, from the flat y0."""

@@ -6,8 +6,8 @@ from node.solvers import SOLVERS, Solver
 from node.solvers.adams import Adams, AdamsBashforth, AdamsBashforthMoulton
 
 ADAPTIVE: Mapping[str, Solver] = {
-    "adaptive_heun": SOLVERS["heun"],
     **{name: SOLVERS[name] for name in ("dopri5", "dopri8", "tsit5", "bosh3", "fehlberg2")},
+    "adaptive_heun": SOLVERS["heun"],
 }
 FIXED: Mapping[str, Solver] = {
     "euler": SOLVERS["euler"],

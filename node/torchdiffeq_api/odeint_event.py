@@ -35,7 +35,7 @@ def odeint_event(
     event_t, states = odeint_interface(func, y0, t, event_fn=event_fn, **kwargs)
     if not torch.is_grad_enabled():
         return event_t, states
-    f = FlatField(func, y0)
+    f = FlatField.of(func, y0)
     y = f.layout.flatten(states[-1] if isinstance(states, Tensor) else tuple(part[-1] for part in states))
     point = point_of_event(f, Event(event_fn), event_t.detach(), event_t.item(), y)
     if isinstance(states, Tensor):
