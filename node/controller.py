@@ -28,6 +28,9 @@ def rms_norm(x: Tensor) -> Tensor | float:
 
 # Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
 SAME_TIME = 1e-9
+# A step of this share of the first one is none: at t = 0, where every step is within the resolution of time, a solve
+# that cannot begin ends there.
+LEAST_STEP = 1e-18
 
 
 class Verdict(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.controller import SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
+from node.controller import LEAST_STEP, SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
 from node.dense import DensePiece
 from node.event import FlatEvent
 from node.layout import State
@@ -108,6 +108,7 @@ class _Loop:
         self._workspace = solver.workspace(y0, record=record)
         self._carry: Any = None
         self._memory = (1.0, 1.0)  # the controller's
+        self._least = 0.0  # a step size at which the solve is given up
         self._max_steps = max_steps
         self._event = event
         self._keep_pieces = dense
@@ -139,6 +140,7 @@ class _Loop:
                 self._confine(stop, ends=jumps)
             if at.dt == 0.0:
                 at.dt = self._first_dt(controller) if dt is None else dt
+                self._least = LEAST_STEP * abs(at.dt)
             self._reach(stop, controller)
             if at.status is not Status.success:
                 return
@@ -162,7 +164,7 @@ class _Loop:
             if at.n_accepted + at.n_rejected >= max_steps:
                 at.status = Status.max_steps
                 return
-            if abs(at.dt) <= 4 * sys.float_info.epsilon * abs(at.t) or at.dt == 0.0:
+            if abs(at.dt) <= max(4 * sys.float_info.epsilon * abs(at.t), self._least):
                 at.status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
                 return
             t1 = self._meet(at.t + at.dt, stop)

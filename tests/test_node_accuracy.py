@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchdiffeq
 from estimates import asked
-from families import CONTROLLED
+from families import CONTROLLED, IMPLICIT
 from torch import Tensor
 
 from node import SOLVERS, Counted, FixedStep, PIDController, Solution, solve
@@ -85,7 +85,7 @@ def expected_power(name: str) -> float:
 def tolerances(name: str) -> list[float]:
     """Half decades, from where the steps are short enough for the leading error terms to rule."""
     order = SOLVERS[name].order
-    first, last = (4, 7) if order < 3 else (8, 12) if order < 4 else (14, 18)
+    first, last = (4, 7) if order < 3 else (8, 12) if order < 4 or name in IMPLICIT else (14, 18)
     return [10 ** (-k / 2) for k in range(first, last + 1)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.controller import Controller, PIDController
+from node.controller import LEAST_STEP, Controller, PIDController
 from node.integrate import Trajectory
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Passed, SampleClock
@@ -67,6 +67,7 @@ class _Loop:
         self._outputs = SampleOutputs(y0, n_outputs)
         self._max_steps = max_steps
         self._tries = 0
+        self._least = np.zeros(samples)  # step sizes at which a sample is given up
         self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
         self._n_rejected = np.zeros(samples, dtype=np.int64)
         self._status = [Status.success] * samples
@@ -111,6 +112,7 @@ class _Loop:
         self._carry, _ = self._started(t, f0)
         with torch.no_grad():
             clock.dt = self._pace.first_dt(clock, self._f, y, f0)
+        self._least = LEAST_STEP * clock.dt
         self._end_stuck(clock.alive, clock.alive)
 
     def _advance(self) -> None:
@@ -245,7 +247,7 @@ class _Loop:
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
         clock = self._clock
-        stuck = tried & (clock.dt <= 4 * sys.float_info.epsilon * np.abs(clock.t))
+        stuck = tried & (clock.dt <= np.maximum(4 * sys.float_info.epsilon * np.abs(clock.t), self._least))
         if stuck.any():
             self._fail(stuck & finite, Status.dt_underflow)
             self._fail(stuck & ~finite, Status.non_finite)
