@@ -40,6 +40,7 @@ class FlatField:
         self._time_shape = (-1, *(1,) * (len(layout.shape) - 1)) if layout.samples else ()
         self._device = layout.device
         self._limits = (-math.inf, math.inf)
+        self._confined = False
         self._t, self._time = math.nan, torch.empty(0, device="cpu")  # of the last call
         self._column_limits: tuple[Tensor, Tensor] | None = None  # with `samples`, each (B, 1)
 
@@ -56,7 +57,14 @@ class FlatField:
             return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
         # One tensor, in the solver's dtype: the same, written out. In a small solve calls cost as much as f does.
         like = layout.template
-        dy = self.f(self.time(t), y if self._is_flat else y.view_as(like))
+        if type(t) is not float or self._confined:
+            time = self.time(t)
+        elif t == self._t:
+            time = self._time
+        else:
+            self._t = t
+            time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
+        dy = self.f(time, y if self._is_flat else y.view_as(like))
         if isinstance(dy, Tensor) and dy.shape == like.shape and dy.dtype == like.dtype:
             return dy if self._is_flat else dy.reshape_as(layout.flat_template)
         return layout.flatten(dy)
@@ -81,6 +89,7 @@ class FlatField:
         ends = torch.tensor([min(first, last), max(first, last)], dtype=self._time_dtype, device="cpu")
         inside = torch.nextafter(ends, ends.flip(0)).tolist()
         self._limits = (inside[0], inside[1])
+        self._confined = True
         self._t = math.nan
 
     def between_columns(self, first: Tensor, last: Tensor) -> None:

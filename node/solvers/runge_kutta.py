@@ -1,13 +1,12 @@
 """The one step of every explicit Runge-Kutta method."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from node.solvers.base import Solver, Step
-from node.solvers.stages import BufferedStages, RecordedStages, Stages, TableauWeights, weights
+from node.solvers.stages import BufferedStages, RecordedStages, Stages, weights
 from node.tableau import ButcherTableau
 from node.vector_field import FlatField, Time
 
@@ -47,10 +46,10 @@ class ExplicitRungeKutta(Solver):
         rows, put, combine = workspace.weights, workspace.put, workspace.combine
         put[0](carry)
         y_i, k_i = y, carry
-        times = _times(t, dt, tableau, rows)
+        times = torch.addcmul(t, rows.c, dt).unbind() if isinstance(dt, Tensor) and isinstance(t, Tensor) else None
         for i in range(1, len(rows.a)):
             y_i = combine(y, dt, rows.a[i])
-            k_i = f(times[i], y_i)
+            k_i = f(t + tableau.c[i] * dt if times is None else times[i], y_i)
             put[i](k_i)
         y1 = y_i if tableau.ssal else combine(y, dt, rows.b)
         error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
@@ -64,10 +63,3 @@ class ExplicitRungeKutta(Solver):
         for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
             workspace.put[i](f(t + c * dt, workspace.combine(y, dt, row)))
         return workspace.polynomial(dt)
-
-
-def _times(t: Time, dt: Time, tableau: ButcherTableau, rows: TableauWeights) -> Sequence[Time]:
-    """t + c_i dt of each stage."""
-    if isinstance(t, Tensor) and isinstance(dt, Tensor):
-        return torch.addcmul(t, rows.c, dt).unbind()
-    return [t + c * dt for c in tableau.c]

@@ -69,10 +69,12 @@ class BufferedStages:
     def combine(self, y: Tensor, dt: Time, weights: Weights) -> Tensor:
         """y + dt sum_j w_j k_j."""
         row, stages, only = weights
-        if only is not None:
-            return _add(y, self._row[only[0]], dt, only[1])
         if isinstance(dt, float):
+            if only is not None:
+                return torch.add(y, self._row[only[0]], alpha=dt * only[1])
             return torch.addmv(y, self._leading[stages], row, alpha=dt)
+        if only is not None:
+            return torch.addcmul(y, self._row[only[0]], dt, value=only[1])
         return torch.addcmul(y, torch.mv(self._leading[stages], row).view_as(y), dt)
 
     def error(self, dt: Time, weights: Weights) -> Tensor:
@@ -106,10 +108,12 @@ class RecordedStages:
     def combine(self, y: Tensor, dt: Time, weights: Weights) -> Tensor:
         """y + dt sum_j w_j k_j."""
         row, stages, only = weights
-        if only is not None:
-            return _add(y, self._row[only[0]], dt, only[1])
         if isinstance(dt, float):
+            if only is not None:
+                return torch.add(y, self._row[only[0]], alpha=dt * only[1])
             return torch.addmv(y, self._leading(stages), row, alpha=dt)
+        if only is not None:
+            return torch.addcmul(y, self._row[only[0]], dt, value=only[1])
         return torch.addcmul(y, torch.mv(self._leading(stages), row).view_as(y), dt)
 
     def error(self, dt: Time, weights: Weights) -> Tensor:
@@ -124,12 +128,6 @@ class RecordedStages:
 
     def _leading(self, stages: int) -> Tensor:
         return torch.stack(self._row[:stages]).view(stages, -1).t()
-
-
-def _add(y: Tensor, k: Tensor, dt: Time, weight: float) -> Tensor:
-    if isinstance(dt, float):
-        return torch.add(y, k, alpha=dt * weight)
-    return torch.addcmul(y, k, dt, value=weight)
 
 
 Stages = BufferedStages | RecordedStages
