@@ -15,10 +15,10 @@ Number = float | Tensor  # a tensor of one entry
 Times = Tensor | Sequence[float]
 UserNorm = Callable[[Any], Tensor | float]
 GridConstructor = Callable[[Any, Any, Tensor], Tensor]
-O = TypeVar("O")  # noqa: E741
+Options = TypeVar("Options")
 
 
-def read(options: Mapping[str, Any] | None, kind: type[O], method: str) -> O:
+def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) -> Options:
     """The options as a value of their kind; one that the method does not have is an error."""
     options = options or {}
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
