@@ -83,6 +83,6 @@ class Call:
 
 
 def _stacked(y0: State, y1: State) -> State:
-    if isinstance(y0, Tensor):
-        return torch.stack((y0, y1))  # type: ignore[arg-type]
+    if isinstance(y0, Tensor) and isinstance(y1, Tensor):
+        return torch.stack((y0, y1))
     return tuple(torch.stack(pair) for pair in zip(y0, y1, strict=True))

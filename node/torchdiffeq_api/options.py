@@ -15,13 +15,13 @@ Number = float | Tensor  # a tensor of one entry
 Times = Tensor | Sequence[float]
 UserNorm = Callable[[Any], Tensor | float]
 GridConstructor = Callable[[Any, Any, Tensor], Tensor]
-Options = TypeVar("Options")
+Options = TypeVar("Options", bound="AdaptiveOptions | FixedOptions | ScipyOptions")
 
 
 def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) -> Options:
     """The options as a value of their kind; one that the method does not have is an error."""
     options = options or {}
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    known = [field.name for field in fields(kind)]
     for name in options:
         if name not in known:
             raise ValueError(unknown(f"option of {method}", name, known))
