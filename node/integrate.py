@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +30,21 @@ class Callbacks:
     step: Callback | None = None
     accept: Callback | None = None
     reject: Callback | None = None
+
+
+class TakenStep(NamedTuple):
+    """An accepted step, as it can be taken again from its y and carry."""
+
+    t: float
+    t1: float
+    anew: bool  # whether its carry was the solver's start at (t, y), not handed on
+    within: Sequence[float]  # the output times within it
+    lands: bool  # whether an output is its end
+    limits: tuple[float, float]  # between which f was called
+
+
+# Told of each accepted step, with the y and the carry that it started from and its outcome.
+Log = Callable[[TakenStep, Tensor, Any, Step], None]
 
 
 @dataclass
@@ -68,15 +83,16 @@ def integrate(
     event: FlatEvent | None = None,
     dense: bool = False,
     callbacks: Callbacks | None = None,
+    log: Log | None = None,
 ) -> Trajectory:
     """Solve dy/dt = f from times[0] to times[-1], which it lands on, with outputs at every time.
 
     y0: (n,). times: strictly monotonic. record: leave a graph for autograd. dt: the first step, else the controller's.
-    event: stop where it happens. dense: keep every step's dense output.
+    event: stop where it happens. dense: keep every step's dense output. log: told of each accepted step.
     """
     if len(times) == 1:
         return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], 1)
-    loop = _Loop(f, y0, times, solver, record, max_steps, event, dense, callbacks or Callbacks())
+    loop = _Loop(f, y0, times, solver, record, max_steps, event, dense, callbacks or Callbacks(), log)
     if isinstance(controller, PIDController):
         loop.adapt(controller, dt)
     else:
@@ -98,6 +114,7 @@ class _Loop:
         event: FlatEvent | None,
         dense: bool,
         callbacks: Callbacks,
+        log: Log | None,
     ):
         self.at = Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], len(times))
         self._f = f
@@ -107,12 +124,14 @@ class _Loop:
         self._solver = solver
         self._workspace = solver.workspace(y0, record=record)
         self._carry: Any = None
+        self._anew = True  # whether the carry is the solver's start
         self._memory = (1.0, 1.0)  # the controller's
         self._least = 0.0  # a step size at which the solve is given up
         self._max_steps = max_steps
         self._event = event
         self._keep_pieces = dense
         self._callbacks = callbacks
+        self._log = log
         if event is not None:
             event.start(times[0], y0)
 
@@ -188,7 +207,7 @@ class _Loop:
         start, outwards = self.at.t, math.copysign(math.inf, self._sign)
         self._f.between(start if start in ends else -outwards, stop if stop in ends else outwards)
         if start in ends:
-            self._carry = None
+            self._carry, self._anew = None, True
 
     def _try(self, t1: float, *, estimate: bool) -> Step:
         at = self.at
@@ -227,12 +246,15 @@ class _Loop:
                 at.outputs.append(piece.at(times[due:passed]))
             if self._keep_pieces:
                 at.pieces.append(piece)
-        if passed < len(times) and times[passed] == t1:
+        lands = passed < len(times) and times[passed] == t1
+        if lands:
             at.outputs.append(step.y1.unsqueeze(0))
-            passed += 1
+        if self._log is not None:
+            taken = TakenStep(at.t, t1, self._anew, times[due:passed], lands, self._f.limits)
+            self._log(taken, at.y, self._carry, step)
         at.t, at.y = t1, step.y1
         at.n_accepted += 1
-        self._due, self._carry = passed, step.carry
+        self._due, self._carry, self._anew = passed + lands, step.carry, step.carry is None
 
     def _completed(self, step: Step, t1: float) -> Step:
         """The step with what dense output needs, which is the next one's start."""

@@ -88,8 +88,17 @@ class FlatField:
         """From now on f is called within the open interval only: at its ends, with its limits from inside."""
         ends = torch.tensor([min(first, last), max(first, last)], dtype=self._time_dtype, device="cpu")
         inside = torch.nextafter(ends, ends.flip(0)).tolist()
-        self._limits = (inside[0], inside[1])
-        self._confined = True
+        self.limits = (inside[0], inside[1])
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The first and the last time at which f is called."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: tuple[float, float]) -> None:
+        self._limits = limits
+        self._confined = limits != (-math.inf, math.inf)
         self._t = math.nan
 
     def between_columns(self, first: Tensor, last: Tensor) -> None:

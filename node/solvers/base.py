@@ -35,6 +35,7 @@ class Solver(ABC):
     dense_order: int = field(kw_only=True)
 
     kind: ClassVar[str]  # what it is, in a few words
+    self_starting: ClassVar[bool] = False  # whether the carry at (t, y) is always start(f, t, y), with no past in it
 
     @property
     def summary(self) -> str:
@@ -68,6 +69,10 @@ class Solver(ABC):
     @abstractmethod
     def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
         """From y at t to y1 at t + dt, given the carry at (t, y); `estimate` asks for the error."""
+
+    def advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any) -> Tensor:
+        """y1 alone: a step without the evaluations that only its estimate, its dense output or the next step take."""
+        return self.step(f, t, y, dt, carry, workspace, estimate=False).y1
 
     @abstractmethod
     def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:

@@ -112,14 +112,9 @@ class ReversibleRungeKutta(ReversibleSolver):
         return torch.cat((c[:1] + gap, c[1:]))
 
     def _advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
-        """f(t, y) and y + Psi_dt(y), without the last stage of a base with FSAL."""
-        tableau, rows = self.base.tableau, stages.weights
-        put, combine = stages.put, stages.combine
-        first = f(t, y)
-        put[0](first)
-        for i in range(1, self._increment_stages):
-            put[i](f(t + tableau.c[i] * dt, combine(y, dt, rows.a[i])))
-        return first, combine(y, dt, rows.a[-1] if tableau.fsal else rows.b)
+        """f(t, y) and y + Psi_dt(y)."""
+        f0 = f(t, y)
+        return f0, self.base.advance(f, t, y, dt, f0, stages)
 
     def _error(self, f: FlatField, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
         rows = workspace.forward.weights

@@ -112,6 +112,7 @@ class Rosenbrock(Solver):
     tableau: RosenbrockTableau
 
     kind = "stiff (Rosenbrock)"
+    self_starting = True
 
     @property
     def stages(self) -> int:

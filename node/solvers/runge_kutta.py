@@ -18,6 +18,7 @@ class ExplicitRungeKutta(Solver):
     tableau: ButcherTableau
 
     kind = "explicit Runge-Kutta"
+    self_starting = True
 
     @property
     def stages(self) -> int:
@@ -42,18 +43,31 @@ class ExplicitRungeKutta(Solver):
         self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
-        tableau = self.tableau
-        rows, put, combine = workspace.weights, workspace.put, workspace.combine
-        put[0](carry)
-        y_i, k_i = y, carry
-        times = torch.addcmul(t, rows.c, dt).unbind() if isinstance(dt, Tensor) and isinstance(t, Tensor) else None
-        for i in range(1, len(rows.a)):
-            y_i = combine(y, dt, rows.a[i])
-            k_i = f(t + tableau.c[i] * dt if times is None else times[i], y_i)
-            put[i](k_i)
-        y1 = y_i if tableau.ssal else combine(y, dt, rows.b)
+        tableau, rows = self.tableau, workspace.weights
+        y_i, k_i = self._evaluate(f, t, y, dt, carry, workspace, tableau.stages)
+        y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
         error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
         return Step(y1, error, k_i if tableau.fsal else None)
+
+    def advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
+        """Without the last stage where that is evaluated at y1 itself."""
+        tableau, rows = self.tableau, workspace.weights
+        self._evaluate(f, t, y, dt, carry, workspace, tableau.stages - tableau.ssal)
+        return workspace.combine(y, dt, rows.a[-1] if tableau.ssal else rows.b)
+
+    def _evaluate(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, k_0: Tensor, workspace: Stages, stages: int
+    ) -> tuple[Tensor, Tensor]:
+        """The first so many stages, into the workspace; the last one's y_i and k_i."""
+        c, rows, put, combine = self.tableau.c, workspace.weights, workspace.put, workspace.combine
+        put[0](k_0)
+        y_i, k_i = y, k_0
+        times = torch.addcmul(t, rows.c, dt).unbind() if isinstance(dt, Tensor) and isinstance(t, Tensor) else None
+        for i in range(1, stages):
+            y_i = combine(y, dt, rows.a[i])
+            k_i = f(t + c[i] * dt if times is None else times[i], y_i)
+            put[i](k_i)
+        return y_i, k_i
 
     def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
         """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
