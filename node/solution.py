@@ -30,6 +30,10 @@ class Status(Enum):
     dt_underflow = (
         "the step size fell below the resolution of time: loosen the tolerance, take float64, or use a stiff solver"
     )
+    diverged = (
+        "the steps, undone, lead to another start: "
+        "take smaller steps, float64, a smaller coupling, or gradient='checkpointed'"
+    )
 
     @property
     def failed(self) -> bool:
@@ -49,6 +53,7 @@ class Stats:
     vjp_backward: int = 0  # vector-Jacobian products of f in the backward pass
     n_accepted: int = 0
     n_rejected: int = 0
+    status_backward: Status | None = None  # how the last backward pass ended; None before it
 
     def add_forward(self, nfe: int, n_accepted: int, n_rejected: int) -> None:
         """Count a forward solve."""

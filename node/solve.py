@@ -59,6 +59,8 @@ def solve(
     """
     mode = named("gradient", gradient, ADJOINTS)
     method = named("solver", solver, SOLVERS)
+    if reason := mode.unsupported(method):
+        raise ValueError(f"gradient={mode.name!r}: {reason}")
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")

@@ -16,6 +16,26 @@ if TYPE_CHECKING:
     from reports.views.report import Report
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out each gradient mode's tests with a solver that it does not go with; dopri5 where none is named."""
+    apart = [item for item in items if not _go_together(getattr(item, "callspec", None))]
+    config.hook.pytest_deselected(items=apart)
+    items[:] = [item for item in items if item not in set(apart)]
+
+
+def _go_together(case: object) -> bool:
+    params = getattr(case, "params", {})
+    if not isinstance(params.get("gradient"), str):
+        return True
+    from node import ADJOINTS, SOLVERS
+    from node.solvers import Solver
+
+    mode = ADJOINTS.get(params["gradient"])
+    solver = params.get("solver", params.get("name"))
+    solver = solver if isinstance(solver, Solver) else SOLVERS.get(str(solver), SOLVERS["dopri5"])
+    return mode is None or not mode.unsupported(solver)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Torch on one thread, in the tests that have loaded it: small products gain nothing from more."""

@@ -211,6 +211,7 @@ def test_every_failure_says_what_to_do(status: Status) -> None:
         Status.max_steps: "raise max_steps",
         Status.non_finite: "take a smaller step or tolerance",
         Status.dt_underflow: "loosen the tolerance",
+        Status.diverged: "take smaller steps",
     }
     assert advice[status] in status.value
 

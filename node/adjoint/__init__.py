@@ -2,18 +2,26 @@
 
 from node.adjoint.backprop import Backprop
 from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.checkpointed import Checkpointed
 from node.adjoint.continuous import ContinuousAdjoint
+from node.adjoint.forward import Forward
 from node.adjoint.norms import AdjointNorm, block_norm, seminorm
+from node.adjoint.reversible import Reversible
 
-ADJOINTS: dict[str, Adjoint] = {mode.name: mode for mode in (Backprop(), ContinuousAdjoint())}
+ADJOINTS: dict[str, Adjoint] = {
+    mode.name: mode for mode in (Backprop(), Checkpointed(), ContinuousAdjoint(), Reversible(), Forward())
+}
 
 __all__ = [
     "ADJOINTS",
     "Adjoint",
     "AdjointNorm",
     "Backprop",
+    "Checkpointed",
     "ContinuousAdjoint",
+    "Forward",
     "InitialValueProblem",
+    "Reversible",
     "block_norm",
     "seminorm",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.controller import Controller
 from node.event import Event, FlatEvent
-from node.integrate import Callbacks, Trajectory, integrate
+from node.integrate import Callbacks, Log, Trajectory, integrate
 from node.layout import Layout, State
 from node.solution import Stats
 from node.solvers.base import Solver
@@ -48,8 +48,8 @@ class InitialValueProblem:
         """f as solvers call it, with its count at zero."""
         return FlatField(self.f, self.layout)
 
-    def integrate(self, f: FlatField, y0: Tensor, *, record: bool) -> Trajectory:
-        """The forward solve, from the flat y0."""
+    def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
+        """The forward solve, from the flat y0. log: told of each step, where samples have none of their own."""
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
 
@@ -73,6 +73,7 @@ class InitialValueProblem:
             event=None if self.event is None else FlatEvent(self.event, f),
             dense=self.dense,
             callbacks=self.callbacks,
+            log=log,
         )
 
 
@@ -84,6 +85,10 @@ class Adjoint(ABC):
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
     independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps
+
+    def unsupported(self, solver: Solver) -> str:
+        """Why it does not go with this solver, and what does; empty if it goes."""
+        return ""
 
     @abstractmethod
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:

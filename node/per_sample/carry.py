@@ -1,6 +1,5 @@
 """What a solver carries from step to step, sample by sample: tensors (B, ...), or a tuple of such."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,25 +7,17 @@ import torch
 from torch import Tensor
 
 from node.per_sample.clock import Bools
-
-
-def each(change: Callable[[Tensor], Tensor], carry: Any) -> Any:
-    """The change of each tensor."""
-    return change(carry) if isinstance(carry, Tensor) else _as(carry, map(change, carry))
+from node.solvers.carry import parts, rebuilt
 
 
 def select(mask: Tensor, new: Any, old: Any) -> Any:
     """New where the mask (B, 1) says so, else old."""
     if isinstance(new, Tensor):
         return torch.where(mask if new.dim() == 2 else mask.view(-1, *(1,) * (new.dim() - 1)), new, old)
-    return _as(new, [select(mask, *pair) for pair in zip(new, old, strict=True)])
+    return rebuilt(new, [select(mask, *pair) for pair in zip(new, old, strict=True)])
 
 
 def finite(*carries: Any) -> Bools:
     """Whether each sample of all of them is finite: (B,)."""
-    tensors = [x for carry in carries for x in ((carry,) if isinstance(carry, Tensor) else carry)]
+    tensors = [x for carry in carries for x in parts(carry)]
     return np.all([torch.isfinite(x.detach()).flatten(1).all(dim=1).cpu().numpy() for x in tensors], axis=0)
-
-
-def _as(carry: Any, tensors: Any) -> Any:
-    return carry._make(tensors) if hasattr(carry, "_make") else tuple(tensors)

@@ -16,6 +16,7 @@ from node.per_sample.outputs import SampleOutputs, interpolated, states
 from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, column
 from node.solution import SampleStats, Status
 from node.solvers.base import Solver, Step
+from node.solvers.carry import each
 from node.vector_field import FlatField
 
 
@@ -164,7 +165,7 @@ class _Loop:
             return carry, carry
         keep, model = self._mask(finite), int(finite.argmax())
         carry = solver.start(self._f, t.where(keep, t[model]), y.where(keep, y[model].detach()))
-        return carries.each(lambda x: carries.select(keep, x, torch.full_like(x, math.nan)), carry), carry
+        return each(lambda x: carries.select(keep, x, torch.full_like(x, math.nan)), carry), carry
 
     def _step(self, t: Tensor, y: Tensor, dt: Tensor, carry: Any) -> Step:
         return self._solver.step(self._f, t, y, dt, carry, self._workspace, estimate=self._pace.estimate)
@@ -185,7 +186,7 @@ class _Loop:
         if not finite.all():
             keep, model = self._mask(finite), int(accepted.argmax())
             t, y = t.where(keep, t[model]), y.where(keep, y[model].detach())
-            carry = carries.each(lambda x: carries.select(keep, x, x[model].detach()), carry)
+            carry = each(lambda x: carries.select(keep, x, x[model].detach()), carry)
             ended = self._mask(~finite & ~(self._clock.alive & self._pace.estimate))
             self._away, self._y = (ended, t), y.where(ended, self._y)
             self._carry = carries.select(ended, carry, self._carry)

@@ -35,6 +35,7 @@ class Solver(ABC):
     dense_order: int = field(kw_only=True)
 
     kind: ClassVar[str]  # what it is, in a few words
+    needs_jacobian: ClassVar[bool] = False  # whether a step takes df/dy
     self_starting: ClassVar[bool] = False  # whether the carry at (t, y) is always start(f, t, y), with no past in it
 
     @property

@@ -27,6 +27,7 @@ class ImplicitEuler(Solver):
     """
 
     kind = "stiff (Newton)"
+    needs_jacobian = True
     self_starting = True  # what it carries enters the error estimate alone
 
     @property

@@ -112,6 +112,7 @@ class Rosenbrock(Solver):
     tableau: RosenbrockTableau
 
     kind = "stiff (Rosenbrock)"
+    needs_jacobian = True
     self_starting = True
 
     @property

@@ -1,0 +1,107 @@
+"""The exact gradient with checkpoints: steps are taken again from the states that were kept."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.discrete import Memory, solve_with_replay
+from node.adjoint.replay import Replay, State
+from node.integrate import Trajectory
+from node.solution import Stats
+
+
+@dataclass(frozen=True)
+class Checkpointed(Adjoint):
+    """The gradient of the computed solution, as backprop's, but that only one step's graph lives at a time.
+
+    budget: how many states are kept beside y0; None for one a step. A multistep or reversible method's state has what
+    it carries beside y. With a budget c the forward pass keeps every k-th state, and drops every other one, doubling k,
+    when there are more than c, as the number of steps is not known beforehand; the backward pass reverses each stretch
+    between two by Griewank & Walther (2000), "Algorithm 799: Revolve", ACM Trans. Math. Softw. 26(1), 19-45, with the
+    places that are free. f must give the same when called again.
+    """
+
+    budget: int | None = None
+
+    name = "checkpointed"
+    cost = (
+        "exact for the computed solution; one more call an evaluation, with a budget more; memory O(steps) or O(budget)"
+    )
+    needs_parameters = True
+    dense = True
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 1:
+            raise ValueError(f"Checkpointed: budget is {self.budget!r} and must be 1 or more: states to be kept")
+
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """Solve without a graph, keeping states; the backward pass takes the steps again."""
+        memory: Memory = EveryState() if self.budget is None else Thinned(self.budget)
+        return solve_with_replay(problem, y0, stats, memory, self.name)
+
+
+class EveryState:
+    """The start of every step."""
+
+    def __init__(self) -> None:
+        self._states: list[State] = []
+
+    def keep(self, i: int, start: State, end: State) -> None:
+        """Keep it."""
+        self._states.append(start)
+
+    def backwards(self, replay: Replay, n: int) -> Iterator[State]:
+        """The last of them first."""
+        return reversed(self._states[:n])
+
+
+class Thinned:
+    """The starts of the steps 0, k, 2 k, ..., at most so many beside that of step 0."""
+
+    def __init__(self, budget: int):
+        self._budget = budget
+        self._every = 1
+        self._states: list[State] = []
+
+    def keep(self, i: int, start: State, end: State) -> None:
+        """Keep every k-th; where they have become too many, every other one of them."""
+        if i % self._every:
+            return
+        self._states.append(start)
+        if len(self._states) > self._budget + 1:
+            self._states = self._states[::2]
+            self._every *= 2
+
+    def backwards(self, replay: Replay, n: int) -> Iterator[State]:
+        """Stretch by stretch, the last first; the places of those that are done are free for those before."""
+        last = n
+        for place in reversed(range(-(-n // self._every))):
+            first = place * self._every
+            yield from _reversed(replay, self._states[place], first, last, free=self._budget - place)
+            last = first
+
+
+def _reversed(replay: Replay, state: State, first: int, last: int, free: int) -> Iterator[State]:
+    """The states from which the steps last - 1, ..., first start, from that of `first`, with so many kept between."""
+    while last - first > 1:
+        middle = last - 1 if not free else first + split(last - first, free)
+        *_, kept = replay.states(state, first, middle)
+        yield from _reversed(replay, kept, middle, last, max(free - 1, 0))
+        last = middle
+    yield state
+
+
+def split(n: int, free: int) -> int:
+    """Where the first of `free` checkpoints is best put into n steps, n > 1: so that fewest steps are taken again.
+
+    Griewank & Walther (2000): with r the least number for which C(free + r, free) >= n, a stretch of C(free + r - 1,
+    free) steps before it, and no fewer after it than can do with r - 1.
+    """
+    if free == 0:
+        return n - 1
+    r = next(r for r in range(1, n + 1) if math.comb(free + r, free) >= n)
+    before = math.comb(free + r - 1, free)
+    return max(1, min(before, n - math.comb(free - 1 + r - 1, free - 1)))

@@ -1,0 +1,176 @@
+"""Forward mode: tangents along with the state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from node.adjoint.backprop import Backprop
+from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.once import differentiable_once
+from node.controller import Controller, PIDController, Tolerance
+from node.dense import DensePiece
+from node.integrate import Trajectory
+from node.jacobian import like, real
+from node.layout import Layout, State
+from node.solution import Stats, Status
+from node.solvers.base import Solver
+from node.vector_field import FlatField, Time
+
+
+@dataclass(frozen=True)
+class Forward(Adjoint):
+    """The gradient of the computed solution, by tangents: dy/dx of every entry x of y0 and of the parameters.
+
+    A method's step commutes with differentiation, so that the steps of the variational equation S' = df/dy S + df/dp
+    beside those of y give the exact derivative. Steps are sized by y alone. For few parameters, and a y0 that needs no
+    gradient: each entry of what does is one more state. Nothing is left to do in the backward pass but a product.
+    """
+
+    name = "forward"
+    cost = "exact for the computed solution; a product an evaluation and entry of y0 and parameters; memory O(entries)"
+    needs_parameters = True
+    dense = True
+
+    def unsupported(self, solver: Solver) -> str:
+        """Implicit solvers, whose Jacobian would be that of y and all tangents together."""
+        if not solver.needs_jacobian:
+            return ""
+        return f"{solver.name} takes the Jacobian of all that is solved: take an explicit solver or gradient='backprop'"
+
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """Solve for y and its tangents."""
+        inputs = tuple(x for x in (y0, *problem.parameters) if x.requires_grad)
+        if not (torch.is_grad_enabled() and inputs):
+            return Backprop().solve(problem, y0, stats)
+        with torch.no_grad():
+            f = TangentField(problem, inputs, of_y0=y0.requires_grad)
+            controller = _by_state_alone(problem.controller, f)
+            trajectory = replace(problem, controller=controller).integrate(f, f.start(y0), record=False)
+            stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+            z = trajectory.at_outputs()
+        trajectory.y = f.split(trajectory.y)[0]
+        trajectory.pieces = [
+            DensePiece(t, dt, self._moved(f, y, inputs, stats)[0], self._moved(f, c, inputs, stats))
+            for t, dt, y, c in ((p.t, p.dt, p.y.unsqueeze(0), p.c) for p in trajectory.pieces)
+        ]
+        return trajectory, self._moved(f, z, inputs, stats)
+
+    def _moved(self, f: "TangentField", z: Tensor, inputs: Sequence[Tensor], stats: Stats) -> Tensor:
+        """The states of vectors z (m, (1 + d) n), which move with the inputs as their tangents say."""
+        y, tangents = f.split(z)
+        reached = y.isfinite().all(dim=1).view(-1, 1, 1)
+        moved: Tensor = _Moved.apply(self.name, stats, y, tangents.where(reached, 0.0), *inputs)
+        return moved
+
+
+class TangentField(FlatField):
+    """d/dt (y, S) = (f, df/dy S + df/dp dp): for d directions, each an entry of an input, S is (d, n).
+
+    A Jacobian-vector product is the derivative of a vector-Jacobian product u -> u df, linear in u (Townsend 2017):
+    unlike torch's dual numbers it finds parameters that f has from elsewhere. All directions go through it at once.
+    """
+
+    def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool):
+        super().__init__(problem.f, problem.layout)
+        self._state = problem.layout
+        self._parameters = inputs[1:] if of_y0 else inputs
+        sizes = _coordinates(inputs)
+        self._directions = sum(sizes)
+        self._n = problem.layout.flat_shape[0]
+        rows = torch.eye(self._directions, dtype=torch.float64, device=inputs[0].device).split(sizes, dim=1)
+        units = tuple(like(unit, x).reshape(-1, *x.shape).to(x) for unit, x in zip(rows, inputs, strict=True))
+        self._of_y0 = units[0] if of_y0 else None
+        self._of_parameters = units[1:] if of_y0 else units
+        self.layout = cast(Layout, _LeadingState(self._state, self._n))
+
+    @property
+    def size(self) -> int:
+        """Of a vector."""
+        return (1 + self._directions) * self._n
+
+    def start(self, y0: Tensor) -> Tensor:
+        """The vector of y0 and its tangents."""
+        tangents = y0.new_zeros(self._directions, self._n) if self._of_y0 is None else self._of_y0
+        return torch.cat((y0.detach(), tangents.reshape(-1)))
+
+    def split(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """States (..., n) and tangents (..., d, n) of vectors (..., (1 + d) n)."""
+        return z[..., : self._n], z[..., self._n :].reshape(*z.shape[:-1], self._directions, self._n)
+
+    def __call__(self, t: Time, z: Tensor) -> Tensor:
+        """d/dt of the vector z."""
+        self.calls += 1
+        y, tangents = self.split(z)
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            dy = self._state.flatten(self.f(self.time(t), self._state.restore(y)))
+            moved = self._along(dy, (y, *self._parameters), (tangents, *self._of_parameters))
+        return torch.cat((dy.detach(), moved.reshape(-1)))
+
+    def _along(self, dy: Tensor, inputs: Sequence[Tensor], tangents: Sequence[Tensor]) -> Tensor:
+        """(d, n): the derivatives of dy along the tangents (d, ...) of the inputs."""
+        none = dy.new_zeros(self._directions, self._n)
+        if not dy.requires_grad:
+            return none
+        u = torch.zeros_like(dy, requires_grad=True)
+        products = torch.autograd.grad(dy, inputs, u, create_graph=True, allow_unused=True)
+        pairs = [(g, v) for g, v in zip(products, tangents, strict=True) if g is not None and g.requires_grad]
+        if not pairs:
+            return none
+        of_u = torch.autograd.grad([g for g, _ in pairs], u, [v for _, v in pairs], is_grads_batched=True)
+        return of_u[0]
+
+
+class _LeadingState:
+    """The user's state in a vector that begins with it."""
+
+    def __init__(self, layout: Layout, n: int):
+        self._layout = layout
+        self._n = n
+
+    def restore(self, flat: Tensor) -> State:
+        return self._layout.restore(flat[: self._n])
+
+
+class _Moved(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mode: str, stats: Stats, y: Tensor, tangents: Tensor, *inputs: Tensor) -> Tensor:
+        ctx.mode, ctx.stats = mode, stats
+        ctx.save_for_backward(tangents, *inputs)
+        return y.clone()
+
+    @staticmethod
+    def backward(ctx: Any, bar: Tensor) -> tuple[Tensor | None, ...]:
+        tangents, *inputs = ctx.saved_tensors
+        with torch.no_grad():
+            along = torch.einsum("mn,mdn->d", real(bar), real(tangents)).split(_coordinates(inputs))
+            gradients = [like(g, x).reshape(x.shape).to(x) for g, x in zip(along, inputs, strict=True)]
+        ctx.stats.status_backward = Status.success
+        return None, None, None, None, *differentiable_once(ctx.mode, gradients, (bar, *inputs))
+
+
+def _coordinates(inputs: Sequence[Tensor]) -> list[int]:
+    """How many real numbers each of them is."""
+    return [x.numel() * (1 + x.is_complex()) for x in inputs]
+
+
+def _by_state_alone(controller: Controller, f: TangentField) -> Controller:
+    """The controller with a norm and tolerances that leave tangents out."""
+    if not isinstance(controller, PIDController):
+        return controller
+    norm = controller.norm
+    return replace(
+        controller,
+        rtol=_padded(controller.rtol, f),
+        atol=_padded(controller.atol, f),
+        norm=lambda z: norm(f.split(z)[0]),
+    )
+
+
+def _padded(tolerance: Tolerance, f: TangentField) -> Tolerance:
+    if not isinstance(tolerance, Tensor):
+        return tolerance
+    return torch.cat((tolerance, tolerance.new_ones(f.size - len(tolerance))))

@@ -1,0 +1,21 @@
+"""What a solver carries from step to step: a tensor, or a tuple of tensors."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+
+
+def parts(carry: Any) -> tuple[Tensor, ...]:
+    """Its tensors."""
+    return (carry,) if isinstance(carry, Tensor) else tuple(carry)
+
+
+def each(change: Callable[[Tensor], Tensor], carry: Any) -> Any:
+    """The change of each tensor."""
+    return change(carry) if isinstance(carry, Tensor) else rebuilt(carry, map(change, carry))
+
+
+def rebuilt(carry: Any, tensors: Iterable[Tensor]) -> Any:
+    """A tuple like this one, named if it is."""
+    return carry._make(tensors) if hasattr(carry, "_make") else tuple(tensors)
