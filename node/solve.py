@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
+from node.autocast import as_called_here, full_precision
 from node.controller import Controller
 from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
@@ -73,7 +74,7 @@ def solve(
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
-        f=f,
+        f=as_called_here(f, layout.device),
         y0=y0,
         layout=layout,
         times=_checked_times(t) if sample_times is None else tuple(sample_times[0].tolist()),
@@ -86,10 +87,11 @@ def solve(
         sample_times=sample_times,
     )
     stats, point = Stats(), None
-    if event is None:
-        trajectory, y = solve_flat(mode, problem, t, stats)
-    else:
-        trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
+    with full_precision(layout.device):
+        if event is None:
+            trajectory, y = solve_flat(mode, problem, t, stats)
+        else:
+            trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
     piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
     return Solution(
         t,

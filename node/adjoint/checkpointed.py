@@ -1,6 +1,7 @@
 """The exact gradient with checkpoints: steps are taken again from the states that were kept."""
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -76,32 +77,36 @@ class Thinned:
             self._every *= 2
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
-        """Stretch by stretch, the last first; the places of those that are done are free for those before."""
+        """Stretch by stretch, the last first; the places of those that are done are free for those before.
+
+        They are gone then: a second backward pass has step 0 to begin with.
+        """
         last = n
-        for place in reversed(range(-(-n // self._every))):
+        while last:
+            place = len(self._states) - 1
+            start = self._states.pop() if place else self._states[0]
             first = place * self._every
-            yield from _reversed(replay, self._states[place], first, last, free=self._budget - place)
-            last = first
+            if first < last:
+                yield from _reversed(replay, start, first, last, free=self._budget - place)
+                last = first
 
 
 def _reversed(replay: Replay, state: State, first: int, last: int, free: int) -> Iterator[State]:
     """The states from which the steps last - 1, ..., first start, from that of `first`, with so many kept between."""
     while last - first > 1:
         middle = last - 1 if not free else first + split(last - first, free)
-        *_, kept = replay.states(state, first, middle)
+        kept = deque(replay.states(state, first, middle), maxlen=1).pop()
         yield from _reversed(replay, kept, middle, last, max(free - 1, 0))
         last = middle
     yield state
 
 
 def split(n: int, free: int) -> int:
-    """Where the first of `free` checkpoints is best put into n steps, n > 1: so that fewest steps are taken again.
+    """After how many of n > 1 steps the first of `free` > 0 checkpoints is best put: so that fewest are taken again.
 
-    Griewank & Walther (2000): with r the least number for which C(free + r, free) >= n, a stretch of C(free + r - 1,
-    free) steps before it, and no fewer after it than can do with r - 1.
+    Griewank & Walther (2000), prop. 1: with c states, the start among them, and no step taken more than r times without
+    a graph, C(c + r, c) steps are reversed. With the least r that does, as many steps before as do with r - 1.
     """
-    if free == 0:
-        return n - 1
-    r = next(r for r in range(1, n + 1) if math.comb(free + r, free) >= n)
-    before = math.comb(free + r - 1, free)
-    return max(1, min(before, n - math.comb(free - 1 + r - 1, free - 1)))
+    c = free + 1
+    r = next(r for r in range(1, n) if math.comb(c + r, c) >= n)
+    return max(1, min(math.comb(c + r - 1, c), n - math.comb(c + r - 2, c - 1)))

@@ -7,33 +7,27 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from node.autocast import full_precision
 from node.vector_field import VectorField
 
 T = TypeVar("T")
 
 
 class Conditions:
-    """Autocast, and the tensors that the module f had: `torch.func.functional_call` takes its own back at its end."""
+    """The tensors that the module f had: `torch.func.functional_call` takes its own back at its end."""
 
     def __init__(self, f: VectorField[Any], device: torch.device):
         self._module = f if isinstance(f, nn.Module) else None
         self._tensors = _tensors(self._module)
-        self._device_type = device.type
-        self._autocast = torch.is_autocast_enabled(device.type)
-        self._dtype = torch.get_autocast_dtype(device.type)
+        self._device = device
 
     def call(self, work: Callable[[], T]) -> T:
-        """What `work` returns, called under these conditions."""
-        if self._autocast == torch.is_autocast_enabled(self._device_type):
-            return self._with_tensors(work)
-        with torch.autocast(self._device_type, dtype=self._dtype, enabled=self._autocast):
-            return self._with_tensors(work)
-
-    def _with_tensors(self, work: Callable[[], T]) -> T:
-        if self._module is None or all(map(_is, self._tensors.values(), _tensors(self._module).values())):
-            return work()
-        holder = _Holder(self._module, work)
-        return cast(T, functional_call(holder, {f"held.{name}": x for name, x in self._tensors.items()}, ()))
+        """What `work` returns, called under these conditions, and without autocast but where f has it."""
+        with full_precision(self._device):
+            if self._module is None or all(map(_is, self._tensors.values(), _tensors(self._module).values())):
+                return work()
+            holder = _Holder(self._module, work)
+            return cast(T, functional_call(holder, {f"held.{name}": x for name, x in self._tensors.items()}, ()))
 
 
 class _Holder(nn.Module):

@@ -95,13 +95,15 @@ class BufferedStages:
 class RecordedStages:
     """Stages as the tensors that f returned, so that autograd goes back through every weighted sum.
 
-    A sum is two nodes of the graph, whatever its length, or one if one stage counts; the error estimate leaves none.
+    A sum is a stack and a product of matrices, whatever its length, or one node if one stage counts; the error estimate
+    leaves none. As a matrix times a vector its derivative would be strided: in a large state that costs more than f.
     """
 
     def __init__(self, weights: TableauWeights):
         rows = weights.dense.shape[1]
         self.weights = weights
         self._row: list[Tensor] = [torch.empty(0)] * rows
+        self._y = self._y_row = torch.empty(0)  # what was last added to, and the same as a matrix of one row
         # put[i](k) stores stage i, as f returned it.
         self.put: list[Callable[[Tensor], object]] = [functools.partial(self._row.__setitem__, i) for i in range(rows)]
 
@@ -111,23 +113,25 @@ class RecordedStages:
         if isinstance(dt, float):
             if only is not None:
                 return torch.add(y, self._row[only[0]], alpha=dt * only[1])
-            return torch.addmv(y, self._leading(stages), row, alpha=dt)
+            if self._y is not y:
+                self._y, self._y_row = y, y.unsqueeze(0)
+            return torch.addmm(self._y_row, row.unsqueeze(0), self._leading(stages), alpha=dt).view_as(y)
         if only is not None:
             return torch.addcmul(y, self._row[only[0]], dt, value=only[1])
-        return torch.addcmul(y, torch.mv(self._leading(stages), row).view_as(y), dt)
+        return torch.addcmul(y, torch.mm(row.unsqueeze(0), self._leading(stages)).view_as(y), dt)
 
     def error(self, dt: Time, weights: Weights) -> Tensor:
         """dt sum_j w_j k_j, detached."""
         row, stages, _ = weights
         with torch.no_grad():
-            return torch.mv(self._leading(stages), row).view_as(self._row[0]).mul_(dt)
+            return torch.mm(row.unsqueeze(0), self._leading(stages)).view_as(self._row[0]).mul_(dt)
 
     def polynomial(self, dt: Time) -> Tensor:
         """dt sum_i d_ji k_i over all stages, for each power j of theta."""
         return torch.tensordot(self.weights.dense, torch.stack(self._row), dims=1) * dt
 
     def _leading(self, stages: int) -> Tensor:
-        return torch.stack(self._row[:stages]).view(stages, -1).t()
+        return torch.stack(self._row[:stages]).view(stages, -1)
 
 
 Stages = BufferedStages | RecordedStages

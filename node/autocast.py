@@ -1,0 +1,42 @@
+"""Autocast is for the vector field: what a solver adds up keeps the state's precision."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from node.layout import State
+from node.vector_field import VectorField
+
+
+class UnderAutocast(nn.Module):
+    """A vector field that is called under autocast, wherever that is."""
+
+    def __init__(self, f: VectorField[Any], device_type: str):
+        super().__init__()
+        self.f = f
+        self._device_type = device_type
+        self._dtype = torch.get_autocast_dtype(device_type)
+
+    def forward(self, t: Tensor, y: State) -> State:
+        """dy/dt, in the dtype that f gives it."""
+        with torch.autocast(self._device_type, dtype=self._dtype):
+            dy: State = self.f(t, y)
+            return dy
+
+
+def as_called_here(f: VectorField[Any], device: torch.device) -> VectorField[Any]:
+    """f, to be called under the autocast that is on here."""
+    return UnderAutocast(f, device.type) if torch.is_autocast_enabled(device.type) else f
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Without autocast."""
+    if not torch.is_autocast_enabled(device.type):
+        yield
+        return
+    with torch.autocast(device.type, enabled=False):
+        yield
