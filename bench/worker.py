@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -20,6 +21,7 @@ from bench.memory import peak_bytes
 from bench.problems import PROBLEMS
 from bench.training import train
 from bench.workload import Workload
+from node import SolveError
 from results.records import Cell, Curve, TrialKind, TrialStatus
 
 
@@ -56,7 +58,7 @@ def serve(connection: Connection, cell: Cell, kind: TrialKind, timeout_s: float,
     except TrialFailure as failure:
         connection.send(Outcome(failure.status, failure.reason))
     except Exception as error:  # noqa: BLE001  (whatever a measured thing does is a row, not the end of the run)
-        connection.send(_unexpected(error))
+        connection.send(unexpected(error))
 
 
 def _measure(cell: Cell, kind: TrialKind) -> Outcome:
@@ -104,8 +106,11 @@ def _redirect_output(log: Path) -> None:
     os.close(descriptor)
 
 
-def _unexpected(error: Exception) -> Outcome:
+def unexpected(error: Exception) -> Outcome:
+    """The outcome of a trial that raised what nobody has foreseen."""
     text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    if isinstance(error, SolveError) and error.status is not None:  # of a backward pass
+        return Outcome(cast(TrialStatus, error.status.name), text)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return Outcome("out_of_memory", text)
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -11,10 +11,6 @@ from node.event import EventPoint
 from node.vector_field import S
 
 
-class SolveError(RuntimeError):
-    """A solve that did not reach its end time, raised where a caller asked for success."""
-
-
 class Status(Enum):
     """How a solve ended. The value is a sentence that says what to do."""
 
@@ -39,6 +35,14 @@ class Status(Enum):
     def failed(self) -> bool:
         """Whether the solve ended before it was meant to."""
         return self not in (Status.success, Status.event)
+
+
+class SolveError(RuntimeError):
+    """A solve that did not reach its end time, raised where a caller asked for success, or in a backward pass."""
+
+    def __init__(self, message: str, status: Status | None = None):
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass
@@ -89,5 +93,5 @@ class Solution(Generic[S]):
     def require_success(self) -> "Solution[S]":
         """This solution, or a SolveError with the advice of its status."""
         if self.status.failed:
-            raise SolveError(f"{self.status.name}: {self.status.value}")
+            raise SolveError(f"{self.status.name}: {self.status.value}", self.status)
         return self

@@ -52,6 +52,7 @@ COLOURS: Mapping[str, Colour] = {
     "checkpointed": GREEN,
     "interpolating": PURPLE,
     "reversible": GOLD,
+    "forward": OLIVE,
 }
 
 STROKES: Mapping[str, Stroke] = {

@@ -13,7 +13,8 @@ from bench.failure import TrialFailure
 from bench.memory import peak_bytes
 from bench.problems import PROBLEMS
 from bench.training import train
-from node import SOLVERS, Status
+from bench.worker import unexpected
+from node import SOLVERS, SolveError, Status
 from results.records import TRIAL_STATUSES, Cell
 
 CELL = Cell(
@@ -159,3 +160,19 @@ def test_every_way_in_which_a_solve_fails_is_a_status_of_a_trial():
 )
 def test_what_torchdiffeq_cannot_do_has_a_reason(changes, reason):
     assert reason in BACKENDS["torchdiffeq"].unsupported(replace(CELL, backend="torchdiffeq", **changes))
+
+
+@pytest.mark.parametrize(
+    ("solver", "gradient", "reason"),
+    [("dopri5", "reversible", "dopri5 cannot be undone"), ("rodas4", "forward", "rodas4 takes the Jacobian")],
+)
+def test_a_mode_that_does_not_go_with_a_solver_has_a_reason(solver, gradient, reason):
+    assert BACKENDS["node"].unsupported(replace(CELL, solver=solver, gradient=gradient)).startswith(reason)
+    assert BACKENDS["node"].unsupported(replace(CELL, solver=solver, gradient="checkpointed")) == ""
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.failed])
+def test_a_backward_pass_that_fails_is_an_outcome_of_its_own(status):
+    outcome = unexpected(SolveError("adjoint: the backward solve stopped", status))
+    assert outcome.status == status.name
+    assert "the backward solve stopped" in outcome.reason

@@ -28,6 +28,14 @@ class NodeBackend(Backend):
         """Every registered mode."""
         return ("none", *node.ADJOINTS)
 
+    def unsupported(self, cell: Cell) -> str:
+        """Beside unknown names: modes that do not go with the solver."""
+        if reason := super().unsupported(cell):
+            return reason
+        if cell.gradient == "none":
+            return ""
+        return node.ADJOINTS[cell.gradient].unsupported(node.SOLVERS[cell.solver])
+
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """Bind solver, controller and mode."""
         gradient = "backprop" if cell.gradient == "none" else cell.gradient

@@ -137,7 +137,7 @@ class _Solve:
         self.stats.status_backward = Status.success
         if not all(bool(g.isfinite().all()) for g in gradients if g is not None):
             self.stats.status_backward = Status.non_finite
-            raise SolveError(f"{self.name}: the gradient is not finite: {Status.non_finite.value}")
+            raise SolveError(f"{self.name}: the gradient is not finite: {Status.non_finite.value}", Status.non_finite)
 
 
 class _OfOutputs:

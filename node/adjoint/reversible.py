@@ -64,7 +64,10 @@ class TheEnd:
         """Undone one after the other, and set right at each beginning."""
         if n < self._steps:
             replay.stats.status_backward = Status.non_finite
-            raise SolveError("reversible: there is no way back from a state that is not finite: take smaller steps")
+            raise SolveError(
+                "reversible: there is no way back from a state that is not finite: take smaller steps",
+                Status.non_finite,
+            )
         state, size = self._end, torch.linalg.vector_norm(self._end.y)
         for i in reversed(range(n)):
             state = replay.undone(i, state)
@@ -83,4 +86,6 @@ def _check_found(replay: Replay, y: Tensor, true: Tensor, size: Tensor) -> None:
     drift = float(torch.linalg.vector_norm(y - true) / scale) if float(scale) else 0.0
     if not drift <= LARGEST_DRIFT:
         replay.stats.status_backward = Status.diverged
-        raise SolveError(f"reversible: by a relative {drift:.2g} of the state, {Status.diverged.value}")
+        raise SolveError(
+            f"reversible: by a relative {drift:.2g} of the state, {Status.diverged.value}", Status.diverged
+        )
