@@ -10,8 +10,9 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """f(t, y) = W_d s(... s(W_1 y + b_1)) + b_d: a vector field on the last dimension.
 
-    y: (..., features); dy/dt: (..., features). With `time`, t is appended to y. `std`: weights are drawn from
-    N(0, std^2) and biases are zero, as in torchdiffeq's ode_demo; None keeps torch's own initialisation.
+    y: (..., features); dy/dt: (..., features), or (..., out) where `out` is given, for a net within a field.
+    With `time`, t is appended to y. `std`: weights are drawn from N(0, std^2) and biases are zero, as in
+    torchdiffeq's ode_demo; None keeps torch's own initialisation.
     """
 
     def __init__(
@@ -23,10 +24,11 @@ class MLP(nn.Module):
         activation: Callable[[], nn.Module] = nn.Tanh,
         time: bool = False,
         std: float | None = None,
+        out: int | None = None,
     ):
         super().__init__()
         self.time = time
-        widths = [features + time, *[width] * depth, features]
+        widths = [features + time, *[width] * depth, features if out is None else out]
         layers: list[nn.Module] = []
         for n_in, n_out in itertools.pairwise(widths):
             layers += [nn.Linear(n_in, n_out), activation()]
@@ -43,5 +45,5 @@ class MLP(nn.Module):
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt at (t, y)."""
         if self.time:
-            y = torch.cat([y, t.expand(*y.shape[:-1], 1)], dim=-1)
+            y = torch.cat([y, t.to(y.dtype).expand(*y.shape[:-1], 1)], dim=-1)
         return self.net(y)

@@ -1,0 +1,60 @@
+"""A Neural ODE in a space of more dimensions than its states have."""
+
+import torch
+from torch import Tensor, nn
+
+from node.adjoint import Adjoint
+from node.controller import Controller
+from node.models.neural_ode import NeuralODE
+from node.solution import Solution
+from node.solvers import Solver
+from node.vector_field import VectorField
+
+
+class AugmentedNeuralODE(nn.Module):
+    """Dupont, Doucet & Teh (2019), "Augmented Neural ODEs", NeurIPS.
+
+    A flow's trajectories do not cross, so that some maps are none; with `augment_dims` zeros appended to the initial
+    state they pass each other in the new dimensions. The vector field works on features + augment_dims.
+
+    forward(y0, t): y0 (..., features), t (n,) -> states (n, ..., features + augment_dims), for a readout of them
+    all; with `project` the first features only, (n, ..., features), to be compared with data.
+    dim: where the zeros go, from the end: -1 for features, -3 for an image's channels.
+    """
+
+    def __init__(
+        self,
+        vector_field: VectorField[Tensor],
+        solver: str | Solver,
+        *,
+        augment_dims: int,
+        controller: Controller,
+        dim: int = -1,
+        project: bool = False,
+        gradient: str | Adjoint = "backprop",
+        max_steps: int = 1_000_000,
+    ):
+        super().__init__()
+        if augment_dims < 1:
+            raise ValueError(f"augment_dims is {augment_dims} and must be at least 1: without any, take a NeuralODE")
+        if dim >= 0:
+            raise ValueError(f"dim is {dim} and is counted from the end: pass -1 for the last one")
+        self.ode = NeuralODE(vector_field, solver, controller=controller, gradient=gradient, max_steps=max_steps)
+        self.augment_dims = augment_dims
+        self.dim = dim
+        self.project = project
+
+    def augment(self, y0: Tensor) -> Tensor:
+        """y0 with zeros appended."""
+        shape = list(y0.shape)
+        shape[self.dim] = self.augment_dims
+        return torch.cat([y0, y0.new_zeros(shape)], dim=self.dim)
+
+    def solve(self, y0: Tensor, t: Tensor) -> Solution[Tensor]:
+        """The solution in all dimensions with its statistics, whatever its status."""
+        return self.ode.solve(self.augment(y0), t)
+
+    def forward(self, y0: Tensor, t: Tensor) -> Tensor:
+        """States at the times t, in all dimensions or, with `project`, in those of y0."""
+        y = self.solve(y0, t).require_success().y
+        return y.narrow(self.dim, 0, y0.shape[self.dim]) if self.project else y

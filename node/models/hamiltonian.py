@@ -1,0 +1,28 @@
+"""Hamilton's equations of a learned energy as a vector field."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad
+
+
+class Hamiltonian(nn.Module):
+    """Greydanus, Dzamba & Yosinski (2019), "Hamiltonian Neural Networks", NeurIPS.
+
+    q' = dH/dp, p' = -dH/dq. y = (q, p): (..., 2 d), positions first; dy/dt: (..., 2 d). An energy that does not depend
+    on time is constant along every solution, before training as after it.
+    energy: called with t and the whole state (..., 2 d), returns (..., 1), as MLP(2 * d, out=1, ...) does; each
+    sample's from its own state only.
+    """
+
+    def __init__(self, energy: Callable[[Tensor, Tensor], Tensor]):
+        super().__init__()
+        self.energy = energy
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        """dy/dt at (t, y)."""
+        # torch.func's: it works under no_grad too, and leaves a graph for the outer gradient.
+        slope = grad(lambda y: self.energy(t, y).sum())(y)
+        dh_dq, dh_dp = slope.chunk(2, dim=-1)
+        return torch.cat([dh_dp, -dh_dq], dim=-1)

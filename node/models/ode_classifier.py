@@ -1,0 +1,26 @@
+"""A classifier whose hidden layers are an ODE."""
+
+import torch
+from torch import Tensor, nn
+
+from node.models.augmented_neural_ode import AugmentedNeuralODE
+from node.models.neural_ode import NeuralODE
+
+
+class ODEClassifier(nn.Module):
+    """The ODE-Net of Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations".
+
+    forward(x): x of any shape -> logits (..., classes) = readout(y(1)), y(0) = embedding(x), or x itself.
+    ode: gives y(1); its solver, controller and gradient are the classifier's. readout: from all of y(1), so that for
+    images it begins with a pooling or an nn.Flatten. A solve that fails raises SolveError.
+    """
+
+    def __init__(self, ode: NeuralODE | AugmentedNeuralODE, readout: nn.Module, *, embedding: nn.Module | None = None):
+        super().__init__()
+        self.embedding = nn.Identity() if embedding is None else embedding
+        self.ode = ode
+        self.readout = readout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (..., classes)."""
+        return self.readout(self.ode(self.embedding(x), torch.tensor([0.0, 1.0]))[-1])

@@ -1,0 +1,29 @@
+"""The encoder of a latent ODE."""
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+
+
+class RecognitionRNN(nn.Module):
+    """q(z0 | x): a GRU that reads the observations from the last back to the first, where z0 is.
+
+    Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", section 5. With each
+    observation it reads the time to the one after it, so that times need not be regular.
+
+    forward(x, t): x (n, B, observed) or (n, observed), t (n,) -> a normal density of event shape (latent,).
+    """
+
+    def __init__(self, observed: int, latent: int, *, width: int):
+        super().__init__()
+        self.rnn = nn.GRU(observed + 1, width)
+        self.readout = nn.Linear(width, 2 * latent)
+
+    def forward(self, x: Tensor, t: Tensor) -> Independent:
+        """q(z0), z0 being the latent state at t[0]."""
+        gaps = t.diff(append=t[-1:]).to(x)
+        gaps = gaps.view(-1, *(1,) * (x.dim() - 1)).expand(*x.shape[:-1], 1)
+        backwards = torch.cat([x, gaps], dim=-1).flip(0)
+        hidden = self.rnn(backwards)[0][-1]
+        mean, log_variance = self.readout(hidden).chunk(2, dim=-1)
+        return Independent(Normal(mean, torch.exp(0.5 * log_variance)), 1)
