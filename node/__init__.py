@@ -5,13 +5,13 @@ from node.adjoint import ADJOINTS, Backprop, ContinuousAdjoint
 from node.controller import COEFFICIENTS, FixedGrid, FixedStep, PIDController
 from node.dense import DenseOutput
 from node.event import Event, EventPoint
-from node.integrate import Callbacks
 from node.models import MODELS, NeuralODE
 from node.solution import Solution, SolveError, Stats, Status
 from node.solve import solve
 from node.solvers import SOLVERS
 from node.tableau import ButcherTableau
 from node.torchdiffeq_api import odeint, odeint_adjoint, odeint_event
+from node.trajectory import Callbacks
 from node.vector_field import Counted, VectorField
 
 __all__ = [

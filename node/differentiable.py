@@ -8,8 +8,8 @@ from torch import Tensor
 
 from node.adjoint import Adjoint, InitialValueProblem
 from node.event import Event, EventPoint
-from node.integrate import Trajectory
 from node.solution import Stats, Status
+from node.trajectory import Trajectory
 from node.vector_field import FlatField
 
 

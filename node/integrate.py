@@ -1,10 +1,10 @@
 """The loop: from t0 to t1 in the controller's steps, with outputs from the solver's dense output."""
 
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,62 +12,10 @@ from torch import Tensor
 from node.controller import LEAST_STEP, SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
 from node.dense import DensePiece
 from node.event import FlatEvent
-from node.layout import State
-from node.solution import SampleStats, Status
+from node.solution import Status
 from node.solvers.base import Solver, Step
+from node.trajectory import Callback, Callbacks, Jumps, Log, TakenStep, Trajectory
 from node.vector_field import FlatField
-
-Callback = Callable[[float, State, float], None]
-
-
-@dataclass(frozen=True)
-class Callbacks:
-    """Called in every step with its start t, the state there and the step size tried, signed.
-
-    step: before a step is tried. accept, reject: after, by its outcome.
-    """
-
-    step: Callback | None = None
-    accept: Callback | None = None
-    reject: Callback | None = None
-
-
-class TakenStep(NamedTuple):
-    """An accepted step, as it can be taken again from its y and carry."""
-
-    t: float
-    t1: float
-    anew: bool  # whether its carry was the solver's start at (t, y), not handed on
-    within: Sequence[float]  # the output times within it
-    lands: bool  # whether an output is its end
-    limits: tuple[float, float]  # between which f was called
-
-
-# Told of each accepted step, with the y and the carry that it started from and its outcome.
-Log = Callable[[TakenStep, Tensor, Any, Step], None]
-
-
-@dataclass
-class Trajectory:
-    """Where a loop has got to. The state is flat, of shape (n,), and time is a float."""
-
-    t: float
-    y: Tensor
-    dt: float  # what the controller would try next, signed; carried over by a solve in several intervals
-    outputs: list[Tensor]  # pieces of shape (m, n), in order of time
-    n_outputs: int
-    pieces: list[DensePiece] = field(default_factory=list)  # dense output, where it was asked for
-    status: Status = Status.success
-    n_accepted: int = 0
-    n_rejected: int = 0
-    samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
-
-    def at_outputs(self) -> Tensor:
-        """States (n_outputs, n) at the output times; NaN where the loop did not get to."""
-        missing = self.n_outputs - sum(map(len, self.outputs))
-        if missing:
-            self.outputs.append(self.y.new_full((missing, len(self.y)), math.nan))
-        return torch.cat(self.outputs)
 
 
 def integrate(
@@ -79,22 +27,25 @@ def integrate(
     controller: Controller,
     max_steps: int,
     record: bool,
-    dt: float | None = None,
     event: FlatEvent | None = None,
     dense: bool = False,
     callbacks: Callbacks | None = None,
     log: Log | None = None,
+    jumps: Jumps | None = None,
+    visit: Callable[[DensePiece], object] | None = None,
 ) -> Trajectory:
     """Solve dy/dt = f from times[0] to times[-1], which it lands on, with outputs at every time.
 
-    y0: (n,). times: strictly monotonic. record: leave a graph for autograd. dt: the first step, else the controller's.
-    event: stop where it happens. dense: keep every step's dense output. log: told of each accepted step.
+    y0: (n,). times: strictly monotonic. record: leave a graph for autograd. event: stop where it happens.
+    dense: keep every step's dense output; visit: called with it. log: told of each accepted step. jumps: of the state,
+    where f may depend on which of them a step passes.
     """
     if len(times) == 1:
         return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], 1)
-    loop = _Loop(f, y0, times, solver, record, max_steps, event, dense, callbacks or Callbacks(), log)
+    loop = _Loop(f, y0, times, solver, record, max_steps, event, callbacks or Callbacks(), log, jumps)
+    loop.visit = loop.at.pieces.append if dense else visit
     if isinstance(controller, PIDController):
-        loop.adapt(controller, dt)
+        loop.adapt(controller)
     else:
         loop.follow(controller)
     return loop.at
@@ -112,9 +63,9 @@ class _Loop:
         record: bool,
         max_steps: int,
         event: FlatEvent | None,
-        dense: bool,
         callbacks: Callbacks,
         log: Log | None,
+        jumps: Jumps | None,
     ):
         self.at = Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], len(times))
         self._f = f
@@ -129,16 +80,19 @@ class _Loop:
         self._least = 0.0  # a step size at which the solve is given up
         self._max_steps = max_steps
         self._event = event
-        self._keep_pieces = dense
+        self.visit: Callable[[DensePiece], object] | None = None  # called with each accepted step's dense output
         self._callbacks = callbacks
         self._log = log
+        self._jumps = jumps
         if event is not None:
             event.start(times[0], y0)
 
     def follow(self, controller: FixedStep | FixedGrid) -> None:
         """Take the steps of a grid."""
         at, times = self.at, self._times
-        for end in controller.grid(times[0], times[-1]):
+        stops = () if self._jumps is None else self._jumps.stops
+        pairs = itertools.pairwise((times[0], *stops, times[-1]))
+        for end in itertools.chain.from_iterable(controller.grid(*pair) for pair in pairs):
             if at.n_accepted >= self._max_steps:
                 at.status = Status.max_steps
                 break
@@ -150,15 +104,16 @@ class _Loop:
                 break
         self._check_finite()
 
-    def adapt(self, controller: PIDController, dt: float | None) -> None:
+    def adapt(self, controller: PIDController) -> None:
         """Take steps that keep the tolerance, from each time that must be hit to the next."""
         at, times = self.at, self._times
         jumps = controller.jump_t
-        for stop in (*between((*controller.step_t, *jumps), times[0], times[-1]), times[-1]):
+        stops = () if self._jumps is None else self._jumps.stops
+        for stop in (*between((*controller.step_t, *jumps, *stops), times[0], times[-1]), times[-1]):
             if jumps:
                 self._confine(stop, ends=jumps)
             if at.dt == 0.0:
-                at.dt = self._first_dt(controller) if dt is None else dt
+                at.dt = self._first_dt(controller)
                 self._least = LEAST_STEP * abs(at.dt)
             self._reach(stop, controller)
             if at.status is not Status.success:
@@ -187,6 +142,8 @@ class _Loop:
                 at.status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
                 return
             t1 = self._meet(at.t + at.dt, stop)
+            if self._jumps is not None:
+                t1 = self._jumps.end(at.t, t1)
             dt = t1 - at.t
             step = self._try(t1, estimate=True)
             ratio = _error_ratio(controller, step, at.y)
@@ -211,6 +168,8 @@ class _Loop:
 
     def _try(self, t1: float, *, estimate: bool) -> Step:
         at = self.at
+        if self._jumps is not None and self._jumps.begin(at.t, t1):
+            self._carry, self._anew = None, True
         if self._carry is None:
             self._carry = self._solver.start(self._f, at.t, at.y)
         if self._callbacks.step is not None:
@@ -223,8 +182,9 @@ class _Loop:
     def _meet(self, t1: float, stop: float) -> float:
         """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
         slack = SAME_TIME * abs(t1 - self.at.t)
-        if abs(t1 - self._times[self._due]) <= slack:
-            return self._times[self._due]
+        output = self._times[self._due]
+        if abs(t1 - output) <= slack and self._sign * (stop - output) >= 0:
+            return output
         return stop if self._sign * (stop - t1) <= slack else t1
 
     def _accept(self, step: Step, t1: float) -> None:
@@ -239,13 +199,13 @@ class _Loop:
         passed = due
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1
-        if passed > due or self._keep_pieces:
+        if passed > due or self.visit is not None:
             step = self._completed(step, t1)
             piece = self._dense_output(step, t1)
             if passed > due:
                 at.outputs.append(piece.at(times[due:passed]))
-            if self._keep_pieces:
-                at.pieces.append(piece)
+            if self.visit is not None:
+                self.visit(piece)
         lands = passed < len(times) and times[passed] == t1
         if lands:
             at.outputs.append(step.y1.unsqueeze(0))
@@ -255,6 +215,8 @@ class _Loop:
         at.t, at.y = t1, step.y1
         at.n_accepted += 1
         self._due, self._carry, self._anew = passed + lands, step.carry, step.carry is None
+        if self._jumps is not None and (y1 := self._jumps.finish(t1, step.y1)) is not None:
+            at.y, self._carry, self._anew = y1, None, True
 
     def _completed(self, step: Step, t1: float) -> Step:
         """The step with what dense output needs, which is the next one's start."""

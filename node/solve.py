@@ -16,11 +16,11 @@ from node.controller import Controller
 from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
 from node.event import Event
-from node.integrate import Callbacks
 from node.layout import State, layout_of
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out
+from node.trajectory import Callbacks
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")

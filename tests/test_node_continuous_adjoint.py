@@ -56,10 +56,67 @@ def test_callbacks_see_the_state_the_adjoint_and_the_parameters_gradients() -> N
     assert [part.shape for part in last] == [(6,), (6,), *(p.shape for p in net.parameters() if p.requires_grad)]
 
 
-def test_max_steps_is_the_backward_solves_between_two_outputs() -> None:
-    net_gradient(ContinuousAdjoint(max_steps=100))
+def test_max_steps_limits_all_of_the_backward_solve() -> None:
+    steps: list[float] = []
+    net_gradient(ContinuousAdjoint(callbacks=Callbacks(step=lambda t, z, dt: steps.append(t))))
+    assert len(steps) > len(NET_T)
+    net_gradient(ContinuousAdjoint(max_steps=len(steps)))
     with pytest.raises(SolveError, match="max_steps"):
-        net_gradient(ContinuousAdjoint(max_steps=2))
+        net_gradient(ContinuousAdjoint(max_steps=len(steps) - 1))
+
+
+@pytest.mark.parametrize("ends", [(0.0, 3.0), (3.0, 0.0)], ids=["forwards", "backwards"])
+def test_checkpoints_keep_a_flow_that_contracts_on_its_way_back(ends: tuple[float, float]) -> None:
+    """y' = -k (u + u^3), u = y - cos t: what y is off by at the end grows by exp(30) on the way, and then faster."""
+
+    class Pulled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.k = torch.nn.Parameter(torch.tensor(10.0 if ends[0] < ends[1] else -10.0, dtype=torch.float64))
+
+        def forward(self, t: Tensor, y: Tensor) -> Tensor:
+            u = y - torch.cos(t)
+            return -self.k * (u + u**3)
+
+    def gradient(mode: str | ContinuousAdjoint, tolerance: float) -> tuple[Tensor, ...]:
+        how = {"solver": "dopri5", "controller": PIDController(rtol=tolerance, atol=tolerance), "max_steps": 1000}
+        return gradient_of(lambda y: y[-1].sum(), Pulled(), tensor(1.0, -2.0), tensor(*ends), gradient=mode, **how)
+
+    true = gradient("backprop", 1e-10)
+    with pytest.raises(SolveError):
+        gradient(ContinuousAdjoint(), 1e-7)
+    assert relative_error(gradient(ContinuousAdjoint(checkpoints=20), 1e-7), true) < 1e-4
+
+
+def test_checkpoints_are_states_of_the_forward_pass_and_no_more_than_asked_for() -> None:
+    seen: list[tuple[float, Tensor]] = []
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        seen.append((t.item(), y.detach().clone()))
+        return -3 * y * torch.cos(5 * t)
+
+    starts: dict[float, Tensor] = {}
+    how = {
+        "solver": "dopri5", "controller": TOLERANCE, "parameters": (),
+        "callbacks": Callbacks(accept=lambda t, y, dt: starts.__setitem__(t, y)),
+    }  # fmt: skip
+    for most in (0, 1, 3, 5, 1000):
+        y0 = tensor(1.0, -2.0).requires_grad_()
+        y = solve(f, y0, tensor(0.0, 2.0), gradient=ContinuousAdjoint(checkpoints=most), **how).y
+        seen.clear()
+        y[-1].sum().backward()
+        back = {(t, *state.tolist()) for t, state in seen}
+        met = [t for t, state in starts.items() if t > 0 and (t, *state.tolist()) in back]
+        everything = len(starts) - 1
+        assert everything > 10
+        assert len(met) == everything if most >= everything else most / 2 <= len(met) <= most
+        starts.clear()
+
+
+@pytest.mark.parametrize(("choice", "message"), [({"checkpoints": -1}, "checkpoints is -1 and must be 0 or more")])
+def test_a_wrong_choice_is_answered_in_a_line(choice: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ContinuousAdjoint(**choice)
 
 
 @pytest.mark.parametrize("tolerance", [torch.full((2, 3), 1e-8), torch.tensor([1e-8, 1e-7, 1e-8])])

@@ -5,11 +5,13 @@ from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.checkpointed import Checkpointed
 from node.adjoint.continuous import ContinuousAdjoint
 from node.adjoint.forward import Forward
+from node.adjoint.interpolating import InterpolatingAdjoint
 from node.adjoint.norms import AdjointNorm, block_norm, seminorm
 from node.adjoint.reversible import Reversible
 
 ADJOINTS: dict[str, Adjoint] = {
-    mode.name: mode for mode in (Backprop(), Checkpointed(), ContinuousAdjoint(), Reversible(), Forward())
+    mode.name: mode
+    for mode in (Backprop(), Checkpointed(), ContinuousAdjoint(), InterpolatingAdjoint(), Reversible(), Forward())
 }
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "ContinuousAdjoint",
     "Forward",
     "InitialValueProblem",
+    "InterpolatingAdjoint",
     "Reversible",
     "block_norm",
     "seminorm",

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.recorded_field import RecordedField
-from node.integrate import Trajectory
 from node.solution import Stats
+from node.trajectory import Trajectory
 
 
 @dataclass(frozen=True)

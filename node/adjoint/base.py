@@ -9,10 +9,11 @@ from torch import Tensor
 
 from node.controller import Controller
 from node.event import Event, FlatEvent
-from node.integrate import Callbacks, Log, Trajectory, integrate
+from node.integrate import integrate
 from node.layout import Layout, State
 from node.solution import Stats
 from node.solvers.base import Solver
+from node.trajectory import Callbacks, Log, Trajectory
 from node.vector_field import FlatField, Time, VectorField
 
 

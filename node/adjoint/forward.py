@@ -12,11 +12,11 @@ from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.once import differentiable_once
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
-from node.integrate import Trajectory
 from node.jacobian import like, real
 from node.layout import Layout, State
 from node.solution import Stats, Status
 from node.solvers.base import Solver
+from node.trajectory import Trajectory
 from node.vector_field import FlatField, Time
 
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from node.adjoint import Adjoint
 from node.controller import FixedGrid
 from node.event import Event
-from node.integrate import Callbacks
 from node.layout import State
 from node.solution import Solution, SolveError, Status
 from node.solve import solve
 from node.torchdiffeq_api.one_pass import Pass
 from node.torchdiffeq_api.scipy_solver import SolveIvp
+from node.trajectory import Callbacks
 
 EventFn = Callable[[Tensor, Any], Tensor]
 

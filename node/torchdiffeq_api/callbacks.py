@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.integrate import Callback, Callbacks
 from node.layout import State
+from node.trajectory import Callback, Callbacks
 
 # Called with (t0, y0, dt): before a step is tried, after it is accepted, after it is rejected. dt > 0 in either
 # direction of time.

@@ -42,8 +42,8 @@ def odeint_adjoint(
     func may have callback_step_adjoint, callback_accept_step_adjoint and callback_reject_step_adjoint, called in the
     backward solve with the state (t, y, dL/dy, *dL/dp).
 
-    Not as in torchdiffeq, the step size is carried on over output times, and max_num_steps of the backward solve
-    limits each interval between two.
+    Not as in torchdiffeq, the backward solve goes on over output times in the steps that it would take without them,
+    and its max_num_steps is, as the forward pass's, a mean over the intervals between two.
     """
     check_arguments(y0, t, event_fn)
     name, chosen = read_options(method, options)
@@ -75,7 +75,7 @@ def odeint_adjoint(
             controller=backward.controller,
             norm=adjoint_norm(backward_chosen.norm, y0, parameters),
             callbacks=adjoint_callbacks(func, backward.callbacks, backward.time_dtype, y0),
-            max_steps=backward.max_steps or MOST_STEPS,
+            max_steps=(backward.max_steps or MOST_STEPS) * max(1, len(t) - 1),
         )
         if isinstance(forward, SolveIvp):
             gradient = ThroughScipy(forward, gradient)

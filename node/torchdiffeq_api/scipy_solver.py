@@ -11,11 +11,12 @@ from torch import Tensor
 
 from node.adjoint import Adjoint, ContinuousAdjoint, InitialValueProblem
 from node.adjoint.augmented import AugmentedField
-from node.adjoint.continuous import Across, Forward, solve_with_adjoint
+from node.adjoint.impulses import Outputs
+from node.adjoint.passes import Gradients, solve_in_passes
 from node.controller import PIDController, Tolerance
-from node.integrate import Trajectory
-from node.solution import SolveError, Stats
+from node.solution import SolveError, Stats, Status
 from node.tolerance import laid_out
+from node.trajectory import Trajectory
 from node.vector_field import FlatField
 
 
@@ -31,20 +32,22 @@ class SolveIvp:
     callbacks = ()  # it calls none
     time_dtype = torch.float64
 
-    def forward(self, problem: InitialValueProblem) -> Forward:
+    def forward(self, problem: InitialValueProblem, f: FlatField, y0: Tensor) -> Trajectory:
         """The forward pass of a problem."""
-        rtol, atol = self._tolerances(problem)
+        y = self._states(f, y0, problem.times, *self._tolerances(problem))
+        return Trajectory(problem.times[-1], y[-1], 0.0, [y], len(y))
 
-        def solve(f: FlatField, y0: Tensor) -> Trajectory:
-            y = self._states(f, y0, problem.times, rtol, atol)
-            return Trajectory(problem.times[-1], y[-1], 0.0, [y], len(y))
-
-        return solve
-
-    def across(self, problem: InitialValueProblem, field: AugmentedField) -> Across:
+    def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
         """The backward pass of a problem, interval by interval."""
+        field = AugmentedField(problem.f, problem.y0, parameters)
         rtol, atol = (field.tolerance(x) if isinstance(x, Tensor) else x for x in self._tolerances(problem))
-        return lambda z, start, stop: self._states(field, z, (start, stop), rtol, atol)[-1]
+        times, y, dl_dy = outputs
+        z = field.join(y[-1], dl_dy[-1])
+        for i in range(len(times) - 1, 0, -1):
+            z = self._states(field, z, (times[i], times[i - 1]), rtol, atol)[-1]
+            z = field.jumped(z, dl_dy[i - 1].to(z.dtype), y[i - 1])
+        _, *found = field.layout.restore(z)
+        return Gradients(found[0], found[1:], Status.success, times[0], field.calls, field.vjps)
 
     def _tolerances(self, problem: InitialValueProblem) -> tuple[Tolerance, Tolerance]:
         controller = cast(PIDController, laid_out(self.tolerance, problem.y0))
@@ -92,13 +95,23 @@ class ThroughScipy(Adjoint):
         """Solve without a graph; the backward pass solves the adjoint equation."""
         if y0.is_complex():
             raise ValueError("scipy_solver takes no complex state: pass its real and imaginary parts as a tuple")
-        return solve_with_adjoint(
-            problem,
-            y0,
-            stats,
-            forward=None if self.forward is None else self.forward.forward(problem),
-            backward=lambda field: self.backward.across(problem, field),
-        )
+        return solve_in_passes(_Passes(self, problem), problem, y0, stats)
+
+
+@dataclass
+class _Passes:
+    mode: ThroughScipy
+    problem: InitialValueProblem
+
+    name = ThroughScipy.name
+
+    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+        if self.mode.forward is None:
+            return self.problem.integrate(f, y0, record=False), ()
+        return self.mode.forward.forward(self.problem, f, y0), ()
+
+    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+        return self.mode.backward.gradients(self.problem, outputs, parameters)
 
 
 def _solve_ivp() -> Callable[..., Any]:

@@ -1,0 +1,54 @@
+"""Jumps within a step as a polynomial over it, so that a solver of smooth equations takes the step."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from node.vector_field import Time
+
+
+class Forcing:
+    """W(t) in place of G(t) = sum_i g_i [t_i passed], over the step from t to t + dt: its Legendre projection.
+
+    a' = -a J with jumps g_i is, for b = a - G, b' = -(b + G) J, by parts: the jumps enter as the steps of G. W has the
+    moments of G up to its degree m, so that b at the step's end differs by O(dt^(m + 2)). A solver of order p takes a
+    right-hand side that changes by O(1) over the step, as W does, with an error O(dt^(p - m + 1)).
+    """
+
+    def __init__(self, t: float, dt: float, times: Sequence[float], jumps: Tensor, degree: int):
+        """times: (k,), within the step. jumps: (k, n)."""
+        shares = [projected((time - t) / dt, degree) for time in times]
+        weights = torch.tensor(shares, dtype=jumps.dtype, device="cpu").to(jumps.device, non_blocking=True)
+        self._t = t
+        self._dt = dt
+        self._degree = degree
+        self._c = torch.mm(jumps.t(), weights)  # (n, degree + 1), of the Legendre polynomials
+
+    def pushed(self, t: Time, b: Tensor) -> Tensor:
+        """-(b + W(t)), the vector that is multiplied with J."""
+        return torch.addmv(b, self._c, self._basis(t), beta=-1, alpha=-1)
+
+    def _basis(self, t: Time) -> Tensor:
+        values = legendre((t - self._t) / self._dt, self._degree)
+        if isinstance(t, Tensor):
+            return torch.stack([torch.as_tensor(x, dtype=self._c.dtype, device=t.device) for x in values])
+        return torch.tensor(values, dtype=self._c.dtype, device="cpu").to(self._c.device, non_blocking=True)
+
+
+def legendre(x: Time, degree: int) -> list[Time]:
+    """P_0, ..., P_degree on [0, 1] at x, by Bonnet's recursion."""
+    s = 2 * x - 1
+    values: list[Time] = [1.0, s]
+    for j in range(1, degree):
+        values.append(((2 * j + 1) * s * values[j] - j * values[j - 1]) / (j + 1))
+    return values[: degree + 1]
+
+
+def projected(x: float, degree: int) -> list[Time]:
+    """The coefficients of P_0, ..., P_degree in the projection of a step from 0 to 1 at x.
+
+    (2 j + 1) int_x^1 P_j = (P_(j-1)(x) - P_(j+1)(x)) / 2.
+    """
+    p = legendre(x, degree + 1)
+    return [1 - x, *((p[j - 1] - p[j + 1]) / 2 for j in range(1, degree + 1))]

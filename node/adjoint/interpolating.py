@@ -1,0 +1,93 @@
+"""The interpolating adjoint: only dL/dy is solved backwards, along the forward pass's dense output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+from node.adjoint.along_path import AdjointAlongPath, ParameterIntegral
+from node.adjoint.backward_solver import BackwardSolver, check_outputs
+from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.impulses import Outputs
+from node.adjoint.passes import Gradients, solve_in_passes
+from node.adjoint.path import Path
+from node.controller import Controller
+from node.dense import DensePiece
+from node.solution import Stats
+from node.solvers.base import Solver
+from node.trajectory import Trajectory
+from node.vector_field import FlatField
+
+
+@dataclass(frozen=True)
+class InterpolatingAdjoint(Adjoint):
+    """Sapienza et al. (2024), "Differentiable Programming for Differential Equations: A Review", arXiv:2406.09699.
+
+    Solves a' = -a df/dy backwards in time, with y(t) from the forward pass's dense output: nothing is reversed, so that
+    a field that contracts does no harm. The parameters' gradient, the integral of a df/dp, is summed by Gauss-Legendre
+    quadrature over each step of this solve (`GaussAdjoint` of SciMLSensitivity): it is no part of the state, and no
+    error of it makes a step smaller. The gradient is that of the true solution, to the tolerance of both solves, and in
+    fixed steps of order min(order, dense_order + 1).
+
+    solver, controller, max_steps: of the backward solve, the last for all of it; None for the forward pass's.
+    outputs: "spread" or "land", as the continuous adjoint's.
+    """
+
+    solver: Solver | None = None
+    controller: Controller | None = None
+    max_steps: int | None = None
+    outputs: str = "spread"
+
+    name = "interpolating"
+    cost = "to the tolerance; one call and one VJP in y an evaluation, order/2 in p a step; memory O(steps)"
+    needs_parameters = True
+
+    def __post_init__(self) -> None:
+        check_outputs(self.name, self.outputs)
+
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""
+        return solve_in_passes(_Passes(self, problem), problem, y0, stats)
+
+
+@dataclass
+class _Passes:
+    mode: InterpolatingAdjoint
+    problem: InitialValueProblem
+    steps: list[tuple[float, float]] = field(default_factory=list)  # the pieces' t and dt
+    name: str = InterpolatingAdjoint.name
+
+    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+        if not keep:
+            return self.problem.integrate(f, y0, record=False), ()
+        trajectory = replace(self.problem, dense=True).integrate(f, y0, record=False)
+        pieces = trajectory.pieces
+        if not self.problem.dense:
+            trajectory.pieces = []
+        self.steps = [(piece.t, piece.dt) for piece in pieces]
+        return trajectory, [tensor for piece in pieces for tensor in (piece.y, piece.c)]
+
+    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+        states, polynomials = kept[::2], kept[1::2]
+        pieces = [DensePiece(t, dt, y, c) for (t, dt), y, c in zip(self.steps, states, polynomials, strict=True)]
+        mode, problem = self.mode, self.problem
+        equation = AdjointAlongPath(problem.f, problem.y0, parameters, Path(pieces))
+        backward = BackwardSolver.of(
+            problem,
+            solver=mode.solver,
+            controller=mode.controller,
+            max_steps=mode.max_steps,
+            outputs=mode.outputs,
+        )
+        order = backward.solver.order
+        integral = ParameterIntegral(equation, nodes=(order + 1) // 2)
+        end = backward.solve(
+            equation,
+            equation.join(outputs.dl_dy[-1]),
+            outputs,
+            norm=equation.norm,
+            tolerance=equation.tolerance,
+            visit=integral.add if parameters else None,
+        )
+        of_y0 = equation.split(end.y) + outputs.dl_dy[0]
+        return Gradients(of_y0, integral.sums, end.status, end.t, equation.calls, equation.vjps)

@@ -1,0 +1,145 @@
+"""A solve without a graph, whose gradients come from another solve backwards in time: optimise, then discretise."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from node.adjoint.base import InitialValueProblem
+from node.adjoint.conditions import Conditions
+from node.adjoint.impulses import Outputs
+from node.adjoint.once import differentiable_once
+from node.solution import SolveError, Stats, Status
+from node.trajectory import Trajectory
+from node.vector_field import FlatField
+
+
+class Gradients(NamedTuple):
+    """What a backward solve gives, and how it ended."""
+
+    of_y0: Tensor  # (n,)
+    of_parameters: Sequence[Tensor]
+    status: Status
+    t: float  # where it ended
+    nfe: int
+    vjps: int
+
+
+class Passes(Protocol):
+    """The two passes of one solve."""
+
+    name: str  # the mode's
+
+    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+        """The trajectory from flat y0, and where there will be a backward pass, tensors that it needs.
+
+        The states at the outputs are kept for it anyway.
+        """
+
+    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+        """dL/dy0 and dL/dp from dL/dy at the outputs, of which there are two at least."""
+
+
+def solve_in_passes(
+    passes: Passes, problem: InitialValueProblem, y0: Tensor, stats: Stats
+) -> tuple[Trajectory, Tensor]:
+    """The trajectory and its states, whose gradients come from the backward pass."""
+    parameters = tuple(p for p in problem.parameters if p.requires_grad)
+    solve = _Solve(passes, problem, stats)
+    if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
+        with torch.no_grad():
+            solve.forward(y0, keep=False)
+            return solve.trajectory, solve.trajectory.at_outputs()
+    solve.conditions = Conditions(problem.f, problem.layout.device)
+    y = _BackwardSolve.apply(solve, y0, *parameters)
+    return solve.trajectory, y
+
+
+class _Solve:
+    """One solve, and what it has left for its backward passes."""
+
+    trajectory: Trajectory
+    conditions: Conditions
+
+    def __init__(self, passes: Passes, problem: InitialValueProblem, stats: Stats):
+        self.name = passes.name
+        self._passes = passes
+        self._problem = problem
+        self._stats = stats
+
+    def forward(self, y0: Tensor, *, keep: bool) -> Sequence[Tensor]:
+        """Solve, and give what is to be kept."""
+        f = self._problem.field()
+        self.trajectory, kept = self._passes.forward(f, y0, keep=keep)
+        self._stats.add_forward(f.calls, self.trajectory.n_accepted, self.trajectory.n_rejected)
+        return kept
+
+    def gradients(
+        self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """dL/dy0 and dL/dp from dL/dy (m, n), of which that after a failure of the forward pass is left out."""
+        times, m = self._problem.times, self._reached(y)
+        outputs = Outputs(times[:m], y[:m], dl_dy[:m])
+        if m == 1:
+            found = Gradients(dl_dy[0], [torch.zeros_like(p) for p in parameters], Status.success, times[0], 0, 0)
+        else:
+            found = self.conditions.call(lambda: self._passes.backward(outputs, parameters, kept))
+        self._stats.nfe_backward += found.nfe
+        self._stats.vjp_backward += found.vjps
+        gradients = (found.of_y0, *found.of_parameters)
+        status = found.status
+        if status is Status.success and not all(map(_finite, gradients)):
+            status = Status.non_finite
+        self._stats.status_backward = status
+        if status is Status.success:
+            return gradients
+        return self._failed(found._replace(status=status), outputs, gradients)
+
+    def _reached(self, y: Tensor) -> int:
+        """How many outputs the forward pass has found, the start among them."""
+        if not self.trajectory.status.failed:
+            return len(y)
+        return max(1, int(y.isfinite().all(dim=1).long().cumprod(0).sum()))
+
+    def _failed(self, found: Gradients, outputs: Outputs, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+        name, status = self.name, found.status
+        if status is Status.non_finite and not _finite(outputs.dl_dy):
+            warnings.warn(
+                f"{name}: the loss has a gradient to the states that is not finite, and so are all that come of it: "
+                "look for the infinity or the NaN in the loss",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return [torch.full_like(g, math.nan) for g in gradients]
+        raise SolveError(
+            f"{name}: the backward solve stopped at t={found.t:g}: {status.name}: {status.value}; "
+            "or take gradient='backprop', which solves nothing backwards",
+            status,
+        )
+
+
+def _finite(x: Tensor) -> bool:
+    return not x.numel() or math.isfinite(torch.linalg.vector_norm(x, ord=math.inf))
+
+
+class _BackwardSolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, solve: _Solve, y0: Tensor, *parameters: Tensor) -> Tensor:
+        kept = solve.forward(y0, keep=True)
+        y = solve.trajectory.at_outputs()
+        ctx.solve = solve
+        ctx.n_parameters = len(parameters)
+        ctx.save_for_backward(y0, *parameters, y, *kept)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dl_dy: Tensor) -> tuple[Tensor | None, ...]:
+        solve: _Solve = ctx.solve
+        y0, *tensors = ctx.saved_tensors
+        parameters, (y, *kept) = tensors[: ctx.n_parameters], tensors[ctx.n_parameters :]
+        with torch.no_grad():
+            gradients = solve.gradients(y, dl_dy, parameters, kept)
+        return None, *differentiable_once(solve.name, gradients, (y0, *parameters, dl_dy))

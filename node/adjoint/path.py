@@ -1,0 +1,42 @@
+"""The forward solution as a function of time, for a backward solve."""
+
+import bisect
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from node.dense import DensePiece
+from node.vector_field import Time
+
+
+class Path:
+    """Dense output over the steps of a solve; beyond its ends the nearest step's."""
+
+    def __init__(self, pieces: Sequence[DensePiece]):
+        self._pieces = pieces
+        self._sign = math.copysign(1.0, pieces[0].dt)
+        self._ends = [self._sign * (piece.t + piece.dt) for piece in pieces[:-1]]
+        self._t: Time = math.nan
+        self._y = pieces[0].y
+
+    def at(self, t: Time) -> Tensor:
+        """y(t), flat; differentiable in a 0-dimensional tensor t."""
+        if isinstance(t, Tensor):
+            return self._piecewise(t, t.detach().item())
+        if t != self._t:  # several calls are at one time: the last stage's and the next step's first
+            self._t, self._y = t, self._piecewise(t, t)
+        return self._y
+
+    def _piecewise(self, t: Time, time: float) -> Tensor:
+        piece = self._pieces[bisect.bisect_left(self._ends, self._sign * time)]
+        exponents = range(1, len(piece.c) + 1)
+        if isinstance(t, Tensor):
+            theta = (t - piece.t) / piece.dt
+            powers = torch.stack([theta**j for j in exponents]).to(piece.c)
+        else:
+            share = (t - piece.t) / piece.dt
+            powers = torch.tensor([share**j for j in exponents], dtype=piece.c.dtype, device="cpu")
+            powers = powers.to(piece.c.device, non_blocking=True)
+        return torch.addmv(piece.y, piece.c.t(), powers)

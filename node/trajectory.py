@@ -1,0 +1,83 @@
+"""Where a solve has got to, and who is told on the way."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from node.dense import DensePiece
+from node.layout import State
+from node.solution import SampleStats, Status
+from node.solvers.base import Step
+
+Callback = Callable[[float, State, float], None]
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Called in every step with its start t, the state there and the step size tried, signed.
+
+    step: before a step is tried. accept, reject: after, by its outcome.
+    """
+
+    step: Callback | None = None
+    accept: Callback | None = None
+    reject: Callback | None = None
+
+
+class TakenStep(NamedTuple):
+    """An accepted step, as it can be taken again from its y and carry."""
+
+    t: float
+    t1: float
+    anew: bool  # whether its carry was the solver's start at (t, y), not handed on
+    within: Sequence[float]  # the output times within it
+    lands: bool  # whether an output is its end
+    limits: tuple[float, float]  # between which f was called
+
+
+# Told of each accepted step, with the y and the carry that it started from and its outcome.
+Log = Callable[[TakenStep, Tensor, Any, Step], None]
+
+
+class Jumps(Protocol):
+    """Times at which the state of a solve jumps: met by its steps, or passed by them and made up for."""
+
+    @property
+    def stops(self) -> Sequence[float]:
+        """Times that steps must end at, in the solve's order."""
+
+    def end(self, t: float, t1: float) -> float:
+        """Where a step from t ends that may go to t1."""
+
+    def begin(self, t: float, t1: float) -> bool:
+        """Told of each step before it is tried; whether f is another one than before."""
+
+    def finish(self, t1: float, y1: Tensor) -> Tensor | None:
+        """Told of each accepted step's end; the state there if that is another than y1."""
+
+
+@dataclass
+class Trajectory:
+    """Where a loop has got to. The state is flat, of shape (n,), and time is a float."""
+
+    t: float
+    y: Tensor
+    dt: float  # what the controller would try next, signed
+    outputs: list[Tensor]  # pieces of shape (m, n), in order of time
+    n_outputs: int
+    pieces: list[DensePiece] = field(default_factory=list)  # dense output, where it was asked for
+    status: Status = Status.success
+    n_accepted: int = 0
+    n_rejected: int = 0
+    samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
+
+    def at_outputs(self) -> Tensor:
+        """States (n_outputs, n) at the output times; NaN where the loop did not get to."""
+        missing = self.n_outputs - sum(map(len, self.outputs))
+        if missing:
+            self.outputs.append(self.y.new_full((missing, len(self.y)), math.nan))
+        return torch.cat(self.outputs)
