@@ -69,6 +69,13 @@ def _solvers() -> Iterator[tuple[str, ...]]:
         yield solver.name, f"order {solver.order}", stages, solver.summary, solver.source
 
 
+def _gradients() -> Iterator[tuple[str, ...]]:
+    yield "mode", "exactness", "memory", "backward pass: N steps of s evaluations forwards, M backwards"
+    yield "none", "no gradient", "-", "a forward solve alone"
+    for mode in ADJOINTS.values():
+        yield mode.name, mode.exactness, mode.memory, mode.time
+
+
 def _sweeps() -> Iterator[tuple[str, ...]]:
     for name in shipped():
         sweep = load_sweep(name)
@@ -79,7 +86,7 @@ _LISTED = {
     "problems": lambda: ((p.name, p.equation, p.source) for p in PROBLEMS.values()),
     "solvers": _solvers,
     "backends": lambda: ((b.name, b.summary, ", ".join(b.solvers), ", ".join(b.gradients)) for b in BACKENDS.values()),
-    "gradients": lambda: (("none", "a forward solve alone"), *((a.name, a.cost) for a in ADJOINTS.values())),
+    "gradients": _gradients,
     "sweeps": _sweeps,
 }
 

@@ -1,7 +1,15 @@
 """Neural ODEs: solvers, models and every way to differentiate a solve."""
 
 from node import models
-from node.adjoint import ADJOINTS, Backprop, ContinuousAdjoint
+from node.adjoint import (
+    ADJOINTS,
+    Backprop,
+    Checkpointed,
+    ContinuousAdjoint,
+    Forward,
+    InterpolatingAdjoint,
+    Reversible,
+)
 from node.controller import COEFFICIENTS, FixedGrid, FixedStep, PIDController
 from node.dense import DenseOutput
 from node.event import Event, EventPoint
@@ -22,6 +30,7 @@ __all__ = [
     "Backprop",
     "ButcherTableau",
     "Callbacks",
+    "Checkpointed",
     "ContinuousAdjoint",
     "Counted",
     "DenseOutput",
@@ -29,8 +38,11 @@ __all__ = [
     "EventPoint",
     "FixedGrid",
     "FixedStep",
+    "Forward",
+    "InterpolatingAdjoint",
     "NeuralODE",
     "PIDController",
+    "Reversible",
     "Solution",
     "SolveError",
     "Stats",

@@ -19,7 +19,9 @@ class Backprop(Adjoint):
     """
 
     name = "backprop"
-    cost = "exact for the computed solution; one VJP an evaluation; memory O(steps x stages)"
+    time = "N s VJPs"
+    memory = "O(N s): every evaluation's graph"
+    exactness = "exact for the computed solution"
     dense = True
     independent = True
 

@@ -82,7 +82,10 @@ class Adjoint(ABC):
     """A way to differentiate a solve."""
 
     name: ClassVar[str]
-    cost: ClassVar[str]  # time, memory and exactness, in a line
+    # Its cost law: N steps of s evaluations forwards, M backwards; one VJP costs about two calls of f.
+    time: ClassVar[str]  # what it calls beside the forward solve
+    memory: ClassVar[str]  # that grows with the solve
+    exactness: ClassVar[str]
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
     independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps

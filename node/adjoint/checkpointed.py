@@ -28,9 +28,9 @@ class Checkpointed(Adjoint):
     budget: int | None = None
 
     name = "checkpointed"
-    cost = (
-        "exact for the computed solution; one more call an evaluation, with a budget more; memory O(steps) or O(budget)"
-    )
+    time = "N s calls and VJPs; with a budget more calls"
+    memory = "O(N) states, or the budget"
+    exactness = "exact for the computed solution"
     needs_parameters = True
     dense = True
 

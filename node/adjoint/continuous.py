@@ -47,7 +47,9 @@ class ContinuousAdjoint(Adjoint):
     checkpoints: int = 0
 
     name = "adjoint"
-    cost = "to the tolerance; re-solves y backwards, one call and one VJP an evaluation; memory O(1) in steps"
+    time = "M s calls and VJPs"
+    memory = "O(1)"
+    exactness = "to the tolerance"
     needs_parameters = True
 
     def __post_init__(self) -> None:

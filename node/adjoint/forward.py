@@ -30,7 +30,9 @@ class Forward(Adjoint):
     """
 
     name = "forward"
-    cost = "exact for the computed solution; a product an evaluation and entry of y0 and parameters; memory O(entries)"
+    time = "none; forwards N s products for each entry of y0 and the parameters"
+    memory = "O(entries)"
+    exactness = "exact for the computed solution; explicit solvers only"
     needs_parameters = True
     dense = True
 

@@ -39,7 +39,9 @@ class InterpolatingAdjoint(Adjoint):
     outputs: str = "spread"
 
     name = "interpolating"
-    cost = "to the tolerance; one call and one VJP in y an evaluation, order/2 in p a step; memory O(steps)"
+    time = "M s calls and VJPs in y, M s/2 in the parameters"
+    memory = "O(N): dense output"
+    exactness = "to the tolerance"
     needs_parameters = True
 
     def __post_init__(self) -> None:

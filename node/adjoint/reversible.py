@@ -28,7 +28,9 @@ class Reversible(Adjoint):
     """
 
     name = "reversible"
-    cost = "exact but for rounding; each step undone and taken again, one VJP an evaluation; memory O(1) in steps"
+    time = "2 N s calls, N s VJPs"
+    memory = "O(1)"
+    exactness = "exact but for rounding; reversible solvers only"
     needs_parameters = True
     dense = True
 

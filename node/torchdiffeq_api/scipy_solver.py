@@ -88,7 +88,9 @@ class ThroughScipy(Adjoint):
     backward: SolveIvp | ContinuousAdjoint
 
     name = "scipy"
-    cost = "as the continuous adjoint's, and a copy to numpy and back in every evaluation"
+    time = "as the adjoint's, and a copy to NumPy and back in every call"
+    memory = "O(1)"
+    exactness = "to the tolerance"
     needs_parameters = True
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
