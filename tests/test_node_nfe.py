@@ -28,7 +28,7 @@ TIMES = {
 CASES = {
     f"{solver}-{kind}-{gradient}-{way}": (solver, kind, gradient, way)
     for solver, kind, gradient, way in itertools.product(SOLVERS, CONTROLLERS, ADJOINTS, TIMES)
-    if kind == "fixed" or SOLVERS[solver].adaptive
+    if (kind == "fixed" or SOLVERS[solver].adaptive) and gradient != "forward"
 }
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
 every_runge_kutta = pytest.mark.parametrize("solver", EXPLICIT.values(), ids=EXPLICIT)
@@ -66,6 +66,17 @@ def test_reported_counts_are_the_calls_and_products_made(solver: str, kind: str,
     solution.y.square().sum().backward()
     assert solution.stats.nfe_backward == field.calls
     assert solution.stats.vjp_backward == field.vjps > 0
+
+
+@pytest.mark.parametrize("kind", CONTROLLERS)
+def test_forward_mode_calls_what_a_solve_alone_does_and_nothing_backwards(kind: str) -> None:
+    field = Counted(Pendulum())
+    solution = solved(field, "dopri5", CONTROLLERS[kind], "forward", TIMES["forwards"])
+    alone = solved(Pendulum(), "dopri5", CONTROLLERS[kind], "backprop", TIMES["forwards"])
+    assert solution.stats.nfe_forward == field.calls == alone.stats.nfe_forward
+    field.reset()
+    solution.y.square().sum().backward()
+    assert solution.stats.nfe_backward == solution.stats.vjp_backward == field.calls == field.vjps == 0
 
 
 @pytest.mark.parametrize("solver", [SOLVERS[name] for name in SOLVERS if name not in IMPLICIT], ids=lambda s: s.name)

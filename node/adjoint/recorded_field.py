@@ -8,11 +8,15 @@ from node.vector_field import FlatField, Time
 
 
 class RecordedField(FlatField):
-    """A field that tells the statistics of each product that a backward pass takes through it."""
+    """A field that tells the statistics of each product that a backward pass takes through it.
 
-    def __init__(self, problem: InitialValueProblem, stats: Stats):
+    backwards: whether it is called in a backward pass, where a Jacobian's products, at once, are one more.
+    """
+
+    def __init__(self, problem: InitialValueProblem, stats: Stats, *, backwards: bool = False):
         super().__init__(problem.f, problem.layout)
         self._stats = stats
+        self._backwards = backwards
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, with a hook where it is part of a graph."""
@@ -23,6 +27,7 @@ class RecordedField(FlatField):
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
         """As a call, without a hook: the products of torch.func are the solver's own."""
+        self._stats.vjp_backward += self._backwards
         return super().__call__(t, y)
 
     def _count_vjp(self, _: Tensor) -> None:
