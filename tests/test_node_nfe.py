@@ -206,3 +206,26 @@ def test_a_failed_solve_still_reports_its_calls(gradient: str) -> None:
     with pytest.raises(SolveError):
         solution.require_success()
     assert solution.stats.nfe_forward == field.calls == 2 + 6 * 5
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
+def test_a_fields_own_hooks_stay_and_none_are_left_on_its_parameters(gradient: str) -> None:
+    """The second field returns a parameter itself, through which no product is taken."""
+    seen: list[Tensor] = []
+    rate = torch.tensor([0.5, -1.0], dtype=torch.float64, requires_grad=True)
+
+    def hooked(t: Tensor, y: Tensor) -> Tensor:
+        dy = rate * y
+        if dy.requires_grad:
+            dy.register_hook(seen.append)
+        return dy
+
+    y0, t = torch.ones(2, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    how = {"solver": "rk4", "controller": FixedStep(dt=0.5), "gradient": gradient, "parameters": (rate,)}
+    solution = solve(hooked, y0, t, **how)
+    solution.y.sum().backward()
+    assert len(seen) == solution.stats.vjp_backward == 8
+    constant = solve(lambda t, y: rate, y0, t, **how)
+    constant.y.sum().backward()
+    assert constant.stats.vjp_backward == 0
+    assert not rate._backward_hooks

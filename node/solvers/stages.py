@@ -115,7 +115,8 @@ class RecordedStages:
                 return torch.add(y, self._row[only[0]], alpha=dt * only[1])
             if self._y is not y:
                 self._y, self._y_row = y, y.unsqueeze(0)
-            return torch.addmm(self._y_row, row.unsqueeze(0), self._leading(stages), alpha=dt).view_as(y)
+            k = torch.stack(self._row[:stages])
+            return torch.addmm(self._y_row, row.unsqueeze(0), k, alpha=dt).view_as(y)
         if only is not None:
             return torch.addcmul(y, self._row[only[0]], dt, value=only[1])
         return torch.addcmul(y, torch.mm(row.unsqueeze(0), self._leading(stages)).view_as(y), dt)
@@ -128,7 +129,8 @@ class RecordedStages:
 
     def polynomial(self, dt: Time) -> Tensor:
         """dt sum_i d_ji k_i over all stages, for each power j of theta."""
-        return torch.tensordot(self.weights.dense, torch.stack(self._row), dims=1) * dt
+        dense = torch.mm(self.weights.dense, self._leading(len(self._row)))
+        return dense.view(-1, *self._row[0].shape) * dt
 
     def _leading(self, stages: int) -> Tensor:
         return torch.stack(self._row[:stages]).view(stages, -1)
