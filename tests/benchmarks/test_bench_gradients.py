@@ -20,12 +20,12 @@ from workloads import WORKLOADS, assert_solved
 
 from node import ADJOINTS, SOLVERS, Counted, PIDController, solve
 
-# Tangents are for few parameters: one, here.
+# Tangents are for few parameters: Van der Pol's one. Its contraction is what undone steps do not find back from.
 CASES = [
     (gradient, "dopri5" if not mode.unsupported(SOLVERS["dopri5"]) else "reversible_dopri5", name)
     for gradient, mode in ADJOINTS.items()
     for name in WORKLOADS
-    if gradient != "forward" or name == "Van der Pol"
+    if gradient not in ("forward", "reversible") or (gradient == "forward") == (name == "Van der Pol")
 ]
 
 
