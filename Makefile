@@ -17,7 +17,7 @@ bench: $(READY) ## measure the default sweep into out/bench.db and write out/rep
 	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -q --benchmark-skip
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal --benchmark-skip
 
 check: $(READY) ## lint, types and the arrows between the packages
 	@$(BIN)/ruff check .
