@@ -161,7 +161,8 @@ def _independent(
     if not mode.independent and torch.is_grad_enabled():
         raise ValueError(
             f"{mode.name} has one step size for the whole batch: "
-            "take gradient='backprop' with batch='independent', or solve under torch.no_grad()"
+            "take gradient='backprop', 'checkpointed' or 'reversible' with batch='independent', "
+            "or solve under torch.no_grad()"
         )
     for name, given in (("event", event), ("dense", dense), ("callbacks", callbacks)):
         if given:

@@ -207,7 +207,7 @@ def test_tangents_that_are_not_finite_end_the_solve() -> None:
     assert solution.status is Status.non_finite
 
 
-@pytest.mark.parametrize("mode", [Checkpointed(), Reversible(), Forward(), ContinuousAdjoint()], ids=str)
+@pytest.mark.parametrize("mode", [Checkpointed(), Reversible(), Forward(), ContinuousAdjoint()], ids=lambda m: m.name)
 def test_the_status_of_the_backward_pass_is_known_after_it(mode: Adjoint) -> None:
     y0 = tensor(1.0).requires_grad_()
     how = {"solver": solver_for(mode), "controller": TOLERANCE, "gradient": mode, "parameters": ()}

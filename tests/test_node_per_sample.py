@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, explosion, tensor, together
 from torch import Tensor, nn
 
 from node import (
@@ -23,32 +24,11 @@ from node import (
     solve,
 )
 from node.controller import COEFFICIENTS, Controller
-from node.layout import State
 from node.per_sample.clock import SampleClock
 from node.per_sample.pace import initial_dts, judge
 from node.vector_field import FlatField
 
 every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
-FEW = ["bosh3", "dopri5", "vern7"]  # FSAL; with dense output of its own; without FSAL and with dense stages
-TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
-
-
-def tensor(*values: object) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-class Pendulum(nn.Module):
-    """Driven and damped: the larger the swing, the harder."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.damping = nn.Parameter(tensor(0.1))
-        self.drive = nn.Parameter(tensor(0.7))
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        angle, speed = y[..., :1], y[..., 1:]
-        pull = self.drive * torch.cos(3 * t) - 9 * torch.sin(angle) - self.damping * speed
-        return torch.cat((speed.expand_as(pull), pull), dim=-1)
 
 
 def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
@@ -56,24 +36,10 @@ def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
     return torch.stack((v, 10 * (1 - x * x) * v - x), dim=-1)
 
 
-def explosion(t: Tensor, y: Tensor) -> Tensor:
-    """y' = y^2: y0 > 0 is infinite at t = 1 / y0."""
-    return y * y
-
-
-Y0 = tensor([0.1, 0.0], [3.1, 0.0], [-2.0, 6.0])
-T = tensor(0.0, 0.01, 0.02, 0.4, 0.7, 0.999999, 1.0)
-WAYS = {"forwards": T, "backwards": 1 - T}
-
-
 def alone(f: nn.Module, y0: Tensor, t: Tensor, **how: object) -> list[Solution]:
     """Each sample by the joint loop, from its own times."""
     times = t.expand(len(y0), -1)
     return [solve(f, y, row, **how) for y, row in zip(y0, times, strict=True)]
-
-
-def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
-    return solve(f, y0, t, batch="independent", **how)
 
 
 def assert_as_alone(batch: Solution, samples: list[Solution], atol: float = 1e-9) -> None:
@@ -328,98 +294,6 @@ def test_reported_evaluations_are_the_calls_made(name: str, y0: Tensor, record: 
 def test_an_fsal_method_costs_two_to_start_and_its_stages_a_step_of_the_slowest() -> None:
     solution = together(Pendulum(), Y0, T, solver="dopri5", controller=TOLERANCE)
     assert solution.stats.nfe_forward == 2 + 6 * (solution.samples.n_accepted + solution.samples.n_rejected).max()
-
-
-def gradients(f: nn.Module, y0: Tensor, t: Tensor, weights: Tensor, **how: object) -> tuple[Tensor, ...]:
-    y0 = y0.clone().requires_grad_()
-    y = solve(f, y0, t, **how).y
-    return torch.autograd.grad((y * weights).sum(), (y0, *f.parameters()))
-
-
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
-@every_adaptive_solver
-def test_gradients_are_those_of_each_sample_alone(name: str, t: Tensor) -> None:
-    f, how = Pendulum(), {"solver": name, "controller": replace(TOLERANCE, first_step=1.0)}
-    weights = torch.linspace(-1, 2, len(T) * Y0.numel(), dtype=torch.float64).view(len(T), *Y0.shape)
-    found = gradients(f, Y0, t, weights, batch="independent", **how)
-    single = [gradients(f, y, t, weights[:, i], **how) for i, y in enumerate(Y0)]
-    torch.testing.assert_close(found[0], torch.stack([y0 for y0, *_ in single]), rtol=1e-7, atol=1e-7)
-    for i in (1, 2):
-        torch.testing.assert_close(found[i], sum(sample[i] for sample in single), rtol=1e-7, atol=1e-7)
-
-
-class Singular(nn.Module):
-    """y' = rate y^2, not a number for y < 0, nor from t = 3 / 2 on where y > 3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rate = nn.Parameter(tensor(1.0))
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        root = torch.sqrt(self.rate * y) ** 4 / self.rate
-        return root + torch.log(torch.clamp(1.5 - t, min=0.0)).where((y > 3) & (t >= 1.5), 0.0)
-
-
-SINGULAR_Y0 = {
-    "from its start": [0.4, -1.0, 0.2],
-    "not a number": [0.4, math.nan, 0.2],
-    "the first": [-1.0, 0.2, 0.4],
-    "on the way": [0.4, 2.0, 0.2],
-    "at a place": [0.4, 1.6, 0.2],
-    "several": [math.nan, 0.4, -1.0, 2.0, 0.2, 1.6],
-}
-
-
-@pytest.mark.parametrize(
-    "controller",
-    [TOLERANCE, replace(TOLERANCE, first_step=4.0), FixedStep(dt=0.1)],
-    ids=["adaptive", "rejecting", "fixed"],
-)
-@pytest.mark.parametrize("values", SINGULAR_Y0.values(), ids=SINGULAR_Y0)
-@pytest.mark.parametrize("name", [*FEW, "rk4"])
-def test_no_nan_leaks_from_a_failed_sample_into_gradients_of_others(
-    name: str, values: list[float], controller: Controller
-) -> None:
-    if controller.adaptive and not SOLVERS[name].adaptive:
-        controller = FixedStep(dt=0.03)
-    t, f, how = tensor(1.0, 1.1, 1.55, 2.0), Singular(), {"solver": name, "controller": controller}
-    y0 = tensor(*values).unsqueeze(1)
-    good = (y0 < 1).squeeze(1) & (y0 > 0).squeeze(1)
-    weights = good.to(torch.float64).view(1, -1, 1) * tensor(0.0, 1.0, -2.0, 3.0).view(-1, 1, 1)
-
-    def grads(y0: Tensor, weights: Tensor) -> tuple[Tensor, ...]:
-        y0 = y0.clone().requires_grad_()
-        solution = together(f, y0, t, **how)
-        loss = (solution.y.where(weights != 0, 0.0) * weights).sum()
-        return torch.autograd.grad(loss, (y0, f.rate))
-
-    found, expected = grads(y0, weights), grads(y0[good], weights[:, good])
-    torch.testing.assert_close(found[0][good], expected[0], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(found[1], expected[1], rtol=1e-9, atol=1e-9)
-    assert (found[0][~good] == 0).all()
-
-
-@pytest.mark.parametrize("own", [False, True], ids=["shared times", "own times"])
-def test_output_times_have_gradients(own: bool) -> None:
-    """y = y0 exp(t1 - t0), so dy/dt1 = y and dy/dt0 = -y."""
-    y0 = tensor([1.0], [2.0], [3.0])
-    t = tensor(0.0, 0.5, 1.0)
-    t = (t * tensor(1.0, 2.0, 0.5).unsqueeze(1) if own else t).requires_grad_()
-    how = {"solver": "dopri5", "controller": PIDController(rtol=1e-8, atol=1e-8)}
-    y = together(lambda t, y: y, y0, t, **how).y
-    (found,) = torch.autograd.grad(y[:, :, 0].sum(), t)
-    exact = y.detach()[:, :, 0].T
-    exact = torch.cat((-exact[:, 1:].sum(dim=1, keepdim=True), exact[:, 1:]), dim=1)
-    torch.testing.assert_close(found, exact if own else exact.sum(dim=0), rtol=1e-6, atol=1e-6)
-
-
-def test_a_failed_sample_leaves_the_gradient_of_shared_times_alone() -> None:
-    t = tensor(0.0, 0.25, 0.5).requires_grad_()
-    found = []
-    for y0 in (tensor([1.0]), tensor([1.0], [math.nan])):
-        y = together(explosion, y0, t, solver="dopri5", controller=TOLERANCE).y
-        found.append(torch.autograd.grad(y[:, 0].sum(), t)[0])
-    torch.testing.assert_close(*found, rtol=1e-12, atol=0)
 
 
 def test_one_time_of_output_gives_the_start() -> None:

@@ -1,7 +1,7 @@
 """What every way to differentiate a solve is: a value that solves a problem so that backward works."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,9 +12,13 @@ from node.event import Event, FlatEvent
 from node.integrate import integrate
 from node.layout import Layout, State
 from node.solution import Stats
-from node.solvers.base import Solver
-from node.trajectory import Callbacks, Log, Trajectory
+from node.solvers.base import Solver, Step
+from node.trajectory import Callbacks, Trajectory
 from node.vector_field import FlatField, Time, VectorField
+
+# Told of each accepted step, a TakenStep, or of each try in which samples go on, a TakenTry; with the y and the carry
+# that it started from and its outcome.
+Log = Callable[[Any, Tensor, Any, Step], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class InitialValueProblem:
         return FlatField(self.f, self.layout)
 
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
-        """The forward solve, from the flat y0. log: told of each step, where samples have none of their own."""
+        """The forward solve, from the flat y0. log: told of each step."""
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
 
@@ -62,6 +66,7 @@ class InitialValueProblem:
                 controller=self.controller,
                 max_steps=self.max_steps,
                 record=record,
+                log=log,
             )
         return integrate(
             f,

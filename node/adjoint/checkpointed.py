@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.discrete import Memory, solve_with_replay
-from node.adjoint.replay import Replay, State
-from node.integrate import Trajectory
+from node.adjoint.discrete import solve_with_replay
+from node.adjoint.replay import Replay
+from node.adjoint.replay_step import State
+from node.adjoint.steps import Memory
 from node.solution import Stats
+from node.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Checkpointed(Adjoint):
     exactness = "exact for the computed solution"
     needs_parameters = True
     dense = True
+    independent = True
 
     def __post_init__(self) -> None:
         if self.budget is not None and self.budget < 1:

@@ -1,33 +1,16 @@
-"""Accepted steps, taken again: what exact gradients with less memory are made of."""
+"""The steps of a solve, taken again one by one."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.recorded_field import RecordedField
-from node.dense import DensePiece
-from node.integrate import TakenStep
+from node.adjoint.replay_step import Again, ReplayStep, State
 from node.solution import Stats
 from node.solvers.carry import each, parts
-from node.solvers.reversible import ReversibleSolver
-
-
-class State(NamedTuple):
-    """What a step starts from."""
-
-    y: Tensor  # (n,)
-    carry: Any = None  # None: the solver's start at y
-
-
-class Again(NamedTuple):
-    """What a step gives."""
-
-    end: State
-    within: Tensor | None  # (m, n), the outputs within it
-    c: Tensor | None  # (degree, n), its dense output, where the solve keeps that
 
 
 class Cotangents(NamedTuple):
@@ -42,26 +25,26 @@ class Cotangents(NamedTuple):
 class Replay:
     """The steps of a solve, each to be taken again from its start, with a graph or without."""
 
-    def __init__(self, problem: InitialValueProblem, steps: Sequence[TakenStep], stats: Stats):
-        self.field = RecordedField(problem, stats)
+    def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats):
+        self.field = RecordedField(problem, stats, backwards=True)
         self.stats = stats
-        self._problem = problem
         self._steps = steps
         self._solver = problem.solver
 
     def states(self, state: State, first: int, last: int) -> Iterator[State]:
         """What the steps first + 1, ..., last start from, given what step `first` does; without a graph."""
+        hand_on = not self._solver.self_starting
         with torch.no_grad():
             workspace = self._solver.workspace(state.y, record=False)
             for i in range(first, last):
-                state = self._take(i, state, workspace, hand_on=not self._solver.self_starting, outputs=False).end
-                yield State(state.y) if self._steps[i + 1].anew or self._solver.self_starting else state
+                state = self._steps[i].again(self.field, state, workspace, hand_on=hand_on, outputs=False).end
+                yield State(state.y) if self._steps[i + 1].starts_alone else state
 
     def recorded(self, i: int, state: State) -> Again:
         """Step i with its outputs, with a graph, in which the next step hangs on what this one hands on."""
         workspace = self._solver.workspace(state.y, record=True)
-        last = i + 1 == len(self._steps)
-        return self._take(i, state, workspace, hand_on=not last and not self._starts_alone(i + 1), outputs=True)
+        hand_on = i + 1 < len(self._steps) and not self._steps[i + 1].starts_alone
+        return self._steps[i].again(self.field, state, workspace, hand_on=hand_on, outputs=True)
 
     def pull_back(
         self, i: int, state: State, end: Cotangents, parameters: Sequence[Tensor]
@@ -91,34 +74,10 @@ class Replay:
         return Cotangents(of_y, tuple(others[: len(leaves)])), others[len(leaves) :]
 
     def undone(self, i: int, end: State) -> State:
-        """The state that step i of a reversible solver started from, by rounding."""
-        step, solver = self._steps[i], cast(ReversibleSolver, self._solver)
-        self.field.limits = step.limits
+        """The state that the step before step i of a reversible solver had handed on, by rounding."""
         with torch.no_grad():
-            workspace = solver.workspace(end.y, record=False)
-            return State(*solver.reverse(self.field, step.t, end.y, step.t1 - step.t, end.carry, workspace))
-
-    def _starts_alone(self, i: int) -> bool:
-        return self._steps[i].anew or self._solver.self_starting
-
-    def _take(self, i: int, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
-        step, solver, f = self._steps[i], self._solver, self.field
-        if f.limits != step.limits:
-            f.limits = step.limits
-        t, dt, y = step.t, step.t1 - step.t, state.y
-        carry = solver.start(f, t, y) if state.carry is None else state.carry
-        keep = self._problem.dense
-        dense = outputs and (keep or bool(step.within))
-        if not (dense or hand_on):
-            return Again(State(solver.advance(f, t, y, dt, carry, workspace)), None, None)
-        taken = solver.step(f, t, y, dt, carry, workspace, estimate=False)
-        if not dense:
-            return Again(State(taken.y1, taken.carry), None, None)
-        if taken.carry is None and solver.dense_with_f1:
-            taken = taken._replace(carry=solver.start(f, step.t1, taken.y1))
-        c = solver.dense(f, t, y, dt, taken, workspace)
-        within = DensePiece(t, dt, y, c).at(step.within) if step.within else None
-        return Again(State(taken.y1, taken.carry), within, c if keep else None)
+            workspace = self._solver.workspace(end.y, record=False)
+            return self._steps[i].undone(self.field, end, workspace)
 
 
 def _leaf(x: Tensor) -> Tensor:

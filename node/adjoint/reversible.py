@@ -8,11 +8,12 @@ from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.discrete import solve_with_replay
-from node.adjoint.replay import Replay, State
-from node.integrate import Trajectory
+from node.adjoint.replay import Replay
+from node.adjoint.replay_step import State
 from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
 from node.solvers.reversible import ReversibleSolver
+from node.trajectory import Trajectory
 
 # A start that is recovered with a greater relative error stands for gradients that are not to be trusted.
 LARGEST_DRIFT = 1e-3
@@ -33,6 +34,7 @@ class Reversible(Adjoint):
     exactness = "exact but for rounding; reversible solvers only"
     needs_parameters = True
     dense = True
+    independent = True
 
     def unsupported(self, solver: Solver) -> str:
         """Solvers whose steps have no inverse."""
@@ -70,7 +72,7 @@ class TheEnd:
                 "reversible: there is no way back from a state that is not finite: take smaller steps",
                 Status.non_finite,
             )
-        state, size = self._end, torch.linalg.vector_norm(self._end.y)
+        state, size = self._end, torch.linalg.vector_norm(self._end.y, dim=-1)
         for i in reversed(range(n)):
             state = replay.undone(i, state)
             if i not in self._beginnings:
@@ -83,9 +85,10 @@ class TheEnd:
 
 
 def _check_found(replay: Replay, y: Tensor, true: Tensor, size: Tensor) -> None:
-    """Size: a norm that the solution has, as the start itself may be zero."""
-    scale = torch.linalg.vector_norm(true).maximum(size)
-    drift = float(torch.linalg.vector_norm(y - true) / scale) if float(scale) else 0.0
+    """Size: a norm that the solution has, as the start itself may be zero. A sample's may not be a number."""
+    scale = torch.linalg.vector_norm(true, dim=-1).maximum(size)
+    drifts = torch.linalg.vector_norm(y - true, dim=-1) / scale
+    drift = float(drifts.where(scale > 0, 0.0).max())
     if not drift <= LARGEST_DRIFT:
         replay.stats.status_backward = Status.diverged
         raise SolveError(

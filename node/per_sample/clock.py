@@ -17,6 +17,31 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
+class Landed(NamedTuple):
+    """Outputs that are the end of their sample's step: (m,) each."""
+
+    output: Ints
+    sample: Ints
+
+    def chosen(self, places: Bools) -> "Landed | None":
+        """Those at these places (T, B)."""
+        chosen = places[self.output, self.sample]
+        return Landed(self.output[chosen], self.sample[chosen]) if chosen.any() else None
+
+
+class Within(NamedTuple):
+    """Outputs within their sample's step: (m,) each."""
+
+    output: Ints
+    sample: Ints
+    theta: Floats  # where, from 0 at the step's start to 1 at its end
+
+    def chosen(self, places: Bools) -> "Within | None":
+        """Those at these places (T, B)."""
+        chosen = places[self.output, self.sample]
+        return Within(self.output[chosen], self.sample[chosen], self.theta[chosen]) if chosen.any() else None
+
+
 class Passed(NamedTuple):
     """The outputs that a step has passed or met: (m,) each."""
 
@@ -24,6 +49,19 @@ class Passed(NamedTuple):
     sample: Ints  # that of the sample that has passed it
     t: Floats  # its time, on the clock
     met: Bools  # whether the sample's step ends there
+
+    def landed(self) -> Landed | None:
+        """Those that were met."""
+        met = self.met
+        return Landed(self.output[met], self.sample[met]) if met.any() else None
+
+    def within(self, t0: Floats, t1: Floats) -> Within | None:
+        """Those that were not, by steps from t0 to t1, (B,) each."""
+        if self.met.all():
+            return None
+        left = ~self.met
+        sample = self.sample[left]
+        return Within(self.output[left], sample, (self.t[left] - t0[sample]) / (t1 - t0)[sample])
 
 
 class SampleClock:
@@ -97,6 +135,10 @@ class SampleClock:
         self._stop_index = self._stop_index + (here & ~at_end)
         self.finish(here & at_end)
         return here
+
+    def signed(self, x: Floats) -> Floats:
+        """Times or step sizes on the clock as those of the solve, and the other way round."""
+        return x if self.sign > 0 else -x
 
     def finish(self, ended: Bools) -> None:
         """Let these samples stay where they are."""

@@ -9,14 +9,19 @@ import torch
 from torch import Tensor
 
 from node.controller import LEAST_STEP, Controller, PIDController
-from node.integrate import Trajectory
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Passed, SampleClock
+from node.per_sample.columns import column, mask
+from node.per_sample.fates import Fates
+from node.per_sample.limits import Limits
+from node.per_sample.log import LogBook, SampleLog
 from node.per_sample.outputs import SampleOutputs, interpolated, states
-from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, column
-from node.solution import SampleStats, Status
+from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, resting_finite
+from node.per_sample.stand_in import StandIn
+from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
+from node.trajectory import Trajectory
 from node.vector_field import FlatField
 
 
@@ -29,18 +34,20 @@ def integrate_samples(
     controller: Controller,
     max_steps: int,
     record: bool,
+    log: SampleLog | None = None,
 ) -> Trajectory:
     """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
 
     y0: (B, n). times: (B, T) in float64 on the CPU, rows strictly monotonic, all in one direction. The outputs are one
-    piece (T, B, n). f is called with all samples; with one that has ended, where it was last.
+    piece (T, B, n). f is called with all samples; with one that has ended, where it was last. log: told of each try in
+    which samples go on.
     """
     pace: Pace
     if isinstance(controller, PIDController):
         pace = AdaptivePace(controller, solver, len(y0))
     else:
         pace = FixedPace(controller)
-    loop = _Loop(f, y0, times, solver, pace, max_steps, record)
+    loop = _Loop(f, y0, times, solver, pace, max_steps, record, log)
     if times.shape[1] > 1:
         loop.run()
     return loop.trajectory()
@@ -50,7 +57,15 @@ class _Loop:
     """One solve under way."""
 
     def __init__(
-        self, f: FlatField, y0: Tensor, times: Tensor, solver: Solver, pace: Pace, max_steps: int, record: bool
+        self,
+        f: FlatField,
+        y0: Tensor,
+        times: Tensor,
+        solver: Solver,
+        pace: Pace,
+        max_steps: int,
+        record: bool,
+        log: SampleLog | None,
     ):
         samples, n_outputs = times.shape
         self._f = f
@@ -63,20 +78,18 @@ class _Loop:
         self._pace = pace
         self._record = record
         self._clock = SampleClock(times, pace.stops)
-        self._jumps = self._clock.sign * np.array(pace.jumps, dtype=np.float64)
-        self._low = np.full(samples, -math.inf)  # where f begins on the way to the next stop
+        self._limits = Limits(f, self._clock, pace.jumps, y0)
+        self._book = None if log is None else LogBook(log, solver, self._clock, self._limits)
         self._outputs = SampleOutputs(y0, n_outputs)
         self._max_steps = max_steps
         self._tries = 0
         self._least = np.zeros(samples)  # step sizes at which a sample is given up
-        self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
-        self._n_rejected = np.zeros(samples, dtype=np.int64)
-        self._status = [Status.success] * samples
+        self._fates = Fates(samples)
 
     def run(self) -> None:
         """Take steps until every sample has ended."""
         clock = self._clock
-        self._confine(clock.alive, clock.start)
+        self._limits.confine(clock.alive, clock.start)
         if self._pace.estimate:
             self._size_first_steps()
         while clock.alive.any():
@@ -93,17 +106,17 @@ class _Loop:
         # The stages of a step that was accepted are finite; f(t1, y1) beside them need not be, nor need dense output.
         if len(outputs) > 1 and (self._solver.dense_with_f1 or not self._pace.estimate):
             outputs = self._checked_finite(outputs)
-        n_accepted = self._n_tried - self._n_rejected
+        stats = self._fates.stats()
         return Trajectory(
             float(clock.sign * clock.t.max()),
             self._y,
             0.0,
             [outputs],
             len(outputs),
-            status=next((status for status in self._status if status is not Status.success), Status.success),
-            n_accepted=int(n_accepted.sum()),
-            n_rejected=int(self._n_rejected.sum()),
-            samples=SampleStats(torch.from_numpy(n_accepted), torch.from_numpy(self._n_rejected), tuple(self._status)),
+            status=self._fates.status,
+            n_accepted=int(stats.n_accepted.sum()),
+            n_rejected=int(stats.n_rejected.sum()),
+            samples=stats,
         )
 
     def _size_first_steps(self) -> None:
@@ -124,27 +137,33 @@ class _Loop:
         t, h = self._column(t0), self._column(dt)
         if self._away is not None:
             t = torch.where(*self._away, t)
-        self._begin(t, t1)
-        step = self._step(t, y0, h, self._carry)
+        self._begin(t, t0, t1)
+        carry = self._carry
+        step = self._step(t, y0, h, carry)
         verdicts = self._pace.judge(clock, y0, step, dt)
         if not verdicts.all_accepted:
-            self._n_rejected += clock.alive & ~verdicts.accepted
+            self._fates.reject(clock.alive & ~verdicts.accepted)
             if self._record:
                 t, y0, h, step = self._recordable(t, y0, h, step, verdicts)
         self._accept(step, verdicts, t1)
         passed = clock.passed()
         if passed is not None:
-            self._output(passed, (t0, dt), (t, y0, h), step)
+            self._output(passed, t0, (t, y0, h), step)
+        if self._book is not None:
+            f1 = self._carry if step.carry is None else None
+            self._book.tell((t0, y0, carry), (self._y, self._carry), verdicts, passed, f1)
         clock.dt = verdicts.dt
         self._leave_stops()
         if not verdicts.all_accepted:
             self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
 
-    def _begin(self, t: Tensor, t1: Floats) -> None:
+    def _begin(self, t: Tensor, t0: Floats, t1: Floats) -> None:
         """See to the carry at t: where f has jumped, and where a solver does not hand one on."""
         if self._pace.one_sided:
-            self._f.between_columns(t, self._column(t1))
-            self._carry = None
+            self._limits.put(t0, t1)
+            self._carry, self._anew = None, np.ones_like(self._clock.alive)
+        if self._book is not None and self._anew is not None:
+            self._book.begin(self._anew)
         if self._carry is None:
             self._carry, _ = self._started(t)
         elif self._anew is not None:
@@ -160,11 +179,10 @@ class _Loop:
         carry = solver.start(self._f, t, y, f0)
         if not self._record:
             return carry, carry
-        finite = carries.finite(y, carry)
-        if finite.all() or not finite.any():
+        stand_in = StandIn.where_needed(carries.finite(y, carry))
+        if stand_in is None:
             return carry, carry
-        keep, model = self._mask(finite), int(finite.argmax())
-        carry = solver.start(self._f, t.where(keep, t[model]), y.where(keep, y[model].detach()))
+        carry, keep = solver.start(self._f, stand_in.fill(t), stand_in.fill(y)), self._mask(stand_in.finite)
         return each(lambda x: carries.select(keep, x, torch.full_like(x, math.nan)), carry), carry
 
     def _step(self, t: Tensor, y: Tensor, dt: Tensor, carry: Any) -> Step:
@@ -182,11 +200,10 @@ class _Loop:
         dt = dt.where(self._mask(accepted), 0.0)
         if verdicts.finite.all() or not accepted.any():
             return t, y, dt, step
-        finite = carries.finite(y, carry)
-        if not finite.all():
-            keep, model = self._mask(finite), int(accepted.argmax())
-            t, y = t.where(keep, t[model]), y.where(keep, y[model].detach())
-            carry = each(lambda x: carries.select(keep, x, x[model].detach()), carry)
+        finite = resting_finite(self._solver, y, carry, verdicts)
+        stand_in = StandIn.where_needed(finite, int(accepted.argmax()))
+        if stand_in is not None:
+            t, dt, y, carry = stand_in.fill(t), stand_in.fill(dt), stand_in.fill(y), each(stand_in.fill, carry)
             ended = self._mask(~finite & ~(self._clock.alive & self._pace.estimate))
             self._away, self._y = (ended, t), y.where(ended, self._y)
             self._carry = carries.select(ended, carry, self._carry)
@@ -195,28 +212,25 @@ class _Loop:
     def _accept(self, step: Step, verdicts: Verdicts, t1: Floats) -> None:
         """Move the samples whose step is accepted to its end."""
         clock, accepted = self._clock, verdicts.accepted
-        if verdicts.all_accepted:
+        # Where it is told, a sample that has ended is to stay to the last bit where it was.
+        if verdicts.all_accepted and (self._book is None or clock.alive.all()):
             clock.t, self._y, self._carry = t1, step.y1, step.carry
         elif (accepted & clock.alive).any():
-            mask = self._mask(accepted)
+            moved = self._mask(accepted if self._book is None else accepted & clock.alive)
             clock.t = np.where(accepted, t1, clock.t)
-            self._y = torch.where(mask, step.y1, self._y)
+            self._y = torch.where(moved, step.y1, self._y)
             # Without error estimates a sample that is rejected has ended: what it carries is of no account.
-            whole = step.carry is None or not self._pace.estimate
-            self._carry = step.carry if whole else carries.select(mask, step.carry, self._carry)
+            whole = step.carry is None or (self._book is None and not self._pace.estimate)
+            self._carry = step.carry if whole else carries.select(moved, step.carry, self._carry)
 
-    def _output(
-        self, passed: Passed, on_clock: tuple[Floats, Floats], start: tuple[Tensor, Tensor, Tensor], step: Step
-    ) -> None:
+    def _output(self, passed: Passed, t0: Floats, start: tuple[Tensor, Tensor, Tensor], step: Step) -> None:
         """Keep the states at the outputs that were passed: where a sample stands there, its own."""
-        output, sample, t, met = passed
-        if met.any():
-            self._outputs.keep(output[met], sample[met], states(self._y, sample[met]))
-            output, sample, t = output[~met], sample[~met], t[~met]
-        if len(output):
-            t0, dt = on_clock
-            theta = (t - t0[sample]) / dt[sample]
-            self._outputs.keep(output, sample, interpolated(start[1], self._dense(*start, step), sample, theta))
+        landed, within = passed.landed(), passed.within(t0, self._clock.t)
+        if landed is not None:
+            self._outputs.keep(*landed, states(self._y, landed.sample))
+        if within is not None:
+            c = self._dense(*start, step)
+            self._outputs.keep(within.output, within.sample, interpolated(start[1], c, within))
 
     def _dense(self, t: Tensor, y: Tensor, dt: Tensor, step: Step) -> Tensor:
         if step.carry is not None or not self._solver.dense_with_f1:
@@ -231,19 +245,11 @@ class _Loop:
         here = clock.at_stop()
         if here is None:
             return
-        self._n_tried[here & ~clock.alive] = self._tries
-        if len(self._jumps):
-            self._confine(here & clock.alive, stop)
-            self._anew = here & clock.alive & np.isin(stop, self._jumps)
-
-    def _confine(self, here: Bools, start: Floats) -> None:
-        """For these samples f has its limits from inside from now on, where either end of their way is a jump."""
-        jumps, stop = self._jumps, self._clock.stop
-        if not len(jumps):
-            return
-        self._low = np.where(here, np.where(np.isin(start, jumps), start, -math.inf), self._low)
-        high = np.where(np.isin(stop, jumps), stop, math.inf)
-        self._f.between_columns(self._column(self._low), self._column(high))
+        self._fates.end(here & ~clock.alive, self._tries)
+        jumps = self._limits.are_jumps(stop)
+        if jumps is not None:
+            self._limits.confine(here & clock.alive, stop)
+            self._anew = here & clock.alive & jumps
 
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
@@ -254,9 +260,8 @@ class _Loop:
             self._fail(stuck & ~finite, Status.non_finite)
 
     def _fail(self, samples: Bools, status: Status) -> None:
-        for i in np.flatnonzero(samples):
-            self._status[i] = status
-        self._n_tried[samples] = self._tries
+        self._fates.fail(samples, status)
+        self._fates.end(samples, self._tries)
         self._clock.finish(samples)
 
     def _checked_finite(self, outputs: Tensor) -> Tensor:
@@ -264,14 +269,12 @@ class _Loop:
         finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
         if finite.all():
             return outputs
-        for i in np.flatnonzero(~finite.all(axis=0)):
-            if self._status[i] is Status.success:
-                self._status[i] = Status.non_finite
+        self._fates.fail(np.logical_not(finite.all(axis=0)), Status.non_finite)
         return outputs.where(torch.from_numpy(finite).to(outputs.device).unsqueeze(2), math.nan)
 
     def _mask(self, samples: Bools) -> Tensor:
-        return torch.from_numpy(samples[:, None]).to(self._y.device, non_blocking=True)
+        return mask(samples, self._y)
 
     def _column(self, x: Floats) -> Tensor:
         """Times or step sizes on the clock as f and a step take them."""
-        return column(x if self._clock.sign > 0 else -x, self._y)
+        return column(self._clock.signed(x), self._y)

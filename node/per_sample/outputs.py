@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.per_sample.clock import Floats, Ints
+from node.per_sample.clock import Ints, Within
 
 
 class SampleOutputs:
@@ -36,10 +36,10 @@ def states(y: Tensor, sample: Ints) -> Tensor:
     return y.index_select(0, torch.from_numpy(sample).to(y.device, non_blocking=True))
 
 
-def interpolated(y: Tensor, c: Tensor, sample: Ints, theta: Floats) -> Tensor:
-    """Dense output of the samples (m,), one at each theta (m,), as `Solver.dense` gives it: (m, n)."""
-    powers = torch.from_numpy(theta[:, None, None] ** np.arange(1.0, len(c) + 1))
-    rows = torch.from_numpy(sample).to(y.device, non_blocking=True)
+def interpolated(y: Tensor, c: Tensor, within: Within) -> Tensor:
+    """Dense output c from y, as `Solver.dense` gives it, at the outputs within a step: (m, n)."""
+    powers = torch.from_numpy(within.theta[:, None, None] ** np.arange(1.0, len(c) + 1))
+    rows = torch.from_numpy(within.sample).to(y.device, non_blocking=True)
     weights = powers.to(y.device, y.dtype, non_blocking=True)
     picked = c.index_select(1, rows).transpose(0, 1)
     return torch.baddbmm(y.index_select(0, rows).unsqueeze(1), weights, picked).squeeze(1)

@@ -3,18 +3,19 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
+from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, SampleClock
+from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
 from node.vector_field import FlatField
 
-_NARROW = (torch.float32, torch.complex64)
 Memory = tuple[Floats, Floats] | None  # error ratios of the last two accepted steps; None where the filter needs none
 
 
@@ -107,6 +108,16 @@ class AdaptivePace(Pace):
         return verdicts._replace(dt=size)
 
 
+def resting_finite(solver: Solver, y: Tensor, carry: Any, verdicts: Verdicts) -> Bools:
+    """Whether a step of size zero from (y, carry) is finite in each sample, as far as can be told without taking it.
+
+    A self-starting solver's calls f at (t, y) alone, where it was called for the carry; others call it elsewhere.
+    """
+    if verdicts.finite.all() or not solver.self_starting:
+        return verdicts.finite
+    return carries.finite(y, carry)
+
+
 def judge(
     controller: PIDController, ratio: Floats, dt: Floats, memory: Memory, error_order: int
 ) -> tuple[Verdicts, Memory]:
@@ -160,12 +171,6 @@ def initial_dts(
         h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
         size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
         return np.where(np.isfinite(steepest), size, h0)
-
-
-def column(x: Floats, y: Tensor) -> Tensor:
-    """(B,) as a column (B, 1) beside states y, in their real dtype."""
-    narrow = x.astype(np.float32) if y.dtype in _NARROW else x
-    return torch.from_numpy(narrow[:, None]).to(y.device, non_blocking=True)
 
 
 def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:

@@ -1,0 +1,50 @@
+"""A step that was taken, as it can be taken again: what exact gradients with less memory are made of."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from node.vector_field import FlatField
+
+
+class State(NamedTuple):
+    """What a step starts from."""
+
+    y: Tensor  # (n,), or (B, n) where samples have steps of their own
+    carry: Any = None  # None: the solver's start at y
+
+
+class Again(NamedTuple):
+    """What a step gives."""
+
+    end: State
+    within: Tensor | None  # (m, n), the outputs within it
+    c: Tensor | None = None  # (degree, n), its dense output, where the solve keeps that
+
+
+class ReplayStep(ABC):
+    """A step, and the places among a solve's outputs, (T, n) or (T, B, n), of those that it gives."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def starts_alone(self) -> bool:
+        """Whether it takes nothing from the step before but y."""
+
+    @abstractmethod
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+        """Take it; `hand_on` asks for the next one's carry, `outputs` for what is within it."""
+
+    @abstractmethod
+    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+        """What the step before, of a reversible solver, had handed on, given what this one does."""
+
+    @abstractmethod
+    def of_end(self, of_y: Tensor) -> Tensor | None:
+        """The gradient to the state at its end, of those to all outputs; None where that is no output."""
+
+    @abstractmethod
+    def of_within(self, of_y: Tensor) -> Tensor | None:
+        """The gradients to the outputs within it (m, n), of those to all."""

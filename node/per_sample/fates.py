@@ -1,0 +1,40 @@
+"""How each of many samples fares: how it ends, and after how many tries."""
+
+import numpy as np
+import torch
+
+from node.per_sample.clock import Bools
+from node.solution import SampleStats, Status
+
+
+class Fates:
+    """The samples' statuses and counts, (B,) each."""
+
+    def __init__(self, samples: int):
+        self._status = [Status.success] * samples
+        self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
+        self._n_rejected = np.zeros(samples, dtype=np.int64)
+
+    def reject(self, samples: Bools) -> None:
+        """Count a try that was in vain."""
+        self._n_rejected += samples
+
+    def end(self, samples: Bools, tries: int) -> None:
+        """They have ended after so many tries."""
+        self._n_tried[samples] = tries
+
+    def fail(self, samples: Bools, status: Status) -> None:
+        """They have failed, those that had not before."""
+        for i in np.flatnonzero(samples):
+            if self._status[i] is Status.success:
+                self._status[i] = status
+
+    @property
+    def status(self) -> Status:
+        """The first that is no success."""
+        return next((status for status in self._status if status is not Status.success), Status.success)
+
+    def stats(self) -> SampleStats:
+        """Once all have ended."""
+        n_accepted = torch.from_numpy(self._n_tried - self._n_rejected)
+        return SampleStats(n_accepted, torch.from_numpy(self._n_rejected), tuple(self._status))

@@ -1,0 +1,42 @@
+"""Samples that differ in how hard they are, for the tests of per-sample stepping."""
+
+import torch
+from torch import Tensor, nn
+
+from node import PIDController, Solution, solve
+from node.layout import State
+
+FEW = ["bosh3", "dopri5", "vern7"]  # FSAL; with dense output of its own; without FSAL and with dense stages
+TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
+
+
+def tensor(*values: object) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+class Pendulum(nn.Module):
+    """Driven and damped: the larger the swing, the harder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damping = nn.Parameter(tensor(0.1))
+        self.drive = nn.Parameter(tensor(0.7))
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        angle, speed = y[..., :1], y[..., 1:]
+        pull = self.drive * torch.cos(3 * t) - 9 * torch.sin(angle) - self.damping * speed
+        return torch.cat((speed.expand_as(pull), pull), dim=-1)
+
+
+def explosion(t: Tensor, y: Tensor) -> Tensor:
+    """y' = y^2: y0 > 0 is infinite at t = 1 / y0."""
+    return y * y
+
+
+Y0 = tensor([0.1, 0.0], [3.1, 0.0], [-2.0, 6.0])
+T = tensor(0.0, 0.01, 0.02, 0.4, 0.7, 0.999999, 1.0)
+WAYS = {"forwards": T, "backwards": 1 - T}
+
+
+def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
+    return solve(f, y0, t, batch="independent", **how)
