@@ -10,10 +10,11 @@ machine.
 Where backprop's time beyond the bare limit goes, in microseconds a call of Van der Pol's field on one busy core, where
 the bare call takes 36 and its backward pass 61: 46 are the solve's as without a graph (`test_bench_solves.py`), 10 the
 graph's nodes, and 31 the backward pass through a stage's weighted sum: a stack, a product, three views and the sums of
-what reaches a slope. On the spiral net, with its 14 calls a solve, the solve's own start is a fifth of that. Sums through
-a buffer, transposed, or differentiated by hand cost the same within a few percent where the state is small; one engine
-call a stage costs more. On 64-256-64 the bare limit is half of torchdiffeq's time, and what a step stacks, 1.3 MB, most
-of the rest. Checkpointed calls f once more without a graph, 0.4 of a call with its backward pass: no less than 1.35.
+what reaches a slope. On the spiral net, with its 14 calls a solve, the start of a solve weighs more. Sums through a
+buffer, transposed, or differentiated by hand cost the same within a few percent where the state is small; one engine
+call a stage costs more. On 64-256-64 the bare limit is half of torchdiffeq's time, and what a step stacks, 1.3 MB,
+most of the rest. Checkpointed calls f once more without a graph, 0.4 of a call with its backward pass: no less than
+1.35.
 """
 
 from collections.abc import Callable
