@@ -24,7 +24,8 @@ class Checkpointed(Adjoint):
     it carries beside y. With a budget c the forward pass keeps every k-th state, and drops every other one, doubling k,
     when there are more than c, as the number of steps is not known beforehand; the backward pass reverses each stretch
     between two by Griewank & Walther (2000), "Algorithm 799: Revolve", ACM Trans. Math. Softw. 26(1), 19-45, with the
-    places that are free. f must give the same when called again.
+    places that are free. f must give the same when called again. Where samples have their own steps, the times and the
+    outcomes of each try, (B,), are kept beside.
     """
 
     budget: int | None = None
