@@ -78,7 +78,3 @@ def test_backprops_memory_is_no_more_than_torchdiffeqs(tolerance: float) -> None
 def test_backprops_memory_grows_with_every_step() -> None:
     few, more, many = (peak(Backprop(), "midpoint", steps) for steps in (50, 100, 200))
     assert many - more == pytest.approx(2 * (more - few), rel=0.05)
-
-
-def test_a_repeated_measurement_is_the_same_to_the_byte() -> None:
-    assert len({peak(Checkpointed(8), "midpoint", 50) for _ in range(3)}) == 1

@@ -10,6 +10,7 @@ from torch import Tensor
 from node.adjoint.backprop import Backprop
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.conditions import Conditions
+from node.adjoint.finite import is_finite
 from node.adjoint.joint_steps import JointSteps
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
@@ -107,7 +108,7 @@ class _Solve:
 
     def _check_finite(self, gradients: Gradients) -> None:
         self.stats.status_backward = Status.success
-        if not all(bool(g.isfinite().all()) for g in gradients if g is not None):
+        if not all(is_finite(g) for g in gradients if g is not None):
             self.stats.status_backward = Status.non_finite
             raise SolveError(f"{self.name}: the gradient is not finite: {Status.non_finite.value}", Status.non_finite)
 

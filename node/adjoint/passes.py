@@ -10,6 +10,7 @@ from torch import Tensor
 
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.conditions import Conditions
+from node.adjoint.finite import is_finite
 from node.adjoint.impulses import Outputs
 from node.adjoint.once import differentiable_once
 from node.solution import SolveError, Stats, Status
@@ -91,7 +92,7 @@ class _Solve:
         self._stats.vjp_backward += found.vjps
         gradients = (found.of_y0, *found.of_parameters)
         status = found.status
-        if status is Status.success and not all(map(_finite, gradients)):
+        if status is Status.success and not all(map(is_finite, gradients)):
             status = Status.non_finite
         self._stats.status_backward = status
         if status is Status.success:
@@ -106,7 +107,7 @@ class _Solve:
 
     def _failed(self, found: Gradients, outputs: Outputs, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
         name, status = self.name, found.status
-        if status is Status.non_finite and not _finite(outputs.dl_dy):
+        if status is Status.non_finite and not is_finite(outputs.dl_dy):
             warnings.warn(
                 f"{name}: the loss has a gradient to the states that is not finite, and so are all that come of it: "
                 "look for the infinity or the NaN in the loss",
@@ -119,10 +120,6 @@ class _Solve:
             "or take gradient='backprop', which solves nothing backwards",
             status,
         )
-
-
-def _finite(x: Tensor) -> bool:
-    return not x.numel() or math.isfinite(torch.linalg.vector_norm(x, ord=math.inf))
 
 
 class _BackwardSolve(torch.autograd.Function):
