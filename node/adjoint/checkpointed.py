@@ -9,6 +9,7 @@ from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.discrete import solve_with_replay
+from node.adjoint.every_kth import EveryKth
 from node.adjoint.replay import Replay
 from node.adjoint.replay_step import State
 from node.adjoint.steps import Memory
@@ -68,28 +69,22 @@ class Thinned:
 
     def __init__(self, budget: int):
         self._budget = budget
-        self._every = 1
-        self._states: list[State] = []
+        self._kept = EveryKth[State](budget + 1)
 
     def keep(self, i: int, start: State, end: State) -> None:
-        """Keep every k-th; where they have become too many, every other one of them."""
-        if i % self._every:
-            return
-        self._states.append(start)
-        if len(self._states) > self._budget + 1:
-            self._states = self._states[::2]
-            self._every *= 2
+        """Keep every k-th start."""
+        self._kept.add(start)
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
         """Stretch by stretch, the last first; the places of those that are done are free for those before.
 
         They are gone then: a second backward pass has step 0 to begin with.
         """
-        last = n
+        states, last = self._kept.items, n
         while last:
-            place = len(self._states) - 1
-            start = self._states.pop() if place else self._states[0]
-            first = place * self._every
+            place = len(states) - 1
+            start = states.pop() if place else states[0]
+            first = place * self._kept.k
             if first < last:
                 yield from _reversed(replay, start, first, last, free=self._budget - place)
                 last = first

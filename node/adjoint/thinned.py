@@ -6,30 +6,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from node.adjoint.every_kth import EveryKth
 from node.adjoint.impulses import Outputs
 from node.solvers.base import Step
 from node.trajectory import TakenStep
 
 
 class ThinnedStates:
-    """The states at the start of every k-th step, at most so many: k doubles when there would be more."""
+    """The states at the start of every k-th step, at most so many beside that of the first."""
 
     def __init__(self, most: int):
-        self.times: list[float] = []
-        self.states: list[Tensor] = []
-        self._most = most
-        self._every = 1
-        self._steps = 0
+        self._kept = EveryKth[tuple[float, Tensor]](most + 1)
+
+    @property
+    def states(self) -> list[Tensor]:
+        """Those that are kept, of shape (n,)."""
+        return [state for _, state in self._kept.items]
 
     def log(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
         """Told of each step. The start of the first is an output."""
-        if self._steps and self._steps % self._every == 0:
-            self.times.append(taken.t)
-            self.states.append(y)
-        self._steps += 1
-        if len(self.times) > self._most:
-            self._every *= 2
-            del self.times[::2], self.states[::2]  # the first is that of step k
+        self._kept.add((taken.t, y))
 
     def among(self, outputs: Outputs, states: Sequence[Tensor]) -> Outputs:
         """The outputs and these states between them, which the loss does not depend on."""
@@ -37,7 +33,7 @@ class ThinnedStates:
         known = set(outputs.times)
         rows = [
             (time, state)
-            for time, state in zip(self.times, states, strict=True)
+            for (time, _), state in zip(self._kept.items, states, strict=True)
             if min(first, last) < time < max(first, last) and time not in known
         ]
         if not rows:

@@ -1,0 +1,24 @@
+"""A few of many things, spread evenly over them as they come."""
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class EveryKth(Generic[T]):
+    """The first and every k-th after it, at most so many: k doubles when there would be more."""
+
+    def __init__(self, most: int):
+        self.items: list[T] = []
+        self.k = 1
+        self._most = most
+        self._n = 0
+
+    def add(self, item: T) -> None:
+        """Told of each in turn."""
+        if self._n % self.k == 0:
+            self.items.append(item)
+        self._n += 1
+        if len(self.items) > self._most:
+            self.items = self.items[::2]
+            self.k *= 2
