@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from torch import Tensor
 
@@ -25,6 +26,26 @@ def check_outputs(mode: str, outputs: str) -> None:
         raise ValueError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
 
 
+class Choices(Protocol):
+    """What a mode says of its backward solve; None is the forward pass's."""
+
+    @property
+    def solver(self) -> Solver | None:
+        """How it steps."""
+
+    @property
+    def controller(self) -> Controller | None:
+        """How its steps are sized."""
+
+    @property
+    def max_steps(self) -> int | None:
+        """The limit of them."""
+
+    @property
+    def outputs(self) -> str:
+        """What is done at outputs: "spread" or "land"."""
+
+
 @dataclass(frozen=True)
 class BackwardSolver:
     """From the last output to the first, in one solve.
@@ -40,21 +61,13 @@ class BackwardSolver:
     outputs: str
 
     @classmethod
-    def of(
-        cls,
-        problem: InitialValueProblem,
-        *,
-        solver: Solver | None,
-        controller: Controller | None,
-        max_steps: int | None,
-        outputs: str,
-    ) -> "BackwardSolver":
-        """The forward pass's, but for what is given."""
+    def of(cls, problem: InitialValueProblem, mode: Choices) -> "BackwardSolver":
+        """The forward pass's, but for what the mode has chosen."""
         return cls(
-            solver or problem.solver,
-            problem.controller if controller is None else laid_out(controller, problem.y0),
-            problem.max_steps if max_steps is None else max_steps,
-            outputs,
+            mode.solver or problem.solver,
+            problem.controller if mode.controller is None else laid_out(mode.controller, problem.y0),
+            problem.max_steps if mode.max_steps is None else mode.max_steps,
+            mode.outputs,
         )
 
     def solve(

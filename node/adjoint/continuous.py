@@ -64,13 +64,7 @@ class ContinuousAdjoint(Adjoint):
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
         """Those of a loss, from what it makes of the outputs: the backward pass alone."""
         field = AugmentedField(problem.f, problem.y0, parameters)
-        backward = BackwardSolver.of(
-            problem,
-            solver=self.solver,
-            controller=self.controller,
-            max_steps=self.max_steps,
-            outputs=self.outputs,
-        )
+        backward = BackwardSolver.of(problem, self)
 
         def norm(of_state: Norm) -> Norm:
             return lambda z: self.norm(of_state, *field.split(z))

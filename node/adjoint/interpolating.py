@@ -79,15 +79,9 @@ class _Passes:
         outputs = outputs._replace(dl_dy=outputs.dl_dy / size)
         states, polynomials = kept[::2], kept[1::2]
         pieces = [DensePiece(t, dt, y, c) for (t, dt), y, c in zip(self.steps, states, polynomials, strict=True)]
-        mode, problem = self.mode, self.problem
+        problem = self.problem
         equation = AdjointAlongPath(problem.f, problem.y0, parameters, Path(pieces))
-        backward = BackwardSolver.of(
-            problem,
-            solver=mode.solver,
-            controller=mode.controller,
-            max_steps=mode.max_steps,
-            outputs=mode.outputs,
-        )
+        backward = BackwardSolver.of(problem, self.mode)
         order = backward.solver.order
         integral = ParameterIntegral(equation, nodes=(order + 1) // 2)
         end = backward.solve(
