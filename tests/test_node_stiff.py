@@ -1,16 +1,13 @@
-"""Solvers for stiff problems: their coefficients, their stability, their Jacobians, and problems that need them."""
+"""Solvers for stiff problems: their stability, their Jacobians, their equations, and what they refuse."""
 
 import math
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
 
-import numpy as np
 import pytest
 import torch
 from gradients import tensor
-from test_node_tableau import Tree, trees
+from test_node_stiff_problems import van_der_pol
 from torch import Tensor, nn
 
 from node import SOLVERS, Counted, FixedStep, PIDController, Status, solve
@@ -19,106 +16,12 @@ from node.solvers import Solver
 from node.solvers.implicit_euler import IMPLICIT_EULER
 from node.solvers.rodas4 import RODAS4
 from node.solvers.rodas5p import RODAS5P
-from node.solvers.rosenbrock import RosenbrockTableau
 from node.vector_field import FlatField
 
 ROSENBROCK = {solver.name: solver for solver in (RODAS4, RODAS5P)}
 STIFF = {IMPLICIT_EULER.name: IMPLICIT_EULER, **ROSENBROCK}
 every_rosenbrock = pytest.mark.parametrize("solver", ROSENBROCK.values(), ids=ROSENBROCK)
 every_stiff_solver = pytest.mark.parametrize("solver", STIFF.values(), ids=STIFF)
-DENSE_ORDERS = [(solver, theta) for solver in ROSENBROCK.values() for theta in (0.3, 0.7)]
-
-
-class Classical(NamedTuple):
-    """A Rosenbrock method in terms of k_i: Hairer & Wanner (1996), eq. IV.7.4, with beta = alpha + gamma."""
-
-    alpha: np.ndarray
-    gamma: np.ndarray
-    row: Callable[[tuple[float, ...]], np.ndarray]  # weights of the u_i as weights of the k_i
-
-
-def classical(tableau: RosenbrockTableau) -> Classical:
-    """gamma = (I / gamma - c)^-1 and alpha = a gamma: what section IV.7 derives the other form from."""
-    stages = len(tableau.b)
-
-    def full(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:
-        return np.array([[*row, *[0.0] * (stages - len(row))] for row in rows])
-
-    gamma = np.linalg.inv(np.eye(stages) / tableau.gamma - full(tableau.c))
-    return Classical(full(tableau.a) @ gamma, gamma, lambda row: np.array(row) @ gamma)
-
-
-def elementary_weights(method: Classical, tree: Tree) -> np.ndarray:
-    """Hairer & Wanner (1996), eq. IV.7.11: beta where a vertex has one branch, alpha where it has more."""
-    branches = [elementary_weights(method, branch) for branch in tree]
-    matrix = method.alpha + method.gamma if len(branches) == 1 else method.alpha
-    return math.prod((matrix @ phi for phi in branches), start=np.ones(len(matrix)))
-
-
-def size(tree: Tree) -> int:
-    return 1 + sum(map(size, tree))
-
-
-def density(tree: Tree) -> int:
-    return size(tree) * math.prod(map(density, tree))
-
-
-def residual(method: Classical, weights: np.ndarray, order: int, theta: float = 1.0) -> float:
-    """The worst of the conditions of one order, at theta dt."""
-    exact = {tree: theta**order / density(tree) for tree in trees(order)}
-    return max(abs(weights @ elementary_weights(method, tree) - value) for tree, value in exact.items())
-
-
-@every_rosenbrock
-def test_coefficients_satisfy_the_conditions_of_the_claimed_order_and_no_more(solver: Solver) -> None:
-    method = classical(solver.tableau)
-    b = method.row(solver.tableau.b)
-    assert max(residual(method, b, order) for order in range(1, solver.order + 1)) < 1e-13
-    assert residual(method, b, solver.order + 1) > 1e-4
-
-
-@every_rosenbrock
-def test_the_embedded_method_is_one_order_below(solver: Solver) -> None:
-    method = classical(solver.tableau)
-    embedded = method.row(tuple(np.subtract(solver.tableau.b, solver.tableau.b_error)))
-    assert max(residual(method, embedded, order) for order in range(1, solver.error_order)) < 1e-13
-    assert residual(method, embedded, solver.error_order) > 1e-4
-
-
-@pytest.mark.parametrize(("solver", "theta"), DENSE_ORDERS, ids=lambda x: getattr(x, "name", x))
-def test_dense_output_satisfies_the_conditions_of_its_order(solver: Solver, theta: float) -> None:
-    method = classical(solver.tableau)
-    powers = theta ** np.arange(1, 1 + len(solver.tableau.powers))
-    weights = method.row(tuple(powers @ np.array(solver.tableau.powers)))
-    assert max(residual(method, weights, order, theta) for order in range(1, solver.dense_order + 1)) < 2e-13
-    assert residual(method, weights, solver.dense_order + 1, theta) > 1e-5
-
-
-@every_rosenbrock
-def test_the_last_two_stages_are_the_embedded_method_and_the_method(solver: Solver) -> None:
-    """Stiffly accurate: b is the last row of beta."""
-    method = classical(solver.tableau)
-    np.testing.assert_allclose((method.alpha + method.gamma)[-1], method.row(solver.tableau.b), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("part", ["alpha", "d", "a", "c", "b", "b_error", "dense"])
-@every_rosenbrock
-def test_a_mistyped_coefficient_is_refused(solver: Solver, part: str) -> None:
-    rows = getattr(solver.tableau, part)
-    nested = isinstance(rows[-1], tuple)
-    row = list(rows[-1] if nested else rows)
-    row[1] += 1e-6
-    wrong = (*rows[:-1], tuple(row)) if nested else tuple(row)
-    with pytest.raises(ValueError, match="a coefficient is mistyped"):
-        replace(solver.tableau, **{part: wrong})
-
-
-def test_a_row_of_the_wrong_length_is_refused() -> None:
-    tableau = RODAS4.tableau
-    with pytest.raises(ValueError, match="b_error has 5 rows or entries and must have 6"):
-        replace(tableau, b_error=tableau.b_error[1:])
-    with pytest.raises(ValueError, match="row 5 of c has 4 entries and must have 5"):
-        replace(tableau, c=(*tableau.c[:-1], tableau.c[-1][1:]))
 
 
 def one_step(solver: Solver, f: FlatField, t: float | Tensor, y: Tensor, dt: float | Tensor) -> Tensor:
@@ -272,101 +175,6 @@ def test_a_rosenbrock_step_costs_its_stages_and_a_rejected_one_keeps_the_first(s
     to_start = 1  # f0, of which the controller sizes a first step that is not given
     tried = stats.n_accepted + stats.n_rejected
     assert stats.nfe_forward == to_start + stats.n_accepted + (solver.stages - 1) * tried
-
-
-def robertson(t: Tensor, y: Tensor) -> Tensor:
-    a, b, c = y
-    slow, back, fast = 0.04 * a, 1e4 * b * c, 3e7 * b * b
-    return torch.stack((back - slow, slow - back - fast, fast))
-
-
-def hires(t: Tensor, y: Tensor) -> Tensor:
-    """Schaefer (1975), as the Test Set for IVP Solvers has it."""
-    a, b, c, d, e, g, h, i = y
-    bound = 280 * g * i - 1.81 * h
-    return torch.stack(
-        (
-            -1.71 * a + 0.43 * b + 8.32 * c + 0.0007,
-            1.71 * a - 8.75 * b,
-            -10.03 * c + 0.43 * d + 0.035 * e,
-            8.32 * b + 1.71 * c - 1.12 * d,
-            -1.745 * e + 0.43 * (g + h),
-            -280 * g * i + 0.69 * d + 1.71 * e - 0.43 * g + 0.69 * h,
-            bound,
-            -bound,
-        )
-    )
-
-
-def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
-    return torch.stack((y[1], 1000 * (1 - y[0].square()) * y[1] - y[0]))
-
-
-class StiffProblem(NamedTuple):
-    f: Callable[[Tensor, Tensor], Tensor]
-    y0: tuple[float, ...]
-    t_end: float
-    exact: tuple[float, ...]
-    atol: tuple[float, ...] | float  # relative to rtol
-    nfe: int  # the most at rtol = 1e-3, of solvers of order 4 or more
-
-
-HIRES_END = (
-    0.7371312573325668e-3, 0.1442485726316185e-3, 0.5888729740967575e-4, 0.1175651343283149e-2,
-    0.2386356198831331e-2, 0.6238968252742796e-2, 0.2849998395185769e-2, 0.2850001604814231e-2,
-)  # fmt: skip
-# The ends as published with the Test Set for IVP Solvers; Robertson's at 40 by SciPy's Radau at rtol=3e-14.
-PROBLEMS = {
-    "robertson": StiffProblem(
-        robertson, (1, 0, 0), 1e11,
-        (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050), (1e-6, 1e-11, 1.0), 800,
-    ),
-    "robertson to 40": StiffProblem(
-        robertson, (1, 0, 0), 40.0, (0.7158270687194016, 9.18553476455776e-06, 0.28416374574582903), 1e-4, 160
-    ),
-    "hires": StiffProblem(hires, (1, 0, 0, 0, 0, 0, 0, 0.0057), 321.8122, HIRES_END, 1e-4, 400),
-    "van_der_pol": StiffProblem(
-        van_der_pol, (2, 0), 2000.0, (1.706167732170469, -0.8928097010248125e-3), 1e-4, 1900
-    ),
-}  # fmt: skip
-every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLEMS)
-
-
-def relative_error(problem: StiffProblem, solver: Solver, rtol: float, most_calls: float = math.inf) -> float:
-    exact = torch.tensor(problem.exact, dtype=torch.float64)
-    y0 = torch.tensor(problem.y0, dtype=torch.float64)
-    controller = PIDController(rtol=rtol, atol=rtol * torch.tensor(problem.atol, dtype=torch.float64))
-    with torch.no_grad():
-        solution = solve(problem.f, y0, tensor(0.0, problem.t_end), solver=solver, controller=controller)
-    assert solution.require_success().stats.nfe_forward <= most_calls
-    return ((solution.y[-1] - exact) / exact).abs().max().item()
-
-
-@every_problem
-@every_rosenbrock
-def test_stiff_problems_come_out_right_and_better_with_the_tolerance(problem: StiffProblem, solver: Solver) -> None:
-    """Relative to each component, also to one of 1e-13."""
-    coarse = relative_error(problem, solver, 1e-3, problem.nfe)
-    fine = relative_error(problem, solver, 1e-4)
-    assert coarse < 5e-3
-    assert fine < 0.6 * coarse
-
-
-def test_implicit_euler_comes_near_with_few_steps() -> None:
-    coarse, fine = (relative_error(PROBLEMS["robertson to 40"], IMPLICIT_EULER, rtol, 400) for rtol in (1e-2, 1e-3))
-    assert coarse < 0.05
-    assert fine < 0.5 * coarse
-
-
-@every_problem
-def test_an_explicit_solver_is_lost_on_them(problem: StiffProblem) -> None:
-    """At five times the calls it has not come through a hundredth part, or a fifth of the mildest."""
-    y0 = torch.tensor(problem.y0, dtype=torch.float64)
-    t = problem.t_end * tensor(0.0, 0.2 if problem.f is hires or problem.t_end == 40.0 else 0.01, 1.0)
-    controller = PIDController(rtol=1e-4, atol=1e-8)
-    solution = solve(problem.f, y0, t, solver="dopri5", controller=controller, max_steps=5 * problem.nfe // 6)
-    assert solution.status is Status.max_steps
-    assert solution.y[1].isnan().all()
 
 
 @pytest.mark.parametrize(
