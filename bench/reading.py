@@ -1,5 +1,6 @@
 """The verbs that only read the database: loaded without torch, so that they answer soon."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from pathlib import Path
 from bench.columns import columns
 from bench.failure import UsageError
 from results.store import Store, StoreError
+from results.where import Where
 
 
 def write_report(url: str, folder: Path) -> None:
@@ -30,13 +32,13 @@ def print_cell(key: str, url: str) -> None:
         print(f"{cell.key}  {cell.label}\n")
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         for title, frame in (
-            ("trials", store.trials(cell_keys=[cell.key])),
-            ("metrics", store.metrics(cell_keys=[cell.key])),
-            ("samples", store.samples(cell_keys=[cell.key])),
+            ("trials", store.trials(Where(cell_key=[cell.key]))),
+            ("metrics", store.metrics(Where(cell_key=[cell.key]))),
+            ("samples", store.samples(Where(cell_key=[cell.key]))),
         ):
             shown = frame.drop(columns=[name for name in _REPEATED if name in frame])
             print(f"\n{title}")
-            print(columns(shown.astype(str).to_numpy().tolist(), list(shown)))
+            print(columns(shown.map(str).to_numpy().tolist(), list(shown)))
 
 
 _REPEATED = ("cell_key", "trial_id", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
@@ -47,6 +49,8 @@ def opened(url: str, *, create: bool = False) -> Iterator[Store]:
     """The store, whose errors are the user's."""
     try:
         with Store.open(url, create=create) as store:
+            for notice in store.notices:
+                print(f"nodebench: {notice}", file=sys.stderr)
             yield store
     except StoreError as error:
         raise UsageError(str(error)) from None

@@ -12,6 +12,7 @@ from pandas import DataFrame, Series
 from reports.statistics import median
 from results.records import Cell
 from results.store import Store
+from results.where import Where
 
 EXPECTED = ("unsupported", "unavailable")  # statuses that say what cannot be, not what went wrong
 
@@ -78,10 +79,10 @@ def measured_cells(store: Store, planned: DataFrame, *, fingerprint: str) -> dic
     """The planned cells by key, with the trials recorded in the environment."""
     cells = {row["cell_key"]: _cell(row) for row in planned.to_dict("records")}
     keys = list(cells)
-    trials = _trials(store.trials(fingerprint=fingerprint, cell_keys=keys))
-    metrics = _metrics(store.metrics(fingerprint=fingerprint, cell_keys=keys))
-    samples = _samples(store.samples(fingerprint=fingerprint, cell_keys=keys))
-    curves = _curves(store.curves(fingerprint=fingerprint, cell_keys=keys))
+    trials = _trials(store.trials(Where(fingerprint=fingerprint, cell_key=keys)))
+    metrics = _metrics(store.metrics(Where(fingerprint=fingerprint, cell_key=keys)))
+    samples = _samples(store.samples(Where(fingerprint=fingerprint, cell_key=keys)))
+    curves = _curves(store.curves(Where(fingerprint=fingerprint, cell_key=keys)))
     return {
         key: MeasuredCell(key, cell, tuple(trials[key]), metrics=metrics[key], samples=samples[key], curves=curves[key])
         for key, cell in cells.items()

@@ -1,30 +1,30 @@
-"""A database of ours: opened, its schema checked or made, its transactions."""
+"""A database and its transactions. What is in it, it does not know."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.exc import DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
-from results.location import StoreError, locate, place
-from results.tables import SCHEMA_VERSION, metadata, nodebench
+from results.location import StoreError, UnwritableError, locate, place
 
 BUSY_TIMEOUT_MS = 30_000  # a trial is written in milliseconds: whoever holds the lock this long has hung
+_OURS = 0x6E6F6465  # the advisory lock that makers and upgraders of a schema take on a server
 
 
 class Database:
-    """Transactions on a database whose schema is ours."""
+    """An SQLite file or a server's database."""
 
     def __init__(self, url: str, *, create: bool) -> None:
-        located = locate(url, create=create)
-        self._place = place(located)
-        self._engine = _engine(located)
-        try:
-            self._check_schema(create=create)
-        except StoreError:
-            self.close()
-            raise
+        self.url = locate(url, create=create)
+        self.place = place(self.url)
+        self._engine = _engine(self.url)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is an SQLite file, and no server's."""
+        return self._engine.dialect.name == "sqlite"
 
     def close(self) -> None:
         """Give the connections back."""
@@ -33,7 +33,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view of the data."""
-        with self._explained("read"), self._engine.connect() as connection:
+        isolated = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}
+        with self._explained("read"), self._engine.connect().execution_options(**isolated) as connection:
             yield connection
 
     @contextmanager
@@ -44,38 +45,19 @@ class Database:
         with self._explained("written"), engine.begin() as connection:
             yield connection
 
-    def _check_schema(self, *, create: bool) -> None:
-        with self.reading() as connection:
-            tables = inspect(connection).get_table_names()
-        if not tables and not create:
-            raise StoreError(f"{self._place} is empty: run `nodebench run` first or pass --db with another path")
-        if not tables:
-            self._create_schema()
-        elif nodebench.name not in tables:
-            raise StoreError(
-                f"{self._place} is a foreign database (it has a table {tables[0]!r} and none named "
-                f"{nodebench.name!r}): pass --db with another path"
-            )
-        self._check_version()
-
-    def _create_schema(self) -> None:
-        if self._engine.dialect.name == "sqlite":
-            # Readers and a writer shall not wait for each other. The file itself remembers it.
-            with self._explained("written"), closing(self._engine.raw_connection()) as connection:
-                connection.cursor().execute("PRAGMA journal_mode=WAL")
+    @contextmanager
+    def remaking(self) -> Iterator[Connection]:
+        """A transaction that changes the schema: nobody else's goes on beside it."""
         with self.writing() as connection:
-            if not inspect(connection).has_table(nodebench.name):  # another process may have been faster
-                metadata.create_all(connection)
-                connection.execute(insert(nodebench).values(id=1, schema_version=SCHEMA_VERSION))
+            if not self.is_file:  # SQLite has one writer anyhow
+                connection.execute(select(func.pg_advisory_xact_lock(_OURS)))
+            yield connection
 
-    def _check_version(self) -> None:
-        with self.reading() as connection:
-            version = connection.scalar(select(nodebench.c.schema_version))
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{self._place} has schema version {version}, this nodebench knows {SCHEMA_VERSION}: "
-                "update nodebench or pass --db with another path"
-            )
+    @contextmanager
+    def raw(self) -> Iterator[Any]:
+        """The driver's own connection, for what has no place in a transaction."""
+        with self._explained("written"), closing(self._engine.raw_connection()) as connection:
+            yield connection
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
@@ -84,12 +66,14 @@ class Database:
         except DBAPIError as error:
             seen = str(error.orig).partition("\n")[0]
             advice = "wait for the process that uses it" if "locked" in seen else "check the path and the disk"
-            raise StoreError(f"{self._place} cannot be {verb} ({seen}): {advice}") from error
+            kind = UnwritableError if isinstance(error, OperationalError | InterfaceError) else StoreError
+            raise kind(f"{self.place} cannot be {verb} ({seen}): {advice}") from error
 
 
 def _engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url)
+        # A server may have been started anew since the last transaction: each connection is tried before it is used.
+        engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except NoSuchModuleError as error:
         raise StoreError(
             f"unknown kind of database {url.drivername!r}: pass --db with a path or sqlite:///out/bench.db"
@@ -108,6 +92,7 @@ def _configure(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # sqlite3's own BEGIN comes too late for reads and for the schema
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=FULL")  # what is committed outlives a power cut too
 
 
 def _begin(connection: Connection) -> None:

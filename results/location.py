@@ -14,9 +14,15 @@ class MissingDatabaseError(StoreError):
     """There is no database yet, where one was only to be read."""
 
 
+class UnwritableError(StoreError):
+    """The database cannot be used now: locked, full, read only, or its server away. Nothing was wrong with the data."""
+
+
 def locate(url: str, *, create: bool) -> URL:
     """The checked URL; a plain path means SQLite. With `create`, the folders above a file are made."""
     parsed = _parse(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice depends on its release
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         _check_file(Path(str(parsed.database)), create=create)
     return parsed

@@ -121,6 +121,8 @@ class Trial:
     reason: str = ""  # for a person: what happened and what to do
     started_at: float = 0.0  # seconds since the epoch
     duration_s: float = 0.0
+    position: int | None = None  # place in the run's order of trials
+    log_tail: str = ""  # the end of what the process printed
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)

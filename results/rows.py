@@ -1,6 +1,7 @@
 """The records as rows of the schema, and a row as a record."""
 
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -62,12 +63,17 @@ def trial_row(run_id: str, trial: Trial) -> Row:
         "reason": trial.reason,
         "started_at": trial.started_at,
         "duration_s": trial.duration_s,
+        "position": trial.position,
+        "log_tail": trial.log_tail,
     }
 
 
 def metric_rows(trial: Trial, *, trial_id: int) -> list[Row]:
-    """Each number."""
-    return [{"trial_id": trial_id, "name": name, "value": value} for name, value in trial.metrics.items()]
+    """Each number. Not-a-number is null: SQLite has no other word for it."""
+    return [
+        {"trial_id": trial_id, "name": name, "value": None if math.isnan(value) else value}
+        for name, value in trial.metrics.items()
+    ]
 
 
 def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:

@@ -17,16 +17,17 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+from results.records import METRICS
+
+SCHEMA_VERSION = "0002"  # the newest of results/migrations/versions
 
 metadata = MetaData()
 
 nodebench = Table(
     "nodebench",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, comment="always 1: there is one row"),
-    Column("schema_version", Integer, nullable=False, comment="version of this schema, counted from 1"),
-    comment="marks the database as ours",
+    Column("version_num", String(32), primary_key=True, comment="version of this schema, four digits; one row"),
+    comment="marks the database as ours; Alembic's",
 )
 
 sweep = Table(
@@ -92,6 +93,20 @@ planned = Table(
     Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell asked for"),
     Column("position", Integer, nullable=False, comment="place in the sweep, counted from 0"),
     comment="which cells a run set out to measure",
+    sqlite_with_rowid=False,
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("fingerprint", ForeignKey("environment.fingerprint"), primary_key=True, comment="where it is measured"),
+    Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell that is being measured"),
+    Column("run_id", ForeignKey("run.id"), nullable=False, comment="the run that measures it"),
+    Column("host", String, nullable=False, comment="machine and process namespace of the measuring process"),
+    Column("pid", Integer, nullable=False, comment="number of the measuring process on its host"),
+    Column("pid_started_at", Double, nullable=False, comment="start of that process, seconds since the epoch"),
+    Column("expires_at", Double, nullable=False, comment="seconds since the epoch; until then it is nobody else's"),
+    comment="a cell that is being measured now, so that no two runs do it at once",
 )
 
 trial = Table(
@@ -106,6 +121,8 @@ trial = Table(
     Column("reason", Text, nullable=False, comment="what happened and what to do; empty if ok"),
     Column("started_at", Double, nullable=False, comment="seconds since the epoch"),
     Column("duration_s", Double, nullable=False, comment="wall time of the whole trial, seconds"),
+    Column("position", Integer, comment="place in the run's order of trials, counted from 0; null: not known"),
+    Column("log_tail", Text, nullable=False, server_default="", comment="the end of what the process printed"),
     UniqueConstraint("run_id", "cell_key", "kind", "process_index"),
     Index("trial_of_cell", "cell_key", "kind", "process_index"),
     comment="one isolated process that measured one kind of thing of one cell",
@@ -118,6 +135,7 @@ metric = Table(
     Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
     Column("value", Double, comment="in the unit that the name stands for; null: not a number"),
     comment="one number of a trial",
+    sqlite_with_rowid=False,
 )
 
 sample = Table(
@@ -130,6 +148,7 @@ sample = Table(
     Column("value", Double, nullable=False, comment="in the unit that the name stands for, for one call"),
     Column("repeats", Integer, nullable=False, comment="number of calls that the value is the mean of"),
     comment="one timing",
+    sqlite_with_rowid=False,
 )
 
 curve = Table(
@@ -142,4 +161,78 @@ curve = Table(
     Column("x", LargeBinary, nullable=False, comment="n little-endian 8-byte floats"),
     Column("y", LargeBinary, nullable=False, comment="n rows of d little-endian 8-byte floats"),
     comment="one sampled function",
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("key", String, primary_key=True, comment="hash of the problem and of all that decides its true values"),
+    Column("problem", String, nullable=False, comment="name of the initial value problem"),
+    Column("name", String, nullable=False, comment="solution or gradient"),
+    Column("asked", JSON, nullable=False, comment="object: what the key is the hash of"),
+    Column("provenance", JSON, nullable=False, comment="object of strings: method, tolerance, versions, source"),
+    Column("shape", JSON, nullable=False, comment="array of integers: the values' shape"),
+    Column("array", LargeBinary, nullable=False, comment="little-endian 8-byte floats, the last axis fastest"),
+    Column("created_at", Double, nullable=False, comment="seconds since the epoch"),
+    comment="true values of a problem",
+)
+
+noise_floor = Table(
+    "noise_floor",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the run that measured it"),
+    Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell that was timed as two"),
+    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("ratio", Double, nullable=False, comment="median ratio of the twins, no unit; 1 without noise"),
+    Column("low", Double, nullable=False, comment="lower end of the ratio's 95 % interval, no unit"),
+    Column("high", Double, nullable=False, comment="upper end of the ratio's 95 % interval, no unit"),
+    Column("pairs", Integer, nullable=False, comment="number of paired samples"),
+    comment="what two timings of the same thing differ by",
+)
+
+baseline = Table(
+    "baseline",
+    metadata,
+    Column("name", String, primary_key=True, comment="what the user calls it"),
+    Column("note", Text, nullable=False, comment="why it was kept; may be empty"),
+    Column("created_at", Double, nullable=False, comment="seconds since the epoch"),
+    comment="measurements under a name, to compare later ones with; never pruned",
+)
+
+baseline_trial = Table(
+    "baseline_trial",
+    metadata,
+    Column("name", ForeignKey("baseline.name"), primary_key=True, comment="the baseline"),
+    Column("trial_id", ForeignKey("trial.id"), primary_key=True, index=True, comment="a trial that it keeps"),
+    comment="the trials of a baseline",
+    sqlite_with_rowid=False,
+)
+
+annotation = Table(
+    "annotation",
+    metadata,
+    Column("id", String, primary_key=True, comment="the note's name, unique over machines"),
+    Column("run_id", ForeignKey("run.id"), comment="the run that it is about, or null"),
+    Column("cell_key", ForeignKey("cell.key"), comment="the cell that it is about, or null"),
+    Column("text", Text, nullable=False, comment="what somebody has to say of it"),
+    Column("author", String, nullable=False, comment="who wrote it; may be empty"),
+    Column("created_at", Double, nullable=False, comment="seconds since the epoch"),
+    CheckConstraint("run_id is not null or cell_key is not null", name="annotation_is_about_something"),
+    comment="a note on a run, on a cell, or on a cell in a run",
+)
+
+summary = Table(
+    "summary",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the run that measured the cell"),
+    Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell"),
+    Column("fingerprint", ForeignKey("environment.fingerprint"), nullable=False, comment="where it was measured"),
+    Column("sweep", String, nullable=False, comment="the sweep's name"),
+    *(Column(c.name, c.type, nullable=c.nullable, comment=c.comment) for c in cell.c if c.name != "key"),
+    Column("status", String, nullable=False, comment="ok, or the word for how the first failed trial failed"),
+    Column("reason", Text, nullable=False, comment="what happened to that trial and what to do; empty if ok"),
+    Column("trials", Integer, nullable=False, comment="number of the run's trials of the cell"),
+    Column("measured_at", Double, nullable=False, comment="start of the last of them, seconds since the epoch"),
+    *(Column(name, Double, comment=f"{unit}; median, null if not measured") for name, unit in METRICS.items()),
+    comment="what a run measured of a cell, in one row; made from trial, metric and sample, and rebuilt at will",
 )

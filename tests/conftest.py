@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +49,30 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def server_url() -> Iterator[str]:
+    """A new database on a PostgreSQL server."""
+    server = os.environ.get("NODEBENCH_TEST_POSTGRES")
+    if not server:
+        pytest.skip("needs a PostgreSQL server: NODEBENCH_TEST_POSTGRES=$(.ci/postgres start FOLDER)")
+    import psycopg
+
+    name = f"nodebench_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    yield server.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that is not made yet, on each engine."""
+    if request.param == "sqlite":
+        return str(tmp_path / "bench.db")
+    return str(request.getfixturevalue("server_url"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from bench.runner import Runner, measured_alone
 from bench.sweep import Measure, Sweep
 from results.records import Cell, Planned
 from results.store import Store
+from results.where import Where
 
 CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
 BLOWS_UP = replace(CELL, problem="van_der_pol", solver="euler", horizon=20.0, rtol=None, atol=None, dt=0.5)
@@ -40,23 +41,25 @@ def run(store: Store, sweep: Sweep) -> bool:
 def test_a_cell_is_measured_in_every_kind_and_not_again(store):
     sweep = sweep_of(CELL)
     assert run(store, sweep)
-    trials = store.trials(cell_keys=[CELL.key])
+    trials = store.trials(Where(cell_key=[CELL.key]))
     assert dict(zip(trials["kind"], trials["status"], strict=True)) == dict.fromkeys(
         ["counts", "accuracy", "memory", "timing"], "ok"
     )
-    assert {"nfe_forward", "error", "peak_bytes", "first_call_s"} <= set(store.metrics(cell_keys=[CELL.key])["name"])
+    assert {"nfe_forward", "error", "peak_bytes", "first_call_s"} <= set(
+        store.metrics(Where(cell_key=[CELL.key]))["name"]
+    )
     assert run(store, sweep)
-    assert len(store.trials(cell_keys=[CELL.key])) == len(trials)
+    assert len(store.trials(Where(cell_key=[CELL.key]))) == len(trials)
     assert list(store.runs()["state"]) == ["complete", "complete"]
 
 
 def test_a_failing_cell_becomes_a_row_and_the_others_are_measured(store):
     assert run(store, sweep_of(BLOWS_UP, CELL))
-    failed = store.trials(cell_keys=[BLOWS_UP.key])
+    failed = store.trials(Where(cell_key=[BLOWS_UP.key]))
     assert list(failed["kind"]) == ["counts"]
     assert list(failed["status"]) == ["non_finite"]
     assert "smaller step" in failed["reason"].iloc[0]
-    assert set(store.trials(cell_keys=[CELL.key])["status"]) == {"ok"}
+    assert set(store.trials(Where(cell_key=[CELL.key]))["status"]) == {"ok"}
 
 
 def test_what_cannot_be_measured_here_is_a_row_with_its_reason(store):
@@ -65,7 +68,7 @@ def test_what_cannot_be_measured_here_is_a_row_with_its_reason(store):
     assert run(store, sweep_of(nowhere, unknown))
     statuses = {
         row.cell_key: (row.status, row.reason)
-        for row in store.trials(cell_keys=[nowhere.key, unknown.key]).itertuples()
+        for row in store.trials(Where(cell_key=[nowhere.key, unknown.key])).itertuples()
     }
     assert statuses[nowhere.key][0] == "unavailable"
     assert statuses[unknown.key][0] == "unsupported"
@@ -113,9 +116,9 @@ def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("bench.runner.timed_in_rounds", interrupted)
         assert not run(store, sweep_of(CELL))
-    before = store.trials(cell_keys=[CELL.key]).set_index("kind")["status"]
+    before = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
     assert before["timing"] == "interrupted"
     assert run(store, sweep_of(CELL))
-    after = store.trials(cell_keys=[CELL.key]).set_index("kind")["status"]
+    after = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
     assert set(after) == {"ok"}
     assert list(store.runs()["state"]) == ["interrupted", "complete"]

@@ -13,11 +13,18 @@ import pytest
 
 from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
 from results.store import Store, StoreError
+from results.where import Where
 
 EULER = Cell(problem="cosine", backend="node", solver="euler", horizon=1.0, n_outputs=2, dt=0.1)
 DOPRI5 = Cell(problem="cosine", backend="node", solver="dopri5", horizon=1.0, n_outputs=2, rtol=1e-5, atol=1e-7)
 PLAN = [Planned("solvers", EULER), Planned("adaptive", DOPRI5), Planned("solvers", DOPRI5)]
 HERE = Environment({"cpu": "one"})
+
+
+@pytest.fixture
+def store(url):
+    with Store.open(url, create=True) as opened:
+        yield opened
 
 
 def a_run(run_id: str = "run-1", *, started_at: float = 1.0, environment: Environment = HERE) -> Run:
@@ -71,7 +78,7 @@ def test_an_unknown_run_cannot_finish(store):
 
 def test_planned_cells_are_read_in_the_order_of_the_sweep(store):
     store.begin(a_run(), PLAN)
-    planned = store.planned(["run-1"])
+    planned = store.planned(Where(run_id="run-1"))
     assert list(planned["study"]) == ["solvers", "adaptive", "solvers"]
     assert list(planned["cell_key"]) == [EULER.key, DOPRI5.key, DOPRI5.key]
     assert planned["rtol"].isna().tolist() == [True, False, False]
@@ -80,14 +87,14 @@ def test_planned_cells_are_read_in_the_order_of_the_sweep(store):
 
 def test_a_cell_that_two_grids_share_is_planned_once(store):
     store.begin(a_run(), [*PLAN, *PLAN])
-    assert len(store.planned(["run-1"])) == len(PLAN)
+    assert len(store.planned(Where(run_id="run-1"))) == len(PLAN)
 
 
 def test_two_runs_share_sweep_environment_and_cells(store):
     store.begin(a_run("run-1"), PLAN)
     store.begin(a_run("run-2"), PLAN)
     assert len(store.runs()) == 2
-    assert len(store.planned(["run-1", "run-2"])) == 2 * len(PLAN)
+    assert len(store.planned(Where(run_id=["run-1", "run-2"]))) == 2 * len(PLAN)
 
 
 def test_the_same_run_cannot_begin_twice(store):
@@ -126,7 +133,7 @@ def test_every_float_survives(store, value):
 
 def test_empty_frames_keep_their_types(store):
     full = {"rtol": "float64", "n_outputs": "int64", "solver": "str"}
-    assert {name: str(store.planned([])[name].dtype) for name in full} == full
+    assert {name: str(store.planned(Where(run_id=[]))[name].dtype) for name in full} == full
     assert str(store.samples()["value"].dtype) == "float64"
     assert store.curves().empty
 
@@ -136,8 +143,8 @@ def test_frames_hold_only_the_cells_asked_for(store):
     store.record("run-1", timing(EULER, metrics={"error": 1.0}))
     store.record("run-1", timing(DOPRI5, metrics={"error": 2.0}))
     for frame in (store.trials, store.metrics, store.samples):
-        assert set(frame(cell_keys=[DOPRI5.key])["cell_key"]) == {DOPRI5.key}
-        assert frame(cell_keys=[]).empty
+        assert set(frame(Where(cell_key=[DOPRI5.key]))["cell_key"]) == {DOPRI5.key}
+        assert frame(Where(cell_key=[])).empty
 
 
 def test_environments_are_kept_apart(store):
@@ -146,8 +153,8 @@ def test_environments_are_kept_apart(store):
     store.begin(a_run("run-2", environment=there), PLAN)
     store.record("run-1", timing(metrics={"error": 1.0}))
     store.record("run-2", timing(metrics={"error": 2.0}))
-    assert store.metrics(fingerprint=HERE.fingerprint)["value"].tolist() == [1.0]
-    assert store.metrics(fingerprint=there.fingerprint)["value"].tolist() == [2.0]
+    assert store.metrics(Where(fingerprint=HERE.fingerprint))["value"].tolist() == [1.0]
+    assert store.metrics(Where(fingerprint=there.fingerprint))["value"].tolist() == [2.0]
     assert len(store.trials()) == 2
     assert store.recorded("another", [EULER.key]) == {}
 

@@ -6,6 +6,7 @@ from pandas import DataFrame
 
 from reports.measured import MeasuredCell, measured_cells
 from results.store import Store
+from results.where import Where
 
 
 class ReportError(Exception):
@@ -28,7 +29,7 @@ def select(store: Store) -> Selection:
         raise ReportError("the database holds no run: run `nodebench run` first or pass --db with another path")
     fingerprint = str(runs["fingerprint"].iloc[-1])
     newest = runs[runs["fingerprint"] == fingerprint].drop_duplicates("sweep_name", keep="last")
-    planned = store.planned(list(newest["run_id"]))
+    planned = store.planned(Where(run_id=list(newest["run_id"])))
     cells = measured_cells(store, planned, fingerprint=fingerprint)
     studies: dict[str, list[MeasuredCell]] = {}
     for study, key in dict.fromkeys(zip(planned["study"], planned["cell_key"], strict=True)):

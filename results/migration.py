@@ -1,0 +1,40 @@
+"""An older database brought to the newest schema, by Alembic, in one transaction and after a backup."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, insert
+
+from results import migrations, schema, summary
+from results.backup import back_up
+from results.database import Database
+from results.tables import SCHEMA_VERSION, nodebench
+
+
+def upgrade(database: Database, version: str) -> Path | None:
+    """Bring it from this version to the newest; where its backup is, or None if another process has been faster."""
+    with database.remaking() as connection:
+        if schema.version(connection) != version:
+            return None
+        backup = back_up(database)
+        step_up(connection, version)
+        summary.remake(connection)
+    return backup
+
+
+def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:
+    """Run the steps after this version; None: from nothing."""
+    if version == "0001":
+        _adopt(connection)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+def _adopt(connection: Connection) -> None:
+    """Version 1 kept its number in a table of its own, by the name that Alembic's has now."""
+    nodebench.drop(connection)
+    nodebench.create(connection)
+    connection.execute(insert(nodebench).values(version_num="0001"))

@@ -1,0 +1,61 @@
+"""Our schema in a database: made where there is nothing, upgraded where it is old, refused where it is not ours."""
+
+from sqlalchemy import Connection, column, insert, inspect, select, table
+
+from results.database import Database
+from results.location import StoreError
+from results.tables import SCHEMA_VERSION, metadata, nodebench
+
+_FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said it
+
+
+def ensure(database: Database, *, create: bool) -> str:
+    """Leave the newest schema behind, or a StoreError. What was done, if anything worth telling."""
+    with database.reading() as connection:
+        found = version(connection)
+    if found == SCHEMA_VERSION:
+        return ""
+    if found is None:
+        if not create:
+            raise StoreError(f"{database.place} is empty: run `nodebench run` first or pass --db with another path")
+        _make(database)
+        return ""
+    if not found.isdecimal():
+        raise StoreError(f"{database.place} is a foreign database ({found}): pass --db with another path")
+    if int(found) > int(SCHEMA_VERSION):
+        raise StoreError(
+            f"{database.place} has schema version {int(found)}, this nodebench knows {int(SCHEMA_VERSION)}: "
+            "update nodebench or pass --db with another path"
+        )
+    from results.migration import upgrade  # Alembic takes a while to load, and is seldom needed
+
+    backup = upgrade(database, found)
+    if backup is None:
+        return ""
+    return f"{database.place} was upgraded from schema version {int(found)} to {int(SCHEMA_VERSION)}; before: {backup}"
+
+
+def version(connection: Connection) -> str | None:
+    """The schema's version as four digits; None for an empty database; for a foreign one, a sentence on what it is."""
+    inspector = inspect(connection)
+    tables = inspector.get_table_names()
+    if not tables:
+        return None
+    if nodebench.name not in tables:
+        return f"it has a table {tables[0]!r} and none named {nodebench.name!r}"
+    columns = {found["name"] for found in inspector.get_columns(nodebench.name)}
+    if "schema_version" in columns:
+        return f"{connection.scalar(select(_FIRST.c.schema_version)):04d}"
+    if "version_num" in columns:
+        return str(connection.scalar(select(nodebench.c.version_num)))
+    return f"its table {nodebench.name!r} holds no version"
+
+
+def _make(database: Database) -> None:
+    if database.is_file:
+        with database.raw() as connection:  # readers and a writer shall not wait for each other; the file remembers it
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
+    with database.remaking() as connection:
+        if version(connection) is None:  # another process may have been faster
+            metadata.create_all(connection)
+            connection.execute(insert(nodebench).values(version_num=SCHEMA_VERSION))

@@ -1,0 +1,123 @@
+"""The table `summary`: what a run measured of a cell in one wide row, for people who ask in SQL.
+
+It says nothing that trial, metric and sample do not: one statement makes it from them, for one cell of a run as a trial
+is recorded, for a whole run as it is merged, for all when the schema has changed.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    union_all,
+)
+
+from results.records import METRICS
+from results.tables import cell, metric, run, sample, summary, sweep, trial
+
+
+def refresh(connection: Connection, run_id: str, cell_key: str) -> None:
+    """Make one row anew, after a trial of the cell."""
+    connection.execute(_DROP_ONE, {"of_run": run_id, "of_cell": cell_key})
+    connection.execute(_MAKE_ONE, {"of_run": run_id, "of_cell": cell_key})
+
+
+def rebuild(connection: Connection, run_id: str | None = None) -> None:
+    """Make the rows of a run anew, or all."""
+    one_run = (summary.c.run_id == run_id, trial.c.run_id == run_id) if run_id is not None else (true(), true())
+    connection.execute(delete(summary).where(one_run[0]))
+    connection.execute(_insertion(one_run[1]))
+
+
+def remake(connection: Connection) -> None:
+    """Make the table itself anew: its columns follow from METRICS and from the cell's."""
+    summary.drop(connection, checkfirst=True)
+    summary.create(connection)
+    rebuild(connection)
+
+
+def _insertion(of: ColumnElement[bool]) -> Any:
+    chosen = _rows(of)
+    return insert(summary).from_select([column.name for column in chosen.selected_columns], chosen)
+
+
+def _rows(of: ColumnElement[bool]) -> Select[Any]:
+    """The wide rows of the trials that the condition chooses; an interrupted trial measured nothing."""
+    measured = and_(of, trial.c.status != "interrupted")
+    ended, wide = _ends(measured), _medians(measured)
+    failed = trial.alias("failed")
+    fields = {column.name: column for column in cell.c if column.name != "key"}
+    return (
+        select(
+            ended.c.run_id,
+            ended.c.cell_key,
+            run.c.fingerprint,
+            sweep.c.name.label("sweep"),
+            *fields.values(),
+            func.coalesce(failed.c.status, "ok").label("status"),
+            func.coalesce(failed.c.reason, "").label("reason"),
+            ended.c.trials,
+            ended.c.measured_at,
+            *(wide.c[name] for name in METRICS),
+        )
+        .select_from(ended)
+        .join(run, run.c.id == ended.c.run_id)
+        .join(sweep)
+        .join(cell, cell.c.key == ended.c.cell_key)
+        .outerjoin(failed, failed.c.id == ended.c.failed_id)
+        .outerjoin(wide, and_(wide.c.run_id == ended.c.run_id, wide.c.cell_key == ended.c.cell_key))
+    )
+
+
+def _ends(measured: ColumnElement[bool]) -> Subquery:
+    """How the trials of a cell in a run have ended: how many, when, and which failed first."""
+    return (
+        select(
+            trial.c.run_id,
+            trial.c.cell_key,
+            func.count().label("trials"),
+            func.max(trial.c.started_at).label("measured_at"),
+            func.min(case((trial.c.status != "ok", trial.c.id))).label("failed_id"),
+        )
+        .where(measured)
+        .group_by(trial.c.run_id, trial.c.cell_key)
+        .subquery("ended")
+    )
+
+
+def _medians(measured: ColumnElement[bool]) -> Subquery:
+    """A column for each name in METRICS: the median over a cell's trials in a run, of metrics or of samples."""
+    values = union_all(
+        *(
+            select(trial.c.run_id, trial.c.cell_key, table.c.name, table.c.value)
+            .join_from(table, trial)
+            .where(measured, table.c.value.is_not(None))
+            for table in (metric, sample)
+        )
+    ).subquery("value_of")
+    group = (values.c.run_id, values.c.cell_key, values.c.name)
+    rank = func.row_number().over(partition_by=group, order_by=values.c.value)
+    count = func.count().over(partition_by=group)
+    ranked = select(values, rank.label("rank"), count.label("count")).subquery("ranked")
+    middle = ranked.c.rank.in_(((ranked.c.count + 1) // 2, (ranked.c.count + 2) // 2))
+    named = (func.avg(case((ranked.c.name == name, ranked.c.value))).label(name) for name in METRICS)
+    return (
+        select(ranked.c.run_id, ranked.c.cell_key, *named)
+        .where(middle)
+        .group_by(ranked.c.run_id, ranked.c.cell_key)
+        .subquery("wide")
+    )
+
+
+_DROP_ONE = delete(summary).where(summary.c.run_id == bindparam("of_run"), summary.c.cell_key == bindparam("of_cell"))
+_MAKE_ONE = _insertion(and_(trial.c.run_id == bindparam("of_run"), trial.c.cell_key == bindparam("of_cell")))

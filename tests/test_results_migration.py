@@ -1,0 +1,106 @@
+"""Databases of earlier versions are brought to the newest schema, and nothing of them is lost."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from results import Where
+from results.database import Database
+from results.migration import step_up
+from results.store import Store
+from results.tables import SCHEMA_VERSION, metadata, nodebench
+
+OLD = sorted((Path(__file__).parent / "databases").glob("version_*.db"))
+
+
+def rows_of(path: Path, table: str, columns: list[str]) -> list[tuple]:
+    with closing(sqlite3.connect(path)) as connection:
+        return sorted(connection.execute(f'select {", ".join(columns)} from "{table}"').fetchall(), key=repr)
+
+
+def tables_of(path: Path) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        names = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+        return {name: [row[1] for row in connection.execute(f"pragma table_info({name})")] for name in names}
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+@pytest.fixture(params=OLD, ids=lambda path: path.stem)
+def old(request, tmp_path) -> Path:
+    return Path(shutil.copy(request.param, tmp_path / "bench.db"))
+
+
+def test_there_is_a_database_of_each_earlier_version():
+    assert [path.stem for path in OLD] == [f"version_{n}" for n in range(1, int(SCHEMA_VERSION))]
+
+
+def test_an_older_database_is_upgraded_and_keeps_every_row(old, tmp_path):
+    before = tmp_path / "before.db"
+    shutil.copy(old, before)
+    with Store.open(str(old)) as store:
+        (notice,) = store.notices
+    assert f"{old} was upgraded from schema version" in notice
+    for table, columns in tables_of(before).items():
+        if table != nodebench.name:
+            assert rows_of(old, table, columns) == rows_of(before, table, columns), table
+    with closing(sqlite3.connect(old)) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert connection.execute("pragma foreign_key_check").fetchall() == []
+
+
+def test_the_backup_is_the_database_as_it_was(old, tmp_path):
+    before = dump(old)
+    with Store.open(str(old)) as store:
+        (notice,) = store.notices
+    backup = Path(notice.rpartition(": ")[2])
+    assert backup.parent == tmp_path
+    assert dump(backup) == before
+    assert sorted(path.name for path in tmp_path.glob("*.db")) == sorted([old.name, backup.name])
+
+
+def test_an_upgraded_database_is_upgraded_once(old):
+    Store.open(str(old)).__exit__()
+    with Store.open(str(old)) as store:
+        assert store.notices == ()
+
+
+def test_an_upgraded_database_has_its_summary(old):
+    with Store.open(str(old)) as store:
+        wide = store.summary(Where(status="ok"))
+        assert not wide.empty
+        assert wide["nfe_forward"].gt(0).all()
+        assert wide["forward_s"].gt(0).all()
+
+
+def made(path: Path) -> set[str]:
+    """What SQLite has made, and which tables are without row numbers: Alembic's comparison does not see that."""
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("select type, name, sql from sqlite_master where sql is not null")
+        return {f"{kind} {name} {'WITHOUT ROWID' in sql}" for kind, name, sql in rows}
+
+
+@pytest.mark.parametrize("start", [None, *(f"{n:04d}" for n in range(1, int(SCHEMA_VERSION)))])
+def test_the_steps_lead_to_the_schema_that_a_new_database_has(tmp_path, start):
+    path = tmp_path / "bench.db"
+    if start is not None:
+        shutil.copy(OLD[int(start) - 1], path)
+        Store.open(str(path)).__exit__()
+    database = Database(str(path), create=True)
+    with database.remaking() as connection:
+        if start is None:
+            step_up(connection, None)
+            metadata.tables["summary"].create(connection)
+        context = MigrationContext.configure(connection, opts={"version_table": nodebench.name, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
+    Store.open(str(tmp_path / "new.db"), create=True).__exit__()
+    assert made(path) == made(tmp_path / "new.db")
