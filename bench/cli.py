@@ -12,7 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bench.database_cli import db
 from bench.failure import UsageError
+from bench.place import DEFAULT_DATABASE, Database
 
 app = typer.Typer(
     name="nodebench",
@@ -23,12 +25,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Database = Annotated[str, typer.Option("--db", help="Database: a path, or an SQLAlchemy URL.")]
 SweepName = Annotated[
     str, typer.Argument(help="A sweep that ships (nodebench list sweeps) or the path of a .toml file.")
 ]
 
-_DATABASE = "out/bench.db"
+app.add_typer(db, name="db")
 
 
 class Registry(StrEnum):
@@ -42,7 +43,7 @@ class Registry(StrEnum):
 
 
 @app.command()
-def run(sweep: SweepName, db: Database = _DATABASE) -> None:
+def run(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
     """Measure what of SWEEP is not in the database yet."""
     from bench.commands import run_sweep
 
@@ -50,7 +51,7 @@ def run(sweep: SweepName, db: Database = _DATABASE) -> None:
 
 
 @app.command()
-def plan(sweep: SweepName, db: Database = _DATABASE) -> None:
+def plan(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
     """Print the cells of SWEEP and what of each is measured already."""
     from bench.commands import print_plan
 
@@ -59,7 +60,7 @@ def plan(sweep: SweepName, db: Database = _DATABASE) -> None:
 
 @app.command()
 def report(
-    db: Database = _DATABASE,
+    db: Database = DEFAULT_DATABASE,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
 ) -> None:
     """Write the report: one HTML page that opens offline."""
@@ -79,7 +80,7 @@ def list_(registry: Annotated[Registry, typer.Argument(help="What to list.")]) -
 @app.command()
 def show(
     key: Annotated[str, typer.Argument(help="A cell's key, or the start of it (see the report or nodebench plan).")],
-    db: Database = _DATABASE,
+    db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Print all that is known of one cell."""
     from bench.reading import print_cell

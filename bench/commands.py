@@ -1,5 +1,6 @@
 """The verbs that know what can be measured: run, plan, list. Loaded with the first of them, as torch is heavy."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,9 +18,9 @@ from bench.reading import opened
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Measure, Sweep, load_sweep, shipped
 from node import ADJOINTS, SOLVERS
-from results.location import MissingDatabaseError
+from results.location import MissingDatabaseError, UnwritableError
 from results.records import Cell
-from results.store import Store, StoreError
+from results.store import Store
 
 
 def run_sweep(name: str, url: str) -> int:
@@ -29,12 +30,27 @@ def run_sweep(name: str, url: str) -> int:
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
         complete = runner.run()
-        spent, left = _minutes(time.monotonic() - started), len(due_trials(store, sweep))
-        print(f"{sweep.name}: {runner.measured} trials measured in {spent}, {left} to do")
-        print(_census(store, sweep))
+        print(f"{sweep.name}: {runner.measured} trials measured in {_minutes(time.monotonic() - started)}", end="")
+        print(_standing(store, sweep))
+        for holder, count in runner.left.items():
+            print(f"{count} of these trials are left to {holder}, which is at them now")
         if not complete:
             print("interrupted: nothing measured is lost; run the same command again to go on")
-    return 0 if complete else 130
+        if store.spooled.files:
+            print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
+    if not complete:
+        return 130
+    return 1 if store.spooled.files else 0
+
+
+def _standing(store: Store, sweep: Sweep) -> str:
+    """What is left, and how the sweep's cells stand."""
+    try:
+        return f", {len(due_trials(store, sweep))} to do\n{_census(store, sweep)}"
+    except UnwritableError:
+        if not store.spooled.files:
+            raise
+        return ""  # why is said of what was spooled
 
 
 def print_plan(name: str, url: str) -> None:
@@ -94,12 +110,12 @@ _LISTED = {
 def _recorded(url: str, keys: list[str]) -> dict[str, dict[tuple[str, int], str]]:
     """What the database has of these cells; nothing where there is no database yet."""
     try:
-        with Store.open(url) as store:
+        with opened(url) as store:
             return store.recorded(environment().fingerprint, keys)
-    except MissingDatabaseError:
-        return {}
-    except StoreError as error:
-        raise UsageError(str(error)) from None
+    except UsageError as error:
+        if isinstance(error.__cause__, MissingDatabaseError):
+            return {}
+        raise
 
 
 def _census(store: Store, sweep: Sweep) -> str:

@@ -15,7 +15,8 @@ from bench.failure import TrialFailure
 from bench.worker import Outcome, Sampled, serve
 from results.records import Cell, TrialKind
 
-_LOG_TAIL = 300  # characters of a crashed worker's output that its row keeps
+_LOG_TAIL = 2_000  # characters of a worker's output that its row keeps
+_LAST_WORDS = 300  # characters of it that the reason of a crash repeats
 
 
 class Worker:
@@ -23,13 +24,18 @@ class Worker:
 
     def __init__(self, cell: Cell, kind: TrialKind, timeout_s: float):
         self.cell = cell
+        self.log_tail = ""  # the end of what it has printed; known when it has ended
         self._timeout_s = timeout_s
         self._folder = tempfile.TemporaryDirectory(prefix="nodebench-")
         self._log = Path(self._folder.name) / "log"
         context = _context(cell.device)
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, cell, kind, timeout_s, self._log), daemon=True)
-        self._process.start()
+        try:
+            self._process.start()
+        except BaseException:  # an interrupt: nobody else knows of the process yet
+            self.end()
+            raise
         theirs.close()
 
     @property
@@ -78,18 +84,29 @@ class Worker:
         code = self._process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         advice = ": most likely the machine ran out of memory" if code == -signal.SIGKILL else ""
-        said = " ".join(self._log.read_text(errors="replace")[-_LOG_TAIL:].split()) if self._log.exists() else ""
+        said = " ".join(_end(self._log)[-_LAST_WORDS:].split())
         return TrialFailure("crashed", f"the worker was {how}{advice}" + (f"; it said: {said}" if said else ""))
 
     def end(self) -> None:
         """End the process and its group; harmless when it has ended already."""
         self._connection.close()
-        if self._process.is_alive() and self.pid:
+        if self.pid and self._process.is_alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):  # it may not lead its group yet
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.kill()
-        self._process.join()
+        if self.pid:
+            self._process.join()
+        self.log_tail = _end(self._log) or self.log_tail
         self._folder.cleanup()
+
+
+def _end(log: Path) -> str:
+    """The last characters; a worker may have printed without an end."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 4 * _LOG_TAIL))  # 4 bytes a character at most
+        return file.read().decode(errors="replace")[-_LOG_TAIL:]
 
 
 def _context(device: str) -> SpawnContext | ForkServerContext:

@@ -1,6 +1,7 @@
 """The verbs that only read the database: loaded without torch, so that they answer soon."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from bench.columns import columns
 from bench.failure import UsageError
+from results.annotations import Note, notes_of_cell
 from results.store import Store, StoreError
 from results.where import Where
 
@@ -31,6 +33,8 @@ def print_cell(key: str, url: str) -> None:
             raise UsageError(f"no cell whose key begins with {key!r} in {url}: nodebench plan SWEEP prints the keys")
         print(f"{cell.key}  {cell.label}\n")
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
+        if notes := notes_of_cell(store, cell.key):
+            print(f"\nnotes\n{columns(map(_note_row, notes))}")
         for title, frame in (
             ("trials", store.trials(Where(cell_key=[cell.key]))),
             ("metrics", store.metrics(Where(cell_key=[cell.key]))),
@@ -44,6 +48,11 @@ def print_cell(key: str, url: str) -> None:
 _REPEATED = ("cell_key", "trial_id", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
 
 
+def _note_row(note: Note) -> tuple[str, ...]:
+    day = time.strftime("%Y-%m-%d", time.localtime(note.created_at))
+    return day, note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
+
+
 @contextmanager
 def opened(url: str, *, create: bool = False) -> Iterator[Store]:
     """The store, whose errors are the user's."""
@@ -53,4 +62,4 @@ def opened(url: str, *, create: bool = False) -> Iterator[Store]:
                 print(f"nodebench: {notice}", file=sys.stderr)
             yield store
     except StoreError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(str(error)) from error

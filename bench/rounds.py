@@ -53,7 +53,7 @@ class _Timed:
             self.samples.setdefault(name, []).append(Sample(round_index, position, seconds, repeats))
 
     def trial(self) -> Trial:
-        """The record of it."""
+        """The record of it, once its worker has ended."""
         return Trial(
             cell_key=self.pending.cell.key,
             kind="timing",
@@ -62,6 +62,7 @@ class _Timed:
             reason=self.failure.reason if self.failure else "",
             started_at=self.started_at,
             duration_s=self.spent_s,
+            log_tail=self.worker.log_tail if self.worker else "",
             metrics=self.metrics,
             samples=self.samples,
         )

@@ -1,8 +1,10 @@
 """The isolated process that prepares and measures one cell."""
 
 import contextlib
+import io
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -47,7 +49,10 @@ def serve(connection: Connection, cell: Cell, kind: TrialKind, timeout_s: float,
     os.setpgrp()  # a group of its own, so that all that it starts can be ended with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _redirect_output(log)
+    try:
+        _redirect_output(log)
+    except FileNotFoundError:  # the run was interrupted as it started this process, and has cleared up
+        return
     torch.set_num_threads(cell.threads)
     try:
         _alarm(timeout_s)
@@ -104,6 +109,8 @@ def _redirect_output(log: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a worker that is killed has written what it printed
 
 
 def unexpected(error: Exception) -> Outcome:

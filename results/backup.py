@@ -1,5 +1,6 @@
 """A copy of a database, whatever its engine and its schema's version: an SQLite file that can be opened or merged."""
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,6 +15,20 @@ from results.database import Database
 from results.location import StoreError
 
 _CHUNK = 5_000  # rows in memory at a time
+
+
+def back_up_at(url: str, path: Path | None = None) -> Path:
+    """Copy one of our databases as it is, of whatever version: it is not upgraded first."""
+    database = Database(url, create=False)
+    try:
+        with database.reading() as connection:
+            version = schema.version(connection)
+        if version is None or not version.isdecimal():
+            what = "empty" if version is None else f"a foreign database ({version})"
+            raise StoreError(f"{database.place} is {what}: pass --db with another path")
+        return back_up(database, path)
+    finally:
+        database.close()
 
 
 def back_up(database: Database, path: Path | None = None) -> Path:
@@ -40,7 +55,9 @@ def _beside(database: Database) -> Path:
         version = schema.version(connection) or "empty"
     stem = Path(database.url.database or "bench")
     folder = stem.parent if database.is_file else Path()
-    return folder / f"{stem.stem}-v{version}-{time.strftime('%Y%m%d-%H%M%S')}.db"
+    name = f"{stem.stem}-v{version}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in (folder / f"{name}.db" for name in names) if not path.exists())
 
 
 def _copy_file(database: Database, path: Path) -> None:

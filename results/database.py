@@ -1,16 +1,21 @@
 """A database and its transactions. What is in it, it does not know."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from results.location import StoreError, UnwritableError, locate, place
+from results.engine import engine_for
+from results.location import locate, place
+from results.refusal import refusal
 
-BUSY_TIMEOUT_MS = 30_000  # a trial is written in milliseconds: whoever holds the lock this long has hung
-_OURS = 0x6E6F6465  # the advisory lock that makers and upgraders of a schema take on a server
+PATIENCE_S = 30.0  # a trial is written in milliseconds: whoever holds the lock this long has hung
+IMPATIENCE_S = 1.0
+_REMAKING = 0x6E6F6465  # the advisory lock that makers and upgraders of a schema take on a server
 
 
 class Database:
@@ -19,7 +24,10 @@ class Database:
     def __init__(self, url: str, *, create: bool) -> None:
         self.url = locate(url, create=create)
         self.place = place(self.url)
-        self._engine = _engine(self.url)
+        self._patience_s = PATIENCE_S
+        self._engine = engine_for(self.url, create=create, patience_s=lambda: self._patience_s)
+        # A writer takes SQLite's lock at once: a reader that turns writer is refused instead of waiting.
+        self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
 
     @property
     def is_file(self) -> bool:
@@ -29,6 +37,13 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+    def be_patient(self, patient: bool) -> None:
+        """Wait for a lock as long as it may take, or hardly: what has been refused once is not waited for each time."""
+        seconds = PATIENCE_S if patient else IMPATIENCE_S
+        if seconds != self._patience_s:
+            self._patience_s = seconds
+            self._engine.dispose()  # a connection learns it as it is made
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -40,18 +55,30 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is written, or nothing."""
-        # A writer takes SQLite's lock at once: a reader that turns writer is refused instead of waiting.
-        engine = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-        with self._explained("written"), engine.begin() as connection:
+        with self._explained("written"), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def alone(self, lock: int) -> Iterator[Connection]:
+        """A transaction beside which no other with the same lock goes on."""
+        with self.writing() as connection:
+            if not self.is_file:  # SQLite has one writer anyhow
+                connection.execute(select(func.pg_advisory_xact_lock(lock)))
             yield connection
 
     @contextmanager
     def remaking(self) -> Iterator[Connection]:
         """A transaction that changes the schema: nobody else's goes on beside it."""
-        with self.writing() as connection:
-            if not self.is_file:  # SQLite has one writer anyhow
-                connection.execute(select(func.pg_advisory_xact_lock(_OURS)))
+        with self.alone(_REMAKING) as connection:
             yield connection
+
+    def write_ahead(self) -> None:
+        """Let the readers and the writer of a file not wait for each other; the file remembers it."""
+        with closing(self._engine.raw_connection()) as connection:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            except sqlite3.Error as error:
+                raise refusal(OperationalError(None, None, error), place=self.place, verb="written") from error
 
     @contextmanager
     def raw(self) -> Iterator[Any]:
@@ -59,41 +86,15 @@ class Database:
         with self._explained("written"), closing(self._engine.raw_connection()) as connection:
             yield connection
 
+    def now(self, connection: Connection) -> float:
+        """Seconds since the epoch, by one clock for all who write to it."""
+        if self.is_file:
+            return time.time()
+        return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            seen = str(error.orig).partition("\n")[0]
-            advice = "wait for the process that uses it" if "locked" in seen else "check the path and the disk"
-            kind = UnwritableError if isinstance(error, OperationalError | InterfaceError) else StoreError
-            raise kind(f"{self.place} cannot be {verb} ({seen}): {advice}") from error
-
-
-def _engine(url: URL) -> Engine:
-    try:
-        # A server may have been started anew since the last transaction: each connection is tried before it is used.
-        engine = create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
-    except NoSuchModuleError as error:
-        raise StoreError(
-            f"unknown kind of database {url.drivername!r}: pass --db with a path or sqlite:///out/bench.db"
-        ) from error
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"{place(url)} needs the Python package {error.name!r}, which is not installed: pip install {error.name}"
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _configure(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # sqlite3's own BEGIN comes too late for reads and for the schema
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA synchronous=FULL")  # what is committed outlives a power cut too
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+            raise refusal(error, place=self.place, verb=verb) from error

@@ -6,30 +6,47 @@ nothing, so it is seen only where there is no other.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Subquery, Table, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
-from results.tables import cell, environment, planned, run, summary, sweep, trial
+from results.tables import cell, environment, noise_floor, planned, run, summary, sweep, trial
 from results.where import Where, among
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+CHUNK = 50_000  # rows in memory as objects of Python before they are columns
 DTYPES: dict[type, str] = {float: "float64", int: "int64", bool: "bool", str: "str"}  # others: object
 
 
-def newest_trials(where: Where) -> Subquery:
-    """One row for each (environment, cell, kind, process) that has a trial which meets the condition."""
+def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
+    """The ids of the trials that meet the condition; the newest alone, or all that were ever recorded."""
+    conditions = [*where.on_runs(), *where.on_trials()]
+    ended = among(trial.c.status, where.status)
+    if not newest or isinstance(where.run_id, str):  # a run measures nothing twice
+        every = select(trial.c.id).join(run).where(*conditions)
+        return every if ended is None else every.where(ended)
     rank = func.row_number().over(
         partition_by=(run.c.fingerprint, trial.c.cell_key, trial.c.kind, trial.c.process_index),
         order_by=(trial.c.status == "interrupted", trial.c.started_at.desc(), trial.c.id.desc()),
     )
-    every = select(trial, run.c.fingerprint, rank.label("rank")).join(run).where(*where.on_runs(), *where.on_trials())
-    ranked = every.subquery("ranked")
-    newest = select(ranked).where(ranked.c.rank == 1)
+    ranked = select(trial.c.id, trial.c.status, rank.label("rank")).join(run).where(*conditions).subquery("ranked")
+    first = select(ranked.c.id).where(ranked.c.rank == 1)
     ended = among(ranked.c.status, where.status)
-    return (newest if ended is None else newest.where(ended)).subquery("newest")
+    return first if ended is None else first.where(ended)
+
+
+def statuses(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
+    """Cell, kind, process and status of all that was measured of the cells in the environment; the newest last."""
+    return (
+        select(trial.c.cell_key, trial.c.kind, trial.c.process_index, trial.c.status)
+        .join(run)
+        .where(run.c.fingerprint == fingerprint, *Where(cell_key=cell_keys).on_trials())
+        .where(trial.c.status != "interrupted")
+        .order_by(trial.c.started_at, trial.c.id)
+    )
 
 
 def runs() -> Select[Any]:
@@ -51,6 +68,7 @@ def runs() -> Select[Any]:
 
 def plans(where: Where) -> Select[Any]:
     """The cells that these runs asked for, in the sweep's order, with all that decides them."""
+    where.refuse("planned cells", "kind", "status", "name")
     fields = [column for column in cell.c if column.name != "key"]
     return (
         select(planned.c.study, planned.c.run_id, planned.c.cell_key, *fields)
@@ -63,6 +81,7 @@ def plans(where: Where) -> Select[Any]:
 
 def cells(where: Where) -> Select[Any]:
     """The cells that meet the condition, by key; with one on runs, those that such runs planned."""
+    where.refuse("cells", "kind", "status", "name")
     chosen = select(cell).where(*where.on_cells()).order_by(cell.c.key)
     if where.on_runs():
         chosen = chosen.where(cell.c.key.in_(select(planned.c.cell_key).join(run).where(*where.on_runs())))
@@ -71,6 +90,7 @@ def cells(where: Where) -> Select[Any]:
 
 def summaries(where: Where) -> Select[Any]:
     """The wide rows, a cell and run each."""
+    where.refuse("summaries", "kind", "name")
     wide = select(summary).join(cell).join(run, run.c.id == summary.c.run_id)
     wide = wide.where(*where.on_cells(), *where.on_runs())
     ended = among(summary.c.status, where.status)
@@ -78,32 +98,66 @@ def summaries(where: Where) -> Select[Any]:
     return ordered if ended is None else ordered.where(ended)
 
 
-def trials(where: Where) -> Select[Any]:
-    """The newest trials."""
-    newest = newest_trials(where)
-    columns = [column for column in newest.c if column.name not in ("id", "rank")]
-    return select(*columns).order_by(newest.c.id)
+def noise_floors(where: Where) -> Select[Any]:
+    """The twins' ratios, by run and cell."""
+    where.refuse("noise floors", "kind", "status")
+    floors = select(noise_floor).join(cell).join(run).where(*where.on_cells(), *where.on_runs())
+    named = among(noise_floor.c.name, where.name)
+    ordered = floors.order_by(*noise_floor.primary_key)
+    return ordered if named is None else ordered.where(named)
 
 
-def measured(table: Table, where: Where) -> Select[Any]:
-    """The rows of metric, sample or curve that belong to the newest trials."""
-    newest = newest_trials(where)
-    columns = [column for column in table.c if column.name != "trial_id"]
-    rows = select(
-        newest.c.fingerprint, newest.c.run_id, newest.c.cell_key, newest.c.kind, newest.c.process_index, *columns
-    ).join_from(table, newest, table.c.trial_id == newest.c.id)
+def trials(where: Where, *, newest: bool = True) -> Select[Any]:
+    """The chosen trials."""
+    where.refuse("trials", "name")
+    return trials_of(chosen_trials(where, newest=newest))
+
+
+def measured(table: Table, where: Where, *, newest: bool = True) -> Select[Any]:
+    """The rows of metric, sample or curve that belong to the chosen trials."""
+    rows = measured_of(table, chosen_trials(where, newest=newest))
     named = among(table.c.name, where.name)
-    rows = rows if named is None else rows.where(named)
-    return rows.order_by(newest.c.id, *(column for column in table.primary_key if column.name != "trial_id"))
+    return rows if named is None else rows.where(named)
+
+
+def trials_of(ids: Select[Any]) -> Select[Any]:
+    """These trials, in the order of recording."""
+    columns = [column for column in trial.c if column.name != "id"]
+    return select(*columns, run.c.fingerprint).join(run).where(trial.c.id.in_(ids)).order_by(trial.c.id)
+
+
+def measured_of(table: Table, ids: Select[Any]) -> Select[Any]:
+    """The rows of metric, sample or curve that belong to these trials."""
+    columns = [column for column in table.c if column.name != "trial_id"]
+    return (
+        select(run.c.fingerprint, trial.c.run_id, trial.c.cell_key, trial.c.kind, trial.c.process_index, *columns)
+        .join_from(trial, run)
+        .join(table)
+        .where(trial.c.id.in_(ids))  # not joined: SQLite goes through them in order, and sorts none of their rows
+        .order_by(trial.c.id, *(column for column in table.primary_key if column.name != "trial_id"))
+    )
 
 
 def frame(connection: Connection, query: Select[Any]) -> DataFrame:
     """The rows, in columns whose types follow from the schema, also when there are none."""
     import pandas
 
-    columns = {column.name: _dtype(column) for column in query.selected_columns}
-    rows = [tuple(row) for row in connection.execute(query)]
-    return pandas.DataFrame(rows, columns=list(columns)).astype(columns)
+    return pandas.concat(chunks(connection, query, CHUNK), ignore_index=True)
+
+
+def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[DataFrame]:
+    """The same rows as frames of at most `size` rows, made one after the other; one at least, maybe empty."""
+    import pandas
+
+    dtypes = {column.name: _dtype(column) for column in query.selected_columns}
+    result = connection.execute(query.execution_options(yield_per=size))
+    empty = True
+    for part in result.partitions():
+        columns = zip(dtypes, zip(*part, strict=True), strict=True)
+        yield pandas.DataFrame({name: pandas.Series(values, dtype=dtypes[name]) for name, values in columns})
+        empty = False
+    if empty:
+        yield pandas.DataFrame({name: pandas.Series([], dtype=dtype) for name, dtype in dtypes.items()})
 
 
 def _dtype(column: Any) -> str:

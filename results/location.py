@@ -1,9 +1,12 @@
 """Where a database is: a URL or a path, checked before anything is opened or made."""
 
+import re
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+_SECRETS = ("password", "sslpassword")  # what a URL may say after its question mark
 
 
 class StoreError(Exception):
@@ -23,16 +26,25 @@ def locate(url: str, *, create: bool) -> URL:
     parsed = _parse(url)
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice depends on its release
-    if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        _check_file(Path(str(parsed.database)), create=create)
+    path = file_of(parsed)
+    if path is not None:
+        _check_file(path, create=create)
     return parsed
 
 
+def file_of(url: URL) -> Path | None:
+    """The database's file; None for a server's, and for one in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
+
+
 def place(url: URL) -> str:
-    """What the user would call it; a password is hidden."""
+    """What the user would call it; a password is left out."""
     if url.get_backend_name() == "sqlite":
         return url.database or "the database in memory"
-    return url.render_as_string()
+    public = url._replace(drivername=url.get_backend_name(), password=None)  # URL.set leaves out what is None
+    return public.difference_update_query(_SECRETS).render_as_string()
 
 
 def _parse(url: str) -> URL:
@@ -44,8 +56,14 @@ def _parse(url: str) -> URL:
         return make_url(url)
     except (ArgumentError, ValueError) as error:
         raise StoreError(
-            f"malformed database URL {url!r}: write a path such as out/bench.db, or sqlite:///out/bench.db"
+            f"malformed database URL {_without_password(url)!r}: "
+            "write a path such as out/bench.db, or sqlite:///out/bench.db"
         ) from error
+
+
+def _without_password(url: str) -> str:
+    url = re.sub(r"(://[^/:@]*):.*@", r"\1@", url)
+    return re.sub(rf"({'|'.join(_SECRETS)})=[^&]*", r"\1=", url)
 
 
 def _check_file(path: Path, *, create: bool) -> None:

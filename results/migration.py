@@ -4,12 +4,22 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, inspect
 
 from results import migrations, schema, summary
 from results.backup import back_up
 from results.database import Database
 from results.tables import SCHEMA_VERSION, nodebench
+
+
+def upgrade_at(url: str) -> str:
+    """Open a database as any opening does; what was done to it."""
+    database = Database(url, create=False)
+    try:
+        done = schema.ensure(database, create=False)
+    finally:
+        database.close()
+    return done or f"{database.place} is at schema version {int(SCHEMA_VERSION)} already"
 
 
 def upgrade(database: Database, version: str) -> Path | None:
@@ -34,7 +44,13 @@ def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSIO
 
 
 def _adopt(connection: Connection) -> None:
-    """Version 1 kept its number in a table of its own, by the name that Alembic's has now."""
+    """Version 1 kept its number in a table of its own, by the name that Alembic's has now.
+
+    On a server it never did, and there the table must not be made anew: who opens the database meanwhile has a view
+    of the data from before, in which a new table is empty.
+    """
+    if "version_num" in {column["name"] for column in inspect(connection).get_columns(nodebench.name)}:
+        return
     nodebench.drop(connection)
     nodebench.create(connection)
     connection.execute(insert(nodebench).values(version_num="0001"))

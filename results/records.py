@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 TrialKind = Literal["counts", "accuracy", "timing", "memory", "training"]
@@ -37,6 +38,7 @@ METRICS: Mapping[str, str] = {
     "first_call_s": "seconds of the first call, warm-up included",
     "forward_s": "seconds of a forward solve",
     "gradient_s": "seconds of a forward solve with its loss and backward pass",
+    "call_s": "seconds of a call of an imported benchmark",
     "peak_bytes": "largest number of live bytes allocated by the measured call",
     "initial_loss": "loss on the whole trajectory before training",
     "final_loss": "loss on the whole trajectory after training",
@@ -66,7 +68,7 @@ class Cell:
     seed: int = 0
     iterations: int = 0  # training iterations; 0: not trained
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of the canonical JSON. A field at its default is left out, so that a new axis keeps old keys."""
         named = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -86,10 +88,11 @@ class Cell:
     @property
     def label(self) -> str:
         """One line for a person: what sets this cell apart."""
-        step = f"dt={self.dt:g}" if self.dt is not None else f"rtol={self.rtol:g} atol={self.atol:g}"
+        named = {"dt": self.dt, "rtol": self.rtol, "atol": self.atol}
+        step = "".join(f" {name}={value:g}" for name, value in named.items() if value is not None)
         gradient = "" if self.gradient == "none" else f" {self.gradient}"
         scale = f"T={self.horizon:g} outputs={self.n_outputs} batch={self.batch_size} {self.dtype} {self.device}"
-        return f"{self.problem} {self.backend} {self.solver} {step}{gradient} {scale}"
+        return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}"
 
 
 @dataclass(frozen=True)

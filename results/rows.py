@@ -60,28 +60,32 @@ def trial_row(run_id: str, trial: Trial) -> Row:
         "kind": trial.kind,
         "process_index": trial.process_index,
         "status": trial.status,
-        "reason": trial.reason,
+        "reason": _text(trial.reason),
         "started_at": trial.started_at,
         "duration_s": trial.duration_s,
         "position": trial.position,
-        "log_tail": trial.log_tail,
+        "log_tail": _text(trial.log_tail),
     }
 
 
 def metric_rows(trial: Trial, *, trial_id: int) -> list[Row]:
-    """Each number. Not-a-number is null: SQLite has no other word for it."""
-    return [
-        {"trial_id": trial_id, "name": name, "value": None if math.isnan(value) else value}
-        for name, value in trial.metrics.items()
-    ]
+    """Each number."""
+    return [{"trial_id": trial_id, "name": name, "value": _number(value)} for name, value in trial.metrics.items()]
 
 
 def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:
     """Each timing."""
     return [
-        {"trial_id": trial_id, "name": name, **asdict(sample)}
+        {
+            "trial_id": trial_id,
+            "name": name,
+            "round_index": one.round_index,
+            "position": one.position,
+            "value": _number(one.value),
+            "repeats": one.repeats,
+        }
         for name, series in trial.samples.items()
-        for sample in series
+        for one in series
     ]
 
 
@@ -103,6 +107,16 @@ def curve_rows(trial: Trial, *, trial_id: int) -> list[Row]:
 def cell_of(row: Row) -> Cell:
     """The cell that a row of the table `cell` holds."""
     return Cell(**{name: value for name, value in row.items() if name != "key"})
+
+
+def _number(value: float) -> float | None:
+    """Not-a-number is null: SQLite has no other word for it."""
+    return None if math.isnan(value) else value
+
+
+def _text(said: str) -> str:
+    """What every engine can keep: a process may have printed or raised anything, PostgreSQL takes no zero byte."""
+    return said.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _pack(values: Sequence[float]) -> bytes:

@@ -53,8 +53,7 @@ def version(connection: Connection) -> str | None:
 
 def _make(database: Database) -> None:
     if database.is_file:
-        with database.raw() as connection:  # readers and a writer shall not wait for each other; the file remembers it
-            connection.cursor().execute("PRAGMA journal_mode=WAL")
+        database.write_ahead()
     with database.remaking() as connection:
         if version(connection) is None:  # another process may have been faster
             metadata.create_all(connection)

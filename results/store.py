@@ -6,15 +6,16 @@ import time
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Table, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, select, update
 
-from results import frames, rows, schema, summary
+from results import frames, recording, rows, schema, spool
 from results.database import Database
-from results.location import StoreError
+from results.leases import Leases
+from results.location import StoreError, UnwritableError
 from results.records import Cell, Planned, Run, Trial
-from results.tables import cell, curve, environment, metric, planned, run, sample, sweep, trial
-from results.where import Where
+from results.spool import Spool, Spooled
+from results.tables import cell, curve, metric, run, sample
+from results.where import Where, begins
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -29,8 +30,10 @@ class Store:
     """The database of measurements. A context manager, which closes its connections."""
 
     def __init__(self, database: Database, notices: Sequence[str] = ()) -> None:
-        self.notices = tuple(notices)  # what opening has done that its user should know
+        self.notices = tuple(notices)  # what the user should know of what was done
         self.database = database
+        self.spooled = Spooled()
+        self._spool = Spool(database.url)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Store:
@@ -41,7 +44,12 @@ class Store:
         except StoreError:
             database.close()
             raise
-        return cls(database, [upgraded] if upgraded else [])
+        store = cls(database, [upgraded] if upgraded else [])
+        if create:
+            store._take_in()
+        elif left := spool.left(store._spool):
+            store.notices += (left,)
+        return store
 
     def __enter__(self) -> Store:
         return self
@@ -52,23 +60,39 @@ class Store:
     def begin(self, started: Run, plan: Sequence[Planned]) -> None:
         """Write down what a run sets out to measure, and where. Its state is `running` until `finish`."""
         with self.database.writing() as connection:
-            sweep_row = rows.sweep_row(started)
-            _insert_missing(connection, sweep, [sweep_row])
-            _insert_missing(connection, environment, [rows.environment_row(started)])
-            _insert_missing(connection, cell, rows.cell_rows(plan))
-            sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
-            _insert(connection, run, [rows.run_row(started, sweep_id=sweep_id)])
-            _insert(connection, planned, rows.planned_rows(started.id, plan))
+            recording.begin(connection, started, plan)
+
+    def lease(self, started: Run, *, longest_s: float) -> Leases:
+        """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
+        return Leases(self.database, started, longest_s=longest_s)
 
     def record(self, run_id: str, measured: Trial) -> None:
-        """Write a trial with all that it measured, or nothing of it."""
-        with self.database.writing() as connection:
-            new_trial = insert(trial).values(rows.trial_row(run_id, measured)).returning(trial.c.id)
-            trial_id = connection.scalars(new_trial).one()
-            _insert(connection, metric, rows.metric_rows(measured, trial_id=trial_id))
-            _insert(connection, sample, rows.sample_rows(measured, trial_id=trial_id))
-            _insert(connection, curve, rows.curve_rows(measured, trial_id=trial_id))
-            summary.refresh(connection, run_id, measured.cell_key)
+        """Write a trial with all that it measured, or nothing of it.
+
+        What a database that cannot be used now does not take is spooled, and written after the next success.
+        """
+        try:
+            with self.database.writing() as connection:
+                recording.record(connection, run_id, measured)
+        except UnwritableError as error:
+            self._keep(run_id, measured, error)
+        else:
+            if self.spooled.files:
+                self._take_in()
+
+    def _keep(self, run_id: str, measured: Trial, refused: UnwritableError) -> None:
+        try:
+            path = self._spool.put(run_id, measured)
+        except OSError as error:
+            raise UnwritableError(f"{refused}. Nor could the trial be spooled ({error}): it is lost") from refused
+        self.spooled = Spooled((*self.spooled.files, path), str(refused))
+        self.database.be_patient(False)
+
+    def _take_in(self) -> None:
+        self.notices += spool.take_in(self.database, self._spool)
+        self.spooled = Spooled(tuple(path for path in self.spooled.files if path.exists()), self.spooled.reason)
+        if not self.spooled.files:
+            self.database.be_patient(True)
 
     def finish(self, run_id: str, *, state: str) -> None:
         """Close a run as `complete` or `interrupted`."""
@@ -84,17 +108,16 @@ class Store:
 
         An interrupted trial is left out: it must be measured again.
         """
-        newest = frames.newest_trials(Where(fingerprint=fingerprint, cell_key=cell_keys))
-        query = select(newest.c.cell_key, newest.c.kind, newest.c.process_index, newest.c.status)
         statuses: dict[str, dict[tuple[str, int], str]] = {}
         with self.database.reading() as connection:
-            for key, kind, process_index, status in connection.execute(query.where(newest.c.status != "interrupted")):
+            newest_last = connection.execute(frames.statuses(fingerprint, cell_keys))
+            for key, kind, process_index, status in newest_last:
                 statuses.setdefault(key, {})[kind, process_index] = status
         return statuses
 
     def cell(self, key: str) -> Cell | None:
         """The cell whose key is or begins so; None if there is none."""
-        query = select(cell).where(cell.c.key.startswith(key, autoescape=True)).order_by(cell.c.key)
+        query = select(cell).where(begins(key)).order_by(cell.c.key)
         with self.database.reading() as connection:
             found = [rows.cell_of(row._asdict()) for row in connection.execute(query)]
         if len(found) > 1:
@@ -102,53 +125,78 @@ class Store:
         return found[0] if found else None
 
     def runs(self) -> DataFrame:
-        """Every run with its sweep's name and text, its environment's fingerprint and facts; oldest first."""
+        """Every run, oldest first.
+
+        run_id, sweep_name, sweep_text, fingerprint, state, git_revision: str. facts, volatile: dict. started_at,
+        finished_at (NaN while it runs, or when it was killed): float64, seconds since the epoch. git_dirty: bool.
+        """
         return self._frame(frames.runs())
 
     def cells(self, where: Where = EVERYTHING) -> DataFrame:
-        """The cells by key, one a row; with a condition on runs, those that such runs planned."""
+        """The cells, by key; with a condition on runs, those that such runs planned.
+
+        key and the fields of `results.records.Cell`: str, float64 (rtol, atol and dt are NaN where the cell has none),
+        int64.
+        """
         return self._frame(frames.cells(where))
 
     def planned(self, where: Where = EVERYTHING) -> DataFrame:
-        """Study, run_id, cell_key and the cell's fields, in the sweep's order."""
+        """What the runs set out to measure, in the order of the sweep.
+
+        study, run_id, cell_key: str, and the cell's fields as in `cells`.
+        """
         return self._frame(frames.plans(where))
 
     def summary(self, where: Where = EVERYTHING) -> DataFrame:
-        """What each run measured of each cell, one wide row each: fields, status, medians."""
+        """What each run measured of each cell, in one wide row.
+
+        run_id, cell_key, fingerprint, sweep, status, reason: str. The cell's fields as in `cells`. trials: int64.
+        measured_at: float64, seconds since the epoch. A column for each of `results.records.METRICS`: float64, the
+        median over the cell's trials in the run; NaN if not measured.
+        """
         return self._frame(frames.summaries(where))
 
-    def trials(self, where: Where = EVERYTHING) -> DataFrame:
-        """The newest trials."""
-        return self._frame(frames.trials(where))
+    def trials(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
+        """The newest trial of each (environment, cell, kind, process), as recorded; or all that there ever were.
 
-    def metrics(self, where: Where = EVERYTHING) -> DataFrame:
-        """The newest trials' metrics, one a row; not-a-number is NaN."""
-        return self._frame(frames.measured(metric, where))
+        run_id, cell_key, kind, status, reason, log_tail, fingerprint: str. process_index: int64. position: Int64.
+        started_at (since the epoch), duration_s: float64, seconds.
+        """
+        return self._frame(frames.trials(where, newest=newest))
 
-    def samples(self, where: Where = EVERYTHING) -> DataFrame:
-        """The newest trials' samples, one a row."""
-        return self._frame(frames.measured(sample, where))
+    def metrics(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
+        """What these trials counted, one number a row.
 
-    def curves(self, where: Where = EVERYTHING) -> DataFrame:
-        """The newest trials' curves, one a row: x is an array of shape (n,), y of shape (n, d)."""
-        return frames.unpack(self._frame(frames.measured(curve, where)))
+        fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of METRICS. value:
+        float64; NaN is not-a-number.
+        """
+        return self._frame(frames.measured(metric, where, newest=newest))
+
+    def samples(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
+        """What these trials timed, one sample a row: its columns are those of `metrics`, and where it was measured.
+
+        round_index, position (in the round), repeats (calls that the value is the mean of): int64.
+        """
+        return self._frame(frames.measured(sample, where, newest=newest))
+
+    def curves(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
+        """The curves of these trials, one a row: the columns are those of `metrics`, but for the value.
+
+        x, y: arrays of float64, of shape (n,) and (n, d).
+        """
+        return frames.unpack(self._frame(frames.measured(curve, where, newest=newest)))
+
+    def noise_floors(self, where: Where = EVERYTHING) -> DataFrame:
+        """What two timings of the same cell differed by, one metric and run a row.
+
+        run_id, cell_key, name: str. ratio (median of the paired ratios), low, high (its 95 % interval): float64.
+        pairs: int64.
+        """
+        return self._frame(frames.noise_floors(where))
 
     def _frame(self, query: Select[Any]) -> DataFrame:
         with self.database.reading() as connection:
             return frames.frame(connection, query)
-
-
-def _insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
-    """Insert the rows whose key is not there yet. In one order for all writers, who would wait for each other else."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
-    if ordered:
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), ordered)
-
-
-def _insert(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
-    if table_rows:
-        connection.execute(insert(table), table_rows)
 
 
 def _listed(cells: Sequence[Cell]) -> str:

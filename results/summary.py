@@ -9,16 +9,21 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Select,
+    String,
     Subquery,
     and_,
     bindparam,
     case,
+    cast,
     delete,
     func,
     insert,
+    null,
     select,
     true,
+    tuple_,
     union_all,
 )
 
@@ -30,6 +35,12 @@ def refresh(connection: Connection, run_id: str, cell_key: str) -> None:
     """Make one row anew, after a trial of the cell."""
     connection.execute(_DROP_ONE, {"of_run": run_id, "of_cell": cell_key})
     connection.execute(_MAKE_ONE, {"of_run": run_id, "of_cell": cell_key})
+
+
+def refresh_all(connection: Connection, pairs: Any) -> None:
+    """Make the rows of these (run_id, cell_key) anew: a list of pairs, or a query for them."""
+    connection.execute(delete(summary).where(tuple_(summary.c.run_id, summary.c.cell_key).in_(pairs)))
+    connection.execute(_insertion(tuple_(trial.c.run_id, trial.c.cell_key).in_(pairs)))
 
 
 def rebuild(connection: Connection, run_id: str | None = None) -> None:
@@ -53,29 +64,52 @@ def _insertion(of: ColumnElement[bool]) -> Any:
 
 def _rows(of: ColumnElement[bool]) -> Select[Any]:
     """The wide rows of the trials that the condition chooses; an interrupted trial measured nothing."""
-    measured = and_(of, trial.c.status != "interrupted")
-    ended, wide = _ends(measured), _medians(measured)
+    wide = _wide(and_(of, trial.c.status != "interrupted"))
     failed = trial.alias("failed")
-    fields = {column.name: column for column in cell.c if column.name != "key"}
+    fields = [column for column in cell.c if column.name != "key"]
     return (
         select(
-            ended.c.run_id,
-            ended.c.cell_key,
+            wide.c.run_id,
+            wide.c.cell_key,
             run.c.fingerprint,
             sweep.c.name.label("sweep"),
-            *fields.values(),
+            *fields,
             func.coalesce(failed.c.status, "ok").label("status"),
             func.coalesce(failed.c.reason, "").label("reason"),
-            ended.c.trials,
-            ended.c.measured_at,
+            wide.c.trials,
+            wide.c.measured_at,
             *(wide.c[name] for name in METRICS),
         )
-        .select_from(ended)
-        .join(run, run.c.id == ended.c.run_id)
+        .select_from(wide)
+        .join(run, run.c.id == wide.c.run_id)
         .join(sweep)
-        .join(cell, cell.c.key == ended.c.cell_key)
-        .outerjoin(failed, failed.c.id == ended.c.failed_id)
-        .outerjoin(wide, and_(wide.c.run_id == ended.c.run_id, wide.c.cell_key == ended.c.cell_key))
+        .join(cell, cell.c.key == wide.c.cell_key)
+        .outerjoin(failed, failed.c.id == wide.c.failed_id)
+    )
+
+
+def _wide(measured: ColumnElement[bool]) -> Subquery:
+    """Ends and medians, in one row a cell and run.
+
+    Grouped, not joined: a server that has just got its rows expects one of each, and makes all medians for each end.
+    """
+    ended, medians = _ends(measured), _medians(measured)
+    ends = ("trials", "measured_at", "failed_id")
+    parts = union_all(
+        select(*ended.c, cast(null(), String).label("name"), cast(null(), Double).label("value")),
+        select(
+            medians.c.run_id,
+            medians.c.cell_key,
+            *(cast(null(), ended.c[name].type).label(name) for name in ends),
+            medians.c.name,
+            medians.c.value,
+        ),
+    ).subquery("part")
+    named = (func.max(case((parts.c.name == name, parts.c.value))).label(name) for name in METRICS)
+    return (
+        select(parts.c.run_id, parts.c.cell_key, *(func.max(parts.c[name]).label(name) for name in ends), *named)
+        .group_by(parts.c.run_id, parts.c.cell_key)
+        .subquery("wide")
     )
 
 
@@ -96,7 +130,7 @@ def _ends(measured: ColumnElement[bool]) -> Subquery:
 
 
 def _medians(measured: ColumnElement[bool]) -> Subquery:
-    """A column for each name in METRICS: the median over a cell's trials in a run, of metrics or of samples."""
+    """The median of each name over a cell's trials in a run, of metrics or of samples."""
     values = union_all(
         *(
             select(trial.c.run_id, trial.c.cell_key, table.c.name, table.c.value)
@@ -110,13 +144,11 @@ def _medians(measured: ColumnElement[bool]) -> Subquery:
     count = func.count().over(partition_by=group)
     ranked = select(values, rank.label("rank"), count.label("count")).subquery("ranked")
     middle = ranked.c.rank.in_(((ranked.c.count + 1) // 2, (ranked.c.count + 2) // 2))
-    named = (func.avg(case((ranked.c.name == name, ranked.c.value))).label(name) for name in METRICS)
-    return (
-        select(ranked.c.run_id, ranked.c.cell_key, *named)
-        .where(middle)
-        .group_by(ranked.c.run_id, ranked.c.cell_key)
-        .subquery("wide")
-    )
+    low, high = func.min(ranked.c.value), func.max(ranked.c.value)
+    # No avg, nor their sum: PostgreSQL's overflows with what a diverging solve measures, and refuses the row.
+    median = case((low == high, low), else_=low + (high - low) / 2.0).label("value")
+    keyed = (ranked.c.run_id, ranked.c.cell_key, ranked.c.name)
+    return select(*keyed, median).where(middle).group_by(*keyed).subquery("median_of")
 
 
 _DROP_ONE = delete(summary).where(summary.c.run_id == bindparam("of_run"), summary.c.cell_key == bindparam("of_cell"))

@@ -124,7 +124,8 @@ trial = Table(
     Column("position", Integer, comment="place in the run's order of trials, counted from 0; null: not known"),
     Column("log_tail", Text, nullable=False, server_default="", comment="the end of what the process printed"),
     UniqueConstraint("run_id", "cell_key", "kind", "process_index"),
-    Index("trial_of_cell", "cell_key", "kind", "process_index"),
+    # All that says which trials of a cell are the newest: they are found without a look at the trials themselves.
+    Index("trial_of_cell", "cell_key", "kind", "process_index", "status", "started_at", "run_id"),
     comment="one isolated process that measured one kind of thing of one cell",
 )
 

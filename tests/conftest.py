@@ -6,11 +6,13 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import synthetic
+import three_runs
 
 from results.store import Store
 
@@ -54,6 +56,13 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def server_url() -> Iterator[str]:
     """A new database on a PostgreSQL server."""
+    with server_database() as url:
+        yield url
+
+
+@contextmanager
+def server_database() -> Iterator[str]:
+    """One that is dropped afterwards."""
     server = os.environ.get("NODEBENCH_TEST_POSTGRES")
     if not server:
         pytest.skip("needs a PostgreSQL server: NODEBENCH_TEST_POSTGRES=$(.ci/postgres start FOLDER)")
@@ -73,6 +82,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "bench.db")
     return str(request.getfixturevalue("server_url"))
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def three_runs_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Three runs of a few cells, on each engine. Read only: it serves the whole session."""
+    path = tmp_path_factory.mktemp("three_runs") / "bench.db"
+    with nullcontext(str(path)) if request.param == "sqlite" else server_database() as url:
+        with Store.open(url, create=True) as opened:
+            three_runs.fill(opened)
+        yield url
+
+
+@pytest.fixture
+def three(three_runs_url: str) -> Iterator[Store]:
+    with Store.open(three_runs_url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -153,6 +154,48 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     with Store.open(str(folder / "out/bench.db")) as store:
         assert list(store.runs()["state"]) == ["interrupted"]
     wait_for(lambda: not processes_of(run.pid))
+
+
+def test_two_runs_at_once_measure_every_trial_once(folder):
+    blocks = SWEEP.replace("n_outputs = 2", "n_outputs = 2\nseed = [0, 1, 2, 3]").replace('"bosh3", ', "")
+    (folder / "small.toml").write_text(blocks.replace(', "cuda:99"', ""))
+    runs = [start(folder, "run", "small.toml") for _ in range(2)]
+    told = [run.communicate(timeout=300) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    measured = [int(re.search(r"(\d+) trials measured", out).group(1)) for out, _ in told]
+    assert sum(measured) == 64
+    assert min(measured) > 0
+    with Store.open(str(folder / "out/bench.db")) as store, store.database.reading() as connection:
+        rows = connection.exec_driver_sql("select cell_key, kind, process_index from trial").fetchall()
+    assert len(rows) == len(set(rows)) == 64
+
+
+def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, call, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setattr("results.database.PATIENCE_S", 0.1)
+    monkeypatch.setattr("results.database.IMPATIENCE_S", 0.05)
+    (folder / "small.toml").write_text(SWEEP.replace(', "cuda:99"', "").replace('"bosh3", ', ""))
+    with Store.open(str(folder / "out/bench.db"), create=True):
+        pass
+    other, begin = sqlite3.connect(folder / "out/bench.db"), Store.begin
+
+    def begin_and_lose(self: Store, *arguments: object) -> None:
+        begin(self, *arguments)
+        other.execute("begin immediate")
+
+    monkeypatch.setattr(Store, "begin", begin_and_lose)
+    code, out, err = call("run", "small.toml")
+    other.close()
+    monkeypatch.setattr(Store, "begin", begin)
+    assert code == 1
+    assert "16 trials measured" in out
+    (line,) = [line for line in err.splitlines() if line.startswith("nodebench:")]
+    assert "16 trial(s) are in out/bench.db.spool, not in the database" in line
+    assert "wait for the process that uses it; then run the same command again: it takes them in" in line
+    code, out, err = call("run", "small.toml")
+    assert code == 0
+    assert "0 trials measured" in out
+    assert "16 spooled trial(s) taken in from out/bench.db.spool to out/bench.db" in err
 
 
 @pytest.mark.parametrize("registry", ["problems", "solvers", "backends", "gradients", "sweeps"])

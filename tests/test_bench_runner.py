@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,10 +14,11 @@ from bench.process import Worker
 from bench.progress import Progress
 from bench.protocol import Pending
 from bench.rounds import timed_in_rounds
-from bench.runner import Runner, measured_alone
+from bench.runner import Runner, _run_of, due_trials, measured_alone
 from bench.sweep import Measure, Sweep
 from results.records import Cell, Planned
 from results.store import Store
+from results.tables import lease
 from results.where import Where
 
 CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
@@ -32,6 +35,9 @@ def sweep_of(*cells: Cell, measure: Measure = MEASURE) -> Sweep:
 def store(tmp_path):
     with Store.open(str(tmp_path / "bench.db"), create=True) as store:
         yield store
+
+
+QUIET = Progress(Console(stderr=True, quiet=True))
 
 
 def run(store: Store, sweep: Sweep) -> bool:
@@ -122,3 +128,92 @@ def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeyp
     after = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
     assert set(after) == {"ok"}
     assert list(store.runs()["state"]) == ["interrupted", "complete"]
+
+
+def test_trials_are_numbered_in_the_order_of_recording(store):
+    assert run(store, sweep_of(CELL, replace(CELL, device="cuda:99")))
+    trials = store.trials().sort_values("started_at")
+    assert sorted(trials["position"]) == list(range(5))
+    assert trials.set_index("kind").loc["timing", "position"] > trials.set_index("kind").loc["memory", "position"]
+
+
+def print_and_serve(connection, cell, kind, timeout_s, log) -> None:
+    """A worker whose library prints as it is loaded, on the descriptor itself and through Python."""
+    from bench import worker
+
+    redirect = worker._redirect_output
+
+    def redirect_and_print(path):
+        redirect(path)
+        os.write(2, b"x" * 5_000)
+        print(" end")
+
+    worker._redirect_output = redirect_and_print
+    worker.serve(connection, cell, kind, timeout_s, log)
+
+
+def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
+    monkeypatch.setattr("bench.process.serve", print_and_serve)
+    alone = measured_alone(Pending(CELL, "counts"), 30.0)
+    assert (alone.status, alone.log_tail[-6:]) == ("ok", "x end\n")
+    assert len(alone.log_tail) == 2_000
+    [timing] = timed_in_rounds([Pending(CELL, "timing")], 1, 30.0, lambda _: None)
+    assert (timing.status, timing.log_tail[-6:]) == ("ok", "x end\n")
+    late = measured_alone(Pending(ENDLESS, "counts"), 1.0)
+    assert (late.status, late.log_tail[-6:]) == ("timeout", "x end\n")
+
+
+def test_a_block_that_another_run_measures_is_left_to_it(store):
+    other = _run_of(sweep_of(CELL))
+    elsewhere = replace(CELL, seed=1)
+    store.begin(other, sweep_of(CELL, elsewhere).planned)
+    store.lease(other, longest_s=30.0).take([CELL.key])
+    runner = Runner(store, sweep_of(CELL, replace(CELL, solver="bosh3"), elsewhere), QUIET)
+    assert runner.run()
+    assert set(store.trials()["cell_key"]) == {elsewhere.key}
+    assert sum(runner.left.values()) == 8
+    assert [holder.pid for holder in runner.left] == [os.getpid()]
+
+
+def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkeypatch):
+    sweep = sweep_of(CELL)
+    planned = due_trials(store, sweep)
+    assert run(store, sweep)
+    monkeypatch.setattr("bench.runner.due_trials", lambda *_: planned)
+    late = Runner(store, sweep, QUIET)
+    assert late.run()
+    assert late.measured == 0
+
+
+@pytest.mark.parametrize("ended", ["complete", "interrupted"])
+def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if ended == "interrupted":
+        monkeypatch.setattr("bench.runner.timed_in_rounds", interrupted)
+    assert run(store, sweep_of(CELL)) == (ended == "complete")
+    with store.database.reading() as connection:
+        assert connection.execute(lease.select()).fetchall() == []
+
+
+def test_a_run_goes_on_without_its_database(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("results.database.PATIENCE_S", 0.1)
+    monkeypatch.setattr("results.database.IMPATIENCE_S", 0.05)
+    sweep = sweep_of(CELL)
+    with closing(sqlite3.connect(tmp_path / "bench.db")) as other:
+        begin = Store.begin
+
+        def begin_and_lose(self: Store, *arguments: object) -> None:
+            begin(self, *arguments)
+            self.database.be_patient(False)
+            other.execute("begin immediate")
+
+        monkeypatch.setattr(Store, "begin", begin_and_lose)
+        assert run(store, sweep)
+        assert len(store.spooled.files) == 4
+        assert store.trials().empty
+    monkeypatch.undo()
+    with Store.open(str(tmp_path / "bench.db"), create=True) as again:
+        assert len(again.trials()) == 4
+        assert due_trials(again, sweep) == []

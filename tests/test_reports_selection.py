@@ -1,10 +1,12 @@
 from dataclasses import replace
 
+import pytest
 import synthetic
 from made import RK4
 
 from reports.views.overview import overview
-from reports.views.selection import select
+from reports.views.selection import ReportError, select
+from results.pytest_benchmark import SWEEP as IMPORTED
 from results.records import Cell, Environment, Planned, Trial
 
 
@@ -24,6 +26,22 @@ def test_the_newest_run_of_each_sweep_in_the_newest_environment_is_shown(store):
     assert set(select(store).cells) == {new.key, other_sweep.key}
     begin(store, "d", old, started_at=4.0, machine="there")
     assert set(select(store).cells) == {old.key}
+
+
+def test_what_another_harness_has_timed_is_in_no_report(store):
+    begin(store, "a", RK4, started_at=1.0)
+    timed = Cell(problem="test_a.py", backend=IMPORTED, solver="test_solve", horizon=0.0, n_outputs=0)
+    begin(store, "b", timed, started_at=2.0, name=IMPORTED, machine="there")
+    begin(store, "c", timed, started_at=3.0, name=IMPORTED)
+    selection = select(store)
+    assert set(selection.cells) == {RK4.key}
+    assert list(selection.runs["run_id"]) == ["a"]
+
+
+def test_imported_runs_alone_make_no_report(store):
+    begin(store, "a", RK4, started_at=1.0, name=IMPORTED)
+    with pytest.raises(ReportError, match="holds no run: run `nodebench run` first"):
+        select(store)
 
 
 def test_a_cell_keeps_what_an_older_run_measured(store):

@@ -2,16 +2,19 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 
 from results import Where
 from results.database import Database
-from results.migration import step_up
+from results.migration import step_up, upgrade_at
 from results.store import Store
 from results.tables import SCHEMA_VERSION, metadata, nodebench
 
@@ -104,3 +107,114 @@ def test_the_steps_lead_to_the_schema_that_a_new_database_has(tmp_path, start):
     database.close()
     Store.open(str(tmp_path / "new.db"), create=True).__exit__()
     assert made(path) == made(tmp_path / "new.db")
+
+
+@pytest.fixture
+def old_server(server_url, tmp_path, monkeypatch) -> str:
+    """A server's database as version 1 has made it, with the rows of the file that version 1 has written."""
+    monkeypatch.chdir(tmp_path)  # where a server's backup goes
+    database = Database(server_url, create=False)
+    source = create_engine(f"sqlite:///{OLD[0]}")
+    with database.remaking() as connection, source.connect() as rows:
+        step_up(connection, None, "0001")
+        tables = MetaData()
+        tables.reflect(connection)
+        for table in tables.sorted_tables:
+            if table.name != nodebench.name:
+                connection.execute(insert(table), [dict(row) for row in rows.execute(select(table)).mappings()])
+        for name in ("sweep", "trial"):
+            connection.execute(text(f"select setval('{name}_id_seq', (select max(id) from {name}))"))
+    database.close()
+    source.dispose()
+    return str(server_url)
+
+
+def rows_on(url: str, columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    tables = MetaData()
+    tables.reflect(engine)
+    with engine.connect() as connection:
+        found = {
+            name: sorted(
+                str(tuple(row)) for row in connection.execute(select(*(tables.tables[name].c[c] for c in named)))
+            )
+            for name, named in columns.items()
+        }
+    engine.dispose()
+    return found
+
+
+def columns_on(url: str) -> dict[str, list[str]]:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    inspector = inspect(engine)
+    names = [name for name in inspector.get_table_names() if name != nodebench.name]
+    found = {name: [column["name"] for column in inspector.get_columns(name)] for name in names}
+    engine.dispose()
+    return found
+
+
+def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
+    columns = columns_on(old_server)
+    before = rows_on(old_server, columns)
+    with Store.open(old_server) as store:
+        (notice,) = store.notices
+        assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
+    assert "was upgraded from schema version 1 to 2" in notice
+    assert rows_on(old_server, columns) == before
+    backup = tmp_path / notice.rpartition(": ")[2]
+    assert rows_on(f"sqlite:///{backup}", columns) == before
+    with Store.open(old_server) as store:
+        assert store.notices == ()
+
+
+def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
+    with Store.open(old_server) as store:
+        ours = store.trials()
+        backup = tmp_path / store.notices[0].rpartition(": ")[2]
+    with Store.open(str(backup)) as copy:
+        assert "was upgraded from schema version 1 to 2" in copy.notices[0]
+        assert copy.trials().equals(ours)
+
+
+def test_the_steps_lead_to_the_schema_of_a_new_server(old_server):
+    """Comments included, which SQLite has none of."""
+    Store.open(old_server).__exit__()
+    database = Database(old_server, create=False)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": nodebench.name, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    database.close()
+
+
+OPENER = """
+import sys
+from results.store import Store
+sys.stdin.readline()
+with Store.open(sys.argv[1]) as store:
+    print(len(store.trials()), *store.notices)
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_two_who_open_an_old_database_at_once_upgrade_it_once(engine, request, tmp_path):
+    on_server = engine == "postgresql"
+    url = request.getfixturevalue("old_server") if on_server else str(shutil.copy(OLD[0], tmp_path / "bench.db"))
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, url], cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    for opener in openers:
+        opener.stdin.write("\n")
+        opener.stdin.flush()
+    said = [opener.communicate(timeout=60)[0] for opener in openers]
+    assert [opener.returncode for opener in openers] == [0, 0, 0], said
+    assert len({line.split()[0] for line in said}) == 1
+    assert sum("was upgraded" in line for line in said) == 1
+    assert len(list(tmp_path.glob("*-v0001-*.db"))) == 1
+
+
+def test_an_upgrade_says_from_and_to_which_version(old):
+    assert f"{old} was upgraded from schema version 1 to 2; before: " in upgrade_at(str(old))
+    assert upgrade_at(str(old)) == f"{old} is at schema version 2 already"

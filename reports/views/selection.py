@@ -1,10 +1,11 @@
-"""What a report is about: the newest run's environment, and there each sweep's newest run."""
+"""What a report is about: the environment of a sweep's newest run, and there each sweep's newest run."""
 
 from dataclasses import dataclass
 
 from pandas import DataFrame
 
 from reports.measured import MeasuredCell, measured_cells
+from results.pytest_benchmark import SWEEP as IMPORTED
 from results.store import Store
 from results.where import Where
 
@@ -25,6 +26,7 @@ class Selection:
 def select(store: Store) -> Selection:
     """The runs and cells that a report shows."""
     runs = store.runs()
+    runs = runs[runs["sweep_name"] != IMPORTED]  # what other harnesses have timed is no study of ours
     if runs.empty:
         raise ReportError("the database holds no run: run `nodebench run` first or pass --db with another path")
     fingerprint = str(runs["fingerprint"].iloc[-1])

@@ -135,6 +135,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_baseline_trial_trial_id", "baseline_trial", ["trial_id"], unique=False)
+    op.drop_index("trial_of_cell", "trial")
+    newest = ["cell_key", "kind", "process_index", "status", "started_at", "run_id"]
+    op.create_index("trial_of_cell", "trial", newest, unique=False)
     op.add_column(
         "trial",
         sa.Column(

@@ -1,0 +1,172 @@
+"""What the verbs of `nodebench db` do and print. No torch."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.columns import columns
+from bench.failure import UsageError
+from bench.reading import opened
+from results import annotations, baselines, lookup
+from results.backup import back_up_at
+from results.export import export
+from results.inventory import Inventory, inventory
+from results.location import StoreError
+from results.merge import merge
+from results.prune import prune, vacuum
+from results.pytest_benchmark import read, take_in
+from results.where import Where
+
+
+def print_stats(url: str) -> None:
+    """What is in the database, for a newcomer."""
+    with opened(url) as store:
+        print("\n".join(_stats(inventory(store))))
+
+
+def merge_from(other_url: str, url: str) -> None:
+    """Merge, and say what came in."""
+    with opened(other_url) as other, opened(url, create=True) as store:
+        merged = merge(store, other)
+        print(f"from {other.database.place}: {_counted(merged.rows) or 'nothing that was not here'}")
+        if merged.ended:
+            print(f"{_number(merged.ended, 'run')} known as running had ended there")
+        for name in merged.kept:
+            print(f"baseline {name!r} names other trials there: ours stays")
+
+
+def export_to(file: Path, frame: str, fields: Mapping[str, Any], runs: Sequence[str], url: str) -> None:
+    """Write the file, and say how much is in it."""
+    with opened(url) as store:
+        with store.database.reading() as connection:
+            run_ids = [lookup.run_id(connection, start) for start in runs] or None
+        count = export(store, file, frame=frame, where=Where(run_id=run_ids, **fields))
+        print(f"{file}: {_number(count, 'row')} of {frame}")
+
+
+def import_from(file: Path, url: str) -> None:
+    """Take the file in, and say how much was new."""
+    with _explained():
+        content = read(file)
+    with opened(url, create=True) as store:
+        imported = take_in(store, content)
+        known = f", {imported.known} were here already" if imported.known else ""
+        print(f"run {imported.run_id}: {_number(imported.trials, 'trial')} imported{known}")
+
+
+def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
+    """Remove what counts for nothing any more, and say what it was."""
+    with opened(url) as store:
+        removed = _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run)) or "nothing"
+        print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
+        if not dry_run:
+            vacuum(store)
+
+
+def keep_baseline(name: str, run: str | None, note: str, replace: bool, url: str) -> None:
+    """Name the newest trials."""
+    with opened(url) as store:
+        count = baselines.keep(store, name, note=note, run_start=run, replace=replace)
+        print(f"baseline {name!r}: {_number(count, 'trial')}")
+
+
+def remove_baseline(name: str, url: str) -> None:
+    """Forget a baseline."""
+    with opened(url) as store:
+        baselines.remove(store, name)
+        print(f"baseline {name!r} removed; its trials stay until they are pruned")
+
+
+def print_baselines(url: str) -> None:
+    """A line a baseline."""
+    with opened(url) as store:
+        rows = [
+            (row.name, _day(row.created_at), str(row.trials), str(row.cells), str(row.runs), row.note)
+            for row in baselines.listed(store).itertuples(index=False)
+        ]
+    print(columns(rows, ("name", "made", "trials", "cells", "runs", "note")) if rows else "no baselines")
+
+
+def annotate_key(key: str, text: str, url: str) -> None:
+    """Leave a note."""
+    with opened(url) as store:
+        print(f"noted on {annotations.annotate(store, key, text)}")
+
+
+def back_up_to(file: Path | None, url: str) -> None:
+    """Copy the database, and say where to."""
+    with _explained():
+        print(f"backup: {back_up_at(url, file)}")
+
+
+def upgrade_database(url: str) -> None:
+    """Upgrade, and say from and to which version."""
+    from results.migration import upgrade_at  # Alembic takes a while to load
+
+    with _explained():
+        print(upgrade_at(url))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise UsageError(str(error)) from error
+
+
+def _stats(found: Inventory) -> Iterator[str]:
+    empty = f", {_size(found.free_bytes)} of it free" if found.free_bytes else ""
+    yield f"{found.place}: {found.engine}, schema version {found.version}, {_size(found.size_bytes)}{empty}\n"
+    measured = "none"
+    if found.oldest_trial is not None and found.newest_trial is not None:
+        measured = f"{_day(found.oldest_trial)} to {_day(found.newest_trial)}"
+    census = (
+        ("runs", _census(found.runs)),
+        ("trials", _census(found.trials)),
+        ("measured", measured),
+        ("baselines", ", ".join(found.baselines) or "none"),
+        *([("spooled", f"{found.spooled} trials wait to be taken in")] if found.spooled else []),
+    )
+    yield columns(census)
+    yield "\n" + columns(
+        [(name, f"{count:>12,}") for name, count in found.rows.items() if count], ("table", f"{'rows':>12}")
+    )
+    if found.environments:
+        yield "\n" + columns(_environments(found), ("environment", "machine and software"))
+    if found.newest_runs:
+        lines = [(r.id, r.sweep, r.fingerprint, r.state, _day(r.started_at), str(r.trials)) for r in found.newest_runs]
+        yield "\n" + columns(lines, ("newest runs", "sweep", "environment", "state", "began", "trials"))
+
+
+def _environments(found: Inventory) -> Iterator[tuple[str, str]]:
+    for fingerprint, facts in found.environments.items():
+        yield fingerprint, ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+def _census(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items()) or "none"
+
+
+def _counted(rows: Mapping[str, int]) -> str:
+    return ", ".join(_number(count, _NOUNS.get(table, table)) for table, count in rows.items())
+
+
+_NOUNS = {"noise_floor": "noise floor", "planned": "planned cell"}  # where the table's name does not do
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -1,0 +1,42 @@
+"""Runs and cells by the start of their keys, which is what people type."""
+
+from typing import Literal
+
+from sqlalchemy import Connection, select
+
+from results.location import StoreError
+from results.tables import cell, run
+
+_LISTED = 8  # so many of those that begin alike are named, the others are counted
+
+Kind = Literal["run", "cell"]
+
+
+def run_id(connection: Connection, start: str) -> str:
+    """The run whose id is or begins so."""
+    return _only(_starting(connection, "run", start), start, "run")[1]
+
+
+def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:
+    """What it is, and its key."""
+    found = [*_starting(connection, "run", start), *_starting(connection, "cell", start)]
+    return _only(found, start, "run or cell")
+
+
+def _starting(connection: Connection, kind: Kind, start: str) -> list[tuple[Kind, str]]:
+    column = run.c.id if kind == "run" else cell.c.key
+    keys = connection.scalars(select(column).where(column.startswith(start, autoescape=True)).order_by(column))
+    found: list[tuple[Kind, str]] = [(kind, key) for key in keys]
+    return [(kind, start)] if (kind, start) in found else found
+
+
+def _only(found: list[tuple[Kind, str]], start: str, wanted: str) -> tuple[Kind, str]:
+    if not found:
+        raise StoreError(
+            f"no {wanted} whose key begins with {start!r}: nodebench plan SWEEP prints cells, nodebench db stats runs"
+        )
+    if len(found) > 1:
+        named = ", ".join(f"{kind} {key}" for kind, key in found[:_LISTED])
+        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        raise StoreError(f"{len(found)} begin with {start!r}: add digits. {named}{more}")
+    return found[0]

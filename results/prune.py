@@ -1,0 +1,155 @@
+"""What counts for nothing any more, removed: superseded and interrupted trials, and what nobody names after them.
+
+A newest trial stays, and so does what a baseline or a note is about, and what is being measured now.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+)
+
+from results import summary
+from results.frames import chosen_trials
+from results.store import Store
+from results.tables import (
+    annotation,
+    baseline_trial,
+    cell,
+    curve,
+    environment,
+    lease,
+    metric,
+    noise_floor,
+    planned,
+    run,
+    sample,
+    sweep,
+    trial,
+)
+from results.where import Where
+
+_DAY_S = 86_400.0  # a run that began within it and has not ended may just be about to take its first lease
+_DOOMED = Table(
+    "doomed",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("run_id", String),
+    Column("cell_key", String),
+    prefixes=["TEMPORARY"],
+)
+
+
+def prune(store: Store, *, older_than_days: float = 0.0, dry_run: bool = False) -> Mapping[str, int]:
+    """Remove it, in one transaction; how many rows of each table. With `dry_run` how many it would be."""
+    with store.database.writing() as connection:
+        if not store.database.is_file:  # no run may begin on the cells that are about to go; trials are recorded on
+            connection.execute(text("lock table sweep, environment, cell, run in share row exclusive mode"))
+        _DOOMED.create(connection)
+        removed = _remove(connection, before=time.time() - older_than_days * _DAY_S)
+        _DOOMED.drop(connection)
+        if dry_run:
+            connection.rollback()
+    return {table: count for table, count in removed.items() if count}
+
+
+def vacuum(store: Store) -> None:
+    """Give the room to the file system; a server does that by itself."""
+    if store.database.is_file:
+        with store.database.raw() as connection:
+            connection.cursor().execute("VACUUM")
+
+
+def _remove(connection: Connection, *, before: float) -> Counter[str]:
+    connection.execute(insert(_DOOMED).from_select(["id", "run_id", "cell_key"], _uncounted(before)))
+    removed = Counter[str]()
+    of_doomed = select(_DOOMED.c.id)
+    for table, column in (
+        (metric, metric.c.trial_id),
+        (sample, sample.c.trial_id),
+        (curve, curve.c.trial_id),
+        (trial, trial.c.id),
+    ):
+        removed[table.name] = _delete(connection, table, column.in_(of_doomed))
+    summary.refresh_all(connection, select(_DOOMED.c.run_id, _DOOMED.c.cell_key))
+    bare = list(connection.scalars(_bare_runs(before)))
+    for start in range(0, len(bare), 1_000):
+        ids = bare[start : start + 1_000]
+        for table, column in ((planned, planned.c.run_id), (noise_floor, noise_floor.c.run_id), (run, run.c.id)):
+            removed[table.name] += _delete(connection, table, column.in_(ids))
+    removed["noise_floor"] += _delete(connection, noise_floor, _floor_of_nothing())
+    removed["cell"] = _delete(connection, cell, ~_named(cell.c.key, planned, trial, lease, noise_floor, annotation))
+    removed["sweep"] = _delete(connection, sweep, ~exists().where(run.c.sweep_id == sweep.c.id))
+    fingerprint = environment.c.fingerprint
+    named = or_(exists().where(run.c.fingerprint == fingerprint), exists().where(lease.c.fingerprint == fingerprint))
+    removed["environment"] = _delete(connection, environment, ~named)
+    return removed
+
+
+def _delete(connection: Connection, table: Table, condition: ColumnElement[bool]) -> int:
+    return connection.execute(delete(table).where(condition)).rowcount
+
+
+def _uncounted(before: float) -> Select[tuple[int, str, str]]:
+    """The trials that go."""
+    counts = and_(trial.c.id.in_(chosen_trials(Where())), trial.c.status != "interrupted")
+    noted = exists().where(
+        or_(annotation.c.run_id.is_(None), annotation.c.run_id == trial.c.run_id),
+        or_(annotation.c.cell_key.is_(None), annotation.c.cell_key == trial.c.cell_key),
+    )
+    kept = exists().where(baseline_trial.c.trial_id == trial.c.id)
+    return (
+        select(trial.c.id, trial.c.run_id, trial.c.cell_key)
+        .join(run)
+        .where(trial.c.started_at < before, ~counts, ~noted, ~kept, ~_at_work())
+    )
+
+
+def _at_work() -> ColumnElement[bool]:
+    return and_(run.c.state == "running", exists().where(lease.c.run_id == run.c.id))
+
+
+def _bare_runs(before: float) -> Select[tuple[str]]:
+    """The runs that go: without trials, and their sweep was run again in their environment."""
+    order = (run.c.started_at.desc(), run.c.id.desc())
+    place = func.row_number().over(partition_by=(sweep.c.name, run.c.fingerprint), order_by=order)
+    placed = select(run.c.id, place.label("place")).join(sweep).subquery("placed")
+    beginning = and_(run.c.state == "running", run.c.started_at > time.time() - _DAY_S)
+    named = or_(*(exists().where(table.c.run_id == run.c.id) for table in (trial, lease, annotation)))
+    return (
+        select(run.c.id)
+        .join(placed, placed.c.id == run.c.id)
+        .where(placed.c.place > 1, run.c.started_at < before, ~named, ~beginning)
+        .order_by(run.c.id)
+    )
+
+
+def _floor_of_nothing() -> ColumnElement[bool]:
+    """That neither a trial nor a lease is left of the run's cell."""
+    return ~or_(
+        *(
+            exists().where(table.c.run_id == noise_floor.c.run_id, table.c.cell_key == noise_floor.c.cell_key)
+            for table in (trial, lease)
+        )
+    )
+
+
+def _named(key: ColumnElement[str], *tables: Table) -> ColumnElement[bool]:
+    return or_(*(exists().where(table.c.cell_key == key) for table in tables))

@@ -1,0 +1,73 @@
+"""What a run writes: its beginning, and one trial after the other. Each function is a part of one transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from results import rows, summary
+from results.location import StoreError
+from results.records import Planned, Run, Trial
+from results.tables import cell, curve, environment, metric, planned, run, sample, sweep, trial
+
+
+def begin(connection: Connection, started: Run, plan: Sequence[Planned]) -> None:
+    """The run, with its sweep, environment and cells where they are new."""
+    sweep_row = rows.sweep_row(started)
+    insert_missing(connection, sweep, [sweep_row])
+    insert_missing(connection, environment, [rows.environment_row(started)])
+    insert_missing(connection, cell, rows.cell_rows(plan))
+    sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
+    _insert(connection, run, [rows.run_row(started, sweep_id=sweep_id)])
+    _insert(connection, planned, rows.planned_rows(started.id, plan))
+
+
+def record(connection: Connection, run_id: str, measured: Trial) -> None:
+    """A trial with all that it measured, and the summary of its cell."""
+    _lock_run(connection, run_id)
+    _insert_trial(connection, run_id, measured)
+
+
+def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:
+    """The same, unless it is there: whoever wrote it may have been killed before it could say so."""
+    _lock_run(connection, run_id)
+    row = rows.trial_row(run_id, measured)
+    key = [trial.c[name] == row[name] for name in ("run_id", "cell_key", "kind", "process_index")]
+    if connection.scalar(select(trial.c.id).where(*key)) is None:
+        _insert_trial(connection, run_id, measured)
+
+
+def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row]) -> int:
+    """Insert the rows whose key is not there yet; how many. In one order for all, who would block each other else."""
+    ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
+    return connection.execute(insertion_of_missing(connection, table), ordered).rowcount if ordered else 0
+
+
+def insertion_of_missing(connection: Connection, table: Table) -> Any:
+    """The statement that leaves a row alone whose key is there: each engine has its own."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+def _lock_run(connection: Connection, run_id: str) -> None:
+    """One writer a run at a time: two would make its summary at once. Readers and other runs do not wait."""
+    if connection.scalar(_LOCKED_RUN, {"of_run": run_id}) is None:
+        raise StoreError(f"no run {run_id!r} in this database: begin it first")
+
+
+def _insert_trial(connection: Connection, run_id: str, measured: Trial) -> None:
+    trial_id = connection.scalars(_NEW_TRIAL, rows.trial_row(run_id, measured)).one()
+    _insert(connection, metric, rows.metric_rows(measured, trial_id=trial_id))
+    _insert(connection, sample, rows.sample_rows(measured, trial_id=trial_id))
+    _insert(connection, curve, rows.curve_rows(measured, trial_id=trial_id))
+    summary.refresh(connection, run_id, measured.cell_key)
+
+
+def _insert(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
+    if table_rows:
+        connection.execute(insert(table), table_rows)
+
+
+_LOCKED_RUN = select(run.c.id).where(run.c.id == bindparam("of_run")).with_for_update(key_share=True)
+_NEW_TRIAL = insert(trial).returning(trial.c.id)

@@ -1,0 +1,22 @@
+"""What the README names is there."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tests_that_the_readme_names_are_there():
+    defined = {
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    named = set(re.findall(r"`(test_\w+)`", README))
+    assert len(named) > 10
+    assert named <= defined
+
+
+def test_the_files_that_the_readme_links_to_are_there():
+    linked = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert linked
+    assert [path for path in linked if not (ROOT / path).exists()] == []

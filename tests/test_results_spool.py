@@ -1,0 +1,257 @@
+"""What a database does not take is kept, and taken in later: whole, once."""
+
+import json
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from forked import CELLS, PLAN, a_run, a_trial
+from sqlalchemy import make_url
+
+from results.location import UnwritableError
+from results.records import Curve, Sample, Trial
+from results.spool import Spool
+from results.store import Store
+
+WHOLE = Trial(
+    cell_key=CELLS[0].key, kind="timing", status="ok", reason="ä \ud800", started_at=1.5, duration_s=0.1, position=7,
+    log_tail="said \0", metrics={"error": 0.1 + 0.2, "final_loss": math.nan, "error_final": math.inf},
+    samples={"forward_s": [Sample(0, 1, 5e-324, 3), Sample(1, 0, 1e308, 1)]},
+    curves={"loss": Curve([0.0, 0.1], [[1.0, -math.inf], [math.nan, 1 / 3]])},
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch) -> Path:
+    """The user's own folder; and a short patience."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("results.database.PATIENCE_S", 0.2)
+    monkeypatch.setattr("results.database.IMPATIENCE_S", 0.05)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def store(url):
+    with Store.open(url, create=True) as opened:
+        opened.begin(a_run("run-1"), PLAN)
+        yield opened
+
+
+@contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Another process's transaction that does not end."""
+    if "://" not in url:
+        with closing(sqlite3.connect(url)) as other:
+            other.execute("begin immediate")
+            yield
+        return
+    import psycopg
+
+    with psycopg.connect(url) as other:
+        other.execute("lock table trial in exclusive mode")
+        yield
+        other.rollback()
+
+
+@contextmanager
+def gone(server_url: str) -> Iterator[None]:
+    """A server that ends every connection and takes no new one."""
+    import psycopg
+
+    name = psycopg.conninfo.conninfo_to_dict(server_url)["dbname"]
+    with psycopg.connect(os.environ["NODEBENCH_TEST_POSTGRES"], autocommit=True) as other:
+        other.execute(f"alter database {name} allow_connections false")
+        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        yield
+        other.execute(f"alter database {name} allow_connections true")
+
+
+def content(store: Store) -> list[object]:
+    """All that is known of the trials, in plain values."""
+    frames = (store.trials(), store.metrics(), store.samples(), store.curves(), store.summary())
+    return [frame.to_json(double_precision=15, default_handler=repr) for frame in frames]
+
+
+def test_a_locked_databases_trial_is_spooled_and_taken_in_with_the_next(store, url):
+    with locked(url):
+        store.record("run-1", a_trial(CELLS[0], 0))
+        store.record("run-1", a_trial(CELLS[0], 1))
+    assert len(store.spooled.files) == 2
+    assert "lock" in store.spooled.reason
+    assert store.trials().empty
+    store.record("run-1", a_trial(CELLS[0], 2))
+    assert store.spooled.files == ()
+    assert not any(folder.exists() for folder in Spool(store.database.url).folders)
+    assert sorted(store.trials()["process_index"]) == [0, 1, 2]
+    assert len(store.samples()) == 3 * 20
+    assert store.summary()["trials"].tolist() == [3]
+
+
+def test_the_next_opening_takes_the_spool_in_and_says_so(store, url):
+    with locked(url):
+        store.record("run-1", a_trial(CELLS[0], 0))
+    with Store.open(url) as reader:
+        (notice,) = reader.notices
+        assert "1 spooled trial(s) wait in" in notice
+        assert reader.trials().empty
+    with Store.open(url, create=True) as writer:
+        (notice,) = writer.notices
+        assert "1 spooled trial(s) taken in from" in notice
+        assert len(writer.trials()) == 1
+    with Store.open(url, create=True) as writer:
+        assert writer.notices == ()
+
+
+def test_a_spooled_trial_is_the_same_as_a_recorded_one(store, url):
+    store.record("run-1", WHOLE)
+    recorded = content(store)
+    with store.database.writing() as connection:
+        for table in ("metric", "sample", "curve", "trial", "summary"):
+            connection.exec_driver_sql(f"delete from {table}")
+    with locked(url):
+        store.record("run-1", WHOLE)
+    with Store.open(url, create=True) as writer:
+        assert content(writer) == recorded
+
+
+def test_what_was_written_and_spooled_is_there_once(store):
+    """As after a crash between the commit and the end of the file."""
+    store.record("run-1", a_trial(CELLS[0], 0))
+    spool = Spool(store.database.url)
+    spool.put("run-1", a_trial(CELLS[0], 0))
+    before = content(store)
+    with Store.open(store.database.url.render_as_string(hide_password=False), create=True) as writer:
+        assert content(writer) == before
+    assert spool.waiting() == []
+
+
+def test_what_cannot_be_taken_in_stays_and_is_told_of(store, url):
+    spool = Spool(store.database.url)
+    stranger = spool.put("run-7", a_trial(CELLS[0], 0))
+    spool.put("run-1", a_trial(CELLS[0], 1))
+    torn = stranger.with_name("torn.json")
+    torn.write_text('{"format": 1')
+    newer = stranger.with_name("newer.json")
+    newer.write_text(json.dumps({"format": 99}))
+    with Store.open(url, create=True) as writer:
+        assert len(writer.trials()) == 1
+        said = " | ".join(writer.notices)
+    assert spool.waiting() == sorted([stranger, torn, newer], key=lambda path: path.name)
+    for why in ("no run 'run-7' in this database", "format 99 is not known", "Expecting"):
+        assert why in said
+
+
+def test_a_server_that_has_gone_loses_nothing(server_url, state):
+    with Store.open(server_url, create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+        with gone(server_url):
+            store.record("run-1", WHOLE)
+        (path,) = store.spooled.files
+        assert path.is_relative_to(state / "nodebench" / "spool")
+        store.record("run-1", a_trial(CELLS[0], 1))
+        assert store.spooled.files == ()
+        assert len(store.trials()) == 2
+
+
+def test_a_right_that_is_missing_on_the_server_loses_nothing(server_url):
+    import psycopg
+
+    with Store.open(server_url, create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+    name = psycopg.conninfo.conninfo_to_dict(server_url)["dbname"]
+    with psycopg.connect(server_url, autocommit=True) as owner:
+        owner.execute(f"alter database {name} set default_transaction_read_only = on")
+    with Store.open(server_url) as store:
+        store.record("run-1", WHOLE)
+        assert "read-only transaction" in store.spooled.reason
+
+
+RECORDER = """
+import resource, sys
+sys.path.insert(0, {tests!r})
+from forked import CELLS, a_trial
+from results.store import Store
+{trouble}
+with Store.open({path!r}) as store:
+    for index in range(9):
+        store.record("run-1", a_trial(CELLS[0], index))
+    print(len(store.spooled.files), store.spooled)
+"""
+
+
+def recorded_by_a_stranger(path: Path, trouble: str, *, as_root: bool = True) -> str:
+    """What a process prints that records nine trials under such trouble, three of them large."""
+    capabilities = "-dac_override,-dac_read_search"  # root obeys the rights of files only without them
+    drop = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
+    program = RECORDER.format(tests=str(Path(__file__).parent), path=str(path), trouble=trouble)
+    command = [*([] if as_root or os.geteuid() else drop), sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def begun(tmp_path) -> Path:
+    path = tmp_path / "folder" / "bench.db"
+    with Store.open(str(path), create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+    return path
+
+
+def assert_all_nine_are_taken_in(path: Path) -> None:
+    with Store.open(str(path), create=True) as store:
+        assert sorted(store.trials()["process_index"]) == list(range(9))
+        assert store.summary()["trials"].tolist() == [9]
+        assert len(store.curves()) == 9
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_full_disk_loses_nothing(begun):
+    """The kernel lets no file grow beyond what the database has: small spooled files do."""
+    limit = begun.stat().st_size + 300_000
+    said = recorded_by_a_stranger(begun, f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
+    assert int(said.split()[0]) > 0
+    assert f"trial(s) are in {begun}.spool, not in the database: {begun} cannot be written" in said
+    assert_all_nine_are_taken_in(begun)
+
+
+def test_a_database_that_may_not_grow_loses_nothing(begun):
+    said = recorded_by_a_stranger(
+        begun,
+        "import sqlalchemy; sqlalchemy.event.listen(sqlalchemy.Engine, 'connect', "
+        "lambda connection, _: connection.execute('pragma max_page_count=60'))",
+    )
+    assert int(said.split()[0]) > 0
+    assert "database or disk is full): make room on its disk" in said
+    assert_all_nine_are_taken_in(begun)
+
+
+def test_a_read_only_folder_loses_nothing(begun, state):
+    begun.chmod(0o444)
+    begun.parent.chmod(0o555)
+    said = recorded_by_a_stranger(begun, "pass", as_root=False)
+    assert said.startswith("9 9 trial(s) are in")
+    assert str(state) in said
+    assert "readonly database" in said
+    begun.parent.chmod(0o755)
+    begun.chmod(0o644)
+    assert_all_nine_are_taken_in(begun)
+
+
+def test_only_when_the_spool_fails_too_recording_fails(url, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with locked(url), pytest.raises(UnwritableError, match=r"Nor could the trial be spooled .*No space left on device"):
+        store.record("run-1", WHOLE)
+    assert [path for path in tmp_path.rglob("*") if path.suffix in (".json", ".draft")] == []
+
+
+def test_each_database_has_a_spool_of_its_own(tmp_path):
+    urls = ["postgresql+psycopg://me@host/one", "postgresql+psycopg://me@host/two", f"sqlite:///{tmp_path}/one.db"]
+    folders = [Spool(make_url(url)).folders[-1] for url in urls]
+    assert len(set(folders)) == len(urls)
+    assert Spool(make_url("postgresql+psycopg://me:secret@host/one")).folders[-1] == folders[0]
