@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 OUT := out
+SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress clean
+.PHONY: help bench test check report regress scale clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +30,10 @@ report: $(READY) ## write out/report/index.html from out/bench.db
 	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
 
 regress: $(PEERS) ## time solves and training steps beside torchdiffeq's and torchode's; compare with the last saved run
-	@$(BIN)/python -m pytest -q tests/benchmarks --benchmark-only --benchmark-autosave --benchmark-compare
+	@$(BIN)/python -m pytest -q tests/benchmarks --ignore $(SCALE) --benchmark-only --benchmark-autosave --benchmark-compare
+
+scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: minutes, and gigabytes in the temporary folder
+	@$(BIN)/python -m pytest -q -s $(SCALE) --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-group-by=group
 
 clean: ## remove what was generated: out/ and caches (the environment stays)
 	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

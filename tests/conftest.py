@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import synthetic
 import three_runs
+from servers import server_database
 
 from results.store import Store
 
@@ -58,22 +57,6 @@ def server_url() -> Iterator[str]:
     """A new database on a PostgreSQL server."""
     with server_database() as url:
         yield url
-
-
-@contextmanager
-def server_database() -> Iterator[str]:
-    """One that is dropped afterwards."""
-    server = os.environ.get("NODEBENCH_TEST_POSTGRES")
-    if not server:
-        pytest.skip("needs a PostgreSQL server: NODEBENCH_TEST_POSTGRES=$(.ci/postgres start FOLDER)")
-    import psycopg
-
-    name = f"nodebench_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    yield server.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

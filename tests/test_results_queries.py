@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import scale
-from conftest import server_database
+from servers import server_database
 from sqlalchemy import Connection, Engine, event, select, text
 
 from results import Where
