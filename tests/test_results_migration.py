@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 
-from results import Where
+from results import Where, schema
 from results.database import Database
 from results.migration import step_up, upgrade_at
 from results.store import Store
@@ -213,6 +213,18 @@ def test_two_who_open_an_old_database_at_once_upgrade_it_once(engine, request, t
     assert len({line.split()[0] for line in said}) == 1
     assert sum("was upgraded" in line for line in said) == 1
     assert len(list(tmp_path.glob("*-v0001-*.db"))) == 1
+
+
+def test_who_opens_a_server_while_it_is_upgraded_sees_what_it_was(old_server):
+    """A view from before the upgrade, which is asked after it."""
+    upgrading, opening = Database(old_server, create=False), Database(old_server, create=False)
+    with opening.reading() as view:
+        view.execute(text("select 1"))
+        with upgrading.remaking() as connection:
+            step_up(connection, "0001")
+        assert schema.version(view) == "0001"
+    upgrading.close()
+    opening.close()
 
 
 def test_an_upgrade_says_from_and_to_which_version(old):
