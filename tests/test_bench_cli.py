@@ -144,7 +144,8 @@ def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
-    run = start(folder, "run", "small.toml")
+    (folder / "long.toml").write_text(SWEEP.replace("rounds = 2", "rounds = 1000"))  # it is not over by itself
+    run = start(folder, "run", "long.toml")
     wait_for(lambda: sum(recorded(folder).values()) >= 3)
     os.kill(run.pid, signal.SIGINT)
     out, err = run.communicate(timeout=60)

@@ -31,7 +31,8 @@ def fill(store: Store) -> None:
     for trial in _odd():
         store.record(FIRST.id, replace(trial, started_at=FIRST.started_at))
     _run(store, SECOND, CELLS[::2])
-    stopped = Trial(cell_key=CELLS[1].key, kind="timing", status="interrupted", started_at=SECOND.started_at)
+    measured_before = next(cell for cell in CELLS[1::2] if not synthetic._missing(cell))
+    stopped = Trial(cell_key=measured_before.key, kind="timing", status="interrupted", started_at=SECOND.started_at)
     store.record(SECOND.id, stopped)
     _run(store, THIRD, CELLS[::3])
 

@@ -84,6 +84,7 @@ def kept_file() -> Path:
         with Store.open(str(draft), create=True) as store:
             scale.fill(store, scale.YEARS)
         draft.replace(path)
+        draft.parent.rmdir()
     return path
 
 
