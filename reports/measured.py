@@ -96,7 +96,7 @@ def measured_of(cells: Collection[MeasuredCell], *names: str) -> list[MeasuredCe
 
 def _cell(row: Mapping[Any, Any]) -> Cell:
     values = {each.name: row[each.name] for each in fields(Cell)}
-    for name in ("rtol", "atol", "dt"):
+    for name in ("rtol", "atol", "dt", "learning_rate"):
         values[name] = None if math.isnan(values[name]) else values[name]
     return Cell(**values)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-TrialKind = Literal["counts", "accuracy", "timing", "memory", "training"]
+TrialKind = Literal["counts", "accuracy", "timing", "twin", "memory", "training"]  # twin: a cell timed as if two
 TRIAL_KINDS: tuple[TrialKind, ...] = get_args(TrialKind)
 
 TrialStatus = Literal[
@@ -35,16 +35,23 @@ METRICS: Mapping[str, str] = {
     "error_final": "largest absolute error over components at the end time, in the state's unit",
     "gradient_error": "relative 2-norm distance from the true gradient (float64, tolerance 1e-12)",
     "gradient_error_discrete": "relative 2-norm distance from backprop through the same steps",
-    "first_call_s": "seconds of the first call, warm-up included",
+    "first_call_s": "seconds of the first call, which fills caches and compiles",
     "forward_s": "seconds of a forward solve",
     "gradient_s": "seconds of a forward solve with its loss and backward pass",
     "call_s": "seconds of a call of an imported benchmark",
+    "unstable": "1 if timing ended before the ratio to the block's reference cell was as sure as asked, 0 if after",
+    "cut_ratio": "how many times slower than the block's fastest cell of at most its error: timed no further for that",
+    "gpu_clock_mhz": "streaming multiprocessors' clock as timing ended, in MHz",
+    "gpu_throttled": "1 if the GPU held its clock down for heat or power while it was timed, 0 if not",
     "peak_bytes": "largest number of live bytes allocated by the measured call",
+    "saved_bytes": "live bytes that the loss holds for its backward pass",
+    "peak_rss_bytes": "peak resident set of the fresh process, in bytes: libraries and fragmentation included",
     "initial_loss": "loss on the whole trajectory before training",
     "final_loss": "loss on the whole trajectory after training",
     "train_s": "seconds of all training iterations",
     "nfe_start": "calls of the vector field in the forward pass of the first iteration",
     "nfe_end": "calls of the vector field in the forward pass of the last iteration",
+    "busy_s": "seconds in which the trial's process prepared, warmed up and measured; the rest is the harness's",
 }
 
 
@@ -67,6 +74,9 @@ class Cell:
     threads: int = 1
     seed: int = 0
     iterations: int = 0  # training iterations; 0: not trained
+    optimiser: str = ""  # a class of torch.optim; empty: the problem's own
+    learning_rate: float | None = None  # None: the problem's own, or the optimiser's default if that is another
+    evaluate: str = ""  # how else the trained model is solved: "euler dt=0.1; dopri5 rtol=1e-6 atol=1e-8"
 
     @cached_property
     def key(self) -> str:
@@ -74,8 +84,7 @@ class Cell:
         named = {f.name: getattr(self, f.name) for f in fields(self)}
         defaults = {f.name: f.default for f in fields(self)}
         named = {name: value for name, value in named.items() if value != defaults[name]}
-        canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return _hash(named)
 
     @property
     def block(self) -> tuple[Any, ...]:
@@ -132,6 +141,35 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class NoiseFloor:
+    """What two timings of the same cell, as if it were two, differed by."""
+
+    cell_key: str
+    name: str  # of METRICS
+    ratio: float  # median of the paired ratios
+    low: float  # its 95 % interval
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """True values of a problem, which are computed once."""
+
+    problem: str
+    name: str  # solution or gradient
+    asked: Mapping[str, Any]  # all that decides the values, as JSON knows it
+    provenance: Mapping[str, str]  # method, tolerance, versions, source
+    shape: tuple[int, ...]
+    array: bytes  # little-endian 8-byte floats, the last axis fastest
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what decides the values."""
+        return _hash({"problem": self.problem, "name": self.name, **self.asked})
+
+
+@dataclass(frozen=True)
 class Environment:
     """The machine and its software: what breaks comparability when it changes."""
 
@@ -140,8 +178,7 @@ class Environment:
     @property
     def fingerprint(self) -> str:
         """Hash of the facts: only trials under equal fingerprints are compared."""
-        canonical = json.dumps(dict(self.facts), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return _hash(dict(self.facts))
 
 
 @dataclass(frozen=True)
@@ -164,3 +201,9 @@ class Run:
     git_revision: str = ""
     git_dirty: bool = False
     volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: known, but no part of the fingerprint
+
+
+def _hash(named: Mapping[str, Any]) -> str:
+    """Of the canonical JSON."""
+    canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -135,7 +135,7 @@ class Store:
     def cells(self, where: Where = EVERYTHING) -> DataFrame:
         """The cells, by key; with a condition on runs, those that such runs planned.
 
-        key and the fields of `results.records.Cell`: str, float64 (rtol, atol and dt are NaN where the cell has none),
+        key and the fields of `results.records.Cell`: str, float64 (rtol, atol, dt and learning_rate are NaN where the cell has none),
         int64.
         """
         return self._frame(frames.cells(where))

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from results.records import METRICS
 
-SCHEMA_VERSION = "0002"  # the newest of results/migrations/versions
+SCHEMA_VERSION = "0003"  # the newest of results/migrations/versions
 
 metadata = MetaData()
 
@@ -82,6 +82,9 @@ cell = Table(
     Column("threads", Integer, nullable=False, comment="number of CPU threads the library may use"),
     Column("seed", Integer, nullable=False, comment="seed of all that is random"),
     Column("iterations", Integer, nullable=False, comment="number of training iterations; 0: not trained"),
+    Column("optimiser", String, nullable=False, server_default="", comment="of torch.optim; empty: the problem's own"),
+    Column("learning_rate", Double, comment="the optimiser's, no unit; null: the problem's or the optimiser's own"),
+    Column("evaluate", String, nullable=False, server_default="", comment="how else the trained model is solved"),
     comment="all that decides what is measured",
 )
 
@@ -115,7 +118,7 @@ trial = Table(
     Column("id", Integer, primary_key=True, comment="row number, in the order of recording"),
     Column("run_id", ForeignKey("run.id"), nullable=False, comment="the run that measured it"),
     Column("cell_key", ForeignKey("cell.key"), nullable=False, comment="the cell that was measured"),
-    Column("kind", String, nullable=False, comment="counts, accuracy, timing, memory or training"),
+    Column("kind", String, nullable=False, comment="counts, accuracy, timing, twin, memory or training"),
     Column("process_index", Integer, nullable=False, comment="which of the cell's processes, counted from 0"),
     Column("status", String, nullable=False, comment="ok, or the word for how it failed"),
     Column("reason", Text, nullable=False, comment="what happened and what to do; empty if ok"),

@@ -41,12 +41,15 @@ class Where:
     backend: Text = None
     solver: Text = None
     gradient: Text = None
+    optimiser: Text = None
+    evaluate: Text = None
     dtype: Text = None
     device: Text = None
     horizon: Number = None
     rtol: Number = None
     atol: Number = None
     dt: Number = None
+    learning_rate: Number = None
     n_outputs: Whole = None
     batch_size: Whole = None
     threads: Whole = None

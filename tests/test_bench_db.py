@@ -65,7 +65,7 @@ def test_the_help_names_every_verb(call):
 def test_stats_tell_a_newcomer_what_is_there(call, stocked):
     code, out, err = call("stats", "--db", stocked)
     assert (code, err) == (0, "")
-    assert "schema version 2" in out
+    assert "schema version 3" in out
     assert "SQLite" in out or "PostgreSQL" in out
     assert re.search(r"^runs +2 complete, 1 running$", out, re.MULTILINE)
     assert re.search(r"^trials +12 ok, 1 interrupted$", out, re.MULTILINE)
@@ -120,7 +120,7 @@ def test_merge_upgrades_an_older_database_and_says_where_its_backup_is(call, fol
     Path("old.db").write_bytes(OLD.read_bytes())
     code, _, err = call("merge", "old.db", "--db", "new.db")
     assert code == 0
-    assert "nodebench: old.db was upgraded from schema version 1 to 2; before: old-v0001-" in err
+    assert "nodebench: old.db was upgraded from schema version 1 to 3; before: old-v0001-" in err
     with Store.open("new.db") as ours, Store.open("old.db") as theirs:
         assert contents(ours) == contents(theirs)
 
@@ -208,15 +208,15 @@ def test_backup_and_restore(call, stocked, folder):
 def test_a_backup_of_an_old_database_is_old(call, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
     assert call("backup", "kept.db", "--db", "old.db")[0] == 0
-    assert "from schema version 1 to 2" in call("upgrade", "--db", "kept.db")[1]
+    assert "from schema version 1 to 3" in call("upgrade", "--db", "kept.db")[1]
 
 
 def test_upgrade_says_what_it_did(call, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
     code, out, _ = call("upgrade", "--db", "old.db")
     assert code == 0
-    assert "old.db was upgraded from schema version 1 to 2; before: old-v0001-" in out
-    assert call("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 2 already\n")
+    assert "old.db was upgraded from schema version 1 to 3; before: old-v0001-" in out
+    assert call("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 3 already\n")
 
 
 MISTAKES = [

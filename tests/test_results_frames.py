@@ -22,7 +22,8 @@ from results.tables import noise_floor, sample
 CELL = {
     "problem": "str", "backend": "str", "solver": "str", "horizon": "float64", "n_outputs": "int64",
     "rtol": "float64", "atol": "float64", "dt": "float64", "gradient": "str", "batch_size": "int64", "dtype": "str",
-    "device": "str", "threads": "int64", "seed": "int64", "iterations": "int64",
+    "device": "str", "threads": "int64", "seed": "int64", "iterations": "int64", "optimiser": "str",
+    "learning_rate": "float64", "evaluate": "str",
 }  # fmt: skip
 OF_TRIAL = {"fingerprint": "str", "run_id": "str", "cell_key": "str", "kind": "str", "process_index": "int64"}
 DTYPES = {
@@ -84,6 +85,7 @@ FIELDS = {
     "problem": "spiral", "backend": ["node", "torchdiffeq"], "solver": ["dopri5", "rk4"], "gradient": "adjoint",
     "dtype": "float64", "device": ["cpu"], "horizon": [1.5, 25.0], "rtol": [1e-3, 1e-7], "atol": 1e-7,
     "dt": [0.5, 0.05], "n_outputs": [2, 100], "batch_size": 1, "threads": [1], "seed": [0, 3], "iterations": 200,
+    "optimiser": ["", "Adam"], "learning_rate": [1e-3, 1e-2], "evaluate": "euler dt=0.1",
 }  # fmt: skip
 
 

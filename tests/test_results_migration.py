@@ -159,7 +159,7 @@ def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
     with Store.open(old_server) as store:
         (notice,) = store.notices
         assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
-    assert "was upgraded from schema version 1 to 2" in notice
+    assert "was upgraded from schema version 1 to 3" in notice
     assert rows_on(old_server, columns) == before
     backup = tmp_path / notice.rpartition(": ")[2]
     assert rows_on(f"sqlite:///{backup}", columns) == before
@@ -172,7 +172,7 @@ def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
         ours = store.trials()
         backup = tmp_path / store.notices[0].rpartition(": ")[2]
     with Store.open(str(backup)) as copy:
-        assert "was upgraded from schema version 1 to 2" in copy.notices[0]
+        assert "was upgraded from schema version 1 to 3" in copy.notices[0]
         assert copy.trials().equals(ours)
 
 
@@ -228,5 +228,8 @@ def test_who_opens_a_server_while_it_is_upgraded_sees_what_it_was(old_server):
 
 
 def test_an_upgrade_says_from_and_to_which_version(old):
-    assert f"{old} was upgraded from schema version 1 to 2; before: " in upgrade_at(str(old))
-    assert upgrade_at(str(old)) == f"{old} is at schema version 2 already"
+    newest = int(SCHEMA_VERSION)
+    with closing(sqlite3.connect(old)) as connection:
+        found = int(connection.execute("select * from nodebench").fetchone()[-1])
+    assert f"{old} was upgraded from schema version {found} to {newest}; before: " in upgrade_at(str(old))
+    assert upgrade_at(str(old)) == f"{old} is at schema version {newest} already"
