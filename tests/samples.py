@@ -40,3 +40,17 @@ WAYS = {"forwards": T, "backwards": 1 - T}
 
 def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
     return solve(f, y0, t, batch="independent", **how)
+
+
+def alone(f: nn.Module, y0: Tensor, t: Tensor, **how: object) -> list[Solution]:
+    """Each sample by the joint loop, from its own times."""
+    times = t.expand(len(y0), -1)
+    return [solve(f, y, row, **how) for y, row in zip(y0, times, strict=True)]
+
+
+def assert_as_alone(batch: Solution, samples: list[Solution], atol: float = 1e-9) -> None:
+    assert batch.samples.status == tuple(sample.status for sample in samples)
+    assert batch.samples.n_accepted.tolist() == [sample.stats.n_accepted for sample in samples]
+    assert batch.samples.n_rejected.tolist() == [sample.stats.n_rejected for sample in samples]
+    expected = torch.stack([sample.y for sample in samples], dim=1)
+    torch.testing.assert_close(batch.y, expected, rtol=0, atol=atol, equal_nan=True)

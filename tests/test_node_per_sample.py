@@ -4,10 +4,9 @@ import itertools
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, explosion, tensor, together
+from samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, alone, assert_as_alone, tensor, together
 from torch import Tensor, nn
 
 from node import (
@@ -18,15 +17,10 @@ from node import (
     FixedGrid,
     FixedStep,
     PIDController,
-    Solution,
-    SolveError,
     Status,
     solve,
 )
 from node.controller import COEFFICIENTS, Controller
-from node.per_sample.clock import SampleClock
-from node.per_sample.pace import initial_dts, judge
-from node.vector_field import FlatField
 
 every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
 
@@ -34,20 +28,6 @@ every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVER
 def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
     x, v = y.unbind(-1)
     return torch.stack((v, 10 * (1 - x * x) * v - x), dim=-1)
-
-
-def alone(f: nn.Module, y0: Tensor, t: Tensor, **how: object) -> list[Solution]:
-    """Each sample by the joint loop, from its own times."""
-    times = t.expand(len(y0), -1)
-    return [solve(f, y, row, **how) for y, row in zip(y0, times, strict=True)]
-
-
-def assert_as_alone(batch: Solution, samples: list[Solution], atol: float = 1e-9) -> None:
-    assert batch.samples.status == tuple(sample.status for sample in samples)
-    assert batch.samples.n_accepted.tolist() == [sample.stats.n_accepted for sample in samples]
-    assert batch.samples.n_rejected.tolist() == [sample.stats.n_rejected for sample in samples]
-    expected = torch.stack([sample.y for sample in samples], dim=1)
-    torch.testing.assert_close(batch.y, expected, rtol=0, atol=atol, equal_nan=True)
 
 
 @pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
@@ -212,75 +192,6 @@ def test_a_complex_state_and_a_tolerance_for_each_sample_are_kept() -> None:
         assert batch.samples.n_accepted[i] == single.stats.n_accepted
 
 
-@pytest.mark.parametrize("name", FEW)
-def test_a_sample_that_leaves_the_finite_numbers_harms_no_other(name: str) -> None:
-    t = tensor(1.0, 1.2, 1.4, 1.9, 3.0)
-    y0 = tensor([-1.0], [2.0], [math.nan], [0.4], [1.0])
-    how = {"solver": name, "controller": PIDController(rtol=1e-4, atol=1e-4)}
-    batch = together(explosion, y0, t, **how)
-    good = [0, 3]
-    assert_as_alone(together(explosion, y0[good], t, **how), alone(explosion, y0[good], t, **how))
-    torch.testing.assert_close(
-        batch.y[:, good, 0], y0[good, 0] / (1 - y0[good, 0] * (t.unsqueeze(1) - 1)), rtol=1e-2, atol=0
-    )
-    assert [status.failed for status in batch.samples.status] == [False, True, True, False, True]
-    assert batch.samples.status[2] is Status.non_finite
-    assert batch.status is batch.samples.status[1]
-    assert batch.y[:, :, 0].isnan().sum(dim=0).tolist() == [0, 2, len(t), 0, 1]
-    with pytest.raises(SolveError, match=batch.status.name):
-        batch.require_success()
-
-
-class Noise:
-    """y' = -y, but above 1 a slope that changes its sign from call to call: no step is small enough."""
-
-    def __init__(self) -> None:
-        self.slope = 1e100
-
-    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
-        self.slope = -self.slope
-        return torch.where(y > 1, self.slope, -y)
-
-
-def test_a_sample_whose_step_underflows_says_so() -> None:
-    y0, t = tensor([2.0], [0.5]), tensor(1.0, 1.5, 2.0)
-    how = {"solver": "dopri5", "controller": replace(TOLERANCE, first_step=0.1)}
-    batch = together(Noise(), y0, t, **how)
-    single = [solve(Noise(), y, t, **how) for y in y0]
-    assert batch.samples.status == tuple(sample.status for sample in single) == (Status.dt_underflow, Status.success)
-    assert batch.samples.n_rejected.tolist() == [sample.stats.n_rejected for sample in single]
-    assert batch.y[1:, 0].isnan().all()
-    torch.testing.assert_close(batch.y[:, 1], single[1].y, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("controller", [TOLERANCE, FixedStep(dt=0.01)], ids=["adaptive", "fixed"])
-def test_max_steps_holds_for_each_sample(controller: Controller) -> None:
-    times = torch.stack((T, 0.01 * T))
-    how = {"solver": "dopri5", "controller": controller, "max_steps": 3}
-    y0 = tensor([-2.0, 6.0], [0.1, 0.0])
-    batch = together(Pendulum(), y0, times, **how)
-    assert_as_alone(batch, alone(Pendulum(), y0, times, **how))
-    assert batch.samples.status == (Status.max_steps, Status.success)
-    assert batch.samples.n_accepted[0] + batch.samples.n_rejected[0] == 3
-
-
-def test_a_fixed_step_into_infinity_ends_that_sample_alone() -> None:
-    y0 = tensor([1e300], [0.1])
-    batch = together(explosion, y0, tensor(0.0, 0.05, 1.0), solver="rk4", controller=FixedStep(dt=0.1))
-    assert batch.samples.status == (Status.non_finite, Status.success)
-    assert batch.y[1:, 0].isnan().all()
-    assert batch.y[-1, 1].item() == pytest.approx(1 / 9, rel=1e-6)
-
-
-def test_dense_output_that_is_not_finite_in_a_last_step_is_told_of_that_sample_alone() -> None:
-    def f(t: Tensor, y: Tensor) -> Tensor:
-        return torch.where((t >= 1) & (y > 1.5), math.inf, torch.ones_like(y))
-
-    batch = together(f, tensor([1.0], [0.0]), tensor(0.0, 0.75, 1.0), solver="midpoint", controller=FixedStep(dt=0.5))
-    assert batch.samples.status == (Status.non_finite, Status.success)
-    assert batch.y[:, :, 0].isnan().tolist() == [[False, False], [True, False], [False, False]]
-
-
 @pytest.mark.parametrize("record", [True, False])
 @pytest.mark.parametrize("y0", [Y0, tensor([1.0, 0.0], [math.nan, 0.0])], ids=["finite", "one fails"])
 @every_adaptive_solver
@@ -304,56 +215,6 @@ def test_one_time_of_output_gives_the_start() -> None:
 
 def test_the_joint_batch_has_no_statistics_of_samples() -> None:
     assert solve(Pendulum(), Y0[0], T, solver="dopri5", controller=TOLERANCE).samples is None
-
-
-RATIOS = [0.0, 1e-12, 1e-3, 0.5, 1.0, 1.001, 2.0, 1e3, 1e12, math.inf, math.nan]
-FILTERS = {**COEFFICIENTS, "D < 0": (0.2, 0.4, -0.1), "no I": (0.3, 0.0, 0.0), "none": (0.0, 0.0, 0.0)}
-
-
-@pytest.mark.parametrize("limits", [(0.0, math.inf), (0.02, 0.5)], ids=["free", "limited"])
-@pytest.mark.parametrize("coefficients", FILTERS.values(), ids=FILTERS)
-@pytest.mark.parametrize("order", [2, 5, 8])
-def test_every_sample_is_judged_as_one_would_be(
-    coefficients: tuple[float, float, float], limits: tuple[float, float], order: int
-) -> None:
-    control = replace(TOLERANCE, coefficients=coefficients, min_step=limits[0], max_step=limits[1])
-    cases = [(r, dt, m) for r in RATIOS for dt in (0.01, 0.3) for m in [(1.0, 1.0), (1e-9, 0.3), (0.7, 0.0)]]
-    ratio, dt = (np.array([case[i] for case in cases]) for i in (0, 1))
-    memory = tuple(np.array([case[2][i] for case in cases]) for i in (0, 1))
-    verdicts, after = judge(control, ratio, dt, memory, order)
-    forgetful, nothing = judge(control, ratio, dt, None, order)
-    assert nothing is None
-    for i, case in enumerate(cases):
-        expected = control.judge(*case, order)
-        assert verdicts.accepted[i] == forgetful.accepted[i] == expected.accepted
-        assert verdicts.dt[i] == pytest.approx(expected.dt, rel=1e-14)
-        assert (after[0][i], after[1][i]) == expected.memory
-        if coefficients[0] == coefficients[2] == 0.0:
-            assert forgetful.dt[i] == pytest.approx(expected.dt, rel=1e-14)
-    few = ratio <= 1
-    accepted, _ = judge(control, ratio[few], dt[few], None, order)
-    assert accepted.all_accepted
-    np.testing.assert_array_equal(accepted.dt, forgetful.dt[few])
-
-
-@pytest.mark.parametrize("t", [(0.5, 3.0), (0.5, -3.0)], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("order", [2, 5, 8])
-def test_every_sample_starts_with_the_step_that_one_would(order: int, t: tuple[float, float]) -> None:
-    special = [torch.full((1, 3), value) for value in (0.0, math.nan, 5.0)]
-    y0 = torch.cat((*special, torch.logspace(-9, 9, 21).view(7, 3))).double()
-    control = replace(TOLERANCE, max_step=0.5, min_step=1e-5)
-
-    def f(t: Tensor, y: Tensor) -> Tensor:
-        dy = torch.sin(t) * y - y**3
-        return dy.where((t == 0.5) | ((y[..., :1] - 5).abs() > 0.1), math.nan)
-
-    clock = SampleClock(tensor(*t).expand(len(y0), -1), ())
-    field = FlatField.of(f, y0, samples=True)
-    found = initial_dts(control, field, clock, y0, field(torch.full((len(y0), 1), t[0]).double(), y0), order)
-    for y, dt in zip(y0, found, strict=True):
-        single = FlatField.of(f, y)
-        expected = control.initial_dt(single, *t, y, single(t[0], y), order)
-        assert math.copysign(dt, t[1] - t[0]) == pytest.approx(expected, rel=1e-12)
 
 
 WRONG = {

@@ -4,61 +4,34 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from reversibles import (
+    State,
+    every_base,
+    every_method,
+    forwards,
+    parts,
+    pendulum,
+    slope,
+    tensor,
+)
 from torch import Tensor
 
 from node import SOLVERS, Counted, FixedStep, PIDController, solve
 from node.solvers import (
     AsynchronousLeapfrog,
     ExplicitRungeKutta,
-    ReversibleHeun,
     ReversibleRungeKutta,
     ReversibleSolver,
 )
 from node.vector_field import FlatField
 
-ALF, HEUN = SOLVERS["alf"], SOLVERS["reversible_heun"]
-BASES = [solver for solver in SOLVERS.values() if isinstance(solver, ExplicitRungeKutta)]
 REGISTERED = [solver for solver in SOLVERS.values() if isinstance(solver, ReversibleSolver)]
-EVERY = [ALF, AsynchronousLeapfrog(eta=0.9), HEUN, *map(ReversibleRungeKutta, BASES)]
-every_method = pytest.mark.parametrize("solver", EVERY, ids=lambda s: f"{s.name} {getattr(s, 'eta', '')}".strip())
-every_base = pytest.mark.parametrize("base", BASES, ids=lambda base: base.name)
-
-State = tuple[Tensor, Any]  # y and carry
-
-
-def tensor(*values: float) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def pendulum(t: Tensor, y: Tensor) -> Tensor:
-    """Driven, of one state (..., 2) or many."""
-    return torch.stack((y[..., 1], -torch.sin(y[..., 0]) + 0.3 * torch.cos(2 * t.squeeze(-1))), dim=-1)
-
-
-def parts(state: State) -> tuple[Tensor, ...]:
-    y, carry = state
-    return (y, carry) if isinstance(carry, Tensor) else (y, *carry)
 
 
 def distance(one: State, other: State) -> float:
     return max((a - b).abs().max().item() for a, b in zip(parts(one), parts(other), strict=True))
-
-
-def forwards(
-    solver: ReversibleSolver, f: FlatField, t: float | Tensor, y: Tensor, sizes: Sequence, *, record: bool = False
-) -> tuple[list, list[State]]:
-    """The times and states from the start to the end of the steps."""
-    workspace = solver.workspace(y, record=record)
-    times, states = [t], [(y, solver.start(f, t, y))]
-    for dt in sizes:
-        y, carry = states[-1]
-        step = solver.step(f, times[-1], y, dt, carry, workspace, estimate=False)
-        times.append(times[-1] + dt)
-        states.append((step.y1, step.carry))
-    return times, states
 
 
 def backwards(solver: ReversibleSolver, f: FlatField, times: Sequence, sizes: Sequence, state: State) -> list[State]:
@@ -146,10 +119,6 @@ def test_a_step_leaves_y_and_carry_alone_and_gives_the_same_again(solver: Revers
     assert all(map(torch.equal, parts((y, carry)), before))
     assert all(map(torch.equal, parts((first.y1, first.carry)), parts((again.y1, again.carry))))
     assert not torch.equal(first.y1, other.y1)
-
-
-def slope(errors: Sequence[float], grid: Sequence[int]) -> float:
-    return -np.polyfit(np.log(grid), np.log(errors), 1)[0]
 
 
 def riccati_errors(solver: ReversibleSolver, grid: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -249,101 +218,6 @@ def test_a_reversed_step_costs_no_more_than_a_step(solver: ReversibleSolver) -> 
 
 
 @every_method
-def test_dense_output_joins_the_ends_of_the_step(solver: ReversibleSolver) -> None:
-    f, y = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
-    _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
-    (y, carry), workspace = states[-1], solver.workspace(y, record=False)
-    for estimate in (False, solver.adaptive):
-        step = solver.step(f, 0.5, y, 0.1, carry, workspace, estimate=estimate)
-        calls = f.calls
-        c = solver.dense(f, 0.5, y, 0.1, step, workspace)
-        torch.testing.assert_close(y + c.sum(0), step.y1, rtol=0, atol=1e-14)
-        tableau = solver.base.tableau if isinstance(solver, ReversibleRungeKutta) else None
-        own = tableau is not None and tableau.b_dense is not None
-        known = estimate and own and tableau.fsal
-        assert f.calls - calls == (len(tableau.dense_c) + 1 - known if own else 0)
-
-
-@pytest.mark.parametrize(
-    "solver", [ALF, AsynchronousLeapfrog(eta=0.9), HEUN], ids=["alf", "alf 0.9", "reversible_heun"]
-)
-def test_dense_output_has_the_slopes_that_are_carried_at_both_ends(solver: ReversibleSolver) -> None:
-    f, y = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
-    _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
-    y, carry = states[-1]
-    step = solver.step(f, 0.5, y, 0.1, carry, None, estimate=False)
-    c = solver.dense(f, 0.5, y, 0.1, step, None)
-    torch.testing.assert_close(c[0] / 0.1, parts((y, carry))[-1], rtol=0, atol=1e-13)
-    torch.testing.assert_close((c[0] + 2 * c[1]) / 0.1, parts((y, step.carry))[-1], rtol=0, atol=1e-13)
-
-
-@every_method
-def test_order_within_steps_is_one_above_that_of_dense_output_or_the_solvers(solver: ReversibleSolver) -> None:
-    def error(n: int) -> float:
-        inside = (torch.arange(n, dtype=torch.float64) + 0.3) * (2.5 / n)
-        y = solve(
-            lambda t, y: -y.square() * torch.cos(t),
-            tensor(0.5),
-            torch.cat((tensor(0.0), inside, tensor(2.5))),
-            solver=solver,
-            controller=FixedStep(dt=2.5 / n),
-        ).y[1:-1, 0]
-        return (y - 1 / (2 + torch.sin(inside))).norm().item() / math.sqrt(n)
-
-    expected = min(solver.order, solver.dense_order + 1)
-    grid = [32, 64, 128] if expected < 5 else [10, 14, 20]
-    assert slope([error(n) for n in grid], grid) > expected - 0.3
-
-
-@every_method
-def test_gradients_through_steps_are_those_of_finite_differences(solver: ReversibleSolver) -> None:
-    a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
-
-    def stepped(y: Tensor, a: Tensor) -> tuple[Tensor, ...]:
-        f = FlatField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), y)
-        return parts(forwards(solver, f, 0.0, y, [0.3, 0.2], record=True)[1][-1])
-
-    assert torch.autograd.gradcheck(stepped, (tensor(0.5, -1.0).requires_grad_(), a))
-
-
-@every_method
-def test_gradients_of_dense_output_are_those_of_finite_differences(solver: ReversibleSolver) -> None:
-    def dense(y: Tensor, a: Tensor) -> Tensor:
-        t = tensor(0.0, 0.1, 0.25, 0.5)
-        return solve(lambda t, y: torch.tanh(a * y) * torch.cos(t), y, t, solver=solver, controller=FixedStep(0.2)).y
-
-    assert torch.autograd.gradcheck(dense, (tensor(0.5, -1.0).requires_grad_(), tensor(1.2).requires_grad_()))
-
-
-@every_method
-def test_a_gradient_from_recovered_states_is_that_through_the_tape(solver: ReversibleSolver) -> None:
-    """Each step is undone, taken again with a graph of its own, and gone back through."""
-    a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
-    f = FlatField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), tensor(0.0, 0.0))
-    sizes, y0 = [0.1 * (1 + i % 2) for i in range(20)], tensor(0.5, -1.0).requires_grad_()
-    times, taped = forwards(solver, f, 0.0, y0, sizes, record=True)
-    true = torch.autograd.grad(taped[-1][0].square().sum(), (y0, a))
-
-    with torch.no_grad():
-        state = forwards(solver, f, 0.0, y0, sizes)[1][-1]
-        bare, recording = solver.workspace(y0, record=False), solver.workspace(y0, record=True)
-    grads, dl_da = [2 * state[0], *map(torch.zeros_like, parts(state)[1:])], torch.zeros_like(a)
-    for t, dt in zip(reversed(times[:-1]), reversed(sizes), strict=True):
-        with torch.no_grad():
-            y, carry = solver.reverse(f, t, state[0], dt, state[1], bare)
-        leaves = [part.detach().requires_grad_() for part in parts((y, carry))]
-        step = solver.step(
-            f, t, leaves[0], dt, leaves[1] if len(leaves) == 2 else tuple(leaves[1:]), recording, estimate=False
-        )
-        *grads, da = torch.autograd.grad(parts((step.y1, step.carry)), (*leaves, a), grads, materialize_grads=True)
-        dl_da, state = dl_da + da, (y, carry)
-    leaf = y0.detach().requires_grad_()
-    start = parts((leaf, solver.start(f, 0.0, leaf)))
-    dl_dy0, da = torch.autograd.grad(start, (leaf, a), grads, materialize_grads=True, allow_unused=True)
-    torch.testing.assert_close((dl_dy0, dl_da + da), true, rtol=1e-11, atol=1e-11)
-
-
-@every_method
 def test_samples_with_their_own_clocks_are_solved_and_reversed_as_if_alone(solver: ReversibleSolver) -> None:
     y0, t0 = tensor(2.0, 0.0, 0.5, 1.0, -1.0, 0.3).reshape(3, 2), tensor(0.0, 1.0, 2.5).reshape(3, 1)
     sizes = [tensor(0.1 * (1 + i % 2), 0.13 / (1 + i % 3), -0.07).reshape(3, 1) for i in range(6)]
@@ -375,55 +249,6 @@ def test_the_dtype_of_the_state_is_kept(solver: ReversibleSolver, dtype: torch.d
     assert states[-1][0].item() == pytest.approx(math.e**rate, rel=0.05)
     if growth(solver) < 1.01:
         assert distance(backwards(solver, f, times, [0.05] * 20, states[-1])[0], states[0]) < 1e-5
-
-
-def step_matrix(solver: ReversibleSolver, sigma: complex) -> np.ndarray:
-    """Of (y, carry) over a step of length 1 on y' = sigma y; reversible Heun's f is sigma yhat, and is left out."""
-    one, zero = (torch.tensor([x], dtype=torch.complex128) for x in (1.0, 0.0))
-    f = FlatField.of(lambda t, y: sigma * y, one)
-    columns = []
-    for y, hidden in ((one, zero), (zero, one)):
-        carry = (hidden, sigma * hidden) if isinstance(solver, ReversibleHeun) else hidden
-        step = solver.step(f, 0.0, y, 1.0, carry, solver.workspace(y, record=False), estimate=False)
-        columns.append([part.item() for part in parts((step.y1, step.carry))[:2]])
-    return np.array(columns).T
-
-
-def radius(solver: ReversibleSolver, sigma: complex) -> float:
-    return max(abs(np.linalg.eigvals(step_matrix(solver, sigma))))
-
-
-@pytest.mark.parametrize("solver", [ALF, HEUN], ids=lambda solver: solver.name)
-def test_undamped_the_step_is_stable_on_a_part_of_the_imaginary_axis_alone(solver: ReversibleSolver) -> None:
-    """Eigenvalues sigma +- sqrt(1 + sigma^2), those of the leapfrog rule."""
-    for sigma in (0.3j, -0.99j, -0.2, 0.1, -0.1 + 0.5j, 1.2j):
-        found = sorted(np.linalg.eigvals(step_matrix(solver, sigma)), key=abs)
-        expected = sorted((sigma + sign * np.sqrt(1 + sigma * sigma + 0j) for sign in (1, -1)), key=abs)
-        assert sorted(map(abs, found)) == pytest.approx(sorted(map(abs, expected)), rel=1e-7)
-        assert radius(solver, sigma) == pytest.approx(1, abs=1e-7) or abs(sigma.real) > 0 or abs(sigma.imag) > 1
-    assert radius(solver, -0.2) > 1.2
-
-
-def test_damping_gives_leapfrog_a_region_of_stability() -> None:
-    for eta, sigma in ((0.8, -0.2), (0.8, -0.1 + 0.3j), (0.6, -0.5)):
-        assert radius(AsynchronousLeapfrog(eta=eta), sigma) < 1 < radius(ALF, sigma)
-
-
-@every_base
-def test_the_determinant_of_a_step_is_the_coupling(base: ExplicitRungeKutta) -> None:
-    """Whatever the base: so a reversed step multiplies volumes by its inverse, and no step forgets."""
-    for coupling in (0.5, 0.9, 1.0):
-        for sigma in (-0.3, 0.4j, 0.2 - 0.6j):
-            matrix = step_matrix(ReversibleRungeKutta(base, coupling), sigma)
-            assert np.linalg.det(matrix) == pytest.approx(coupling, abs=1e-13)
-
-
-@every_base
-def test_coupling_gives_the_reversible_form_a_region_of_stability(base: ExplicitRungeKutta) -> None:
-    """On the negative axis to about 1 - coupling; without any, of no breadth."""
-    coupled, uncoupled = (ReversibleRungeKutta(base, coupling) for coupling in (0.8, 1.0))
-    assert radius(coupled, -0.1) < 1 < radius(uncoupled, -0.1)
-    assert radius(coupled, -0.15) < 1 < radius(coupled, -0.3)
 
 
 @pytest.mark.parametrize(

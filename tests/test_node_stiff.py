@@ -1,4 +1,4 @@
-"""Solvers for stiff problems: their stability, their Jacobians, their equations, and what they refuse."""
+"""Solvers for stiff problems: their stability, their costs, their derivatives, and what they refuse."""
 
 import math
 import re
@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from gradients import tensor
-from test_node_stiff_problems import van_der_pol
-from torch import Tensor, nn
+from stiffs import BATCH, TIMES, Oscillator, one_step
+from torch import Tensor
 
-from node import SOLVERS, Counted, FixedStep, PIDController, Status, solve
-from node.jacobian import factors, linearise
+from node import SOLVERS, Counted, FixedStep, PIDController, solve
 from node.solvers import Solver
 from node.solvers.implicit_euler import IMPLICIT_EULER
 from node.solvers.rodas4 import RODAS4
@@ -22,11 +21,6 @@ ROSENBROCK = {solver.name: solver for solver in (RODAS4, RODAS5P)}
 STIFF = {IMPLICIT_EULER.name: IMPLICIT_EULER, **ROSENBROCK}
 every_rosenbrock = pytest.mark.parametrize("solver", ROSENBROCK.values(), ids=ROSENBROCK)
 every_stiff_solver = pytest.mark.parametrize("solver", STIFF.values(), ids=STIFF)
-
-
-def one_step(solver: Solver, f: FlatField, t: float | Tensor, y: Tensor, dt: float | Tensor) -> Tensor:
-    carry = solver.start(f, t, y)
-    return solver.step(f, t, y, dt, carry, solver.workspace(y, record=False), estimate=True).y1
 
 
 @every_stiff_solver
@@ -58,82 +52,6 @@ def test_a_stiff_solution_that_moves_is_followed_with_steps_of_its_own_size(solv
     error = (found.y[:, 0] - torch.cos(t)).abs()
     assert error[::2].max() < 1e-5
     assert error[1::2].max() < {1: 2e-3, 3: 2e-4, 4: 2e-5}[solver.dense_order]
-
-
-class Oscillator(nn.Module):
-    """Nonlinear in y and t, with a parameter; samples (..., 2) do not see each other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mu = nn.Parameter(torch.tensor(3.0, dtype=torch.float64))
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        x, v = y.unbind(-1)
-        phase = torch.cos(2 * t).squeeze(-1) if t.dim() else torch.cos(2 * t)
-        return torch.stack((v, self.mu * (1 - x * x) * v - x + phase), dim=-1)
-
-
-def jacobian(y: Tensor) -> Tensor:
-    x, v = y.tolist()
-    return tensor(0, 1, -6 * x * v - 1, 3 * (1 - x * x)).view(2, 2)
-
-
-BATCH = tensor(2.0, 0.0, -1.0, 0.5, 0.3, 4.0).view(3, 2)
-TIMES = tensor(0.1, 0.7, -0.4).view(3, 1)
-
-
-def test_derivatives_are_exact_and_cost_one_call() -> None:
-    f = FlatField.of(Oscillator(), BATCH[1])
-    found = linearise(f, 0.7, BATCH[1], solver="")
-    torch.testing.assert_close(found.f, f(0.7, BATCH[1]))
-    torch.testing.assert_close(found.dy, jacobian(BATCH[1]))
-    torch.testing.assert_close(found.dt, tensor(0.0, -2 * math.sin(1.4)))
-    assert f.calls == 2
-
-
-def test_samples_have_derivatives_of_their_own_from_one_call_with_their_own_shape() -> None:
-    seen = []
-
-    def field(t: Tensor, y: Tensor) -> Tensor:
-        seen.append((t.shape, y.shape))
-        return Oscillator()(t, y)
-
-    found = linearise(FlatField.of(field, BATCH, samples=True), TIMES, BATCH, solver="")
-    assert seen == [((3, 1), (3, 2))]
-    torch.testing.assert_close(found.dy, torch.stack([jacobian(y) for y in BATCH]))
-    torch.testing.assert_close(found.dt[:, 1:], -2 * torch.sin(2 * TIMES))
-
-
-def test_a_joint_batch_is_one_state_whose_jacobian_has_blocks() -> None:
-    found = linearise(FlatField.of(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
-    torch.testing.assert_close(found.dy, torch.block_diag(*map(jacobian, BATCH)))
-
-
-def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic() -> None:
-    y = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], dtype=torch.complex128)
-    found = linearise(FlatField.of(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
-
-    def parts(x: Tensor) -> Tensor:
-        z = torch.view_as_complex(x.view(2, 2))
-        return torch.view_as_real(z * z.conj().flip(0)).view(-1)
-
-    torch.testing.assert_close(found.dy, torch.autograd.functional.jacobian(parts, torch.view_as_real(y).view(-1)))
-    torch.testing.assert_close(found.dt, torch.full_like(y, 1j))
-    b = torch.tensor([1.0j, 2.0], dtype=torch.complex128)
-    x = factors(2.0, 0.1, found.dy).solve(b)
-    real = 2.0 * torch.eye(4, dtype=torch.float64) - 0.1 * found.dy
-    torch.testing.assert_close(real @ torch.view_as_real(x).view(-1), torch.view_as_real(b).view(-1))
-
-
-def test_time_has_its_derivative_also_where_f_jumps() -> None:
-    """At a jump f is called beside it; its slope there is the one from inside."""
-    f = FlatField.of(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
-    f.between(0.5, 1.0)
-    torch.testing.assert_close(linearise(f, 0.5, tensor(1.0), solver="").dt, tensor(1.0))
-    ones, ends = torch.ones(3, 2, 1, dtype=torch.float64), tensor(0.5, 0.6, 0.7).view(3, 1)
-    f = FlatField.of(lambda t, y: y * t.square(), ones, samples=True)
-    f.between_columns(ends, ends + 1)
-    torch.testing.assert_close(linearise(f, ends, ones.view(3, 2), solver="").dt, 2 * ends.expand(3, 2))
 
 
 @every_stiff_solver
@@ -187,69 +105,6 @@ def test_a_singular_matrix_rejects_the_step(solver: Solver, rate: float) -> None
     solution = solve(lambda t, y: rate * y, y0, t, solver=solver, controller=controller).require_success()
     assert solution.stats.n_rejected > 0
     torch.testing.assert_close(solution.y[-1], tensor(math.exp(2 * rate)), rtol=0.1, atol=0)
-
-
-def test_implicit_euler_solves_its_equation_to_rounding() -> None:
-    f = FlatField.of(van_der_pol, tensor(2.0, 0.0))
-    for dt in (1e-3, 1.0, 100.0):
-        y1 = one_step(IMPLICIT_EULER, f, 0.0, tensor(2.0, 0.0), dt)
-        matrix = torch.eye(2, dtype=torch.float64) - dt * linearise(f, dt, y1, solver="").dy
-        change = torch.linalg.solve(matrix, tensor(2.0, 0.0) + dt * f(dt, y1) - y1)
-        assert change.abs().max() < 1e-15 * y1.abs().max()
-
-
-def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
-    """Here it is 1e-10 in a step of 1e-9, and no value of y solves the equation better."""
-    calls, y = [], tensor(1.0, 2.0)
-
-    def rough(t: Tensor, y: Tensor) -> Tensor:
-        calls.append(t)
-        return -1e-9 * y + 1e-10 * torch.sin(1e13 * y.detach())
-
-    y1 = one_step(IMPLICIT_EULER, FlatField.of(rough, y), 0.0, y, 1.0)
-    torch.testing.assert_close(y1, (1 - 1e-9) * y, rtol=1.1e-10, atol=0)
-    assert len(calls) < 10
-
-
-def test_implicit_euler_carries_f_without_its_stiffness() -> None:
-    """y1 is right to 1e-16, of which f makes 1e-4."""
-    y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
-    f = FlatField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
-    y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
-    torch.testing.assert_close(y1, y * math.exp(0.1), rtol=1e-12, atol=0)
-    torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
-
-
-def test_implicit_euler_estimates_its_error_with_its_sign() -> None:
-    f, y = FlatField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
-    step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
-    torch.testing.assert_close(step.error, step.y1 - math.exp(-2e-3) * y, rtol=5e-3, atol=0)
-
-
-def test_an_equation_without_a_solution_costs_its_own_sample_only() -> None:
-    """y1 = y + dt y1^2 has none for 4 dt y > 1; and a sample at rest stays so."""
-    y = tensor(1.0, 0.1, 0.0).view(3, 1)
-    y1 = one_step(
-        IMPLICIT_EULER, FlatField.of(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
-    )
-    assert y1[0].isnan()
-    torch.testing.assert_close(y1[1:, 0], tensor((1 - math.sqrt(0.6)) / 2, 0.0))
-
-
-def test_a_step_whose_equation_has_no_solution_is_rejected_or_told() -> None:
-    y0, t = tensor(1.0), tensor(0.0, 0.5)
-
-    def squared(t: Tensor, y: Tensor) -> Tensor:
-        return y * y
-
-    tried = solve(squared, y0, t, solver=IMPLICIT_EULER, controller=PIDController(rtol=1e-3, atol=1e-3, first_step=0.5))
-    assert tried.require_success().stats.n_rejected > 0
-    torch.testing.assert_close(tried.y[-1], tensor(2.0), rtol=0.1, atol=0)
-    fixed = solve(squared, y0, t, solver=IMPLICIT_EULER, controller=FixedStep(0.5))
-    assert fixed.status is Status.non_finite
-    never = solve(lambda t, y: math.nan * y, y0, t, solver=IMPLICIT_EULER, controller=FixedStep(0.5))
-    assert never.status is Status.non_finite
-    assert never.stats.nfe_forward < 5
 
 
 @pytest.mark.parametrize("way", ["joint", "independent"])

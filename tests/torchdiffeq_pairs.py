@@ -75,3 +75,18 @@ def gradients(interface: Callable[..., Any], t: Tensor, **how: Any) -> tuple[Ten
     y = interface(f, y0, t, **how)
     weights = torch.linspace(0.5, 1.5, y.numel(), dtype=torch.float64).view_as(y)
     return torch.autograd.grad((y.square() * weights).sum(), (y0, t, f.a))
+
+
+class Wide(nn.Module):
+    """A net with many more parameters than states, that counts its calls in either pass."""
+
+    def __init__(self, width: int = 200) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.inner = nn.Parameter(torch.randn(2, width, generator=generator, dtype=torch.float64))
+        self.outer = nn.Parameter(torch.randn(width, 2, generator=generator, dtype=torch.float64) / width**0.5)
+        self.calls = 0
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        self.calls += 1
+        return torch.tanh(torch.tanh(y @ self.inner) @ self.outer) - 0.1 * y
