@@ -8,7 +8,7 @@ OUT := out
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress scale clean
+.PHONY: help bench test check report regress scale twins clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ regress: $(PEERS) ## time solves and training steps beside torchdiffeq's and tor
 
 scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: minutes, and gigabytes in the temporary folder
 	@$(BIN)/python -m pytest -q -s $(SCALE) --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-group-by=group
+
+twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? A quarter of an hour
+	@$(BIN)/python docs/examples/twins --blocks 20
 
 clean: ## remove what was generated: out/ and caches (the environment stays)
 	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

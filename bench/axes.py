@@ -6,15 +6,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
+from bench import optimisers
 from bench.backends import BACKENDS
 from bench.problems import PROBLEMS
-from node import ADJOINTS, SOLVERS
+from bench.ways import impossible_step, known_solvers, ways
+from node import ADJOINTS
 from node.solve import unknown
 
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[StrictFloat | StrictInt, Field(ge=0, allow_inf_nan=False)]
-_Count = Annotated[StrictInt, Field(ge=1)]
-_Natural = Annotated[StrictInt, Field(ge=0)]
+_LARGEST = 2**31 - 1  # whole number that a column of any database holds
+_Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
+_Natural = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 
 _KINDS: Mapping[str, Any] = {
     "problem": StrictStr,
@@ -27,15 +30,19 @@ _KINDS: Mapping[str, Any] = {
     "atol": _NotNegative,
     "dt": _Positive,
     "horizon": _Positive,
-    "n_outputs": Annotated[StrictInt, Field(ge=2)],
+    "n_outputs": Annotated[StrictInt, Field(ge=2, le=_LARGEST)],
     "batch_size": _Count,
     "threads": _Count,
     "seed": _Natural,
     "iterations": _Natural,
+    "optimiser": StrictStr,
+    "learning_rate": _Positive,
+    "evaluate": StrictStr,
 }
 AXES: Mapping[str, TypeAdapter[Any]] = {axis: TypeAdapter(kind) for axis, kind in _KINDS.items()}
 
-_FLOATS = ("rtol", "atol", "dt", "horizon")
+_FLOATS = ("rtol", "atol", "dt", "horizon", "learning_rate")
+_OF_TRAINING = ("optimiser", "learning_rate", "evaluate")  # axes that say nothing without iterations
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 
 
@@ -44,7 +51,7 @@ def names(axis: str) -> Iterable[str]:
     known: Mapping[str, Iterable[str]] = {
         "problem": PROBLEMS,
         "backend": BACKENDS,
-        "solver": dict.fromkeys([*SOLVERS, *(s for backend in BACKENDS.values() for s in backend.solvers)]),
+        "solver": known_solvers(),
         "gradient": ["none", *ADJOINTS],
         "dtype": ["float32", "float64"],
     }
@@ -62,22 +69,27 @@ def checked(axis: str, value: Any) -> Any:
         raise ValueError(unknown(axis, value, known))
     if axis == "device" and not _DEVICE.fullmatch(value):
         raise ValueError(unknown("device", value, ["cpu", "cuda", "cuda:0", "mps"]))
+    if axis == "optimiser" and (reason := optimisers.refusal(value)):
+        raise ValueError(reason)
+    if axis == "evaluate":
+        return "; ".join(map(str, ways(value)))
     return float(value) if axis in _FLOATS else value
 
 
 def impossible(named: Mapping[str, Any]) -> str:
     """Why these values together make no cell; empty if they do."""
-    solver, tolerances = named["solver"], [axis for axis in ("rtol", "atol") if axis in named]
-    if "dt" in named and tolerances:
-        return f"dt and {tolerances[0]} exclude each other: a step is fixed or controlled; put them in two grids"
-    if "dt" not in named and len(tolerances) < 2:
-        return f"{solver} has no step: give dt, or rtol and atol"
-    if tolerances and solver in SOLVERS and not SOLVERS[solver].adaptive:
-        return f"{solver} gives no error estimate: give dt instead of rtol and atol"
-    if tolerances and named["rtol"] == named["atol"] == 0:
-        return "rtol and atol are both 0: no error is within that"
-    if named.get("iterations", 0) and named.get("gradient", "none") == "none":
+    step = {axis: named[axis] for axis in ("dt", "rtol", "atol") if axis in named}
+    return impossible_step(named["solver"], step) or _impossible_training(named)
+
+
+def _impossible_training(named: Mapping[str, Any]) -> str:
+    trainable = [problem.name for problem in PROBLEMS.values() if problem.recipe]
+    if not named.get("iterations", 0):
+        given = next((axis for axis in _OF_TRAINING if named.get(axis)), "")
+        return given and f"{given} without iterations: it is of training: give iterations, or leave {given} out"
+    if named.get("gradient", "none") == "none":
         return "iterations without a gradient: training needs gradient = 'backprop' or another mode"
-    if named.get("iterations", 0) and named["problem"] != "spiral_net":
-        return f"{named['problem']} is not trained: iterations goes with problem = 'spiral_net'"
+    if named["problem"] not in trainable:
+        known = " or ".join(map(repr, trainable))
+        return f"{named['problem']} is not trained: iterations goes with problem = {known}"
     return ""

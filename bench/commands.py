@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -11,12 +11,14 @@ from bench.backends import BACKENDS
 from bench.columns import columns
 from bench.environment import environment
 from bench.failure import UsageError
+from bench.known import recorded
+from bench.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
-from bench.protocol import pending, trials
+from bench.protocol import Recorded, kinds, pending
 from bench.reading import opened
 from bench.runner import Runner, due_trials, refusal
-from bench.sweep import Measure, Sweep, load_sweep, shipped
+from bench.sweep import Sweep, load_sweep, shipped
 from node import ADJOINTS, SOLVERS
 from results.location import MissingDatabaseError, UnwritableError
 from results.records import Cell
@@ -26,12 +28,11 @@ from results.store import Store
 def run_sweep(name: str, url: str) -> int:
     """Measure what is pending; the exit code."""
     sweep = load_sweep(name)
-    with opened(url, create=True) as store:
+    with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
         complete = runner.run()
-        print(f"{sweep.name}: {runner.measured} trials measured in {_minutes(time.monotonic() - started)}", end="")
-        print(_standing(store, sweep))
+        print(f"{sweep.name}: {_told(runner, time.monotonic() - started)}{_standing(store, sweep)}")
         for holder, count in runner.left.items():
             print(f"{count} of these trials are left to {holder}, which is at them now")
         if not complete:
@@ -41,6 +42,21 @@ def run_sweep(name: str, url: str) -> int:
     if not complete:
         return 130
     return 1 if store.spooled.files else 0
+
+
+def _told(runner: Runner, seconds: float) -> str:
+    """What has been measured, in which time, and how much of the time was measuring."""
+    if not runner.measured:
+        return "0 trials measured"
+    return (
+        f"{runner.measured} trials measured in {_minutes(seconds)} "
+        f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
+        "a trial for the rest)"
+    )
+
+
+def _tell(said: str) -> None:
+    print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
 
 def _standing(store: Store, sweep: Sweep) -> str:
@@ -57,21 +73,22 @@ def print_plan(name: str, url: str) -> None:
     """A line a cell, with what of it is recorded."""
     sweep = load_sweep(name)
     cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
-    recorded = _recorded(url, [cell.key for cell in cells])
-    print(columns((_plan_row(cell, recorded.get(cell.key, {}), sweep.measure) for cell in cells), _PLAN_HEADER))
-    done = sum(not pending([cell], recorded, sweep.measure) for cell in cells)
+    known = _recorded(url, cells)
+    print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))
+    done = sum(not pending([cell], known) for cell in cells)
     refused = sum(refusal(cell)[0] != "ok" for cell in cells)
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
 
 
-_PLAN_HEADER = ("key", "cell", "trials", "state")
+_PLAN_HEADER = ("key", "cell", "measured", "state")
 
 
-def _plan_row(cell: Cell, done: Mapping[tuple[str, int], str], measure: Measure) -> tuple[str, ...]:
-    failures = sorted({status for status in done.values() if status != "ok"})
+def _plan_row(cell: Cell, known: Recorded) -> tuple[str, ...]:
+    failures = sorted({status for status in known.of(cell).values() if status != "ok"})
     status, _ = refusal(cell)
     state = ", ".join(failures) or (status if status != "ok" else "")
-    return cell.key, cell.label, f"{len(done)}/{len(trials(cell, measure))}", state
+    every = kinds(cell)
+    return cell.key, cell.label, f"{sum(known.done(cell, kind) for kind in every)}/{len(every)}", state
 
 
 def print_registry(registry: str) -> None:
@@ -107,14 +124,14 @@ _LISTED = {
 }
 
 
-def _recorded(url: str, keys: list[str]) -> dict[str, dict[tuple[str, int], str]]:
+def _recorded(url: str, cells: Sequence[Cell]) -> Recorded:
     """What the database has of these cells; nothing where there is no database yet."""
     try:
         with opened(url) as store:
-            return store.recorded(environment().fingerprint, keys)
+            return recorded(store, cells)
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):
-            return {}
+            return Recorded()
         raise
 
 

@@ -25,6 +25,7 @@ class Frame(StrEnum):
     metrics = "metrics"
     samples = "samples"
     curves = "curves"
+    noise_floors = "noise_floors"
 
 
 Filter = list[str] | None
@@ -93,6 +94,14 @@ def prune(
     from bench.database_verbs import prune_database
 
     prune_database(older_than, dry_run, db)
+
+
+@db.command()
+def rebuild(db: Database = DEFAULT_DATABASE) -> None:
+    """Make the table `summary` anew from what was measured."""
+    from bench.database_verbs import rebuild_summary
+
+    rebuild_summary(db)
 
 
 @db.command()

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.columns import columns
-from bench.failure import UsageError
-from bench.reading import opened
-from results import annotations, baselines, lookup
+from bench.reading import explained, opened
+from reports.format import count as grouped
+from reports.format import plural, size
+from results import annotations, baselines, lookup, summary
 from results.backup import back_up_at
 from results.export import export
 from results.inventory import Inventory, inventory
-from results.location import StoreError
 from results.merge import merge
 from results.prune import prune, vacuum
 from results.pytest_benchmark import read, take_in
@@ -32,7 +31,7 @@ def merge_from(other_url: str, url: str) -> None:
         merged = merge(store, other)
         print(f"from {other.database.place}: {_counted(merged.rows) or 'nothing that was not here'}")
         if merged.ended:
-            print(f"{_number(merged.ended, 'run')} known as running had ended there")
+            print(f"{plural(merged.ended, 'run')} known as running had ended there")
         for name in merged.kept:
             print(f"baseline {name!r} names other trials there: ours stays")
 
@@ -43,17 +42,17 @@ def export_to(file: Path, frame: str, fields: Mapping[str, Any], runs: Sequence[
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
         count = export(store, file, frame=frame, where=Where(run_id=run_ids, **fields))
-        print(f"{file}: {_number(count, 'row')} of {frame}")
+        print(f"{file}: {plural(count, 'row')} of {frame}")
 
 
 def import_from(file: Path, url: str) -> None:
     """Take the file in, and say how much was new."""
-    with _explained():
+    with explained():
         content = read(file)
     with opened(url, create=True) as store:
         imported = take_in(store, content)
         known = f", {imported.known} were here already" if imported.known else ""
-        print(f"run {imported.run_id}: {_number(imported.trials, 'trial')} imported{known}")
+        print(f"run {imported.run_id}: {plural(imported.trials, 'trial')} imported{known}")
 
 
 def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
@@ -65,11 +64,17 @@ def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
             vacuum(store)
 
 
+def rebuild_summary(url: str) -> None:
+    """Make the table `summary` anew, and say how large it is."""
+    with opened(url) as store, store.database.writing() as connection:
+        print(f"summary: {plural(summary.rebuild(connection), 'row')} made anew")
+
+
 def keep_baseline(name: str, run: str | None, note: str, replace: bool, url: str) -> None:
     """Name the newest trials."""
     with opened(url) as store:
         count = baselines.keep(store, name, note=note, run_start=run, replace=replace)
-        print(f"baseline {name!r}: {_number(count, 'trial')}")
+        print(f"baseline {name!r}: {plural(count, 'trial')}")
 
 
 def remove_baseline(name: str, url: str) -> None:
@@ -97,7 +102,7 @@ def annotate_key(key: str, text: str, url: str) -> None:
 
 def back_up_to(file: Path | None, url: str) -> None:
     """Copy the database, and say where to."""
-    with _explained():
+    with explained():
         print(f"backup: {back_up_at(url, file)}")
 
 
@@ -105,21 +110,13 @@ def upgrade_database(url: str) -> None:
     """Upgrade, and say from and to which version."""
     from results.migration import upgrade_at  # Alembic takes a while to load
 
-    with _explained():
+    with explained():
         print(upgrade_at(url))
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except StoreError as error:
-        raise UsageError(str(error)) from error
-
-
 def _stats(found: Inventory) -> Iterator[str]:
-    empty = f", {_size(found.free_bytes)} of it free" if found.free_bytes else ""
-    yield f"{found.place}: {found.engine}, schema version {found.version}, {_size(found.size_bytes)}{empty}\n"
+    empty = f", {size(found.free_bytes)} of it free" if found.free_bytes else ""
+    yield f"{found.place}: {found.engine}, schema version {found.version}, {size(found.size_bytes)}{empty}\n"
     measured = "none"
     if found.oldest_trial is not None and found.newest_trial is not None:
         measured = f"{_day(found.oldest_trial)} to {_day(found.newest_trial)}"
@@ -128,11 +125,11 @@ def _stats(found: Inventory) -> Iterator[str]:
         ("trials", _census(found.trials)),
         ("measured", measured),
         ("baselines", ", ".join(found.baselines) or "none"),
-        *([("spooled", f"{found.spooled} trials wait to be taken in")] if found.spooled else []),
+        *([("spooled", f"{plural(found.spooled, 'trial')} to be taken in")] if found.spooled else []),
     )
     yield columns(census)
     yield "\n" + columns(
-        [(name, f"{count:>12,}") for name, count in found.rows.items() if count], ("table", f"{'rows':>12}")
+        [(name, f"{grouped(count):>12}") for name, count in found.rows.items() if count], ("table", f"{'rows':>12}")
     )
     if found.environments:
         yield "\n" + columns(_environments(found), ("environment", "machine and software"))
@@ -147,25 +144,14 @@ def _environments(found: Inventory) -> Iterator[tuple[str, str]]:
 
 
 def _census(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {word}" for word, count in counts.items()) or "none"
+    return ", ".join(f"{grouped(count)} {word}" for word, count in counts.items()) or "none"
 
 
 def _counted(rows: Mapping[str, int]) -> str:
-    return ", ".join(_number(count, _NOUNS.get(table, table)) for table, count in rows.items())
+    return ", ".join(plural(count, _NOUNS.get(table, table)) for table, count in rows.items())
 
 
 _NOUNS = {"noise_floor": "noise floor", "planned": "planned cell"}  # where the table's name does not do
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _size(count: int) -> str:
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _day(seconds: float) -> str:

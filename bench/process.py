@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-import os
 import signal
 import tempfile
 from multiprocessing.connection import wait
@@ -11,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.descendants import end_all_of, end_strays
 from bench.failure import TrialFailure
+from bench.task import Task
 from bench.worker import Outcome, Sampled, serve
-from results.records import Cell, TrialKind
 
 _LOG_TAIL = 2_000  # characters of a worker's output that its row keeps
 _LAST_WORDS = 300  # characters of it that the reason of a crash repeats
@@ -22,15 +22,14 @@ _LAST_WORDS = 300  # characters of it that the reason of a crash repeats
 class Worker:
     """One isolated process for one trial. A context manager, which ends it."""
 
-    def __init__(self, cell: Cell, kind: TrialKind, timeout_s: float):
-        self.cell = cell
+    def __init__(self, task: Task):
         self.log_tail = ""  # the end of what it has printed; known when it has ended
-        self._timeout_s = timeout_s
+        self._timeout_s = task.timeout_s
         self._folder = tempfile.TemporaryDirectory(prefix="nodebench-")
         self._log = Path(self._folder.name) / "log"
-        context = _context(cell.device)
+        context = _context(task.cell.device)
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, cell, kind, timeout_s, self._log), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, task, self._log), daemon=True)
         try:
             self._process.start()
         except BaseException:  # an interrupt: nobody else knows of the process yet
@@ -75,12 +74,15 @@ class Worker:
             self.end()
             raise TrialFailure("timeout", f"no answer within {self._timeout_s:g} s: raise timeout_s or ask for less")
         try:
-            return self._connection.recv()
+            if self._connection.poll():  # or it has died, and a child of it may hold its end of the pipe open
+                return self._connection.recv()
         except (EOFError, OSError):
-            raise self._death() from None
+            pass
+        raise self._death()
 
     def _death(self) -> TrialFailure:
         self._process.join(self._timeout_s)
+        end_all_of(self.pid)
         code = self._process.exitcode or 0
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
         advice = ": most likely the machine ran out of memory" if code == -signal.SIGKILL else ""
@@ -88,14 +90,14 @@ class Worker:
         return TrialFailure("crashed", f"the worker was {how}{advice}" + (f"; it said: {said}" if said else ""))
 
     def end(self) -> None:
-        """End the process and its group; harmless when it has ended already."""
+        """End the process with all that it has started; harmless when it has ended already."""
         self._connection.close()
         if self.pid and self._process.is_alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # it may not lead its group yet
-                os.killpg(self.pid, signal.SIGKILL)
+            end_all_of(self.pid)
             self._process.kill()
         if self.pid:
             self._process.join()
+        end_strays()
         self.log_tail = _end(self._log) or self.log_tail
         self._folder.cleanup()
 

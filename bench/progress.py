@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from bench.protocol import Pending
+from bench.sweep import Measure
+from bench.task import Task
 
 
 class Progress:
@@ -17,7 +18,7 @@ class Progress:
         self._bar = Bar(
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("trials,"),
+            TextColumn("measurements,"),
             TimeRemainingColumn(compact=True),
             TextColumn("left  {task.description}"),
             console=console,
@@ -25,24 +26,24 @@ class Progress:
             transient=True,
         )
         self._task = self._bar.add_task("", total=None)
-        self._finished = 0.0  # trials of the blocks that are done
+        self._finished = 0.0  # measurements of the blocks that are done
+        self._samples = 1  # of a cell's timing, if it takes as many processes as it may
 
     @contextmanager
-    def over(self, trials: int) -> Iterator[None]:
+    def over(self, measurements: int, measure: Measure) -> Iterator[None]:
         """Show the bar while the body runs."""
-        self._bar.update(self._task, total=trials)
+        self._samples = measure.max_processes * (measure.rounds + 1)
+        self._bar.update(self._task, total=measurements)
         with self._bar:
             yield
 
-    def show(self, pending: Pending, part: str = "") -> None:
-        """Name what is measured next."""
-        self._bar.update(self._task, description=f"{pending.kind} {part} {pending.cell.label}", refresh=True)
+    def show(self, task: Task) -> None:
+        """Name what is measured next; what was shown before is done."""
+        process = f" {task.process_index}" if task.kind in ("timing", "twin") else ""
+        self._bar.advance(self._task, 1 / self._samples if process else 1)
+        self._bar.update(self._task, description=f"{task.kind}{process} {task.cell.label}", refresh=True)
 
-    def advance(self, trials: float) -> None:
-        """Count what has been measured; a part of a trial counts as such."""
-        self._bar.advance(self._task, trials)
-
-    def finish(self, trials: int) -> None:
-        """A block is done: all of its trials count, also those that its failures made needless."""
-        self._finished += trials
+    def finish(self, measurements: int) -> None:
+        """A block is done: all that was due of it counts, also what its failures made needless."""
+        self._finished += measurements
         self._bar.update(self._task, completed=self._finished, refresh=True)

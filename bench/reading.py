@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import indent
 
 from bench.columns import columns
 from bench.failure import UsageError
@@ -35,17 +36,22 @@ def print_cell(key: str, url: str) -> None:
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         if notes := notes_of_cell(store, cell.key):
             print(f"\nnotes\n{columns(map(_note_row, notes))}")
+        of_cell = Where(cell_key=cell.key)
+        trials = store.trials(of_cell)
         for title, frame in (
-            ("trials", store.trials(Where(cell_key=[cell.key]))),
-            ("metrics", store.metrics(Where(cell_key=[cell.key]))),
-            ("samples", store.samples(Where(cell_key=[cell.key]))),
+            ("trials", trials.drop(columns="log_tail")),
+            ("metrics", store.metrics(of_cell)),
+            ("samples", store.samples(of_cell)),
         ):
             shown = frame.drop(columns=[name for name in _REPEATED if name in frame])
             print(f"\n{title}")
             print(columns(shown.map(str).to_numpy().tolist(), list(shown)))
+        for trial in trials[trials["log_tail"].str.strip() != ""].itertuples():
+            print(f"\nprinted by {trial.kind} {trial.process_index} of run {trial.run_id[:8]}")
+            print(indent(trial.log_tail.rstrip(), "    "))
 
 
-_REPEATED = ("cell_key", "trial_id", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
+_REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
 
 
 def _note_row(note: Note) -> tuple[str, ...]:
@@ -56,10 +62,16 @@ def _note_row(note: Note) -> tuple[str, ...]:
 @contextmanager
 def opened(url: str, *, create: bool = False) -> Iterator[Store]:
     """The store, whose errors are the user's."""
+    with explained(), Store.open(url, create=create) as store:
+        for notice in store.notices:
+            print(f"nodebench: {notice}", file=sys.stderr)
+        yield store
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What is wrong with a database is the user's to mend."""
     try:
-        with Store.open(url, create=create) as store:
-            for notice in store.notices:
-                print(f"nodebench: {notice}", file=sys.stderr)
-            yield store
+        yield
     except StoreError as error:
         raise UsageError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Randomised interleaved rounds: the cells of a block timed in alternation, so that what disturbs one disturbs all.
+"""Randomised interleaved rounds: the cells of a group timed in alternation, so that what disturbs one disturbs all.
 
 Two identical workloads timed one after the other differ by up to half on a shared machine; timed in alternation and
 compared pair by pair, by some hundredths. So all workers of a group are alive together, one runs at a time while the
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bench.failure import TrialFailure
 from bench.process import Worker
-from bench.protocol import Pending
+from bench.task import Task
 from results.records import Sample, Trial
 
 
@@ -21,7 +21,7 @@ from results.records import Sample, Trial
 class _Timed:
     """A timing trial while its rounds go on."""
 
-    pending: Pending
+    task: Task
     started_at: float
     worker: Worker | None = None
     spent_s: float = 0.0
@@ -40,24 +40,27 @@ class _Timed:
         finally:
             self.spent_s += time.perf_counter() - start
 
-    def warm_up(self, workers: ExitStack, timeout_s: float) -> None:
+    def warm_up(self, workers: ExitStack) -> None:
         """Start the worker, which calls what it measures until it is warm."""
-        self.worker = workers.enter_context(Worker(self.pending.cell, "timing", timeout_s))
-        self.metrics = self.worker.outcome().metrics
+        self.worker = workers.enter_context(Worker(self.task))
+        self.metrics = dict(self.worker.outcome().metrics)
 
     def sample(self, round_index: int, position: int) -> None:
         """One sample of each of the worker's clocks."""
         if self.worker is None:
             raise RuntimeError("warm_up comes before sample")
-        for name, (seconds, repeats) in self.worker.sample().seconds.items():
+        sampled = self.worker.sample()
+        for name, (seconds, repeats) in sampled.seconds.items():
             self.samples.setdefault(name, []).append(Sample(round_index, position, seconds, repeats))
+        self.metrics["busy_s"] += sampled.busy_s
+        self.metrics |= sampled.readings
 
     def trial(self) -> Trial:
         """The record of it, once its worker has ended."""
         return Trial(
-            cell_key=self.pending.cell.key,
-            kind="timing",
-            process_index=self.pending.process_index,
+            cell_key=self.task.cell.key,
+            kind=self.task.kind,
+            process_index=self.task.process_index,
             status=self.failure.status if self.failure else "ok",
             reason=self.failure.reason if self.failure else "",
             started_at=self.started_at,
@@ -69,20 +72,25 @@ class _Timed:
 
 
 def timed_in_rounds(
-    pending: Sequence[Pending], rounds: int, timeout_s: float, before: Callable[[Pending], None]
+    tasks: Sequence[Task], rounds: int, before: Callable[[Task], None], *, until: float | None = None
 ) -> list[Trial]:
-    """The timing trials of one group, each with a sample a round; `before` is told what is measured next."""
-    group = [_Timed(one, time.time()) for one in pending]
+    """The trials of a group, each with a sample a round, in the order of the tasks.
+
+    `before` is told what is measured next. After `until`, on the monotonic clock, no round begins but the first.
+    """
+    group = [_Timed(task, time.time()) for task in tasks]
     with ExitStack() as workers:
         for timed in group:
-            before(timed.pending)
+            before(timed.task)
             with timed.spending():
-                timed.warm_up(workers, timeout_s)
+                timed.warm_up(workers)
         for round_index in range(rounds):
+            if until is not None and round_index > 0 and time.monotonic() > until:
+                break
             living = [timed for timed in group if timed.failure is None]
             random.shuffle(living)
             for position, timed in enumerate(living):
-                before(timed.pending)
+                before(timed.task)
                 with timed.spending():
                     timed.sample(round_index, position)
     return [timed.trial() for timed in group]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.axes import AXES, checked, impossible
 from bench.failure import UsageError
@@ -24,9 +24,20 @@ class Measure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    processes: int = Field(default=2, ge=1, le=100)  # timing processes a cell
-    rounds: int = Field(default=7, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
+    processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
+    max_processes: int = Field(default=12, ge=1, le=100)  # at most
+    rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
+    precision: float = Field(default=0.03, gt=0, lt=1)  # half-width of the ratio's interval at which a cell is done
+    max_s: float = Field(default=300.0, gt=0)  # of timing a group of cells; no round begins after it
+    cut_ratio: float = Field(default=30.0, gt=1)  # so many times slower than a cell no less exact: timed no further
     timeout_s: float = Field(default=60.0, gt=0)  # of one trial, and of one sample
+    memory_gib: float | None = Field(default=None, gt=0)  # that a worker may take; None: half of what there is
+
+    @model_validator(mode="after")
+    def _least_is_not_above_most(self) -> Self:
+        if self.processes > self.max_processes:
+            raise ValueError(f"processes = {self.processes} is above max_processes = {self.max_processes}")
+        return self
 
 
 class _File(BaseModel):

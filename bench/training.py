@@ -1,77 +1,147 @@
 """Training a cell's problem: the loss over iterations and over seconds, and what the solves cost by then."""
 
-import math
-import time
+import copy
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bench.clock import synchronise
+from bench.counts import count
+from bench.evaluation import evaluated, mean_absolute, whole_trajectory
 from bench.failure import TrialFailure
-from bench.problems import Training
+from bench.optimisers import Optimiser, optimiser_of
+from bench.problems import PROBLEMS, Batch, Training
+from bench.stopwatch import Stopwatch
+from bench.ways import ways
 from bench.workload import Workload
 from results.records import Cell, Curve
 
+_COUNTED = 20  # iterations in which NFE is counted
+_JUDGED = 10  # iterations before which the whole trajectory is solved, which takes as long as tens of iterations
+_LOST = 1e3  # a loss so many times the first has left what training comes back from
 _DRAWN = 333  # points of a trajectory that are kept for the picture
+_ADVICE = "take a smaller learning rate, or a finer step"
+
+
+@dataclass
+class _Course:
+    """What is seen as training goes on."""
+
+    losses: list[float] = field(default_factory=list)  # of each iteration's batch, before its step
+    seconds: list[float] = field(default_factory=list)  # in training by the end of each iteration
+    calls: dict[int, dict[str, float]] = field(default_factory=dict)  # iteration -> NFE of its solve
+    whole: dict[int, float] = field(default_factory=dict)  # iterations done -> loss on the whole trajectory
 
 
 def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, Curve]]:
-    """Metrics and curves of `cell.iterations` steps of the problem's optimiser."""
+    """Metrics and curves of `cell.iterations` steps of the cell's optimiser.
+
+    Curves: loss and loss_seconds, of each iteration's batch against iteration and seconds of training; whole_loss
+    against the iterations done; nfe (forward, backward, vector-Jacobian products) against the iteration; evaluation,
+    as `evaluated` says; trajectory_true and trajectory_learned.
+    """
     training = workload.instance.training
     if training is None:
         raise TrialFailure("unsupported", f"{cell.problem} has no training: set iterations = 0")
-    before, _ = _whole_loss(workload, training)
-    nfe_start = _nfe(workload)
-    losses, seconds = _iterate(cell, workload, training)
-    after, learned = _whole_loss(workload, training)
-    metrics = {
-        "initial_loss": before,
-        "final_loss": after,
-        "train_s": seconds[-1],
-        "nfe_start": nfe_start,
-        "nfe_end": _nfe(workload),
-    }
-    rows = [[loss] for loss in losses]
-    curves = {
-        "loss": Curve(list(range(len(losses))), rows),
-        "loss_seconds": Curve(seconds, rows),
-        "trajectory_true": _drawn(training.t, training.trajectory),
-        "trajectory_learned": _drawn(training.t, learned),
-    }
-    return metrics, curves
+    course = _trained(cell, workload, training)
+    final, learned = whole_trajectory(workload, training)
+    course.whole[cell.iterations] = final
+    curves = _curves(course) | {"trajectory_true": _drawn(training.t, training.trajectory)}
+    if learned is not None:
+        curves["trajectory_learned"] = _drawn(training.t, learned)
+    if others := ways(cell.evaluate):
+        curves["evaluation"] = evaluated(cell, workload, training, others)
+    return _metrics(course), curves
 
 
-def _iterate(cell: Cell, workload: Workload, training: Training) -> tuple[list[float], list[float]]:
-    """The loss of each iteration and the seconds since the start after it."""
-    field, t = workload.instance.field, workload.instance.t
-    optimiser = training.optimiser(field.parameters())
-    losses, seconds = [], []
-    start = time.perf_counter()
+def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
+    """The workload's field is trained in place. The clock stands still while anything is counted or judged."""
+    optimiser = _optimiser(cell, workload.instance.field)
+    counted, judged = spaced(cell.iterations, _COUNTED), spaced(cell.iterations, _JUDGED)
+    course, watch = _Course(), Stopwatch(cell.device)
+    _warm_up(cell, workload, training)
     for i, batch in enumerate(islice(training.batches(), cell.iterations)):
+        try:
+            if i in counted:
+                course.calls[i] = _calls(cell, workload, batch)
+            if i in judged:
+                course.whole[i] = whole_trajectory(workload, training)[0]
+            with watch:
+                loss = _step(workload, workload.instance.field, optimiser, batch)
+        except TrialFailure as failure:
+            raise _diverged(failure, i) from None
+        course.losses.append(loss)
+        course.seconds.append(watch.seconds)
+        if not loss <= _LOST * course.losses[0]:  # or it is NaN
+            raise TrialFailure("diverged", f"the loss is {loss:.3g} in iteration {i}: {_ADVICE}")
+    return course
+
+
+def spaced(iterations: int, wanted: int) -> set[int]:
+    """So many of the iterations, evenly spaced, the first and the last among them; all where there are fewer."""
+    intervals = max(1, min(wanted, iterations) - 1)
+    return {round(k * (iterations - 1) / intervals) for k in range(intervals + 1)}
+
+
+def _optimiser(cell: Cell, field: nn.Module) -> Optimiser:
+    recipe = PROBLEMS[cell.problem].recipe
+    if recipe is None:
+        raise TrialFailure("unsupported", f"{cell.problem} has no recipe for training: set iterations = 0")
+    return optimiser_of(cell, recipe, field.parameters())
+
+
+def _warm_up(cell: Cell, workload: Workload, training: Training) -> None:
+    """An iteration of a copy: what the first backward pass and the first step load is no part of training."""
+    twin = copy.deepcopy(workload.instance.field)
+    _step(workload, twin, _optimiser(cell, twin), next(training.batches()))
+
+
+def _step(workload: Workload, field: nn.Module, optimiser: Optimiser, batch: Batch) -> float:
+    """One iteration; the loss is the one before the step. LBFGS solves several times in one step."""
+
+    def closure() -> float:
         optimiser.zero_grad()
-        loss = (workload.solve(field, batch.y0, t) - batch.target).abs().mean()
+        loss = mean_absolute(workload.solve(field, batch.y0, workload.instance.t), batch.target)
         loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-        synchronise(cell.device)
-        seconds.append(time.perf_counter() - start)
-        if not math.isfinite(losses[-1]):
-            raise TrialFailure("diverged", f"the loss is {losses[-1]} in iteration {i}: take a smaller step or rate")
-    return losses, seconds
+        return loss.item()
+
+    return optimiser.step(closure)
 
 
-def _whole_loss(workload: Workload, training: Training) -> tuple[float, Tensor]:
-    """Mean absolute error on the whole trajectory, as ode_demo judges, and the states themselves."""
-    with torch.no_grad():
-        y = workload.solve(workload.instance.field, training.y0, training.t)
-    return (y - training.trajectory).abs().mean().item(), y
+def _calls(cell: Cell, workload: Workload, batch: Batch) -> dict[str, float]:
+    """NFE of this iteration's solve."""
+    of_batch = replace(workload.instance, y0=batch.y0, loss=lambda y: mean_absolute(y, batch.target))
+    return count(cell, replace(workload, instance=of_batch))
 
 
-def _nfe(workload: Workload) -> int:
-    counting, field = workload.counted()
-    counting.forward()
-    return field.calls
+def _diverged(failure: TrialFailure, iteration: int) -> TrialFailure:
+    """A solve that could be done before and blows up now: it is training that has diverged."""
+    reason = f"iteration {iteration}: {failure.reason}"
+    if iteration and failure.status == "non_finite":
+        return TrialFailure("diverged", f"{reason}; {_ADVICE}")
+    return TrialFailure(failure.status, reason)
+
+
+def _metrics(course: _Course) -> dict[str, float]:
+    first, last = min(course.calls), max(course.calls)
+    return {
+        "initial_loss": course.whole[0],
+        "final_loss": course.whole[max(course.whole)],
+        "train_s": course.seconds[-1],
+        "nfe_start": course.calls[first]["nfe_forward"],
+        "nfe_end": course.calls[last]["nfe_forward"],
+    }
+
+
+def _curves(course: _Course) -> dict[str, Curve]:
+    rows = [[loss] for loss in course.losses]
+    calls = [[each["nfe_forward"], each["nfe_backward"], each["vjp_backward"]] for each in course.calls.values()]
+    return {
+        "loss": Curve([float(i) for i in range(len(rows))], rows),
+        "loss_seconds": Curve(course.seconds, rows),
+        "whole_loss": Curve([float(done) for done in course.whole], [[loss] for loss in course.whole.values()]),
+        "nfe": Curve([float(i) for i in course.calls], calls),
+    }
 
 
 def _drawn(t: Tensor, y: Tensor) -> Curve:

@@ -5,9 +5,10 @@ import io
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
@@ -17,14 +18,19 @@ import torch
 from bench.accuracy import errors
 from bench.backends import BACKENDS
 from bench.clock import Clocked, warm_up
+from bench.cores import pin
 from bench.counts import count
+from bench.descendants import adopt
 from bench.failure import TrialFailure
-from bench.memory import peak_bytes
+from bench.gpu import readings
+from bench.limits import limit_memory
+from bench.memory import memory
 from bench.problems import PROBLEMS
+from bench.task import Task
 from bench.training import train
 from bench.workload import Workload
 from node import SolveError
-from results.records import Cell, Curve, TrialKind, TrialStatus
+from results.records import Curve, Reference, TrialStatus
 
 
 @dataclass(frozen=True)
@@ -33,69 +39,91 @@ class Outcome:
 
     status: TrialStatus = "ok"
     reason: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    curves: dict[str, Curve] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    references: tuple[Reference, ...] = ()  # true values that were not known yet
 
 
 @dataclass(frozen=True)
 class Sampled:
     """One sample of each clock: name -> (seconds a call, calls)."""
 
-    seconds: dict[str, tuple[float, int]]
+    seconds: Mapping[str, tuple[float, int]]
+    busy_s: float
+    readings: Mapping[str, float] = field(default_factory=dict)  # of the device, as metrics
 
 
-def serve(connection: Connection, cell: Cell, kind: TrialKind, timeout_s: float, log: Path) -> None:
-    """Measure one cell, send what was found, and end; a timing worker answers one request a sample until told."""
+def serve(connection: Connection, task: Task, log: Path) -> None:
+    """Do one task, send what was found, and end; a timing worker answers one request a sample until told."""
     os.setpgrp()  # a group of its own, so that all that it starts can be ended with it
+    adopt()  # that which leaves the group, too
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         _redirect_output(log)
     except FileNotFoundError:  # the run was interrupted as it started this process, and has cleared up
         return
-    torch.set_num_threads(cell.threads)
     try:
-        _alarm(timeout_s)
-        if kind == "timing":
-            _serve_samples(connection, cell, timeout_s)
+        _alarm(task.timeout_s)
+        _confine(task)
+        if task.kind in ("timing", "twin"):
+            _serve_samples(connection, task)
         else:
-            connection.send(_measure(cell, kind))
+            connection.send(_measure(task))
     except TrialFailure as failure:
         connection.send(Outcome(failure.status, failure.reason))
     except Exception as error:  # noqa: BLE001  (whatever a measured thing does is a row, not the end of the run)
         connection.send(unexpected(error))
 
 
-def _measure(cell: Cell, kind: TrialKind) -> Outcome:
-    problem = PROBLEMS[cell.problem]
-    workload = BACKENDS[cell.backend].prepare(cell, problem)
-    if kind == "counts":
+def _confine(task: Task) -> None:
+    """The cores, threads and memory that the task has."""
+    pin(task.cores)
+    torch.set_num_threads(task.cell.threads)
+    if task.memory_bytes is not None:
+        limit_memory(task.memory_bytes)
+
+
+def _measure(task: Task) -> Outcome:
+    start = time.perf_counter()
+    found = _found(task, BACKENDS[task.cell.backend].prepare(task.cell, PROBLEMS[task.cell.problem]))
+    return replace(found, metrics={**found.metrics, "busy_s": time.perf_counter() - start})
+
+
+def _found(task: Task, workload: Workload) -> Outcome:
+    cell = task.cell
+    if task.kind == "counts":
         return Outcome(metrics=count(cell, workload))
-    if kind == "accuracy":
-        return Outcome(metrics=errors(cell, problem, workload))
-    if kind == "memory":
-        return Outcome(metrics={"peak_bytes": peak_bytes(_main_call(cell, workload), cell.device)})
+    if task.kind == "accuracy":
+        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.references)
+        return Outcome(metrics=metrics, references=computed)
+    if task.kind == "memory":
+        return Outcome(metrics=memory(cell, workload))
     metrics, curves = train(cell, workload)
     return Outcome(metrics=metrics, curves=curves)
 
 
-def _main_call(cell: Cell, workload: Workload) -> Callable[[], object]:
-    return workload.forward if cell.gradient == "none" else workload.gradient
-
-
-def _serve_samples(connection: Connection, cell: Cell, timeout_s: float) -> None:
+def _serve_samples(connection: Connection, task: Task) -> None:
+    cell, start = task.cell, time.perf_counter()
     workload = BACKENDS[cell.backend].prepare(cell, PROBLEMS[cell.problem])
     clocks: dict[str, Clocked] = {"forward_s": warm_up(workload.forward, cell.device)}
     if cell.gradient != "none":
         clocks["gradient_s"] = warm_up(workload.gradient, cell.device)
     main = clocks.get("gradient_s", clocks["forward_s"])
-    connection.send(Outcome(metrics={"first_call_s": main.first_call_s}))
+    metrics = {"first_call_s": main.first_call_s, "busy_s": time.perf_counter() - start}
+    connection.send(Outcome(metrics=metrics))
     with contextlib.suppress(EOFError):  # the runner has closed its end: nothing more is wanted
         while True:
             signal.alarm(0)
             connection.recv()
-            _alarm(timeout_s)
-            connection.send(Sampled({name: (clock.sample(), clock.repeats) for name, clock in clocks.items()}))
+            _alarm(task.timeout_s)
+            connection.send(_sampled(clocks, cell.device))
+
+
+def _sampled(clocks: Mapping[str, Clocked], device: str) -> Sampled:
+    start = time.perf_counter()
+    seconds = {name: (clock.sample(), clock.repeats) for name, clock in clocks.items()}
+    return Sampled(seconds, time.perf_counter() - start, readings(device))
 
 
 def _alarm(timeout_s: float) -> None:

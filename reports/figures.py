@@ -24,6 +24,7 @@ INKS = INK, FAINT, GRID = (
     Colour("#e5e8ec", "#2b323c"),  # grid
 )
 LABEL_GAP = 0.052  # least distance of two labels at line ends, in heights of the axes
+BAND = 0.16  # opacity of the band around a line
 LABEL_LEFT = 1.05  # where those labels begin, in widths of the axes
 
 
@@ -78,6 +79,10 @@ def _settings() -> Any:
 
 def _draw(panel: Panel, axes: Axes) -> None:
     """Every line as it is given: its points are neither sorted nor averaged."""
+    for line in panel.lines:
+        if line.band:
+            x, (low, high) = [x for x, _ in line.points], zip(*line.band, strict=True)
+            axes.fill_between(x, low, high, color=colour_of(line.hue).light, alpha=BAND, linewidth=0)
     lines = enumerate(panel.lines)
     points = [(i, line.hue, line.style, line.width, *point) for i, line in lines for point in line.points]
     styles = {line.style: stroke_of(line.style) for line in panel.lines}

@@ -76,7 +76,22 @@ def ratio(value: Ratio | None) -> str:
     """A ratio with its interval: 2.31× [2.20, 2.44]."""
     if value is None:
         return MISSING
-    return f"{times(value.value)}{TIGHT}[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
+    return f"{times(value.value)}{TIGHT}{interval(value)}"
+
+
+def interval(value: Ratio) -> str:
+    """Its interval alone: [2.20, 2.44]."""
+    return f"[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
+
+
+def percent(share: float) -> str:
+    """Two significant digits: 2.0 %, 150 %."""
+    return f"{_digits(100 * share, 2)}{TIGHT}%" if math.isfinite(share) else _not_finite(share)
+
+
+def within(half_width: float) -> str:
+    """The half-width of a ratio's interval, given on the log scale: ±2.1 %."""
+    return f"±{percent(math.expm1(half_width))}"
 
 
 def tick(text: str) -> str:
@@ -107,13 +122,13 @@ def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
     return f"{_digits(value / scale)}{TIGHT}{unit}"
 
 
-def _digits(value: float) -> str:
-    """Three significant digits without an exponent; 1 234 keeps its four."""
+def _digits(value: float, significant: int = 3) -> str:
+    """So many significant digits without an exponent; 1 234 keeps its four."""
     if not math.isfinite(value):
         return _not_finite(value)
     if value == 0:
         return "0"
-    decimals = 2 - math.floor(math.log10(abs(float(f"{value:.3g}"))))
+    decimals = significant - 1 - math.floor(math.log10(abs(float(f"{value:.{significant}g}"))))
     return f"{value:,.{max(decimals, 0)}f}".replace(",", THIN)
 
 

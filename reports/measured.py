@@ -1,18 +1,15 @@
-"""A cell with what was measured of it: the frames of the store, cell by cell."""
+"""A cell with what was measured of it."""
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from pandas import DataFrame, Series
+from pandas import Series
 
-from reports.statistics import median
+from reports.blocks import NO_REFERENCE, Block
+from reports.statistics import Ratio, median
 from results.records import Cell
-from results.store import Store
-from results.where import Where
 
 EXPECTED = ("unsupported", "unavailable")  # statuses that say what cannot be, not what went wrong
 
@@ -37,6 +34,7 @@ class TrialView:
     status: str
     reason: str
     duration_s: float
+    twin: bool = False  # its cell timed as if it were another: no measurement of the cell itself
 
 
 @dataclass(frozen=True)
@@ -49,19 +47,32 @@ class MeasuredCell:
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (run_id, process_index, round_index)
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
+    block: Block = NO_REFERENCE
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's reference's
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is what the cells of its block were timed beside."""
+        return any(each.key == self.key for each in self.block.references)
+
+    @property
+    def unstable(self) -> bool:
+        """Whether timing ended before the ratio to the reference was as sure as asked."""
+        return self.metrics.get("unstable", 0.0) > 0
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """Each way in which a trial failed, once."""
-        failed = (Failure(trial.status, trial.reason) for trial in self.trials if trial.status != "ok")
-        return tuple(dict.fromkeys(failed))
+        """Each way in which a trial failed, once; the twin's last."""
+        failed = [trial for trial in self.trials if trial.status != "ok"]
+        own = (Failure(trial.status, trial.reason) for trial in failed if not trial.twin)
+        twin = (Failure(trial.status, f"as its own twin: {trial.reason}") for trial in failed if trial.twin)
+        return tuple(dict.fromkeys((*own, *twin)))
 
     @property
     def status(self) -> str:
         """`pending` before the first trial, then `ok` or the first failure's word."""
-        if not self.trials:
-            return "pending"
-        return self.failures[0].status if self.failures else "ok"
+        statuses = [trial.status for trial in self.trials if not trial.twin]
+        return next((status for status in statuses if status != "ok"), "ok") if statuses else "pending"
 
     @property
     def measured(self) -> bool:
@@ -74,60 +85,15 @@ class MeasuredCell:
             return self.metrics[name]
         return median(self.samples[name]) if name in self.samples else math.nan
 
-
-def measured_cells(store: Store, planned: DataFrame, *, fingerprint: str) -> dict[str, MeasuredCell]:
-    """The planned cells by key, with the trials recorded in the environment."""
-    cells = {row["cell_key"]: _cell(row) for row in planned.to_dict("records")}
-    keys = list(cells)
-    trials = _trials(store.trials(Where(fingerprint=fingerprint, cell_key=keys)))
-    metrics = _metrics(store.metrics(Where(fingerprint=fingerprint, cell_key=keys)))
-    samples = _samples(store.samples(Where(fingerprint=fingerprint, cell_key=keys)))
-    curves = _curves(store.curves(Where(fingerprint=fingerprint, cell_key=keys)))
-    return {
-        key: MeasuredCell(key, cell, tuple(trials[key]), metrics=metrics[key], samples=samples[key], curves=curves[key])
-        for key, cell in cells.items()
-    }
+    def relative(self, name: str) -> float:
+        """The samples over the block's one reference's; 1 of the reference itself, NaN if they share no round."""
+        if len(self.block.references) != 1:
+            return math.nan
+        if self.is_reference:
+            return 1.0
+        return self.ratios[name].value if name in self.ratios else math.nan
 
 
 def measured_of(cells: Collection[MeasuredCell], *names: str) -> list[MeasuredCell]:
     """The cells in which each of these metrics or samples is a finite number."""
     return [cell for cell in cells if all(math.isfinite(cell.value(name)) for name in names)]
-
-
-def _cell(row: Mapping[Any, Any]) -> Cell:
-    values = {each.name: row[each.name] for each in fields(Cell)}
-    for name in ("rtol", "atol", "dt", "learning_rate"):
-        values[name] = None if math.isnan(values[name]) else values[name]
-    return Cell(**values)
-
-
-def _trials(frame: DataFrame) -> Mapping[str, list[TrialView]]:
-    """An interrupted trial is one that is still to come."""
-    trials: defaultdict[str, list[TrialView]] = defaultdict(list)
-    for row in frame[frame["status"] != "interrupted"].itertuples():
-        trials[row.cell_key].append(TrialView(row.status, row.reason, row.duration_s))
-    return trials
-
-
-def _metrics(frame: DataFrame) -> Mapping[str, dict[str, float]]:
-    metrics: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for (key, name), values in frame.groupby(["cell_key", "name"])["value"]:
-        metrics[key][name] = median(values)
-    return metrics
-
-
-def _samples(frame: DataFrame) -> Mapping[str, dict[str, Series]]:
-    samples: defaultdict[str, dict[str, Series]] = defaultdict(dict)
-    rounds = frame.set_index(["run_id", "process_index", "round_index"])  # only samples of one run's round are pairs
-    for (key, name), values in rounds.groupby(["cell_key", "name"])["value"]:
-        samples[key][name] = values
-    return samples
-
-
-def _curves(frame: DataFrame) -> Mapping[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """The first process's curve of each name; an empty one is none."""
-    curves: defaultdict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
-    for row in frame.itertuples():
-        if row.y.size:
-            curves[row.cell_key].setdefault(row.name, (row.x, row.y))
-    return curves

@@ -46,6 +46,7 @@ COLOURS: Mapping[str, Colour] = {
     "tsit5": PURPLE,
     "dopri8": INK,
     "truth": Colour("#b8c0cc", "#4b5563"),
+    "target": GOLD,
     "none": GREY,
     "backprop": BLUE,
     "adjoint": VERMILLION,

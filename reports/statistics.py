@@ -1,4 +1,7 @@
-"""What is derived from the raw samples: medians, paired ratios with intervals, fitted orders. Nowhere else."""
+"""What is derived from the raw samples: medians, ratios with intervals, what is called a difference, fitted orders.
+
+All of it is derived here, and nowhere else.
+"""
 
 import math
 from collections.abc import Sequence
@@ -17,12 +20,44 @@ FINEST = 3  # an order is the slope at the finest steps: coarser ones may not ha
 
 @dataclass(frozen=True)
 class Ratio:
-    """A median of paired ratios with its 95 % bootstrap interval."""
+    """A median of paired ratios with its 95 % interval; of a single process it is [0, inf]."""
 
     value: float
     low: float
     high: float
     pairs: int
+    freedom: float = 1.0  # degrees of Student's t that the interval was made with: processes less one
+
+    @property
+    def half_width(self) -> float:
+        """The interval's longer arm on the log scale: 0.03 is some 3 % of the value."""
+        return max(self._arm(self.high), self._arm(self.low))
+
+    @property
+    def p_value(self) -> float:
+        """How likely so large a difference is where there is none, by Student's t.
+
+        The standard error is what makes the arm towards 1 the 95 % quantile of t: so the p-value is below 0.05 where
+        the interval excludes 1, and only there. One from the resamples' own spread would now and then say otherwise,
+        and of few processes it would be too small.
+        """
+        from scipy.special import stdtr
+
+        arm = self._arm(self.low if self.value > 1 else self.high)
+        away = abs(math.log(self.value))
+        if away == 0 or math.isinf(arm):
+            return 1.0
+        errors = away / arm * _student(self.freedom) if arm else math.inf
+        return float(2 * stdtr(self.freedom, -errors))
+
+    @property
+    def inverse(self) -> "Ratio":
+        """The denominator's over the numerator's."""
+        high = 1 / self.low if self.low else math.inf
+        return Ratio(1 / self.value, 1 / self.high, high, self.pairs, self.freedom)
+
+    def _arm(self, end: float) -> float:
+        return abs(math.log(end / self.value)) if end else math.inf
 
 
 @dataclass(frozen=True)
@@ -47,19 +82,58 @@ def running_median(values: Sequence[float] | np.ndarray) -> list[float]:
     return Series(values).rolling(window, center=True, min_periods=1).median().tolist()
 
 
-def paired_ratio(numerator: Series, denominator: Series, *, seed: int = 0) -> Ratio | None:
-    """The ratio of two series of positive samples indexed by process and round_index; None without a pair.
+def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratio | None:
+    """The ratio of two series of positive samples indexed by process, then round_index; None without a pair.
 
-    Samples of one round are pairs. For the interval processes are resampled first, then the rounds within each:
-    what one process got (its memory layout, its share of the machine) is common to all its rounds.
+    Samples of one round are pairs; the ratio is the median of theirs. Its interval is the wider, end by end, of two:
+
+    - the percentiles of a hierarchical bootstrap, which resamples the processes and then the rounds within each: what
+      one process got (its memory layout, its share of the machine) is common to all its rounds;
+    - Student's t of the processes' medians. Resamples of two or three processes are too much alike to show how much
+      processes differ: where they do, the bootstrap alone covers the truth in 63 % (two processes), 78 % (three),
+      88 % (five) and 92 % (eight) instead of 95 %. Hesterberg's (2015) widening of its percentiles covers 76 % and
+      86 % of two and three processes there, and 100 % where processes do not differ.
+
+    With two, three, five and eight processes of 20 rounds, whose log ratios spread by 0.08, the interval covered the
+    truth in 99.7, 98.9, 98.8 and 99.0 % of 1000 simulated experiments where processes do not differ (the bootstrap
+    counts the spread of rounds twice), in 96.9, 96.5, 96.3 and 97.3 % where they differ by 0.03, and in 94.6, 95.9,
+    95.7 and 95.1 % where by 0.1. Its median half-widths, where they do not differ: 12.4, 4.7, 3.0 and 2.3 %.
+    Looked at from three processes on after each, until its half-width is 3 %, it covered the truth in 95.0 to 99.0 %.
     """
-    pairs = (numerator / denominator).dropna()
-    if pairs.empty:
-        return None
-    medians = np.nanmedian(_resampled(_by_process(pairs), np.random.default_rng(seed)), axis=(1, 2))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(medians, [tail, 1 - tail])
-    return Ratio(median(pairs), float(low), float(high), len(pairs))
+    paired = _paired(numerator, denominator, resamples, np.random.default_rng(seed))
+    return paired.ratio() if paired else None
+
+
+def linked_ratio(
+    a: Series, reference_a: Series, b: Series, reference_b: Series, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Ratio | None:
+    """The ratio a over b of cells that share no round, through a reference that was timed in the rounds of each.
+
+    It is the quotient of their paired ratios, which are independent: resamples are paired at random, the standard
+    errors of the processes' medians add in squares, with Welch's (1947) degrees of freedom. None without pairs of both.
+    It covered the truth in 98.9 % or more of 1000 experiments where processes do not differ; where they differ by more
+    than their rounds, in 98.4, 97.4 and 96.4 % with two, three and five processes on both sides, 93.0 % with 2 and 5.
+    """
+    rng = np.random.default_rng(seed)
+    over, under = _paired(a, reference_a, resamples, rng), _paired(b, reference_b, resamples, rng)
+    return over.over(under).ratio() if over and under else None
+
+
+def corrected(p_values: Sequence[float]) -> list[float]:
+    """Benjamini & Hochberg (1995): adjusted p-values. Calling those below q leaves a share of at most q false calls."""
+    from scipy.stats import false_discovery_control
+
+    return false_discovery_control(p_values, method="bh").tolist() if len(p_values) else []
+
+
+def noise_floor(twin: Ratio) -> float:
+    """The factor, at least 1, that a cell's time may differ from itself by: the far end of its twin's interval."""
+    return max(twin.high, 1 / twin.low if twin.low else math.inf)
+
+
+def differs(ratio: Ratio, floor: float, p_adjusted: float) -> bool:
+    """Whether a difference is called: beyond the noise floor, and sure among all that it was compared with."""
+    return max(ratio.value, 1 / ratio.value) > floor and p_adjusted < 1 - CONFIDENCE
 
 
 def fitted_order(dt: Sequence[float], error: Sequence[float], *, dtype: str) -> Order:
@@ -74,17 +148,90 @@ def fitted_order(dt: Sequence[float], error: Sequence[float], *, dtype: str) -> 
     return Order(float(slope), len(usable), left_out)
 
 
-def _by_process(pairs: Series) -> np.ndarray:
-    """One row a process; NaN, sorted last, where a process has fewer rounds than the longest."""
-    return np.sort(pairs.unstack("round_index").to_numpy(), axis=1)
+@dataclass(frozen=True)
+class _Paired:
+    """What is known of the logarithm of a ratio."""
+
+    value: float
+    resampled: np.ndarray  # medians of the bootstrap's resamples, (resamples,)
+    variance: float  # of the value, by the spread of the processes' medians; infinite of a single process
+    freedom: float
+    pairs: int
+
+    def over(self, other: "_Paired") -> "_Paired":
+        """This ratio over an independent one."""
+        mine, its = self.variance, other.variance
+        variance = mine + its
+        known = 0 < variance < math.inf
+        return _Paired(
+            self.value - other.value,
+            self.resampled - other.resampled,
+            variance,
+            variance**2 / (mine**2 / self.freedom + its**2 / other.freedom) if known else 1.0,
+            min(self.pairs, other.pairs),
+        )
+
+    def ratio(self) -> Ratio:
+        """With the wider of its two intervals, end by end."""
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(self.resampled, [tail, 1 - tail])
+        arm = _student(self.freedom) * math.sqrt(self.variance)
+        low, high = min(low, self.value - arm), max(high, self.value + arm)
+        return Ratio(math.exp(self.value), math.exp(low), math.exp(high), self.pairs, self.freedom)
 
 
-def _resampled(pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Resamples of processes and then rounds: (resample, process, round), NaN where a process has no more."""
+def _paired(numerator: Series, denominator: Series, resamples: int, rng: np.random.Generator) -> _Paired | None:
+    logs = _logs(numerator, denominator)
+    n = len(logs)
+    if n == 0:
+        return None
+    medians = _medians(logs)
+    return _Paired(
+        value=float(_medians(logs.reshape(1, -1))[0]),
+        resampled=_medians(_resampled(logs, resamples, rng)),
+        variance=float(medians.var(ddof=1)) / n if n > 1 else math.inf,
+        freedom=max(1.0, n - 1.0),
+        pairs=int(np.count_nonzero(~np.isnan(logs))),
+    )
+
+
+def _logs(numerator: Series, denominator: Series) -> np.ndarray:
+    """The paired ratios' logarithms: one row a process, its rounds in their order, then NaN up to the longest row."""
+    # Not by the alignment of pandas, which takes longer than all the resampling.
+    over, under = (dict(zip(each.index, each.to_numpy(), strict=True)) for each in (numerator, denominator))
+    rows: dict[tuple[object, ...], list[float]] = {}
+    for key in sorted(over.keys() & under.keys()):
+        if not math.isnan(ratio := over[key] / under[key]):
+            rows.setdefault(key[:-1], []).append(ratio)
+    logs = np.full((len(rows), max(map(len, rows.values()), default=0)), np.nan)
+    for row, ratios in zip(logs, rows.values(), strict=True):
+        row[: len(ratios)] = np.log(ratios)
+    return logs
+
+
+def _resampled(pairs: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Resamples of processes and then rounds: (resample, process x round), NaN where a process has no more."""
     n_processes, n_rounds = pairs.shape
     counts = (~np.isnan(pairs)).sum(axis=1)
-    processes = rng.integers(n_processes, size=(RESAMPLES, n_processes, 1))
-    drawn = rng.random((RESAMPLES, n_processes, n_rounds))
-    rounds = (drawn * counts[processes]).astype(int)
-    ratios = pairs[processes, rounds]
-    return np.where(np.arange(n_rounds) < counts[processes], ratios, np.nan)
+    processes = rng.integers(n_processes, size=(resamples, n_processes, 1))
+    drawn = rng.random((resamples, n_processes, n_rounds), dtype=np.float32)  # below 1, so the product is below n
+    rounds = (drawn * counts[processes].astype(np.float32)).astype(np.int32)
+    values = pairs[processes, rounds]
+    if (counts < n_rounds).any():
+        values[np.arange(n_rounds) >= counts[processes]] = np.nan
+    return values.reshape(resamples, -1)
+
+
+def _medians(rows: np.ndarray) -> np.ndarray:
+    """Each row's median, of the numbers in it. A whole sort, NaN last: quicker than the selection of np.nanmedian."""
+    ranked = np.sort(rows, axis=1)
+    counts = (~np.isnan(ranked)).sum(axis=1)
+    row = np.arange(len(rows))
+    return (ranked[row, (counts - 1) // 2] + ranked[row, counts // 2]) / 2
+
+
+def _student(freedom: float) -> float:
+    """How many standard errors the 95 % interval reaches to each side."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

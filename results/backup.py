@@ -3,7 +3,6 @@
 import itertools
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, create_engine, event, insert, select
 
 from results import schema
+from results.chunks import chunks
 from results.database import Database
 from results.location import StoreError
 
@@ -74,7 +74,7 @@ def _copy_rows(database: Database, path: Path) -> None:
             tables = _reflected(source)
             tables.create_all(connection)
             for table in tables.sorted_tables:
-                for rows in _chunks(source, table):
+                for rows in chunks(source, select(table), _CHUNK):
                     connection.execute(insert(table), rows)
     finally:
         target.dispose()
@@ -90,9 +90,3 @@ def _reflected(connection: Connection) -> MetaData:
 
     metadata.reflect(connection)
     return metadata
-
-
-def _chunks(connection: Connection, table: Any) -> Iterator[list[dict[str, Any]]]:
-    rows = connection.execution_options(yield_per=_CHUNK).execute(select(table)).mappings()
-    for part in rows.partitions():
-        yield [dict(row) for row in part]

@@ -59,22 +59,22 @@ def listed(store: Store) -> DataFrame:
         .group_by(*baseline.c)
         .order_by(baseline.c.created_at, baseline.c.name)
     )
-    return _frame(store, query)
+    return frames.read(store.database, query)
 
 
 def trials(store: Store, name: str) -> DataFrame:
     """A baseline's trials, as in `Store.trials`."""
-    return _frame(store, frames.trials_of(_members(name)))
+    return frames.read(store.database, frames.trials_of(_members(name)))
 
 
 def metrics(store: Store, name: str) -> DataFrame:
     """Their metrics, as in `Store.metrics`."""
-    return _frame(store, _measured(metric, name))
+    return frames.read(store.database, _measured(metric, name))
 
 
 def samples(store: Store, name: str) -> DataFrame:
     """Their samples, as in `Store.samples`."""
-    return _frame(store, _measured(sample, name))
+    return frames.read(store.database, _measured(sample, name))
 
 
 def _measured(table: Table, name: str) -> Select[Any]:
@@ -101,8 +101,3 @@ def _is_there(connection: Connection, name: str) -> bool:
 def _forget(connection: Connection, name: str) -> bool:
     connection.execute(delete(baseline_trial).where(baseline_trial.c.name == name))
     return bool(connection.execute(delete(baseline).where(baseline.c.name == name)).rowcount)
-
-
-def _frame(store: Store, query: Select[Any]) -> DataFrame:
-    with store.database.reading() as connection:
-        return frames.frame(connection, query)

@@ -72,19 +72,19 @@ class Database:
         with self.alone(_REMAKING) as connection:
             yield connection
 
-    def write_ahead(self) -> None:
-        """Let the readers and the writer of a file not wait for each other; the file remembers it."""
-        with closing(self._engine.raw_connection()) as connection:
-            try:
-                connection.cursor().execute("PRAGMA journal_mode=WAL")
-            except sqlite3.Error as error:
-                raise refusal(OperationalError(None, None, error), place=self.place, verb="written") from error
-
     @contextmanager
     def raw(self) -> Iterator[Any]:
-        """The driver's own connection, for what has no place in a transaction."""
+        """The driver's own connection."""
         with self._explained("written"), closing(self._engine.raw_connection()) as connection:
             yield connection
+
+    def outside(self, statement: str) -> None:
+        """Do to a file what SQLite does in no transaction."""
+        with self.raw() as connection:
+            try:
+                connection.cursor().execute(statement)
+            except sqlite3.Error as error:
+                raise OperationalError(statement, None, error) from error
 
     def now(self, connection: Connection) -> float:
         """Seconds since the epoch, by one clock for all who write to it."""

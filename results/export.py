@@ -68,6 +68,7 @@ FRAMES: Mapping[str, Callable[[Where], Select[Any]]] = {
     "metrics": lambda where: frames.measured(metric, where),
     "samples": lambda where: frames.measured(sample, where),
     "curves": lambda where: frames.measured(curve, where),
+    "noise_floors": frames.noise_floors,
 }
 
 

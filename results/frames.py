@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, func, select
 
-from results.tables import cell, environment, noise_floor, planned, run, summary, sweep, trial
+from results.database import Database
+from results.tables import cell, environment, metric, noise_floor, planned, run, summary, sweep, trial
 from results.where import Where, among
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ def statuses(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
         .where(run.c.fingerprint == fingerprint, *Where(cell_key=cell_keys).on_trials())
         .where(trial.c.status != "interrupted")
         .order_by(trial.c.started_at, trial.c.id)
+    )
+
+
+def settled(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
+    """The cells with a timing that is marked as the last one."""
+    return (
+        select(trial.c.cell_key)
+        .join(run)
+        .join(metric, (metric.c.trial_id == trial.c.id) & (metric.c.name == "unstable"))
+        .where(run.c.fingerprint == fingerprint, *Where(cell_key=cell_keys, kind="timing").on_trials())
+        .distinct()
     )
 
 
@@ -138,11 +150,12 @@ def measured_of(table: Table, ids: Select[Any]) -> Select[Any]:
     )
 
 
-def frame(connection: Connection, query: Select[Any]) -> DataFrame:
+def read(database: Database, query: Select[Any]) -> DataFrame:
     """The rows, in columns whose types follow from the schema, also when there are none."""
     import pandas
 
-    return pandas.concat(chunks(connection, query, CHUNK), ignore_index=True)
+    with database.reading() as connection:
+        return pandas.concat(chunks(connection, query, CHUNK), ignore_index=True)
 
 
 def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[DataFrame]:

@@ -6,8 +6,9 @@ from sqlalchemy import Connection, select
 
 from results.location import StoreError
 from results.tables import cell, run
+from results.where import begins
 
-_LISTED = 8  # so many of those that begin alike are named, the others are counted
+LISTED = 8  # so many of those that begin alike are named, the others are counted
 
 Kind = Literal["run", "cell"]
 
@@ -24,8 +25,11 @@ def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:
 
 
 def _starting(connection: Connection, kind: Kind, start: str) -> list[tuple[Kind, str]]:
-    column = run.c.id if kind == "run" else cell.c.key
-    keys = connection.scalars(select(column).where(column.startswith(start, autoescape=True)).order_by(column))
+    if kind == "run":
+        column, alike = run.c.id, run.c.id.startswith(start, autoescape=True)
+    else:
+        column, alike = cell.c.key, begins(start)
+    keys = connection.scalars(select(column).where(alike).order_by(column))
     found: list[tuple[Kind, str]] = [(kind, key) for key in keys]
     return [(kind, start)] if (kind, start) in found else found
 
@@ -36,7 +40,7 @@ def _only(found: list[tuple[Kind, str]], start: str, wanted: str) -> tuple[Kind,
             f"no {wanted} whose key begins with {start!r}: nodebench plan SWEEP prints cells, nodebench db stats runs"
         )
     if len(found) > 1:
-        named = ", ".join(f"{kind} {key}" for kind, key in found[:_LISTED])
-        more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        named = ", ".join(f"{kind} {key}" for kind, key in found[:LISTED])
+        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
         raise StoreError(f"{len(found)} begin with {start!r}: add digits. {named}{more}")
     return found[0]

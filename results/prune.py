@@ -74,8 +74,7 @@ def prune(store: Store, *, older_than_days: float = 0.0, dry_run: bool = False) 
 def vacuum(store: Store) -> None:
     """Give the room to the file system; a server does that by itself."""
     if store.database.is_file:
-        with store.database.raw() as connection:
-            connection.cursor().execute("VACUUM")
+        store.database.outside("VACUUM")
 
 
 def _remove(connection: Connection, *, before: float) -> Counter[str]:

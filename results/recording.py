@@ -1,6 +1,7 @@
 """What a run writes: its beginning, and one trial after the other. Each function is a part of one transaction."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, insert, select
@@ -8,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from results import rows, summary
 from results.location import StoreError
-from results.records import Planned, Run, Trial
-from results.tables import cell, curve, environment, metric, planned, run, sample, sweep, trial
+from results.records import NoiseFloor, Planned, Run, Trial
+from results.tables import cell, curve, environment, metric, noise_floor, planned, run, sample, sweep, trial
 
 
 def begin(connection: Connection, started: Run, plan: Sequence[Planned]) -> None:
@@ -27,6 +28,11 @@ def record(connection: Connection, run_id: str, measured: Trial) -> None:
     """A trial with all that it measured, and the summary of its cell."""
     _lock_run(connection, run_id)
     _insert_trial(connection, run_id, measured)
+
+
+def record_floors(connection: Connection, run_id: str, floors: Sequence[NoiseFloor]) -> None:
+    """What the twins of a block differed by."""
+    _insert(connection, noise_floor, [{"run_id": run_id, **asdict(floor)} for floor in floors])
 
 
 def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:

@@ -10,6 +10,7 @@ _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not wr
 
 # What is said, in small letters, and what to do about it.
 _ADVICE = {
+    "out of range": "its whole numbers end at 2147483647: take a smaller one",
     " is locked": "wait for the process that uses it",
     "lock timeout": "wait for the process that uses it",
     "is full": "make room on its disk",

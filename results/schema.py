@@ -53,7 +53,8 @@ def version(connection: Connection) -> str | None:
 
 def _make(database: Database) -> None:
     if database.is_file:
-        database.write_ahead()
+        # The readers and the writer of a file do not wait for each other then; the file remembers it.
+        database.outside("PRAGMA journal_mode=WAL")
     with database.remaking() as connection:
         if version(connection) is None:  # another process may have been faster
             metadata.create_all(connection)

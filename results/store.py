@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 
 from results import frames, recording, rows, schema, spool
 from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
-from results.records import Cell, Planned, Run, Trial
+from results.lookup import LISTED
+from results.records import Cell, NoiseFloor, Planned, Run, Trial
 from results.spool import Spool, Spooled
 from results.tables import cell, curve, metric, run, sample
 from results.where import Where, begins
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "StoreError"]
 
-LISTED = 8  # so many cells that share a prefix are named, the others are counted
 EVERYTHING = Where()
 
 
@@ -115,6 +115,16 @@ class Store:
                 statuses.setdefault(key, {})[kind, process_index] = status
         return statuses
 
+    def settled(self, fingerprint: str, cell_keys: Collection[str]) -> set[str]:
+        """The cells whose timing has come to its end in the environment: one of their trials says if it is stable."""
+        with self.database.reading() as connection:
+            return set(connection.scalars(frames.settled(fingerprint, cell_keys)))
+
+    def record_floors(self, run_id: str, floors: Sequence[NoiseFloor]) -> None:
+        """Write what the twins of a block differed by."""
+        with self.database.writing() as connection:
+            recording.record_floors(connection, run_id, floors)
+
     def cell(self, key: str) -> Cell | None:
         """The cell whose key is or begins so; None if there is none."""
         query = select(cell).where(begins(key)).order_by(cell.c.key)
@@ -130,22 +140,22 @@ class Store:
         run_id, sweep_name, sweep_text, fingerprint, state, git_revision: str. facts, volatile: dict. started_at,
         finished_at (NaN while it runs, or when it was killed): float64, seconds since the epoch. git_dirty: bool.
         """
-        return self._frame(frames.runs())
+        return frames.read(self.database, frames.runs())
 
     def cells(self, where: Where = EVERYTHING) -> DataFrame:
         """The cells, by key; with a condition on runs, those that such runs planned.
 
-        key and the fields of `results.records.Cell`: str, float64 (rtol, atol, dt and learning_rate are NaN where the cell has none),
-        int64.
+        key and the fields of `results.records.Cell`: str, int64, float64 (rtol, atol, dt and learning_rate are NaN
+        where the cell has none).
         """
-        return self._frame(frames.cells(where))
+        return frames.read(self.database, frames.cells(where))
 
     def planned(self, where: Where = EVERYTHING) -> DataFrame:
         """What the runs set out to measure, in the order of the sweep.
 
         study, run_id, cell_key: str, and the cell's fields as in `cells`.
         """
-        return self._frame(frames.plans(where))
+        return frames.read(self.database, frames.plans(where))
 
     def summary(self, where: Where = EVERYTHING) -> DataFrame:
         """What each run measured of each cell, in one wide row.
@@ -154,7 +164,7 @@ class Store:
         measured_at: float64, seconds since the epoch. A column for each of `results.records.METRICS`: float64, the
         median over the cell's trials in the run; NaN if not measured.
         """
-        return self._frame(frames.summaries(where))
+        return frames.read(self.database, frames.summaries(where))
 
     def trials(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """The newest trial of each (environment, cell, kind, process), as recorded; or all that there ever were.
@@ -162,7 +172,7 @@ class Store:
         run_id, cell_key, kind, status, reason, log_tail, fingerprint: str. process_index: int64. position: Int64.
         started_at (since the epoch), duration_s: float64, seconds.
         """
-        return self._frame(frames.trials(where, newest=newest))
+        return frames.read(self.database, frames.trials(where, newest=newest))
 
     def metrics(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """What these trials counted, one number a row.
@@ -170,21 +180,21 @@ class Store:
         fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of METRICS. value:
         float64; NaN is not-a-number.
         """
-        return self._frame(frames.measured(metric, where, newest=newest))
+        return frames.read(self.database, frames.measured(metric, where, newest=newest))
 
     def samples(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """What these trials timed, one sample a row: its columns are those of `metrics`, and where it was measured.
 
         round_index, position (in the round), repeats (calls that the value is the mean of): int64.
         """
-        return self._frame(frames.measured(sample, where, newest=newest))
+        return frames.read(self.database, frames.measured(sample, where, newest=newest))
 
     def curves(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """The curves of these trials, one a row: the columns are those of `metrics`, but for the value.
 
         x, y: arrays of float64, of shape (n,) and (n, d).
         """
-        return frames.unpack(self._frame(frames.measured(curve, where, newest=newest)))
+        return frames.unpack(frames.read(self.database, frames.measured(curve, where, newest=newest)))
 
     def noise_floors(self, where: Where = EVERYTHING) -> DataFrame:
         """What two timings of the same cell differed by, one metric and run a row.
@@ -192,11 +202,7 @@ class Store:
         run_id, cell_key, name: str. ratio (median of the paired ratios), low, high (its 95 % interval): float64.
         pairs: int64.
         """
-        return self._frame(frames.noise_floors(where))
-
-    def _frame(self, query: Select[Any]) -> DataFrame:
-        with self.database.reading() as connection:
-            return frames.frame(connection, query)
+        return frames.read(self.database, frames.noise_floors(where))
 
 
 def _listed(cells: Sequence[Cell]) -> str:

@@ -1,7 +1,9 @@
 """The table `summary`: what a run measured of a cell in one wide row, for people who ask in SQL.
 
 It says nothing that trial, metric and sample do not: one statement makes it from them, for one cell of a run as a trial
-is recorded, for a whole run as it is merged, for all when the schema has changed.
+is recorded, for some as databases are merged or pruned, run by run when the schema has changed or somebody asks.
+
+A twin is left out: it is the measure of the block's noise, and the cell's own timings stand beside it.
 """
 
 from typing import Any
@@ -22,7 +24,6 @@ from sqlalchemy import (
     insert,
     null,
     select,
-    true,
     tuple_,
     union_all,
 )
@@ -43,11 +44,16 @@ def refresh_all(connection: Connection, pairs: Any) -> None:
     connection.execute(_insertion(tuple_(trial.c.run_id, trial.c.cell_key).in_(pairs)))
 
 
-def rebuild(connection: Connection, run_id: str | None = None) -> None:
-    """Make the rows of a run anew, or all."""
-    one_run = (summary.c.run_id == run_id, trial.c.run_id == run_id) if run_id is not None else (true(), true())
-    connection.execute(delete(summary).where(one_run[0]))
-    connection.execute(_insertion(one_run[1]))
+def rebuild(connection: Connection) -> int:
+    """Make all rows anew; how many. Whoever records into one of the runs waits, or the same row would be made twice."""
+    runs = connection.scalars(select(run.c.id).order_by(run.c.id).with_for_update(key_share=True)).all()
+    return sum(_remake_run(connection, run_id) for run_id in runs)
+
+
+def _remake_run(connection: Connection, run_id: str) -> int:
+    """By itself: what all runs have measured need not be sorted at once."""
+    connection.execute(_DROP_RUN, {"of_run": run_id})
+    return connection.execute(_MAKE_RUN, {"of_run": run_id}).rowcount
 
 
 def remake(connection: Connection) -> None:
@@ -59,12 +65,13 @@ def remake(connection: Connection) -> None:
 
 def _insertion(of: ColumnElement[bool]) -> Any:
     chosen = _rows(of)
-    return insert(summary).from_select([column.name for column in chosen.selected_columns], chosen)
+    names = [column.name for column in chosen.selected_columns]
+    return insert(summary).from_select(names, chosen).execution_options(preserve_rowcount=True)
 
 
 def _rows(of: ColumnElement[bool]) -> Select[Any]:
     """The wide rows of the trials that the condition chooses; an interrupted trial measured nothing."""
-    wide = _wide(and_(of, trial.c.status != "interrupted"))
+    wide = _wide(and_(of, trial.c.status != "interrupted", trial.c.kind != "twin"))
     failed = trial.alias("failed")
     fields = [column for column in cell.c if column.name != "key"]
     return (
@@ -153,3 +160,5 @@ def _medians(measured: ColumnElement[bool]) -> Subquery:
 
 _DROP_ONE = delete(summary).where(summary.c.run_id == bindparam("of_run"), summary.c.cell_key == bindparam("of_cell"))
 _MAKE_ONE = _insertion(and_(trial.c.run_id == bindparam("of_run"), trial.c.cell_key == bindparam("of_cell")))
+_DROP_RUN = delete(summary).where(summary.c.run_id == bindparam("of_run"))
+_MAKE_RUN = _insertion(trial.c.run_id == bindparam("of_run"))

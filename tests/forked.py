@@ -15,6 +15,7 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
+from results import summary
 from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
 from results.store import Store
 
@@ -24,7 +25,7 @@ CELLS = [
 ]
 PLAN = [Planned("solvers", cell) for cell in CELLS]
 LONG_PLAN = [Planned("solvers", replace(CELLS[0], seed=seed)) for seed in range(400)]
-METRICS, SAMPLES = ("error", "nfe_forward", "peak_bytes"), 20
+METRICS, SAMPLES = ("error", "nfe_forward", "peak_bytes"), 6
 LARGE, POINTS = 3, 12_000  # every third trial has a curve of so many points: some of them fill the write-ahead log
 
 
@@ -114,6 +115,14 @@ def record_beside(url: str, first: int, trials: int) -> None:
             store.record("run-0", a_trial(CELLS[0], 1 + LARGE * index))
 
 
+def record_and_rebuild(url: str, first: int, trials: int) -> None:
+    """The same, and make the summary anew after each."""
+    for index in range(first, first + trials):
+        record_beside(url, index, 1)
+        with Store.open(url) as store, store.database.writing() as connection:
+            summary.rebuild(connection)
+
+
 def take_in(url: str) -> None:
     Store.open(url, create=True).__exit__()
 
@@ -156,7 +165,8 @@ def say(*words: object) -> None:
 
 
 JOBS = {
-    job.__name__: job for job in (record_until_killed, record, record_beside, begin, take_in, compete, lease, upgrade)
+    job.__name__: job
+    for job in (record_until_killed, record, record_beside, record_and_rebuild, begin, take_in, compete, lease, upgrade)
 }
 
 

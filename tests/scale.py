@@ -86,10 +86,10 @@ def fill(store: Store, size: Size) -> None:
             measured = _Measured(run, [cell.key for cell in cells], trial_id, whole=name == "second")
             for table in (tables.trial, tables.metric, tables.sample, tables.curve):
                 _load(store, table, getattr(measured, f"{table.name}s")())
-            with store.database.writing() as connection:
-                summary.rebuild(connection, run.id)
             store.finish(run.id, state="complete" if name == "second" else "interrupted")
             trial_id += measured.trials_a_cell * len(cells)
+    with store.database.writing() as connection:
+        summary.rebuild(connection)
 
 
 class _Measured:

@@ -16,6 +16,12 @@ CELLS = [
 PLAN = [Planned("solvers", one) for one in CELLS]
 DAY_S = 86_400.0
 
+# What pytest-benchmark writes.
+IMPORTED = """{"machine_info": {"node": "n", "system": "Linux", "cpu": {"brand_raw": "one"}}, "version": "5.3.1",
+"commit_info": {"id": "abc", "dirty": false}, "datetime": "2026-01-01T00:00:00+00:00", "benchmarks": [
+{"name": "test_a", "fullname": "a.py::test_a", "extra_info": {},
+"stats": {"median": 1.5, "total": 3.0, "iterations": 1, "data": [1.0, 2.0]}}]}"""
+
 
 def a_run(run_id: str, *, started_at: float = 1.0, where: Environment = HERE, sweep_name: str = "small") -> Run:
     return Run(

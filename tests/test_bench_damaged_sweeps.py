@@ -137,4 +137,4 @@ def test_some_damages_leave_a_plan_and_most_do_not(tmp_path):
         path.write_bytes(damaged(seed))
         with suppress(UsageError):
             plans += bool(load_sweep(str(path)).planned)
-    assert 20 <= plans <= 100
+    assert 10 <= plans <= 100

@@ -1,20 +1,28 @@
 """The verbs of `nodebench db`, each for real, and one clear line for every mistake."""
 
 import re
-import signal
-import subprocess
-import sys
+import sqlite3
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pandas
 import pytest
-from stocked import CELLS, contents, counts, measure, stock
+from made import plain
+from pandas.testing import assert_frame_equal
+from sqlalchemy import delete, update
+from stocked import CELLS, IMPORTED, contents, counts, measure, stock
 
-from bench.cli import main
+from bench import database_verbs
+from results import database, prune
 from results.store import Store
+from results.tables import summary
 
 OLD = Path(__file__).parent / "databases" / "version_1.db"
-VERBS = ("stats", "merge", "export", "import", "prune", "baseline", "baselines", "annotate", "backup", "upgrade")
+VERBS = (
+    "stats", "merge", "export", "import", "prune", "rebuild", "baseline", "baselines", "annotate",
+    "backup", "upgrade",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -24,23 +32,9 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
-    """Run a verb of `nodebench db` in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: str, group: tuple[str, ...] = ("db",)) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["nodebench", *group, *arguments])
-        terminate = signal.getsignal(signal.SIGTERM)
-        try:
-            main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        finally:
-            signal.signal(signal.SIGTERM, terminate)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def db(call):
+    """Run a verb of `nodebench db`, as `call` does."""
+    return partial(call, "db")
 
 
 @pytest.fixture
@@ -54,16 +48,16 @@ def files(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm")))
 
 
-def test_the_help_names_every_verb(call):
-    code, out, _ = call("--help")
+def test_the_help_names_every_verb(db, call):
+    code, out, _ = db("--help")
     assert code == 0
     for verb in VERBS:
         assert re.search(rf"^\W*{verb} ", out, re.MULTILINE), verb
-    assert "db " in call("--help", group=())[1]
+    assert "db " in call("--help")[1]
 
 
-def test_stats_tell_a_newcomer_what_is_there(call, stocked):
-    code, out, err = call("stats", "--db", stocked)
+def test_stats_tell_a_newcomer_what_is_there(db, stocked):
+    code, out, err = db("stats", "--db", stocked)
     assert (code, err) == (0, "")
     assert "schema version 3" in out
     assert "SQLite" in out or "PostgreSQL" in out
@@ -75,148 +69,163 @@ def test_stats_tell_a_newcomer_what_is_there(call, stocked):
     assert "cpu one" in out
 
 
-def test_stats_of_an_empty_database(call, folder):
+def test_stats_of_an_empty_database(db, folder):
     Store.open("bench.db", create=True).__exit__()
-    code, out, _ = call("stats", "--db", "bench.db")
+    code, out, _ = db("stats", "--db", "bench.db")
     assert code == 0
     assert re.search(r"^trials +none$", out, re.MULTILINE)
     assert re.search(r"^measured +none$", out, re.MULTILINE)
 
 
-def test_stats_count_free_pages_and_spooled_trials(call, folder):
+def test_stats_count_free_pages_and_spooled_trials(db, folder):
     with Store.open("bench.db", create=True) as store:
         measure(store, "old", started_at=1.0, processes=40)
         with store.database.writing() as connection:
             connection.exec_driver_sql("delete from sample")
     Path("bench.db.spool").mkdir()
     Path("bench.db.spool/1-a.json").write_text("{}")
-    _, out, _ = call("stats", "--db", "bench.db")
-    assert re.search(r"KiB, [\d.]+ KiB of it free", out)
-    assert re.search(r"^spooled +1 trials wait", out, re.MULTILINE)
+    _, out, _ = db("stats", "--db", "bench.db")
+    assert re.search(r"KiB, [\d.]+ KiB of it free", plain(out))
+    assert re.search(r"^spooled +1 trial to be taken in$", out, re.MULTILINE)
 
 
-def test_merge_says_what_came_in(call, stocked, folder):
-    code, out, _ = call("merge", stocked, "--db", "sum.db")
+def test_merge_says_what_came_in(db, stocked, folder):
+    code, out, _ = db("merge", stocked, "--db", "sum.db")
     assert code == 0
     assert "2 sweeps, 2 environments, 3 cells, 1 reference, 3 runs, 9 planned cells, 13 trials" in out
     assert "1 noise floor, 2 annotations, 1 baseline" in out
     with Store.open("sum.db") as ours, Store.open(stocked) as theirs:
         assert contents(ours, "lease") == contents(theirs, "lease")
-    code, out, _ = call("merge", stocked, "--db", "sum.db")
+    code, out, _ = db("merge", stocked, "--db", "sum.db")
     assert (code, out.rpartition(": ")[2]) == (0, "nothing that was not here\n")
 
 
-def test_merge_tells_of_baselines_that_differ(call, folder):
+def test_merge_tells_of_baselines_that_differ(db, folder):
     for name in ("ours", "theirs"):
         with Store.open(f"{name}.db", create=True) as store:
             measure(store, name, started_at=1.0)
-        call("baseline", "good", "--db", f"{name}.db")
-    code, out, _ = call("merge", "theirs.db", "--db", "ours.db")
+        db("baseline", "good", "--db", f"{name}.db")
+    code, out, _ = db("merge", "theirs.db", "--db", "ours.db")
     assert code == 0
     assert "baseline 'good' names other trials there: ours stays" in out
 
 
-def test_merge_upgrades_an_older_database_and_says_where_its_backup_is(call, folder):
+def test_merge_upgrades_an_older_database_and_says_where_its_backup_is(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
-    code, _, err = call("merge", "old.db", "--db", "new.db")
+    code, _, err = db("merge", "old.db", "--db", "new.db")
     assert code == 0
     assert "nodebench: old.db was upgraded from schema version 1 to 3; before: old-v0001-" in err
     with Store.open("new.db") as ours, Store.open("old.db") as theirs:
         assert contents(ours) == contents(theirs)
 
 
-def test_export_writes_what_the_filters_choose(call, stocked, folder):
-    code, out, _ = call("export", "out/all.csv", "--db", stocked)
+def test_export_writes_what_the_filters_choose(db, stocked, folder):
+    code, out, _ = db("export", "out/all.csv", "--db", stocked)
     assert (code, out) == (0, "out/all.csv: 6 rows of summary\n")
     options = ("--solver", "euler", "--solver", "rk4", "--problem", "cosine", "--run", "a-1", "--backend", "node")
-    code, out, _ = call("export", "some.parquet", "--frame", "samples", *options, "--db", stocked)
+    code, out, _ = db("export", "some.parquet", "--frame", "samples", *options, "--db", stocked)
     assert (code, out) == (0, "some.parquet: 6 rows of samples\n")
     assert set(pandas.read_parquet("some.parquet")["cell_key"]) == {CELLS[0].key}
-    code, out, _ = call("export", "none.jsonl", "--device", "cuda", "--gradient", "backprop", "--db", stocked)
+    code, out, _ = db("export", "none.jsonl", "--device", "cuda", "--gradient", "backprop", "--db", stocked)
     assert (code, out) == (0, "none.jsonl: 0 rows of summary\n")
 
 
-IMPORTED = """{"machine_info": {"node": "n", "system": "Linux", "cpu": {"brand_raw": "one"}}, "version": "5.3.1",
-"commit_info": {"id": "abc", "dirty": false}, "datetime": "2026-01-01T00:00:00+00:00", "benchmarks": [
-{"name": "test_a", "fullname": "a.py::test_a", "extra_info": {},
-"stats": {"median": 1.5, "total": 3.0, "iterations": 1, "data": [1.0, 2.0]}}]}"""
-
-
-def test_import_takes_a_file_in_once_and_show_shows_it(call, folder):
+def test_import_takes_a_file_in_once_and_show_shows_it(db, call, folder):
     Path("a.json").write_text(IMPORTED)
-    code, out, _ = call("import", "a.json", "--db", "bench.db")
+    code, out, _ = db("import", "a.json", "--db", "bench.db")
     assert code == 0
     assert re.fullmatch(r"run \w{32}: 1 trial imported\n", out)
-    code, out, _ = call("import", "a.json", "--db", "bench.db")
+    code, out, _ = db("import", "a.json", "--db", "bench.db")
     assert code == 0
     assert "0 trials imported, 1 were here already" in out
     with Store.open("bench.db") as store:
         key = store.cells()["key"].item()
-    code, out, _ = call(key[:6], "--db", "bench.db", group=("show",))
+    code, out, _ = call("show", key[:6], "--db", "bench.db")
     assert code == 0
     assert "a.py pytest-benchmark test_a T=0" in out
 
 
-def test_prune_says_what_goes_and_then_removes_it(call, url, folder):
+def test_prune_says_what_goes_and_then_removes_it(db, url, folder):
     with Store.open(url, create=True) as store:
         measure(store, "old", started_at=1.0)
         measure(store, "new", started_at=2.0)
         before = contents(store)
     what = "18 metrics, 18 samples, 6 curves, 6 trials, 3 planned cells, 1 run\n"
-    assert call("prune", "--dry-run", "--db", url)[:2] == (0, f"would remove: {what}")
+    assert db("prune", "--dry-run", "--db", url)[:2] == (0, f"would remove: {what}")
     with Store.open(url) as store:
         assert contents(store) == before
-    assert call("prune", "--older-than", "36500", "--db", url)[:2] == (0, "removed: nothing\n")
-    assert call("prune", "--db", url)[:2] == (0, f"removed: {what}")
-    assert call("prune", "--db", url)[:2] == (0, "removed: nothing\n")
+    assert db("prune", "--older-than", "36500", "--db", url)[:2] == (0, "removed: nothing\n")
+    assert db("prune", "--db", url)[:2] == (0, f"removed: {what}")
+    assert db("prune", "--db", url)[:2] == (0, "removed: nothing\n")
 
 
-def test_baselines_are_made_listed_replaced_and_removed(call, stocked):
-    assert call("baselines", "--db", stocked)[1].splitlines()[1].split()[:3] == ["baseline", "of", "a"]
-    code, out, _ = call("baseline", "good", "--run", "a-2", "--note", "why", "--db", stocked)
+def test_what_cannot_be_given_back_since_another_process_has_the_database_is_one_line(db, folder, monkeypatch):
+    with Store.open("bench.db", create=True) as store:
+        measure(store, "old", started_at=1.0)
+        measure(store, "new", started_at=2.0)
+    monkeypatch.setattr(database, "PATIENCE_S", 0.1)
+    with closing(sqlite3.connect("bench.db", isolation_level=None)) as other:
+
+        def prune_and_then_wait(*args, **kwargs):
+            removed = prune.prune(*args, **kwargs)
+            other.execute("begin immediate")
+            return removed
+
+        monkeypatch.setattr(database_verbs, "prune", prune_and_then_wait)
+        code, out, err = db("prune", "--db", "bench.db")
+    assert (code, out.startswith("removed: ")) == (2, True)
+    assert err == ("nodebench: bench.db cannot be written (database is locked): wait for the process that uses it\n")
+
+
+def test_rebuild_makes_the_summary_anew(db, stocked):
+    with Store.open(stocked) as store:
+        before = store.summary()
+        with store.database.writing() as connection:
+            connection.execute(delete(summary).where(summary.c.run_id == "a-1"))
+            connection.execute(update(summary).values(forward_s=1.0))
+    assert db("rebuild", "--db", stocked) == (0, "summary: 6 rows made anew\n", "")
+    with Store.open(stocked) as store:
+        assert_frame_equal(store.summary(), before)
+
+
+def test_baselines_are_made_listed_replaced_and_removed(db, stocked):
+    assert db("baselines", "--db", stocked)[1].splitlines()[1].split()[:3] == ["baseline", "of", "a"]
+    code, out, _ = db("baseline", "good", "--run", "a-2", "--note", "why", "--db", stocked)
     assert (code, out) == (0, "baseline 'good': 6 trials\n")
-    code, _, err = call("baseline", "good", "--db", stocked)
+    code, _, err = db("baseline", "good", "--db", stocked)
     assert (code, err) == (
         2,
         "nodebench: there is a baseline 'good' already: pass --replace to give its name to these trials\n",
     )
-    assert call("baseline", "good", "--replace", "--db", stocked)[0] == 0
-    assert call("baseline", "good", "--remove", "--db", stocked)[0] == 0
-    assert call("baseline", "baseline of a", "--remove", "--db", stocked)[0] == 0
-    assert call("baselines", "--db", stocked)[1] == "no baselines\n"
+    assert db("baseline", "good", "--replace", "--db", stocked)[0] == 0
+    assert db("baseline", "good", "--remove", "--db", stocked)[0] == 0
+    assert db("baseline", "baseline of a", "--remove", "--db", stocked)[0] == 0
+    assert db("baselines", "--db", stocked)[1] == "no baselines\n"
 
 
-def test_a_note_is_left_and_shown(call, stocked):
-    code, out, _ = call("annotate", CELLS[1].key[:8], "look at this", "--db", stocked)
-    assert (code, out) == (0, f"noted on cell {CELLS[1].key}\n")
-    out = call(CELLS[1].key, "--db", stocked, group=("show",))[1]
-    assert "look at this" in out
-    assert re.search(r"me +run a-1 +a warm day", out)
-
-
-def test_backup_and_restore(call, stocked, folder):
-    code, out, _ = call("backup", "kept.db", "--db", stocked)
+def test_backup_and_restore(db, stocked, folder):
+    code, out, _ = db("backup", "kept.db", "--db", stocked)
     assert (code, out) == (0, "backup: kept.db\n")
-    call("merge", "kept.db", "--db", "restored.db")
+    db("merge", "kept.db", "--db", "restored.db")
     with Store.open("restored.db") as ours, Store.open(stocked) as theirs:
         assert contents(ours, "lease") == contents(theirs, "lease")
-    code, out, _ = call("backup", "--db", stocked)
+    code, out, _ = db("backup", "--db", stocked)
     assert code == 0
     assert Path(out.removeprefix("backup: ").strip()).exists()
 
 
-def test_a_backup_of_an_old_database_is_old(call, folder):
+def test_a_backup_of_an_old_database_is_old(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
-    assert call("backup", "kept.db", "--db", "old.db")[0] == 0
-    assert "from schema version 1 to 3" in call("upgrade", "--db", "kept.db")[1]
+    assert db("backup", "kept.db", "--db", "old.db")[0] == 0
+    assert "from schema version 1 to 3" in db("upgrade", "--db", "kept.db")[1]
 
 
-def test_upgrade_says_what_it_did(call, folder):
+def test_upgrade_says_what_it_did(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
-    code, out, _ = call("upgrade", "--db", "old.db")
+    code, out, _ = db("upgrade", "--db", "old.db")
     assert code == 0
     assert "old.db was upgraded from schema version 1 to 3; before: old-v0001-" in out
-    assert call("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 3 already\n")
+    assert db("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 3 already\n")
 
 
 MISTAKES = [
@@ -238,19 +247,20 @@ MISTAKES = [
     (("annotate", "a-1", "", "--db", "bench.db"), "the note is empty"),
     (("backup", "notes.txt", "--db", "bench.db"), "notes.txt exists: a backup overwrites nothing"),
     (("backup", "b.db", "--db", "nothing.db"), "no database at nothing.db"),
+    (("rebuild", "--db", "nothing.db"), "no database at nothing.db"),
     (("upgrade", "--db", "nothing.db"), "no database at nothing.db"),
     (("upgrade", "--db", "paper://shelf"), "unknown kind of database 'paper'"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments[:2]) for arguments, _ in MISTAKES])
-def test_a_mistake_is_one_line_and_nothing_is_written(call, folder, arguments, said):
+def test_a_mistake_is_one_line_and_nothing_is_written(db, folder, arguments, said):
     with Store.open("bench.db", create=True) as store:
         stock(store)
         before = contents(store)
     Path("notes.txt").write_text("a page of notes")
     there = files(folder)
-    code, out, err = call(*arguments)
+    code, out, err = db(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("nodebench: ")
     assert said in err
@@ -263,49 +273,13 @@ def test_a_mistake_is_one_line_and_nothing_is_written(call, folder, arguments, s
 @pytest.mark.parametrize(
     "arguments", [("export", "a.csv", "--frame", "nothing"), ("prune", "--older-than", "-1"), ("sing",)]
 )
-def test_wrong_usage_is_code_2(call, folder, arguments):
-    assert call(*arguments)[0] == 2
+def test_wrong_usage_is_code_2(db, folder, arguments):
+    assert db(*arguments)[0] == 2
     assert files(folder) == []
 
 
-LOADED = """
-import contextlib, io, sys
-from bench.cli import main
-for arguments in {verbs}:
-    sys.argv[1:] = arguments
-    with contextlib.redirect_stdout(io.StringIO()):
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code, arguments
-print(*{heavy} & set(sys.modules))
-"""
-
-
-def loaded(folder, *verbs: str, heavy: set[str]) -> str:
-    """What of the heavy libraries a process has that calls these verbs."""
-    code = LOADED.format(verbs=[verb.split() for verb in verbs], heavy=heavy)
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_help_loads_nothing_heavy(folder):
-    assert loaded(folder, "--help", "db --help", heavy={"torch", "pandas", "numpy", "alembic"}) == ""
-
-
-def test_the_verbs_load_no_torch_and_most_no_pandas(folder):
-    with Store.open("bench.db", create=True) as store:
-        stock(store)
-    Path("a.json").write_text(IMPORTED)
-    verbs = ("stats", "export a.csv", "import a.json", "prune", "annotate a-1 hm", "backup", "baseline x")
-    on = "--db bench.db"
-    assert loaded(folder, *(f"db {verb} {on}" for verb in verbs), heavy={"torch", "pandas"}) == ""
-    rest = ("db merge bench.db --db c.db", f"db baselines {on}", f"db upgrade {on}", f"db export a.parquet {on}")
-    assert loaded(folder, *rest, heavy={"torch"}) == ""
-
-
-def test_everything_there_is_to_count_is_counted(call, stocked):
-    out = call("stats", "--db", stocked)[1]
+def test_everything_there_is_to_count_is_counted(db, stocked):
+    out = db("stats", "--db", stocked)[1]
     with Store.open(stocked) as store:
         for table, count in counts(store).items():
             if table != "nodebench":

@@ -1,4 +1,4 @@
-"""What is measured: counts, errors, bytes, seconds, training."""
+"""What is measured: counts, errors, bytes, seconds."""
 
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ from bench.counts import count
 from bench.failure import TrialFailure
 from bench.memory import peak_bytes
 from bench.problems import PROBLEMS
-from bench.training import train
 from bench.worker import unexpected
 from node import SOLVERS, SolveError, Status
 from results.records import TRIAL_STATUSES, Cell
@@ -39,7 +38,7 @@ def test_backends_find_the_same_solution(backend, solver):
         assert backend == "torchdiffeq"
         assert solver in reason
         return
-    found = errors(cell, PROBLEMS[cell.problem], prepared(cell))
+    found, _ = errors(cell, PROBLEMS[cell.problem], prepared(cell))
     assert 0 < found["error_final"] == found["error"] < (0.3 if first_order else 2e-4)
 
 
@@ -47,8 +46,8 @@ def test_backends_find_the_same_solution(backend, solver):
 def test_a_tighter_tolerance_counts_more_calls_and_errs_less(backend):
     loose, tight = (replace(CELL, backend=backend, rtol=rtol, atol=rtol / 100) for rtol in (1e-4, 1e-8))
     assert count(loose, prepared(loose))["nfe_forward"] < count(tight, prepared(tight))["nfe_forward"]
-    problem = PROBLEMS["spiral"]
-    assert errors(loose, problem, prepared(loose))["error"] > 100 * errors(tight, problem, prepared(tight))["error"]
+    far, near = (errors(cell, PROBLEMS["spiral"], prepared(cell))[0]["error"] for cell in (loose, tight))
+    assert far > 100 * near
 
 
 @BOTH
@@ -66,7 +65,7 @@ def test_backprop_calls_nothing_backwards_and_the_adjoint_does(backend):
 def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_the_true_one(backend):
     problem = PROBLEMS["spiral"]
     backprop, adjoint = (
-        errors(cell, problem, prepared(cell))
+        errors(cell, problem, prepared(cell))[0]
         for cell in (
             replace(CELL, backend=backend, gradient=mode, rtol=1e-8, atol=1e-10) for mode in ("backprop", "adjoint")
         )
@@ -103,40 +102,6 @@ def test_a_sample_lasts_milliseconds_and_tells_seconds_a_call():
     clock = warm_up(lambda: sum(range(1000)), "cpu")
     assert clock.repeats > 10
     assert 0 < clock.sample() < 0.01
-
-
-@BOTH
-def test_training_lowers_the_loss_and_counts_calls_before_and_after(backend):
-    cell = Cell(
-        problem="spiral_net",
-        backend=backend,
-        solver="dopri5",
-        horizon=PROBLEMS["spiral_net"].horizon,
-        n_outputs=10,
-        rtol=1e-4,
-        atol=1e-6,
-        gradient="backprop",
-        batch_size=20,
-        iterations=60,
-    )
-    metrics, curves = train(cell, prepared(cell))
-    assert metrics["final_loss"] < 0.5 * metrics["initial_loss"]
-    assert metrics["nfe_start"] >= 8 <= metrics["nfe_end"]
-    assert len(curves["loss"].x) == len(curves["loss_seconds"].x) == 60
-    assert curves["loss_seconds"].x[-1] == metrics["train_s"]
-    assert len(curves["trajectory_true"].x) == len(curves["trajectory_learned"].y) == 334
-
-
-def test_training_that_diverges_is_an_outcome():
-    cell = Cell(
-        problem="spiral_net", backend="node", solver="euler", horizon=0.225, n_outputs=10, dt=0.025,
-        gradient="backprop", batch_size=20, iterations=5,
-    )  # fmt: skip
-    workload = prepared(cell)
-    with torch.no_grad():
-        next(workload.instance.field.parameters()).fill_(torch.nan)
-    with pytest.raises(TrialFailure):
-        train(cell, workload)
 
 
 @pytest.mark.parametrize(("backend", "status"), [("node", "non_finite"), ("torchdiffeq", "non_finite")])

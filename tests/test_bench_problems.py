@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import node
-from bench.accuracy import _reference
 from bench.problems import PROBLEMS
+from bench.truth import Truth
 from results.records import Cell
 
 # From the literature and from Taylor series in 50 digits, independent of the code under test.
@@ -40,7 +40,7 @@ def cell_of(name: str, **changes: object) -> Cell:
 @pytest.mark.parametrize(("name", "horizon"), END_VALUES)
 def test_the_reference_meets_the_published_end_value(name, horizon):
     cell = cell_of(name, horizon=horizon, n_outputs=2)
-    reference = _reference(cell, PROBLEMS[name], PROBLEMS[name].instance(cell))
+    reference = Truth(cell, PROBLEMS[name]).solution()
     expected = torch.tensor(END_VALUES[name, horizon], dtype=torch.float64)
     assert torch.allclose(reference[-1, 0], expected, rtol=0, atol=2e-10)
 

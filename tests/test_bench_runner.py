@@ -9,14 +9,15 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from bench.alone import measured_alone
 from bench.failure import TrialFailure
 from bench.process import Worker
 from bench.progress import Progress
-from bench.protocol import Pending
 from bench.rounds import timed_in_rounds
-from bench.runner import Runner, _run_of, due_trials, measured_alone
+from bench.runner import Runner, _run_of, due_trials
 from bench.sweep import Measure, Sweep
-from results.records import Cell, Planned
+from bench.task import Task
+from results.records import Cell, Planned, TrialKind
 from results.store import Store
 from results.tables import lease
 from results.where import Where
@@ -24,7 +25,11 @@ from results.where import Where
 CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
 BLOWS_UP = replace(CELL, problem="van_der_pol", solver="euler", horizon=20.0, rtol=None, atol=None, dt=0.5)
 ENDLESS = replace(CELL, solver="euler", rtol=None, atol=None, dt=1e-7)
-MEASURE = Measure(processes=1, rounds=3, timeout_s=30.0)
+MEASURE = Measure(processes=1, max_processes=1, rounds=3, timeout_s=30.0)
+
+
+def task(cell: Cell, kind: TrialKind, timeout_s: float = 30.0) -> Task:
+    return Task(cell=cell, kind=kind, timeout_s=timeout_s)
 
 
 def sweep_of(*cells: Cell, measure: Measure = MEASURE) -> Sweep:
@@ -49,9 +54,9 @@ def test_a_cell_is_measured_in_every_kind_and_not_again(store):
     assert run(store, sweep)
     trials = store.trials(Where(cell_key=[CELL.key]))
     assert dict(zip(trials["kind"], trials["status"], strict=True)) == dict.fromkeys(
-        ["counts", "accuracy", "memory", "timing"], "ok"
+        ["counts", "accuracy", "memory", "timing", "twin"], "ok"
     )
-    assert {"nfe_forward", "error", "peak_bytes", "first_call_s"} <= set(
+    assert {"nfe_forward", "error", "peak_bytes", "first_call_s", "busy_s", "unstable"} <= set(
         store.metrics(Where(cell_key=[CELL.key]))["name"]
     )
     assert run(store, sweep)
@@ -83,7 +88,7 @@ def test_what_cannot_be_measured_here_is_a_row_with_its_reason(store):
 
 def test_each_round_times_every_cell_once(store):
     cells = [CELL, replace(CELL, solver="bosh3"), replace(CELL, backend="torchdiffeq")]
-    trials = timed_in_rounds([Pending(cell, "timing") for cell in cells], 4, 30.0, lambda _: None)
+    trials = timed_in_rounds([task(cell, "timing") for cell in cells], 4, lambda _: None)
     for round_index in range(4):
         positions = [trial.samples["forward_s"][round_index].position for trial in trials]
         assert sorted(positions) == [0, 1, 2]
@@ -91,36 +96,36 @@ def test_each_round_times_every_cell_once(store):
 
 
 def test_a_gradient_cell_times_its_solve_and_its_gradient(store):
-    [trial] = timed_in_rounds([Pending(replace(CELL, gradient="adjoint"), "timing")], 2, 30.0, lambda _: None)
+    [trial] = timed_in_rounds([task(replace(CELL, gradient="adjoint"), "timing")], 2, lambda _: None)
     assert {name: len(samples) for name, samples in trial.samples.items()} == {"forward_s": 2, "gradient_s": 2}
 
 
 def test_a_trial_that_takes_too_long_is_ended():
-    trial = measured_alone(Pending(ENDLESS, "counts"), timeout_s=1.0)
+    trial = measured_alone(task(ENDLESS, "counts", timeout_s=1.0)).trial
     assert trial.status == "timeout"
     assert 1.0 <= trial.duration_s < 10.0
 
 
 def test_a_worker_that_is_killed_is_a_crash_that_names_the_signal():
-    with Worker(ENDLESS, "counts", 30.0) as worker:
+    with Worker(task(ENDLESS, "counts")) as worker:
         os.kill(worker.pid, signal.SIGSEGV)
         with pytest.raises(TrialFailure, match="crashed: the worker was killed by SIGSEGV"):
             worker.outcome()
 
 
 def test_an_ended_worker_leaves_no_process():
-    worker = Worker(ENDLESS, "counts", 30.0)
+    worker = Worker(task(ENDLESS, "counts"))
     worker.end()
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid, 0)
 
 
 def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeypatch):
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("bench.runner.timed_in_rounds", interrupted)
+        patch.setattr("bench.timing.timed_in_rounds", interrupted)
         assert not run(store, sweep_of(CELL))
     before = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
     assert before["timing"] == "interrupted"
@@ -133,11 +138,11 @@ def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeyp
 def test_trials_are_numbered_in_the_order_of_recording(store):
     assert run(store, sweep_of(CELL, replace(CELL, device="cuda:99")))
     trials = store.trials().sort_values("started_at")
-    assert sorted(trials["position"]) == list(range(5))
+    assert sorted(trials["position"]) == list(range(6))
     assert trials.set_index("kind").loc["timing", "position"] > trials.set_index("kind").loc["memory", "position"]
 
 
-def print_and_serve(connection, cell, kind, timeout_s, log) -> None:
+def print_and_serve(connection, asked, log) -> None:
     """A worker whose library prints as it is loaded, on the descriptor itself and through Python."""
     from bench import worker
 
@@ -149,17 +154,17 @@ def print_and_serve(connection, cell, kind, timeout_s, log) -> None:
         print(" end")
 
     worker._redirect_output = redirect_and_print
-    worker.serve(connection, cell, kind, timeout_s, log)
+    worker.serve(connection, asked, log)
 
 
 def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
     monkeypatch.setattr("bench.process.serve", print_and_serve)
-    alone = measured_alone(Pending(CELL, "counts"), 30.0)
+    alone = measured_alone(task(CELL, "counts")).trial
     assert (alone.status, alone.log_tail[-6:]) == ("ok", "x end\n")
     assert len(alone.log_tail) == 2_000
-    [timing] = timed_in_rounds([Pending(CELL, "timing")], 1, 30.0, lambda _: None)
+    [timing] = timed_in_rounds([task(CELL, "timing")], 1, lambda _: None)
     assert (timing.status, timing.log_tail[-6:]) == ("ok", "x end\n")
-    late = measured_alone(Pending(ENDLESS, "counts"), 1.0)
+    late = measured_alone(task(ENDLESS, "counts", timeout_s=1.0)).trial
     assert (late.status, late.log_tail[-6:]) == ("timeout", "x end\n")
 
 
@@ -171,7 +176,7 @@ def test_a_block_that_another_run_measures_is_left_to_it(store):
     runner = Runner(store, sweep_of(CELL, replace(CELL, solver="bosh3"), elsewhere), QUIET)
     assert runner.run()
     assert set(store.trials()["cell_key"]) == {elsewhere.key}
-    assert sum(runner.left.values()) == 8
+    assert sum(runner.left.values()) == 8  # two cells with four kinds each
     assert [holder.pid for holder in runner.left] == [os.getpid()]
 
 
@@ -187,11 +192,11 @@ def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkey
 
 @pytest.mark.parametrize("ended", ["complete", "interrupted"])
 def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     if ended == "interrupted":
-        monkeypatch.setattr("bench.runner.timed_in_rounds", interrupted)
+        monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
     assert run(store, sweep_of(CELL)) == (ended == "complete")
     with store.database.reading() as connection:
         assert connection.execute(lease.select()).fetchall() == []
@@ -211,9 +216,9 @@ def test_a_run_goes_on_without_its_database(store, monkeypatch, tmp_path):
 
         monkeypatch.setattr(Store, "begin", begin_and_lose)
         assert run(store, sweep)
-        assert len(store.spooled.files) == 4
+        assert len(store.spooled.files) == 5
         assert store.trials().empty
     monkeypatch.undo()
     with Store.open(str(tmp_path / "bench.db"), create=True) as again:
-        assert len(again.trials()) == 4
+        assert len(again.trials()) == 5
         assert due_trials(again, sweep) == []

@@ -66,6 +66,28 @@ def test_ratios_have_three_digits(value, said):
 def test_a_ratio_is_said_with_its_interval():
     assert plain(text.ratio(Ratio(2.312, 2.2, 2.438, 10))) == "2.31× [2.20, 2.44]"
     assert text.ratio(None) == text.MISSING
+    assert plain(text.interval(Ratio(2.312, 0.0, math.inf, 10))) == "[0, ∞]"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.02, "2.0 %"),
+        (0.1234, "12 %"),
+        (0.0996, "10 %"),
+        (12.5, "1 250 %"),
+        (0.00451, "0.45 %"),
+        (0, "0 %"),
+        (math.inf, "∞"),
+    ],
+)
+def test_shares_are_percents_of_two_digits(share, said):
+    assert plain(text.percent(share)) == said
+
+
+def test_a_half_width_is_said_as_a_share_of_the_value():
+    assert plain(text.within(math.log(1.021))) == "±2.1 %"
+    assert text.within(math.inf) == "±∞"
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0307, "0.0307"), (0.034, "0.0340"), (1.2345, "1.23"), (1e-7, "1e-07")])

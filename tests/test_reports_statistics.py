@@ -1,22 +1,8 @@
 import math
 
-import numpy as np
 import pytest
-from pandas import MultiIndex, Series
 
-from reports.statistics import fitted_order, median, paired_ratio, running_median
-
-
-def series(values: dict[tuple[int, int], float]) -> Series:
-    index = MultiIndex.from_tuples(values, names=["process_index", "round_index"])
-    return Series(list(values.values()), index=index)
-
-
-def noisy(median_s: float, *, seed: int, processes: int = 3, rounds: int = 20) -> Series:
-    """Samples whose rounds share a load, as interleaved ones do: the load depends on the round only."""
-    rng, load = np.random.default_rng(seed), np.random.default_rng(0).lognormal(0, 0.5, (processes, rounds))
-    own = rng.lognormal(0, 0.02, (processes, rounds))
-    return series({(p, r): median_s * load[p, r] * own[p, r] for p in range(processes) for r in range(rounds)})
+from reports.statistics import fitted_order, median, running_median
 
 
 def test_the_median_ignores_what_is_not_a_number():
@@ -34,52 +20,6 @@ def test_a_running_median_takes_out_spikes_and_keeps_the_course():
     assert max(abs(a - b) for a, b in zip(smooth, course, strict=True)) < 10
     assert running_median([3.0, 1.0]) == [3.0, 1.0]
     assert running_median([]) == []
-
-
-def test_a_constant_ratio_has_an_interval_of_no_width():
-    denominator = series({(0, 0): 1.0, (0, 1): 5.0, (1, 0): 2.0})
-    ratio = paired_ratio(3 * denominator, denominator)
-    assert (ratio.value, ratio.low, ratio.high, ratio.pairs) == (3.0, 3.0, 3.0, 3)
-
-
-def test_pairing_takes_out_the_load_that_both_share():
-    one, two = noisy(1.0, seed=1), noisy(2.0, seed=2)
-    ratio = paired_ratio(two, one)
-    assert ratio.low < 2.0 < ratio.high
-    assert ratio.high / ratio.low < 1.05
-    assert one.max() / one.min() > 2
-
-
-def test_equal_workloads_are_not_told_apart():
-    ratio = paired_ratio(noisy(1.0, seed=1), noisy(1.0, seed=2))
-    assert ratio.low <= 1 <= ratio.high
-
-
-def test_swapping_the_two_inverts_the_interval():
-    one, two = noisy(1.0, seed=1), noisy(1.3, seed=2)
-    there, back = paired_ratio(two, one), paired_ratio(one, two)
-    assert there.value * back.value == pytest.approx(1, rel=1e-3)
-    assert there.low * back.high == pytest.approx(1, rel=1e-2)
-
-
-def test_the_interval_is_the_same_every_time():
-    assert paired_ratio(noisy(2.0, seed=1), noisy(1.0, seed=2)) == paired_ratio(noisy(2.0, seed=1), noisy(1.0, seed=2))
-
-
-def test_processes_that_disagree_widen_the_interval():
-    rounds = {(p, r): 1.0 for p in range(4) for r in range(50)}
-    apart = {(p, r): 1.0 + 0.2 * p for p, r in rounds}
-    ratio = paired_ratio(series(apart), series(rounds))
-    assert (ratio.low, ratio.high) == (pytest.approx(1.0, abs=0.11), pytest.approx(1.6, abs=0.11))
-
-
-def test_only_rounds_of_both_are_pairs():
-    ratio = paired_ratio(series({(0, 0): 2.0, (0, 1): 9.0}), series({(0, 0): 1.0, (1, 0): 1.0}))
-    assert (ratio.value, ratio.pairs) == (2.0, 1)
-
-
-def test_without_a_pair_there_is_no_ratio():
-    assert paired_ratio(series({(0, 0): 1.0}), series({(1, 0): 1.0})) is None
 
 
 @pytest.mark.parametrize("order", [1, 2, 5, 8])

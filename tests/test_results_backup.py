@@ -11,6 +11,7 @@ from results.backup import back_up, back_up_at
 from results.location import StoreError
 from results.merge import merge
 from results.store import Store
+from results.tables import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_a_backup_without_a_name_says_version_and_time(store, url, tmp_path, mon
     first, second = back_up_at(url), back_up_at(url)
     assert first != second
     for path in (first, second):
-        assert "-v0002-" in path.name
+        assert f"-v{SCHEMA_VERSION}-" in path.name
         assert (tmp_path / path).exists()
 
 

@@ -84,13 +84,22 @@ def test_eight_may_record_into_one_cell_of_one_run(url, nursery):
     assert count(url, "select sum(trials) from summary") == WRITERS * 25
 
 
+def test_the_summary_may_be_made_anew_while_others_record(url, nursery):
+    with Store.open(url, create=True) as store:
+        store.begin(a_run("run-0"), PLAN)
+    every = [{"url": url, "first": 5 * index, "trials": 5} for index in range(WRITERS)]
+    nursery.all_at_once("record_and_rebuild", every)
+    assert count(url, "select count(*) from summary") == 1
+    assert count(url, "select sum(trials) from summary") == WRITERS * 5
+
+
 def test_eight_that_take_the_same_spool_in_double_nothing(url, nursery, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         spool = Spool(store.database.url)
         for index in range(40):
-            spool.put("run-1", a_trial(CELLS[0], index))
+            spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small ones
     with Nursery() as with_this_home:
         with_this_home.all_at_once("take_in", [{"url": url}] * WRITERS)
     assert count(url, "select count(*) from trial") == 40

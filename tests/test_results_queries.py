@@ -13,7 +13,7 @@ import scale
 from servers import server_database
 from sqlalchemy import Connection, Engine, event, select, text
 
-from results import Where
+from results import Where, lookup, summary
 from results.records import Sample, Trial
 from results.store import Store
 
@@ -32,6 +32,11 @@ def record(store: Store, process_index: int) -> None:
     store.record(RUN.id, trial)
 
 
+def rebuild(store: Store) -> None:
+    with store.database.writing() as connection:
+        summary.rebuild(connection)
+
+
 HOT: dict[str, Callable[[Store], Any]] = {
     "what is recorded of some cells": lambda store: store.recorded(HERE, KEYS),
     "the newest trials of some cells": lambda store: store.trials(FEW),
@@ -47,6 +52,7 @@ HOT: dict[str, Callable[[Store], Any]] = {
     "one run's samples": lambda store: store.samples(OF_RUN),
     "one run's curves": lambda store: store.curves(OF_RUN),
     "recording a trial": lambda store: record(store, 90),
+    "the summary made anew": rebuild,
 }
 
 
@@ -136,6 +142,13 @@ def test_a_cell_is_found_by_the_start_of_its_key_in_an_index(grown):
     """A server sorts letters in an order of its own: the range narrows there too."""
     assert grown.cell(KEYS[0][:9]).key == KEYS[0]
     assert scans(grown, lambda store: store.cell(KEYS[0][:9])) == []
+    assert noted_on(grown) == ("cell", KEYS[0])
+    assert scans(grown, noted_on) == []
+
+
+def noted_on(store: Store) -> tuple[str, str]:
+    with store.database.reading() as connection:
+        return lookup.run_or_cell(connection, KEYS[0][:9])
 
 
 def plan_of(store: Store, asked: Asked) -> str:

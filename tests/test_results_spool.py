@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from forked import CELLS, PLAN, a_run, a_trial
+from forked import CELLS, PLAN, SAMPLES, a_run, a_trial
 from sqlalchemy import make_url
 
 from results.location import UnwritableError
@@ -89,7 +89,7 @@ def test_a_locked_databases_trial_is_spooled_and_taken_in_with_the_next(store, u
     assert store.spooled.files == ()
     assert not any(folder.exists() for folder in Spool(store.database.url).folders)
     assert sorted(store.trials()["process_index"]) == [0, 1, 2]
-    assert len(store.samples()) == 3 * 20
+    assert len(store.samples()) == 3 * SAMPLES
     assert store.summary()["trials"].tolist() == [3]
 
 

@@ -243,6 +243,13 @@ def test_a_trial_needs_its_run(store):
         store.record("run-7", timing())
 
 
+def test_a_whole_number_that_a_server_has_no_room_for_is_one_line(server_url):
+    with Store.open(server_url, create=True) as store:
+        with pytest.raises(StoreError, match=r"\(integer out of range\): its whole numbers end at 2147483647"):
+            store.begin(a_run(), [Planned("solvers", replace(EULER, seed=3_000_000_000))])
+        assert store.runs().empty
+
+
 def test_a_cell_is_found_by_key_and_by_prefix(store):
     store.begin(a_run(), PLAN)
     assert store.cell(EULER.key) == EULER

@@ -1,6 +1,6 @@
 """PROBLEMS: the one registry of problems, name to value."""
 
-from bench.problems.base import Batch, Instance, Problem, Training
+from bench.problems.base import Batch, Instance, Problem, Recipe, Training
 from bench.problems.cosine import COSINE
 from bench.problems.exp_sin import EXP_SIN
 from bench.problems.lorenz import LORENZ
@@ -16,4 +16,4 @@ PROBLEMS: dict[str, Problem] = {
     for problem in (COSINE, EXP_SIN, SPIRAL, SPIRAL_NET, LOTKA_VOLTERRA, VAN_DER_POL, LORENZ, PENDULUM, MLP_64)
 }
 
-__all__ = ["PROBLEMS", "Batch", "Instance", "Problem", "Training"]
+__all__ = ["PROBLEMS", "Batch", "Instance", "Problem", "Recipe", "Training"]

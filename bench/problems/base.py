@@ -18,11 +18,18 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What a problem is trained with where a cell names nothing else."""
+
+    optimiser: str  # a class of torch.optim
+    learning_rate: float
+
+
+@dataclass(frozen=True)
 class Training:
-    """How an instance is trained: the batches, the optimiser and the whole trajectory that judges it."""
+    """What an instance learns from: the batches, and the whole trajectory that judges it."""
 
     batches: Callable[[], Iterator[Batch]]  # endless, the same in each call
-    optimiser: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
     y0: Tensor  # (1, *state)
     t: Tensor  # (n,)
     trajectory: Tensor  # (n, 1, *state)
@@ -52,6 +59,7 @@ class Problem:
     n_outputs: int = 11
     exact: Callable[[Tensor], Tensor] | None = None  # times (n,) -> states (n, *state), float64
     make: "Callable[[Problem, Cell], Instance] | None" = None  # None: from `field` and `start`
+    recipe: Recipe | None = None  # None: it is not trained, and its instances have no `training`
 
     def instance(self, cell: Cell) -> Instance:
         """The problem as this cell asks for it."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 import node
-from bench.problems.base import Batch, Instance, Problem, Training, output_times
+from bench.problems.base import Batch, Instance, Problem, Recipe, Training, output_times
 from bench.problems.spiral import CubicSpiral
 from results.records import Cell
 
@@ -63,7 +63,6 @@ def _instance(problem: Problem, cell: Cell) -> Instance:
         loss=lambda y: (y - first.target).abs().mean(),
         training=Training(
             batches=batches,
-            optimiser=lambda parameters: torch.optim.RMSprop(parameters, lr=1e-3),
             y0=trajectory[:1],
             t=torch.linspace(0.0, _END, _POINTS, dtype=torch.float64).to(cell.device, dtype),
             trajectory=trajectory.unsqueeze(1),
@@ -80,4 +79,5 @@ SPIRAL_NET = Problem(
     field=SpiralNet,
     start=(),
     make=_instance,
+    recipe=Recipe("RMSprop", 1e-3),
 )

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from reports.measured import MeasuredCell
 from reports.views import columns
 from reports.views.choice import settings
-from reports.views.comparison import library_finding, race_finding
 from reports.views.figure import figures
 from reports.views.precision import CALLS, SECONDS, precision_panels, undrawn
+from reports.views.race import race_findings
 from reports.views.section import Section
 from reports.views.table import tabulate
 
@@ -24,19 +24,18 @@ COLUMNS = (
     columns.ERROR,
     columns.NFE,
     columns.FORWARD,
+    columns.FORWARD_RATIO,
     columns.KEY,
 )
 
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    findings = [race_finding(title, group) for title, group in settings(cells).items()]
-    findings.append(library_finding(cells, "forward_s"))
     return Section(
         study,
         TITLE,
         QUESTION,
-        findings=tuple(finding for finding in findings if finding),
+        findings=race_findings(cells),
         reading=READING,
         figures=(
             *figures("Error against calls", precision_panels(cells, CALLS, "nfe_forward")),

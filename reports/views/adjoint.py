@@ -6,12 +6,13 @@ from reports import format as text
 from reports.measured import MeasuredCell
 from reports.views import columns
 from reports.views.choice import SETTINGS, settings
-from reports.views.comparison import library_finding
+from reports.views.comparison import compare
 from reports.views.cut import Cut, cut_panel
 from reports.views.figure import Axis, figures
-from reports.views.modes import ModeRow, mode_finding, mode_rows
+from reports.views.library import library_finding, library_pairs
+from reports.views.modes import CLOCK, ModeRow, mode_finding, mode_pairs, mode_rows, time_finding
 from reports.views.section import Section
-from reports.views.table import Column, Table, Value, number, tabulate, words
+from reports.views.table import Column, Table, Value, number, ratio, tabulate, words
 from results.records import METRICS
 
 TITLE = "Ways to differentiate a solve"
@@ -19,7 +20,8 @@ QUESTION = "What do the gradient modes cost in time, calls and memory, and how e
 READING = (
     "Colour is the gradient mode, stroke and marker the library. Each panel varies one axis of the sweep and holds "
     "the others at the middle value that its title names. The first panel is the one to choose by: seconds for an "
-    "equally exact gradient. In the table an interval that leaves out 1 is a difference beyond the noise."
+    "equally exact gradient. In the tables a time ratio in grey is no difference: it is within the noise floor, or too "
+    "uncertain."
 )
 SETTING = tuple(name for name in SETTINGS if name not in ("horizon", "n_outputs"))
 SECONDS = Axis("solve with its gradient", text.seconds)
@@ -59,12 +61,13 @@ CUTS = (
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    rows = mode_rows(cells)
+    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
+    rows = mode_rows(cells, times)
     findings = (
-        mode_finding("time", rows, lambda row: row.time_ratio),
+        time_finding("time", rows),
         mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
         mode_finding("gradient error", rows, lambda row: row.quotient("gradient_error")),
-        library_finding(cells, "gradient_s"),
+        library_finding(cells, CLOCK, times),
     )
     alike = settings(cells, SETTING)
     return Section(
@@ -78,13 +81,14 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
             for title, group in alike.items()
             for figure in figures(title, (cut_panel(cut, group) for cut in CUTS))
         ),
-        tables=tuple(mode_table(title, group) for title, group in alike.items()),
+        tables=tuple(mode_table(title, group, rows) for title, group in alike.items()),
     )
 
 
-def mode_table(setting: str, cells: Sequence[MeasuredCell]) -> Table:
-    """Each mode over its baseline, cell by cell; the cells alone where there is nothing to compare."""
-    rows = mode_rows(cells)
+def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeRow]) -> Table:
+    """Each mode over its baseline, cell by cell, in those rows that are of the cells; the cells alone without any."""
+    keys = {each.key for each in cells}
+    rows = [row for row in rows if row.measured.key in keys]
     if not rows:
         return tabulate(setting, columns.ALL, cells)
     baseline = rows[0].baseline.cell.gradient
@@ -112,7 +116,9 @@ def _own(column: columns.Cells) -> Column[ModeRow]:
 
 
 def _time_ratio(row: ModeRow) -> Value:
-    return Value(text.ratio(row.time), row.time.value if row.time else None)
+    if row.time is None:
+        return Value(text.MISSING, None)
+    return ratio(row.time.ratio, quiet=not row.time.differs)
 
 
 def _gradient_errors(row: ModeRow) -> Value:

@@ -1,9 +1,11 @@
 """Columns that several tables share: a cell's axes and its numbers."""
 
+from dataclasses import replace
+
 from reports import format as text
 from reports.measured import MeasuredCell
 from reports.views.choice import coarseness
-from reports.views.table import Column, Value, number, words
+from reports.views.table import Column, Value, number, ratio, words
 from results.records import METRICS, Cell
 
 Cells = Column[MeasuredCell]
@@ -33,15 +35,49 @@ def metric(heading: str, name: str, form: text.Form) -> Cells:
     return Cells(heading, lambda each: number(each.value(name), form), numeric=True, title=METRICS[name])
 
 
+def time(measured: MeasuredCell, name: str) -> Value:
+    """The median of samples, with the half-width of its ratio to the reference; marked where that is too wide."""
+    said = number(measured.value(name), text.seconds)
+    paired = measured.ratios.get(name)
+    if said.sort is None or name not in measured.samples:
+        return said
+    note = text.within(paired.half_width) if paired else ""
+    return replace(said, note=note, unsettled=measured.unstable)
+
+
+def over_reference(measured: MeasuredCell, name: str) -> Value:
+    """The time over that of the block's reference cell, with its interval."""
+    if measured.is_reference and name in measured.samples:
+        return Value("reference", 1.0)
+    return ratio(measured.ratios[name]) if name in measured.ratios else Value(text.MISSING, None)
+
+
+def timed(heading: str, name: str) -> Cells:
+    """A column of times."""
+    title = f"{METRICS[name]}: median ± half-width of the 95% interval of its ratio to the block's reference cell"
+    return Cells(heading, lambda each: time(each, name), numeric=True, title=title)
+
+
+def relative(heading: str, name: str) -> Cells:
+    """A column of times over the reference's."""
+    title = (
+        f"{METRICS[name]}, over the same of the block's reference cell (over its forward solve, if it has no more): "
+    )
+    title += "median of paired ratios [95% interval]"
+    return Cells(heading, lambda each: over_reference(each, name), numeric=True, title=title)
+
+
 ERROR = metric("error", "error", text.error)
 NFE = metric("NFE", "nfe_forward", text.count)
-FORWARD = metric("forward", "forward_s", text.seconds)
-GRADIENT_TIME = metric("with\ngradient", "gradient_s", text.seconds)
+FORWARD = timed("forward", "forward_s")
+FORWARD_RATIO = relative("forward over\nreference", "forward_s")
+GRADIENT_TIME = timed("with\ngradient", "gradient_s")
+GRADIENT_RATIO = relative("gradient over\nreference", "gradient_s")
 MEMORY = metric("peak\nmemory", "peak_bytes", text.size)
 GRADIENT_ERROR = metric("gradient\nerror", "gradient_error", text.error)
 FINAL_LOSS = metric("final\nloss", "final_loss", text.number)
 TRAIN = metric("training", "train_s", text.seconds)
 
 AXES = (PROBLEM, SOLVER, BACKEND, GRADIENT, STEP, HORIZON, OUTPUTS, DEVICE)
-NUMBERS = (ERROR, NFE, FORWARD, GRADIENT_TIME, MEMORY, GRADIENT_ERROR, FINAL_LOSS, TRAIN)
+NUMBERS = (ERROR, NFE, FORWARD, FORWARD_RATIO, GRADIENT_TIME, GRADIENT_RATIO, MEMORY, GRADIENT_ERROR, FINAL_LOSS, TRAIN)
 ALL = (KEY, *AXES, *NUMBERS)

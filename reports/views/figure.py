@@ -28,6 +28,7 @@ class Line:
     points: tuple[tuple[float, float], ...]
     label: str = ""  # written at the line's end
     width: float = 1.5
+    band: tuple[tuple[float, float], ...] = ()  # least and greatest y at each point; empty: no band
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,19 @@ def figures(caption: str, panels: Iterable[Panel]) -> tuple[Figure, ...]:
 
 def drawable(lines: Iterable[Line], x: Axis, y: Axis) -> tuple[Line, ...]:
     """The lines' points that have a place on the axes: finite, and positive where the axis is logarithmic."""
-    clipped = (
-        replace(line, points=tuple(point for point in line.points if _on(point[0], x) and _on(point[1], y)))
-        for line in lines
-    )
+    clipped = (_clipped(line, x, y) for line in lines)
     return tuple(line for line in clipped if line.points)
+
+
+def _clipped(line: Line, x: Axis, y: Axis) -> Line:
+    """A point goes with its part of the band."""
+    band = line.band or [(at, at) for _, at in line.points]
+    kept = [
+        (point, span)
+        for point, span in zip(line.points, band, strict=True)
+        if _on(point[0], x) and all(_on(value, y) for value in (point[1], *span))
+    ]
+    return replace(line, points=tuple(p for p, _ in kept), band=tuple(s for _, s in kept) if line.band else ())
 
 
 def _on(value: float, axis: Axis) -> bool:

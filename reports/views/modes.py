@@ -6,12 +6,14 @@ from dataclasses import astuple, dataclass, replace
 
 from reports import format as text
 from reports.measured import MeasuredCell
-from reports.statistics import Ratio
 from reports.views.choice import grouped
-from reports.views.comparison import NO_WINNER, Spread, ratio_of
+from reports.views.comparison import Comparison, Pair, Times
+from reports.views.library import NO_WINNER
 from reports.views.section import Finding
+from reports.views.spread import Spread
 
 BASELINE = "backprop"
+CLOCK = "gradient_s"
 
 
 @dataclass(frozen=True)
@@ -20,17 +22,12 @@ class ModeRow:
 
     measured: MeasuredCell
     baseline: MeasuredCell
-    time: Ratio | None  # of the solve with its gradient
+    time: Comparison | None  # of the solve with its gradient
 
     @property
     def mode(self) -> str:
         """The mode that is compared."""
         return self.measured.cell.gradient
-
-    @property
-    def time_ratio(self) -> float:
-        """The paired ratio, without its interval."""
-        return self.time.value if self.time else math.nan
 
     def quotient(self, name: str) -> float:
         """The metric over the baseline's; NaN where either is missing or not positive."""
@@ -45,31 +42,51 @@ def baseline_of(cells: Sequence[MeasuredCell]) -> str:
     return BASELINE if BASELINE in modes else next(iter(modes), BASELINE)
 
 
-def mode_rows(cells: Sequence[MeasuredCell]) -> list[ModeRow]:
-    """Every cell of another mode whose baseline was measured too."""
-    baseline, rows = baseline_of(cells), []
-    for twins in grouped(cells, lambda each: astuple(replace(each.cell, gradient=""))).values():
-        modes = {each.cell.gradient: each for each in twins}
+def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
+    """Every cell of another mode with its baseline, where that was measured too."""
+    baseline, pairs = baseline_of(cells), []
+    for alike in grouped(cells, lambda each: astuple(replace(each.cell, gradient=""))).values():
+        modes = {each.cell.gradient: each for each in alike}
         if base := modes.pop(baseline, None):
-            rows += [ModeRow(each, base, ratio_of(each, base, "gradient_s")) for each in modes.values()]
-    return rows
+            pairs += [(each, base) for each in modes.values()]
+    return pairs
+
+
+def mode_rows(cells: Sequence[MeasuredCell], times: Times) -> list[ModeRow]:
+    """The pairs, with those of the compared times that are theirs."""
+    return [ModeRow(each, base, times.get((each.key, base.key))) for each, base in mode_pairs(cells)]
+
+
+def time_finding(subject: str, rows: Sequence[ModeRow]) -> Finding | None:
+    """Which mode takes the least time, backend by backend; None where nothing can be compared."""
+    timed = [row for row in rows if row.time]
+    return _finding(subject, timed, lambda some: Spread.timed([row.time for row in some if row.time]))
 
 
 def mode_finding(subject: str, rows: Sequence[ModeRow], measure: Callable[[ModeRow], float]) -> Finding | None:
-    """Which mode needs the least, backend by backend; None where nothing can be compared."""
+    """Which mode needs the least of what is counted, backend by backend; None where nothing can be compared."""
     known = [row for row in rows if math.isfinite(measure(row))]
-    if not known:
+    return _finding(subject, known, lambda some: Spread.counted([measure(row) for row in some]))
+
+
+def _finding(subject: str, rows: Sequence[ModeRow], spread: Callable[[Sequence[ModeRow]], Spread]) -> Finding | None:
+    if not rows:
         return None
-    backends = dict.fromkeys(row.measured.cell.backend for row in known)
-    spreads = {
-        backend: _spreads([row for row in known if row.measured.cell.backend == backend], measure)
-        for backend in backends
-    }
-    baseline = known[0].baseline.cell.gradient
+    spreads: dict[str, dict[str, Spread]] = {}
+    for (backend, mode), some in _grouped(rows).items():
+        spreads.setdefault(backend, {})[mode] = spread(some)
+    baseline = rows[0].baseline.cell.gradient
     winners = {backend: _least(of_modes, baseline) for backend, of_modes in spreads.items()}
     modes = dict.fromkeys(mode for of_modes in spreads.values() for mode in of_modes)
     evidence = [_said(mode, baseline, spreads) for mode in modes]
     return Finding(subject, _agreed(winners), f"{'; '.join(evidence)}.")
+
+
+def _grouped(rows: Sequence[ModeRow]) -> dict[tuple[str, str], list[ModeRow]]:
+    groups: dict[tuple[str, str], list[ModeRow]] = {}
+    for row in rows:
+        groups.setdefault((row.measured.cell.backend, row.mode), []).append(row)
+    return groups
 
 
 def _said(mode: str, baseline: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
@@ -79,14 +96,11 @@ def _said(mode: str, baseline: str, spreads: Mapping[str, Mapping[str, Spread]])
 
 def _least(spreads: Mapping[str, Spread], baseline: str) -> str:
     mode = min(spreads, key=lambda each: spreads[each].median)
+    if spreads[mode].equal:
+        return f"{baseline} or {mode}"
     if not spreads[mode].clear:
         return NO_WINNER
     return mode if spreads[mode].median < 1 else baseline
-
-
-def _spreads(rows: Sequence[ModeRow], measure: Callable[[ModeRow], float]) -> dict[str, Spread]:
-    modes = dict.fromkeys(row.mode for row in rows)
-    return {mode: Spread.of([measure(row) for row in rows if row.mode == mode]) for mode in modes}
 
 
 def _agreed(winners: Mapping[str, str]) -> str:

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from reports.measured import MeasuredCell
 from reports.views import columns
-from reports.views.comparison import library_finding
+from reports.views.comparison import compare
+from reports.views.library import library_finding, library_pairs
 from reports.views.section import Section
 from reports.views.table import tabulate
+
+CLOCK = "forward_s"
 
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    finding = library_finding(cells, "forward_s")
+    finding = library_finding(cells, CLOCK, compare(library_pairs(cells, CLOCK), CLOCK))
     return Section(
         study,
         study,

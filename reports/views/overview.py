@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from reports import format as text
 from reports.measured import EXPECTED
+from reports.views.noise import noise_summary, noise_table
 from reports.views.selection import Selection
+from reports.views.table import Table
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,15 @@ class Overview:
     runs: tuple[RunView, ...]
     counts: tuple[tuple[str, str], ...]  # label, number
     pending: str  # empty if nothing is
+    noise: str  # what two timings of the same thing differ by; empty if nothing was timed
+    blocks: Table | None  # the same, block by block; None without twins
 
 
 def overview(selection: Selection) -> Overview:
     """The head of the page for these runs."""
     newest = selection.runs.iloc[-1]
-    pending = sum(cell.status == "pending" for cell in selection.cells.values())
+    cells = list(selection.cells.values())
+    pending = sum(cell.status == "pending" for cell in cells)
     return Overview(
         summary=f"{text.plural(len(selection.cells), 'cell')}, measured {_date(newest['started_at'])}",
         fingerprint=str(newest["fingerprint"]),
@@ -46,6 +51,8 @@ def overview(selection: Selection) -> Overview:
         runs=tuple(_run(row) for row in selection.runs.to_dict("records")),
         counts=_counts(selection),
         pending=f"{text.plural(pending, 'cell')} still to be measured" if pending else "",
+        noise=noise_summary(cells),
+        blocks=noise_table(cells),
     )
 
 

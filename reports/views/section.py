@@ -27,3 +27,4 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    noise: str = ""  # what its times differ by for no reason; empty if nothing was timed

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pandas import DataFrame
 
-from reports.measured import MeasuredCell, measured_cells
+from reports.measured import MeasuredCell
+from reports.reading import measured_cells
 from results.pytest_benchmark import SWEEP as IMPORTED
 from results.store import Store
 from results.where import Where

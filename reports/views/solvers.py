@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from reports import format as text
 from reports.measured import MeasuredCell, measured_of
 from reports.statistics import Order, fitted_order
+from reports.views import columns
 from reports.views.choice import Choice, grouped, settings
-from reports.views.comparison import library_finding, race, race_finding, target
 from reports.views.figure import Axis, Line, Panel, drawable, figures
 from reports.views.precision import ERROR, SECONDS, precision_panels, undrawn
+from reports.views.race import Race, race_findings
 from reports.views.section import Section
 from reports.views.table import Column, Table, Value, number, tabulate, words
 
@@ -37,20 +38,17 @@ class SolverRow:
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    timed = settings(cells)
-    findings = [race_finding(title, group) for title, group in timed.items()]
-    findings.append(library_finding(cells, "forward_s"))
     return Section(
         study,
         TITLE,
         QUESTION,
-        findings=tuple(finding for finding in findings if finding),
+        findings=race_findings(cells),
         reading=READING,
         figures=(
             *figures("Error against the step", order_panels(cells)),
             *figures("Error against time", precision_panels(cells, SECONDS, "forward_s")),
         ),
-        tables=tuple(solver_table(title, group) for title, group in timed.items()),
+        tables=tuple(solver_table(title, group) for title, group in settings(cells).items()),
         notes=undrawn(cells),
     )
 
@@ -88,9 +86,8 @@ def order_of(cells: Sequence[MeasuredCell]) -> Order:
 
 def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
     """A row for each choice of the setting."""
-    timed = measured_of(cells, "error", "forward_s")
-    error = target(timed) or math.nan
-    quickest = {Choice.of(each): each for each in race(timed, error)}
+    race = Race.of(cells)
+    quickest = {Choice.of(each): each for each in race.cells} if race else {}
     choices = grouped(cells, Choice.of)
     steps = set.intersection(*({each.cell.dt for each in group} for group in choices.values()))
     finest = min((dt for dt in steps if dt is not None), default=None)
@@ -101,7 +98,7 @@ def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
             order_of(group),
             next((each for each in group if each.cell.dt == finest), None),
             quickest.get(choice),
-            error,
+            race.error if race else math.nan,
         )
         for choice, group in choices.items()
     ]
@@ -122,8 +119,8 @@ def solver_table(setting: str, cells: Sequence[MeasuredCell]) -> Table:
             Column("points", _points, True, "points that the order is fitted to, of those measured"),
             Column(f"error\n{at}", lambda row: _of(row.common, "error", text.error), True),
             Column(f"NFE\n{at}", lambda row: _of(row.common, "nfe_forward", text.count), True),
-            Column(f"time\n{at}", lambda row: _of(row.common, "forward_s", text.seconds), True),
-            Column(f"time\n{to}", lambda row: _of(row.quickest, "forward_s", text.seconds), True),
+            Column(f"time\n{at}", lambda row: _time(row.common), True, columns.FORWARD.title),
+            Column(f"time\n{to}", lambda row: _time(row.quickest), True, columns.FORWARD.title),
             Column(f"dt\n{to}", lambda row: number(_dt(row.quickest), text.tolerance), True),
         ],
         rows,
@@ -137,6 +134,10 @@ def _points(row: SolverRow) -> Value:
 
 def _of(cell: MeasuredCell | None, name: str, form: text.Form) -> Value:
     return number(cell.value(name) if cell else None, form)
+
+
+def _time(cell: MeasuredCell | None) -> Value:
+    return columns.time(cell, "forward_s") if cell else number(None, text.seconds)
 
 
 def _dt(cell: MeasuredCell | None) -> float | None:

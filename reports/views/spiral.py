@@ -1,54 +1,55 @@
-"""Study `spiral`: a network trained to a spiral, solver by solver."""
+"""Study `spiral`: a network trained to a spiral, over solvers, gradient modes, optimisers and seeds."""
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from reports import format as text
-from reports.measured import MeasuredCell, measured_of
-from reports.statistics import running_median
+from reports.curves import Range
+from reports.measured import MeasuredCell
 from reports.views import columns
-from reports.views.choice import Choice, grouped, settings, step
-from reports.views.comparison import NO_WINNER, library_finding
-from reports.views.figure import Axis, Line, Panel, drawable, figures
-from reports.views.modes import mode_finding, mode_rows
+from reports.views.comparison import compare
+from reports.views.figure import figures
+from reports.views.learning import BATCHES, NFE, TRAJECTORY, course_panels, phase_panels
+from reports.views.library import NO_WINNER, library_finding, library_pairs
+from reports.views.modes import CLOCK, mode_pairs, mode_rows, time_finding
 from reports.views.section import Finding, Section
-from reports.views.table import tabulate
+from reports.views.survival import SURVIVES, survival_finding, survival_table, survivals
+from reports.views.table import Column, Table, Value, number, tabulate, words
+from reports.views.trained import Trained, optimiser, ranged, target_of, trained
+from results.records import METRICS
 
 TITLE = "Training on the spiral"
-QUESTION = "Which solver and gradient mode train a Neural ODE to a small loss in the least time?"
+QUESTION = "Which solver, gradient mode and optimiser train a Neural ODE to a small loss in the least time?"
 READING = (
     "The phase planes show the true trajectory (grey) and the one learned by each solver's best cell. In the loss "
-    "figures a line further down has learned more: the same iterations on the left, the same seconds on the right."
+    "figures a line further down has learned more; a line is the median of the seeds, the band around it their range. "
+    "The seconds are those of training alone: the clock stands still while calls are counted or the whole trajectory "
+    "is solved. The target is the smallest of 1, 2, 5 times a power of ten that more than half of the choices come to "
+    "with every seed."
 )
-TRUTH = "truth"  # the hue of what is to be learned
+SURVIVAL = (
+    f"A model survives another solver if its loss is at most {SURVIVES:g} times that with the solver it was trained "
+    "with (Ott et al. 2021). With a finer solver, one that does not has learned the solver's steps and no differential "
+    "equation; with a coarser one, it is that solver which errs."
+)
 CLOSE = 2.0  # losses within this factor of the best differ by the chance of a seed
-LOSS = Axis("loss", text.number)
-ITERATION = Axis("iteration", text.count, log=False)
-SECONDS = Axis("time of training", text.seconds, log=False)
-Y1, Y2 = Axis("y₁", log=False), Axis("y₂", log=False)
-COLUMNS = (
-    columns.SOLVER,
-    columns.BACKEND,
-    columns.GRADIENT,
-    columns.STEP,
-    columns.FINAL_LOSS,
-    columns.TRAIN,
-    columns.metric("NFE\nfirst", "nfe_start", text.count),
-    columns.metric("NFE\nlast", "nfe_end", text.count),
-    columns.FORWARD,
-    columns.GRADIENT_TIME,
-    columns.MEMORY,
-    columns.KEY,
-)
+CLOSE_TIME = 1.5  # trainings are timed one after the other, where equal work has been seen to differ by so much
+OVER = ": median and range of the seeds"
+TO = " up to that loss on the whole trajectory, ∞ if it is never seen"
+Cells = Column[Trained]
 
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
+    choices = trained(cells)
+    survived = {title: survivals(group) for title, group in choices.items()}
+    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
     findings = [
-        *(finding for title, group in settings(cells).items() for finding in loss_findings(title, group)),
-        mode_finding("gradient mode", mode_rows(cells), lambda row: row.time_ratio),
-        library_finding(cells, "gradient_s"),
+        *(loss_finding(f"{title}: smallest loss", group) for title, group in choices.items()),
+        *(target_finding(title, group) for title, group in choices.items()),
+        *(survival_finding(f"{title}: another solver", rows) for title, rows in survived.items()),
+        time_finding("gradient mode", mode_rows(cells, times)),
+        library_finding(cells, CLOCK, times),
     ]
     return Section(
         study,
@@ -58,92 +59,104 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         reading=READING,
         figures=(
             *figures("True and learned trajectories", phase_panels(cells)),
-            *figures("Loss while training (running median)", loss_panels(cells)),
+            *figures("Loss on the whole trajectory as training goes on", course_panels(choices, TRAJECTORY)),
+            *figures("Loss of the mini-batches (running median)", course_panels(choices, BATCHES)),
+            *figures("Calls of the vector field a solve, as training goes on", course_panels(choices, NFE)),
         ),
-        tables=tuple(tabulate(title, COLUMNS, group) for title, group in settings(cells).items()),
+        tables=(
+            *(training_table(title, group) for title, group in choices.items()),
+            *(survival_table(title, rows) for title, rows in survived.items() if rows),
+        ),
+        notes=(SURVIVAL,) if any(survived.values()) else (),
     )
 
 
-def loss_findings(subject: str, cells: Sequence[MeasuredCell]) -> list[Finding]:
-    """Who came to the smallest loss, and who came as close in the least time."""
-    trained = sorted(measured_of(cells, "final_loss"), key=lambda each: each.value("final_loss"))
-    if not trained:
-        return []
-    best = trained[0]
-    close = [each for each in trained if each.value("final_loss") <= CLOSE * best.value("final_loss")]
-    found = [Finding(f"{subject}: smallest loss", *_smallest(best, close))]
-    timed = sorted(measured_of(close, "train_s"), key=lambda each: each.value("train_s"))
-    if timed:
-        evidence = f"{text.seconds(timed[0].value('train_s'))}, the least of {text.plural(len(timed), 'such cell')}."
-        found.append(Finding(f"{subject}: least time", str(Choice.of(timed[0])), evidence))
-    return found
-
-
-def _smallest(best: MeasuredCell, close: Sequence[MeasuredCell]) -> tuple[str, str]:
-    """The winner, if there is one, and what it came to."""
+def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
+    """Who came to the smallest loss; None where nothing was trained."""
+    ranked = sorted(
+        (each for each in choices if math.isfinite(each.final_loss.median)), key=lambda each: each.final_loss.median
+    )
+    if not ranked:
+        return None
+    best = ranked[0]
+    close = [each for each in ranked if _alike(each.final_loss, best.final_loss, CLOSE)]
     came_to = (
-        f"From {text.number(best.value('initial_loss'))} to {text.number(best.value('final_loss'))} in "
-        f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.value('train_s'))} "
-        f"({Choice.of(best)}, {step(best.cell)})."
+        f"From {text.number(best.over('initial_loss').median)} to {_said(best.final_loss, text.number)} in "
+        f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.over('train_s').median)} ({best})."
     )
     if len(close) == 1:
-        return str(Choice.of(best)), came_to
-    alike = f"{text.plural(len(close), 'cell')} within a factor of {CLOSE:g}, which one seed does not tell apart."
-    return NO_WINNER, f"{came_to} {alike}"
+        return Finding(subject, _name(best, ranked), came_to)
+    return Finding(subject, NO_WINNER, f"{came_to} {_not_told_apart(close, CLOSE)}")
 
 
-def phase_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
-    """The phase plane of each solver's best cell."""
-    drawn = [
-        each
-        for each in measured_of(cells, "final_loss")
-        if {"trajectory_true", "trajectory_learned"} <= each.curves.keys()
-    ]
-    return [
-        _phase_panel(f"{solver}, {title}" if len(settings(drawn)) > 1 else solver, _best(group))
-        for title, setting in settings(drawn).items()
-        for solver, group in grouped(setting, lambda each: each.cell.solver).items()
-    ]
+def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
+    """Who was first at the target loss; None without a target."""
+    target = target_of(choices)
+    if target is None:
+        return None
+    times = {each: each.to(target) for each in choices}
+    ranked = sorted((each for each in choices if times[each].median < math.inf), key=lambda each: times[each].median)
+    subject = f"{setting}: least time to a loss of {text.tolerance(target)}"
+    close = [each for each in ranked if _alike(times[each], times[ranked[0]], CLOSE_TIME)]
+    took = f"{_said(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
+    if len(ranked) < len(choices):
+        took += f" {text.plural(len(choices) - len(ranked), 'choice')} of {len(choices)} did not come to it."
+    if len(close) == 1:
+        return Finding(subject, _name(ranked[0], ranked), took)
+    return Finding(subject, NO_WINNER, f"{took} {_not_told_apart(close, CLOSE_TIME)}")
 
 
-def _phase_panel(title: str, best: MeasuredCell) -> Panel:
-    lines = [
-        Line(TRUTH, "", _plane(best.curves["trajectory_true"][1]), width=4.0),
-        Line(best.cell.solver, "", _plane(best.curves["trajectory_learned"][1])),
-    ]
-    said = f"{best.cell.backend}, {best.cell.gradient}, loss {text.number(best.value('final_loss'))}"
-    return Panel(f"{title}: {said}", Y1, Y2, drawable(lines, Y1, Y2), square=True, markers=False)
+def _alike(one: Range, best: Range, factor: float) -> bool:
+    """Whether two choices may differ by chance alone."""
+    return one.median <= factor * best.median or one.overlaps(best)
 
 
-def _plane(states: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """The first two components; nothing of a state that has only one."""
-    return tuple((row[0], row[1]) for row in states.tolist()) if states.shape[1] > 1 else ()
+def _not_told_apart(close: Sequence[Trained], factor: float) -> str:
+    seeds = "or their seeds' ranges overlap" if any(len(each.seeds) > 1 for each in close) else "of one seed each"
+    return f"{text.plural(len(close), 'choice')} not told apart: within a factor of {factor:g}, {seeds}."
 
 
-def loss_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
-    """Loss against iteration and against seconds, for each gradient mode."""
-    modes = grouped(cells, lambda each: each.cell.gradient)
-    return [
-        Panel(title, axis, LOSS, drawable(loss_lines(group, name), axis, LOSS), markers=False)
-        for mode, of_mode in modes.items()
-        for title, group in {f"{said}, {mode}": each for said, each in settings(of_mode).items()}.items()
-        for axis, name in [(ITERATION, "loss"), (SECONDS, "loss_seconds")]
-    ]
+def _name(winner: Trained, others: Sequence[Trained]) -> str:
+    """The choice, with its step and optimiser where another choice has the same solver, backend and mode."""
+    same = [each for each in others if each.choice == winner.choice]
+    return str(winner.choice) if len(same) == 1 else str(winner)
 
 
-def loss_lines(cells: Sequence[MeasuredCell], name: str) -> list[Line]:
-    """A line for the best cell of each choice."""
-    choices = grouped([each for each in cells if name in each.curves], Choice.of)
-    return [
-        Line(choice.solver, choice.backend, _against_x(_best(group).curves[name])) for choice, group in choices.items()
-    ]
+def _said(over: Range, form: text.Form) -> str:
+    if over.n == 1:
+        return form(over.median)
+    return f"{form(over.median)} (median of {over.n} seeds, {form(over.low)} to {form(over.high)})"
 
 
-def _against_x(curve: tuple[np.ndarray, np.ndarray]) -> tuple[tuple[float, float], ...]:
-    x, y = curve
-    return tuple(zip(x.tolist(), running_median(y[:, 0]), strict=True))
+def training_table(setting: str, choices: Sequence[Trained]) -> Table:
+    """A row for each choice: medians and ranges over its seeds."""
+    target = target_of(choices)
+    to = f"time to\nloss {text.tolerance(target)}" if target is not None else "time to loss"
+    return tabulate(
+        setting,
+        [
+            *(_of_first(column) for column in (columns.SOLVER, columns.BACKEND, columns.GRADIENT, columns.STEP)),
+            Cells("optimiser", lambda each: words(optimiser(each.cell)), title="with its learning rate"),
+            Cells("seeds", lambda each: number(len(each.seeds), text.count), True),
+            Cells("final\nloss", lambda each: ranged(each.final_loss, text.number), True, METRICS["final_loss"] + OVER),
+            _median("training", "train_s", text.seconds),
+            Cells(to, lambda each: _time(each, target), True, METRICS["train_s"] + TO + OVER),
+            _median("NFE\nfirst", "nfe_start", text.count),
+            _median("NFE\nlast", "nfe_end", text.count),
+            *(_of_first(column) for column in (columns.FORWARD, columns.GRADIENT_TIME, columns.MEMORY, columns.KEY)),
+        ],
+        choices,
+    )
 
 
-def _best(cells: Sequence[MeasuredCell]) -> MeasuredCell:
-    """The cell with the smallest final loss; one without comes last."""
-    return min(cells, key=lambda each: (np.isnan(each.value("final_loss")), each.value("final_loss")))
+def _of_first(column: columns.Cells) -> Cells:
+    title = f"{column.title} (of the first seed)" if column.title else ""
+    return Cells(column.heading, lambda each: column.show(each.seeds[0]), column.numeric, title)
+
+
+def _median(heading: str, name: str, form: text.Form) -> Cells:
+    return Cells(heading, lambda each: number(each.over(name).median, form), True, METRICS[name])
+
+
+def _time(choice: Trained, target: float | None) -> Value:
+    return ranged(choice.to(target), text.seconds) if target is not None else number(None, text.seconds)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from reports import format as text
+from reports.statistics import Ratio
 
 Subject = TypeVar("Subject")
 
@@ -17,6 +18,9 @@ class Value:
     sort: float | str | None
     hue: str = ""  # the name whose colour marks it
     link: str = ""  # the row it leads to
+    note: str = ""  # said after it in a low voice: an interval
+    quiet: bool = False  # said in a low voice itself: no difference
+    unsettled: bool = False  # marked as less sure than asked
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Table:
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether any entry is marked so, and the mark needs its legend."""
+        return any(value.unsettled for row in self.rows for value in row.values)
+
 
 def words(said: str, *, hue: str = "", link: str = "") -> Value:
     """An entry of text; an empty one is missing."""
@@ -65,6 +74,11 @@ def number(value: float | None, form: text.Form) -> Value:
     if value is None or value != value:
         return Value(text.MISSING, None)
     return Value(form(value), value)
+
+
+def ratio(value: Ratio, *, quiet: bool = False) -> Value:
+    """An entry of a ratio and, in a low voice, its interval."""
+    return Value(text.times(value.value), value.value, note=text.interval(value), quiet=quiet)
 
 
 def tabulate(

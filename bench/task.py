@@ -1,0 +1,18 @@
+"""What a worker is asked: one trial of one cell, with its limits and with what is known already."""
+
+from dataclasses import dataclass
+
+from results.records import Cell, Reference, TrialKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One trial for one isolated process."""
+
+    cell: Cell
+    kind: TrialKind
+    process_index: int = 0
+    timeout_s: float  # of the trial; while timing, of the warm-up and of each sample
+    memory_bytes: int | None = None  # the most that the process may allocate; None: as much as there is
+    cores: tuple[int, ...] = ()  # those that it may use; empty: all
+    references: tuple[Reference, ...] = ()  # true values of the problem that are kept

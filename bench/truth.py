@@ -1,0 +1,120 @@
+"""What is true of a problem: its solution and its gradient in float64, computed once and kept."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from importlib import metadata
+from itertools import chain
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import node
+from bench.failure import TrialFailure
+from bench.problems import Instance, Problem
+from bench.workload import Workload, require_finite
+from results.records import Cell, Reference, TrialStatus
+
+_SOLVER, _TOLERANCE = "dopri8", 1e-12
+# As backprop's to rounding. The graph of all steps at so tight a tolerance would fill the memory of a worker.
+_GRADIENT = "checkpointed"
+
+
+class Truth:
+    """The true values for a cell: kept ones that were asked for the same, else computed now.
+
+    A step ends on every output: dopri8's dense output is of order 5, and errs by 1e-9 where its steps err by 1e-12.
+    """
+
+    def __init__(self, cell: Cell, problem: Problem, kept: Iterable[Reference] = ()):
+        self.instance = problem.instance(replace(cell, dtype="float64", device="cpu"))
+        self.asked = asked(cell, self.instance)
+        self.computed: list[Reference] = []
+        self._problem = problem
+        self._kept = {one.name: one for one in kept if one.problem == problem.name and one.asked == self.asked}
+
+    def solution(self) -> Tensor:
+        """States (n_outputs, batch, *state); exact where the problem knows them."""
+        if self._problem.exact is not None and len(self.instance.y0) == 1:
+            return self._problem.exact(self.instance.t).unsqueeze(1)
+        return self._known("solution", Workload(self.instance, _solve).forward)
+
+    def gradient(self) -> Tensor:
+        """The loss's gradient in all parameters, flat, (n,)."""
+        return self._known("gradient", Workload(self.instance, _solve).gradient)
+
+    def _known(self, name: Literal["solution", "gradient"], compute: Callable[[], Tensor]) -> Tensor:
+        if name in self._kept:
+            return _unpacked(self._kept[name])
+        try:
+            values = require_finite(f"the true {name}", compute())
+        except node.SolveError as error:
+            status = cast(TrialStatus, error.status.name if error.status else "error")
+            raise TrialFailure(status, f"there is no true {name} to compare with: {error}") from error
+        self.computed.append(self._packed(name, values))
+        return values
+
+    def _packed(self, name: str, values: Tensor) -> Reference:
+        return Reference(
+            problem=self._problem.name,
+            name=name,
+            asked=self.asked,
+            provenance={
+                "equation": self._problem.equation,
+                "method": f"node {_SOLVER}, a step ends on every output",
+                "tolerance": f"rtol = atol = {_TOLERANCE:g}",
+                "dtype": "float64",
+                **({"gradient": f"node {_GRADIENT}"} if name == "gradient" else {}),
+                "nodebench": metadata.version("nodebench"),
+                "torch": torch.__version__,
+            },
+            shape=tuple(values.shape),
+            array=values.numpy().astype("<f8").tobytes(),
+        )
+
+
+def asked(cell: Cell, instance: Instance) -> dict[str, Any]:
+    """All that decides the true values of a cell, whose instance in float64 this is.
+
+    The name of a problem does not: its equation, its loss or its constants may have been changed since.
+    """
+    return {
+        "horizon": cell.horizon,
+        "n_outputs": cell.n_outputs,
+        "batch_size": cell.batch_size,
+        "seed": cell.seed,
+        "sha256": _digest(instance),
+    }
+
+
+def _digest(instance: Instance) -> str:
+    """Of the start, the times, the parameters; and of the field and the loss by what they answer to made-up states."""
+    y0, t, field = instance.y0, instance.t, instance.field
+    waves = 0.1 * torch.cos(torch.arange(len(t) * y0.numel(), dtype=y0.dtype))
+    states = y0 + waves.view(len(t), *y0.shape)
+    with torch.no_grad():
+        answers = [field(t[i], states[i]) for i in (0, len(t) // 2, -1)] + [instance.loss(states)]
+    found = hashlib.sha256()
+    for values in chain((y0, t), field.parameters(), field.buffers(), map(_rounded, answers)):
+        found.update(str(tuple(values.shape)).encode())
+        found.update(values.detach().double().numpy().astype("<f8").tobytes())
+    return found.hexdigest()
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """To a millionth of the largest: another processor may round a sum another way."""
+    finite = values.nan_to_num()
+    _, exponent = torch.frexp(finite.abs().max())  # a power of two, which does not sway with the last digits
+    return torch.ldexp(finite, 20 - exponent).round() + 0.0  # and no negative zero
+
+
+def _unpacked(reference: Reference) -> Tensor:
+    array = np.frombuffer(reference.array, dtype="<f8").astype(np.float64)
+    return torch.from_numpy(array).view(reference.shape)
+
+
+def _solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
+    on_outputs = node.PIDController(rtol=_TOLERANCE, atol=_TOLERANCE, step_t=tuple(t.tolist()))
+    return node.solve(field, y0, t, solver=_SOLVER, controller=on_outputs, gradient=_GRADIENT).require_success().y

@@ -1,0 +1,89 @@
+"""A way to solve: a solver with its step or tolerances, as a sweep writes it, "dopri5 rtol=1e-6 atol=1e-8"."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bench.backends import BACKENDS
+from node import SOLVERS
+from node.solve import unknown
+from results.records import Cell
+
+_STEPS = ("dt", "rtol", "atol")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A solver and either its fixed step or its tolerances."""
+
+    solver: str
+    dt: float | None = None
+    rtol: float | None = None
+    atol: float | None = None
+
+    def __str__(self) -> str:
+        steps = {"dt": self.dt, "rtol": self.rtol, "atol": self.atol}
+        return " ".join([self.solver, *(f"{name}={value!r}" for name, value in steps.items() if value is not None)])
+
+    def of(self, cell: Cell) -> Cell:
+        """The cell solved in this way, forwards only."""
+        return replace(cell, solver=self.solver, dt=self.dt, rtol=self.rtol, atol=self.atol, gradient="none")
+
+
+def known_solvers() -> list[str]:
+    """The solvers of every backend, our own first."""
+    return list(dict.fromkeys([*SOLVERS, *(name for backend in BACKENDS.values() for name in backend.solvers)]))
+
+
+def ways(text: str) -> tuple[Way, ...]:
+    """The ways of a text in which they are set apart by ";"; a ValueError of one line names the one that is wrong."""
+    found = [_way(part.strip()) for part in text.split(";")] if text else []
+    for way in found:
+        if found.count(way) > 1:
+            raise ValueError(f"{str(way)!r} is given twice: once is enough")
+    return tuple(found)
+
+
+def impossible_step(solver: str, step: Mapping[str, float]) -> str:
+    """Why a solver cannot step like this (dt, or rtol and atol); empty if it can."""
+    tolerances = [name for name in ("rtol", "atol") if name in step]
+    if "dt" in step and tolerances:
+        return f"dt and {tolerances[0]} exclude each other: a step is fixed or controlled; keep one of the two"
+    if "dt" not in step and len(tolerances) < 2:
+        return f"{solver} has no step: give dt, or rtol and atol"
+    if tolerances and solver in SOLVERS and not SOLVERS[solver].adaptive:
+        return f"{solver} gives no error estimate: give dt instead of rtol and atol"
+    if tolerances and step["rtol"] == step["atol"] == 0:
+        return "rtol and atol are both 0: no error is within that"
+    return ""
+
+
+def _way(part: str) -> Way:
+    solver, *steps = part.split() or [""]
+    if not solver:
+        raise ValueError('an empty way: write "euler dt=0.1" or "dopri5 rtol=1e-6 atol=1e-8", with ; between two')
+    if solver not in known_solvers():
+        raise ValueError(f"{part!r}: {unknown('solver', solver, known_solvers())}")
+    values: dict[str, float] = {}
+    for step in steps:
+        name, _, value = step.partition("=")
+        if name not in _STEPS or name in values:
+            raise ValueError(
+                f"{part!r}: {step!r} does not do: a solver is followed by dt=..., or rtol=... and atol=..."
+            )
+        values[name] = _number(part, name, value)
+    if reason := impossible_step(solver, values):
+        raise ValueError(f"{part!r}: {reason}")
+    return Way(solver, **values)
+
+
+def _number(part: str, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{part!r}: {name}={text!r} is no number: write {name}=1e-3") from None
+    if not math.isfinite(value) or value < 0 or (name == "dt" and value == 0):
+        raise ValueError(
+            f"{part!r}: {name} is {text}: it must be finite and {'above' if name == 'dt' else 'at least'} 0"
+        )
+    return value

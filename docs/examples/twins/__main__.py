@@ -1,0 +1,170 @@
+"""Do the intervals hold? Blocks with twins, and a cell made 10 % slower, beside a process that spins on and off.
+
+    python docs/examples/twins --blocks 20
+
+Each block times a reference cell and its twin, the same cell under another name (between those there is no difference),
+and the same with every call drawn out by 10 %. Then these cells are timed one after the other, with as many samples.
+Twenty blocks take a quarter of an hour. Exit code 1 if the intervals do not hold what they promise.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+from planted import serve
+
+import bench.process
+from bench.columns import columns
+from bench.cores import chosen
+from bench.rounds import timed_in_rounds
+from bench.sweep import Measure
+from bench.task import Task
+from bench.timing import Group, Taken, clock, waves
+from reports.statistics import Ratio, corrected, differs, median, noise_floor
+from results.records import Cell, TrialKind
+
+MEASURE = Measure(processes=6, max_processes=16, rounds=20)
+WORKLOADS = (
+    Cell(
+        problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_outputs=11, rtol=1e-5, atol=1e-7,
+        dtype="float64",
+    ),
+    Cell(
+        problem="spiral_net", backend="node", solver="rk4", horizon=1.0, n_outputs=11, dt=0.1, batch_size=20,
+        gradient="backprop",
+    ),
+)  # fmt: skip
+RIVALS = ("again", "planted")
+_SPINNER = """
+import random, sys, time
+draw = random.Random(int(sys.argv[1]))
+while True:
+    end = time.monotonic() + draw.expovariate(1.0)
+    while time.monotonic() < end:
+        pass
+    time.sleep(draw.expovariate(1.0))
+"""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one block has said of its three comparisons with the reference, and in how many seconds."""
+
+    ratios: Mapping[str, Ratio]  # twin, again, planted
+    called: Mapping[str, bool]  # again, planted: beyond the twin's floor, corrected over both
+    seconds: float
+
+
+@contextmanager
+def spinning(seed: int) -> Iterator[None]:
+    """A process beside us that takes a core for a second or so, and then does not, at random."""
+    spinner = subprocess.Popen([sys.executable, "-c", _SPINNER, str(seed)])
+    try:
+        yield
+    finally:
+        spinner.kill()
+        spinner.wait()
+
+
+def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
+    """A timing of the cell."""
+    return Task(cell=cell, kind=kind, process_index=process_index, timeout_s=60.0, cores=chosen(cell.threads))
+
+
+def interleaved(reference: Cell) -> Compared:
+    """One block by the rule that every run follows."""
+    start, taken = time.monotonic(), Taken()
+    cells = [reference, *(replace(reference, backend=name) for name in RIVALS)]
+    group = Group(cells=cells, reference=reference, errors={}, measure=MEASURE, first_process=0, taken=taken)
+    for wave in waves(group, asked, lambda _: None):
+        if failed := [trial for trial in wave if trial.status != "ok"]:
+            raise SystemExit(f"a worker failed: {failed[0].status}: {failed[0].reason}")
+    found = {name: taken.ratio(cell, reference, resamples=2000) for name, cell in zip(RIVALS, cells[1:], strict=True)}
+    found["twin"] = taken.ratio(reference, reference, resamples=2000)
+    ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
+    floor, p_values = noise_floor(ratios["twin"]), corrected([ratios[name].p_value for name in RIVALS])
+    called = {name: differs(ratios[name], floor, p) for name, p in zip(RIVALS, p_values, strict=True)}
+    return Compared(ratios, called, time.monotonic() - start)
+
+
+def one_after_the_other(reference: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
+    """The same cells, each in one process from its first sample to its last: ratio of medians with its interval."""
+    rng = np.random.default_rng(0)
+    taken = {}
+    for name in (reference.backend, "twin", *RIVALS):
+        cell = reference if name == "twin" else replace(reference, backend=name)
+        (trial,) = timed_in_rounds([asked(cell, "timing", 0)], samples, lambda _: None)
+        taken[name] = np.array([sample.value for sample in trial.samples[clock(reference)]])
+    under = taken.pop(reference.backend)
+    return {name: _unpaired(over, under, rng) for name, over in taken.items()}
+
+
+def _unpaired(over: np.ndarray, under: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
+    """As is usual: the median of each, and an interval from resamples of each."""
+    drawn = [np.median(rng.choice(values, (2000, len(values))), axis=1) for values in (over, under)]
+    low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
+    return float(np.median(over) / np.median(under)), float(low), float(high)
+
+
+def main() -> int:
+    """Measure, print a line a block, and the sums."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--blocks", type=int, default=20)
+    blocks = parser.parse_args().blocks
+    bench.process.serve = serve
+    by_rounds, in_turn = [], []
+    for index in range(blocks):
+        reference = WORKLOADS[index % len(WORKLOADS)]
+        with spinning(index):
+            by_rounds.append(interleaved(reference))
+            in_turn.append(one_after_the_other(reference, by_rounds[-1].ratios["twin"].pairs))
+        print(f"block {index + 1} of {blocks}: {by_rounds[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    print(_table(by_rounds, in_turn))
+    return _summed(by_rounds, in_turn)
+
+
+def _table(by_rounds: list[Compared], in_turn: list[dict[str, tuple[float, float, float]]]) -> str:
+    header = ("block", "pairs", "twin", "again", "10 % slower", "called", "in turn: twin", "again", "10 % slower")
+    rows = []
+    for index, (block, turn) in enumerate(zip(by_rounds, in_turn, strict=True)):
+        ratios = [block.ratios[name] for name in ("twin", *RIVALS)]
+        called = ", ".join(name for name, is_called in block.called.items() if is_called) or "none"
+        rows.append((
+            str(index + 1), str(ratios[0].pairs), *(_shown(each.value, each.low, each.high) for each in ratios),
+            called, *(_shown(*turn[name]) for name in ("twin", *RIVALS)),
+        ))  # fmt: skip
+    return columns(rows, header)
+
+
+def _shown(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _summed(by_rounds: list[Compared], in_turn: list[dict[str, tuple[float, float, float]]]) -> int:
+    n = len(by_rounds)
+    widths = [block.ratios["twin"].half_width for block in by_rounds]
+    covered, again = (
+        sum(block.ratios[name].low <= 1 <= block.ratios[name].high for block in by_rounds) for name in ("twin", "again")
+    )
+    planted, mistaken = (sum(block.called[name] for block in by_rounds) for name in ("planted", "again"))
+    print(f"\nInterleaved, {median([block.seconds for block in by_rounds]):.0f} s a block:")
+    print(f"  the interval covers 1 for {covered} of {n} twins, and for {again} of {n} again;")
+    print(f"  the twins' median half-width is {median(widths):.1%}, the largest {max(widths):.1%};")
+    print(f"  called a difference: {planted} of {n} planted slowdowns, {mistaken} of {n} where there is none.")
+    equal = [turn[name] for turn in in_turn for name in ("twin", "again")]
+    wrong = sum(not low <= 1 <= high for _, low, high in equal)
+    slower = sum(turn["planted"][1] > 1 for turn in in_turn)
+    print("One after the other, with as many samples:")
+    print(f"  the ratio of equal cells is off by up to {max(abs(ratio - 1) for ratio, _, _ in equal):.0%};")
+    print(f"  the interval excludes 1 for {wrong} of {2 * n} equals, and for {slower} of {n} planted slowdowns.")
+    held = covered >= 0.9 * n and median(widths) <= MEASURE.precision
+    return 0 if held and planted >= 0.95 * n and not mistaken else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

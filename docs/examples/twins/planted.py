@@ -1,0 +1,61 @@
+"""Two more backends for workers: the same core under another name, and the same core made 10 % slower."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from torch import Tensor
+
+from bench import worker
+from bench.backends import BACKENDS
+from bench.backends.node import NodeBackend
+from bench.problems import Problem
+from bench.task import Task
+from bench.workload import Workload
+from results.records import Cell
+
+SLOWDOWN = 1.1
+
+
+class Again(NodeBackend):
+    """The same core: between the two there is no difference."""
+
+    name = "again"
+
+
+class Planted(NodeBackend):
+    """The same core, each of whose calls is drawn out by a tenth of its time."""
+
+    name = "planted"
+
+    def prepare(self, cell: Cell, problem: Problem) -> Workload:
+        """Bind the slowed solve."""
+        workload = super().prepare(cell, problem)
+        return _Slowed(workload.instance, workload.solve)
+
+
+class _Slowed(Workload):
+    def forward(self) -> Tensor:
+        with _drawn_out():
+            return super().forward()
+
+    def gradient(self) -> Tensor:
+        with _drawn_out():
+            return super().gradient()
+
+
+@contextmanager
+def _drawn_out() -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    end = start + SLOWDOWN * (time.perf_counter() - start)
+    while time.perf_counter() < end:
+        pass
+
+
+def serve(connection: Connection, task: Task, log: Path) -> None:
+    """A worker that knows both."""
+    BACKENDS.update({backend.name: backend for backend in (Again(), Planted())})
+    worker.serve(connection, task, log)

@@ -1,0 +1,60 @@
+"""What the cells of a block share: the reference cell of their rounds, and the noise floor that its twin shows."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pandas import Series
+
+from reports.statistics import Ratio, noise_floor, paired_ratio
+from results.records import Cell
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A cell that was timed in every round of its group, and again in a process of its own as if it were another."""
+
+    key: str
+    cell: Cell
+    samples: Mapping[str, Series]  # indexed by (run_id, process_index, round_index)
+    twins: Mapping[str, Ratio]  # the twin's time over the cell's, by name of samples
+
+    @classmethod
+    def of(cls, key: str, cell: Cell, samples: Mapping[str, Series], twin: Mapping[str, Series]) -> "Reference":
+        """With the ratio of each series that both have."""
+        ratios = {name: paired_ratio(twin[name], samples[name]) for name in twin.keys() & samples.keys()}
+        return cls(key, cell, samples, {name: ratio for name, ratio in sorted(ratios.items()) if ratio})
+
+    def beside(self, name: str) -> Series | None:
+        """The samples that those of this name are set beside: its forward solves, where it has no gradient."""
+        return self.samples.get(name, self.samples.get("forward_s"))
+
+    def floor(self, name: str) -> float:
+        """The noise floor of samples of this name; infinite where the twin was never timed with it."""
+        twin = self.twins.get(name, self.twins.get("forward_s"))
+        return noise_floor(twin) if twin else math.inf
+
+
+@dataclass(frozen=True)
+class Block:
+    """The references of a block: one; several where one failed and another took its place; none in old runs."""
+
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether a twin was timed."""
+        return any(each.twins for each in self.references)
+
+    def floor(self, name: str) -> float:
+        """The factor by which a cell's time may differ from itself; 1 where no twin says more.
+
+        A reference that failed before its second process bounds nothing: it is left out if another does.
+        """
+        if not self.has_floor:
+            return 1.0
+        floors = [each.floor(name) for each in self.references]
+        return max(filter(math.isfinite, floors), default=math.inf)
+
+
+NO_REFERENCE = Block()

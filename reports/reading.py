@@ -1,0 +1,102 @@
+"""The frames of the store, cell by cell."""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from itertools import product
+from typing import Any
+
+import numpy as np
+from pandas import DataFrame, Series
+
+from reports.blocks import Block, Reference
+from reports.measured import MeasuredCell, TrialView
+from reports.statistics import Ratio, median, paired_ratio
+from results.records import Cell
+from results.store import Store
+from results.where import Where
+
+
+def measured_cells(store: Store, planned: DataFrame, *, fingerprint: str) -> dict[str, MeasuredCell]:
+    """The planned cells by key, with the trials recorded in the environment."""
+    cells = {row["cell_key"]: _cell(row) for row in planned.to_dict("records")}
+    keys = list(cells)
+    trials = _trials(store.trials(Where(fingerprint=fingerprint, cell_key=keys)))
+    metrics = _metrics(store.metrics(Where(fingerprint=fingerprint, cell_key=keys)))
+    timed = store.samples(Where(fingerprint=fingerprint, cell_key=keys))
+    samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
+    curves = _curves(store.curves(Where(fingerprint=fingerprint, cell_key=keys)))
+    blocks = _blocks([Reference.of(key, cells[key], samples[key], twin) for key, twin in twins.items()])
+    return {
+        key: MeasuredCell(
+            key,
+            cell,
+            tuple(trials[key]),
+            metrics=metrics[key],
+            samples=samples[key],
+            curves=curves[key],
+            block=blocks[cell.block],
+            ratios=_ratios(key, samples[key], blocks[cell.block]),
+        )
+        for key, cell in cells.items()
+    }
+
+
+def _cell(row: Mapping[Any, Any]) -> Cell:
+    values = {each.name: row[each.name] for each in fields(Cell)}
+    for name in ("rtol", "atol", "dt", "learning_rate"):
+        values[name] = None if math.isnan(values[name]) else values[name]
+    return Cell(**values)
+
+
+def _trials(frame: DataFrame) -> Mapping[str, list[TrialView]]:
+    """An interrupted trial is one that is still to come."""
+    trials: defaultdict[str, list[TrialView]] = defaultdict(list)
+    for row in frame[frame["status"] != "interrupted"].itertuples():
+        trials[row.cell_key].append(TrialView(row.status, row.reason, row.duration_s, row.kind == "twin"))
+    return trials
+
+
+def _metrics(frame: DataFrame) -> Mapping[str, dict[str, float]]:
+    metrics: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    frame = frame[frame["kind"] != "twin"]  # which has the cell's key
+    for (key, name), values in frame.groupby(["cell_key", "name"])["value"]:
+        metrics[key][name] = median(values)
+    return metrics
+
+
+def _samples(frame: DataFrame) -> Mapping[str, dict[str, Series]]:
+    samples: defaultdict[str, dict[str, Series]] = defaultdict(dict)
+    rounds = frame.set_index(["run_id", "process_index", "round_index"])  # only samples of one run's round are pairs
+    for (key, name), values in rounds.groupby(["cell_key", "name"])["value"]:
+        samples[key][name] = values
+    return samples
+
+
+def _blocks(references: Collection[Reference]) -> Mapping[tuple[Any, ...], Block]:
+    """By what their cells share."""
+    blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
+    for each in references:
+        blocks[each.cell.block] = Block((*blocks[each.cell.block].references, each))
+    return blocks
+
+
+def _ratios(key: str, samples: Mapping[str, Series], block: Block) -> dict[str, Ratio]:
+    """Over the reference that shares most rounds; none of the reference itself."""
+    ratios: dict[str, Ratio] = {}
+    for name, reference in product(samples, block.references):
+        beside = reference.beside(name)
+        ratio = paired_ratio(samples[name], beside) if beside is not None and reference.key != key else None
+        if ratio and (name not in ratios or ratio.pairs > ratios[name].pairs):
+            ratios[name] = ratio
+    return ratios
+
+
+def _curves(frame: DataFrame) -> Mapping[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """The first process's curve of each name; an empty one is none."""
+    curves: defaultdict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
+    for row in frame.itertuples():
+        if row.y.size:
+            curves[row.cell_key].setdefault(row.name, (row.x, row.y))
+    return curves

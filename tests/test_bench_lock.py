@@ -1,0 +1,122 @@
+"""Runs on one machine take turns: real processes, which end in all the ways that processes end."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.lock import turn
+
+MEASURE = """
+import os, sys
+from bench.lock import turn
+os.umask(0o077)
+try:
+    with turn(sys.argv[1], lambda line: print(line, flush=True)):
+        print("measuring", flush=True)
+        if sys.stdin.readline() == "fail\\n":
+            raise ValueError
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+Start = Callable[[str], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path) -> Iterator[Start]:
+    """Starts a process that measures until it is written a line."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(what: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", MEASURE, what]
+        environment = os.environ | {"TMPDIR": str(tmp_path)}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip()
+
+
+def rest(process: subprocess.Popen[str], say: str = "done\n") -> list[str]:
+    return process.communicate(say, timeout=20)[0].splitlines()
+
+
+def test_the_second_run_waits_and_says_once_who_measures(start):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    second = start("adaptive")
+    told = line(second)
+    assert re.fullmatch(rf"process {first.pid} has been measuring smoke since \d\d:\d\d:\d\d on this machine: .*", told)
+    assert "Ctrl-C" in told
+    assert rest(first) == []
+    assert rest(second) == ["measuring"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_killed_leaves_the_machine_to_the_next(start, end):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    second = start("adaptive")
+    assert "smoke" in line(second)
+    first.send_signal(end)
+    assert line(second) == "measuring"
+    third = start("spiral")
+    assert f"process {second.pid} has been measuring adaptive" in line(third)
+
+
+def test_a_run_that_fails_leaves_the_machine_to_the_next(start):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    rest(first, "fail\n")
+    second = start("adaptive")
+    assert line(second) == "measuring"
+
+
+def test_waiting_can_be_given_up_and_disturbs_nobody(start):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    second = start("adaptive")
+    assert "smoke" in line(second)
+    second.send_signal(signal.SIGINT)
+    assert rest(second) == ["interrupted"]
+    third = start("spiral")
+    assert f"process {first.pid} has been measuring smoke" in line(third)
+    assert rest(first) == []
+    assert rest(third) == ["measuring"]
+
+
+def test_what_one_user_has_locked_another_can_lock_and_sign(start, tmp_path):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"nodebench.lock": 0o666, "nodebench.measuring": 0o666}
+
+
+def test_a_signature_that_says_nothing_is_another_process(start, tmp_path):
+    first = start("smoke")
+    assert line(first) == "measuring"
+    (tmp_path / "nodebench.measuring").write_text("{")
+    assert "another process is measuring on this machine" in line(start("adaptive"))
+
+
+def test_where_nothing_can_be_locked_a_run_measures_and_says_so(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", __file__)  # no folder
+    told: list[str] = []
+    with turn("smoke", told.append):
+        assert ["cannot see whether another run measures here" in one for one in told] == [True]
