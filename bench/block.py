@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.alone import measured_alone
-from bench.cores import chosen
 from bench.known import Known
-from bench.limits import available, default_limit, together
+from bench.machine.cores import chosen
+from bench.machine.limits import available, default_limit, together
 from bench.protocol import Pending, groups
 from bench.sweep import Measure
 from bench.task import Task

@@ -12,9 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bench.database_cli import db
 from bench.failure import UsageError
-from bench.place import DEFAULT_DATABASE, Database
+from bench.verbs.db import db
+from bench.verbs.place import DEFAULT_DATABASE, Database
 
 app = typer.Typer(
     name="nodebench",
@@ -45,7 +45,7 @@ class Registry(StrEnum):
 @app.command()
 def run(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
     """Measure what of SWEEP is not in the database yet."""
-    from bench.commands import run_sweep
+    from bench.verbs.sweeps import run_sweep
 
     raise typer.Exit(run_sweep(sweep, db))
 
@@ -53,7 +53,7 @@ def run(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
 @app.command()
 def plan(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
     """Print the cells of SWEEP and what of each is measured already."""
-    from bench.commands import print_plan
+    from bench.verbs.sweeps import print_plan
 
     print_plan(sweep, db)
 
@@ -64,7 +64,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
 ) -> None:
     """Write the report: one HTML page that opens offline."""
-    from bench.reading import write_report
+    from bench.verbs.reading import write_report
 
     write_report(db, output)
 
@@ -72,7 +72,7 @@ def report(
 @app.command("list")
 def list_(registry: Annotated[Registry, typer.Argument(help="What to list.")]) -> None:
     """List problems, solvers, backends, gradients or sweeps, one a line."""
-    from bench.commands import print_registry
+    from bench.verbs.sweeps import print_registry
 
     print_registry(registry.value)
 
@@ -83,7 +83,7 @@ def show(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Print all that is known of one cell."""
-    from bench.reading import print_cell
+    from bench.verbs.reading import print_cell
 
     print_cell(key, db)
 

@@ -4,7 +4,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from bench.environment import environment
+from bench.machine.environment import environment
 from bench.protocol import Recorded
 from bench.timing import clock
 from results.location import UnwritableError

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from textwrap import fill
 
-from bench.cores import chosen
-from bench.findings import findings
-from bench.lock import turn
-from bench.machine import Facts, facts, snapshot
+from bench.machine.cores import chosen
+from bench.machine.findings import findings
+from bench.machine.lock import turn
+from bench.machine.state import Facts, facts, snapshot
 from bench.rounds import timed_in_rounds
 from bench.task import Task
 from bench.timing import Taken

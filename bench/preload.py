@@ -8,9 +8,9 @@ of it, and copy every page that it touches.
 import gc
 from importlib import import_module
 
-from bench.descendants import adopt
+from bench.machine.descendants import adopt
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.commands", "bench.worker"):
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.verbs.sweeps", "bench.worker"):
     import_module(_name)
 
 adopt()  # what a worker leaves when it ends

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.descendants import end_all_of, end_strays
 from bench.failure import TrialFailure
+from bench.machine.descendants import end_all_of, end_strays
 from bench.task import Task
 from bench.worker import Outcome, Sampled, serve
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from bench.backends import BACKENDS
 from bench.block import Block
-from bench.environment import environment, git_revision, missing_device, volatile
 from bench.interrupt import Interrupt
 from bench.known import Known, recorded
+from bench.machine.environment import environment, git_revision, missing_device, volatile
 from bench.progress import Progress
 from bench.protocol import Pending, blocks, pending
 from bench.sweep import Sweep

@@ -18,12 +18,12 @@ import torch
 from bench.accuracy import errors
 from bench.backends import BACKENDS
 from bench.clock import Clocked, warm_up
-from bench.cores import pin
 from bench.counts import count
-from bench.descendants import adopt
 from bench.failure import TrialFailure
-from bench.gpu import readings
-from bench.limits import limit_memory
+from bench.machine.cores import pin
+from bench.machine.descendants import adopt
+from bench.machine.gpu import readings
+from bench.machine.limits import limit_memory
 from bench.memory import memory
 from bench.problems import PROBLEMS
 from bench.task import Task

@@ -13,7 +13,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
 from stocked import CELLS, IMPORTED, contents, counts, measure, stock
 
-from bench import database_verbs
+import bench.verbs.database as verbs
 from results import database, prune
 from results.store import Store
 from results.tables import summary
@@ -171,7 +171,7 @@ def test_what_cannot_be_given_back_since_another_process_has_the_database_is_one
             other.execute("begin immediate")
             return removed
 
-        monkeypatch.setattr(database_verbs, "prune", prune_and_then_wait)
+        monkeypatch.setattr(verbs, "prune", prune_and_then_wait)
         code, out, err = db("prune", "--db", "bench.db")
     assert (code, out.startswith("removed: ")) == (2, True)
     assert err == ("nodebench: bench.db cannot be written (database is locked): wait for the process that uses it\n")

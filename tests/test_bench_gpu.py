@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from bench.gpu import readings, throttled
+from bench.machine.gpu import readings, throttled
 
 
 @pytest.mark.parametrize(

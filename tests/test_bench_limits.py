@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import cgroup, limits
-from bench.cores import _by_worth, chosen
+from bench.machine import cgroup, limits
+from bench.machine.cores import _by_worth, chosen
 
 PINS = """
 import os, sys, threading
-from bench.cores import chosen, pin
+from bench.machine.cores import chosen, pin
 started, done = threading.Event(), threading.Event()
 def allowed():
     started.set()
@@ -32,7 +32,7 @@ allowed()
 
 TAKES = """
 import sys, torch
-from bench.limits import limit_memory
+from bench.machine.limits import limit_memory
 limit_memory(72 * 2**20)
 held = []
 try:
@@ -103,8 +103,8 @@ def test_an_allocation_beyond_the_limit_fails_and_the_process_lives(what: str, n
 @needs_linux
 def test_the_limit_is_above_what_the_process_holds_already() -> None:
     """Four hundred MiB of libraries, say, are no reason to fail."""
-    code = "held = bytearray(2**28); from bench.limits import limit_memory; limit_memory(2**26); bytearray(2**25)"
-    assert said(code + "; print('lives')") == ["lives"]
+    held = "from bench.machine.limits import limit_memory; held = bytearray(2**28)"
+    assert said(held + "; limit_memory(2**26); bytearray(2**25); print('lives')") == ["lives"]
 
 
 def test_as_many_workers_wait_side_by_side_as_memory_holds_of_the_largest() -> None:

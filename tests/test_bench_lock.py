@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.lock import turn
+from bench.machine.lock import turn
 
 MEASURE = """
 import os, sys
-from bench.lock import turn
+from bench.machine.lock import turn
 os.umask(0o077)
 try:
     with turn(sys.argv[1], lambda line: print(line, flush=True)):

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench import cgroup, machine
-from bench.environment import volatile
-from bench.findings import findings
-from bench.machine import Busy, Facts, Snapshot, facts
+from bench.machine import cgroup, state
+from bench.machine.environment import volatile
+from bench.machine.findings import findings
+from bench.machine.state import Busy, Facts, Snapshot, facts
 from bench.noise import Noise, measured, processes_for, told
 from reports.statistics import Ratio
 
@@ -128,9 +128,9 @@ def test_what_others_used_is_the_difference_of_two_snapshots() -> None:
 def test_a_process_that_uses_the_cpu_is_seen() -> None:
     spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
     try:
-        before = machine.snapshot()
+        before = state.snapshot()
         time.sleep(0.5)
-        after = machine.snapshot()
+        after = state.snapshot()
     finally:
         spinning.kill()
         spinning.wait()
@@ -155,34 +155,34 @@ def test_a_quota_is_read_from_either_version_of_control_groups(monkeypatch, tmp_
     read = cgroup.read
     place = {"root": tmp_path, "membership": tmp_path / "membership"}
     monkeypatch.setattr(cgroup, "read", lambda *names: read(*names, **place))
-    assert machine.quota() == quota
+    assert state.quota() == quota
 
 
 def test_a_clock_is_read_where_the_kernel_tells_of_it(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(machine, "_CPU", tmp_path)
-    assert (machine.governor(3), machine.boost()) == ("", None)
+    monkeypatch.setattr(state, "_CPU", tmp_path)
+    assert (state.governor(3), state.boost()) == ("", None)
     for name, text in {"cpu3/cpufreq/scaling_governor": "powersave\n", "cpufreq/boost": "1\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert (machine.governor(3), machine.boost()) == ("powersave", True)
+    assert (state.governor(3), state.boost()) == ("powersave", True)
     (tmp_path / "intel_pstate").mkdir()
     (tmp_path / "intel_pstate/no_turbo").write_text("1\n")
-    assert machine.boost() is False
+    assert state.boost() is False
 
 
 def test_a_virtual_machine_is_named_as_its_firmware_names_it(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(machine, "_PRODUCT", tmp_path)
-    assert machine.virtual() == ""
+    monkeypatch.setattr(state, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(state, "_PRODUCT", tmp_path)
+    assert state.virtual() == ""
     (tmp_path / "cpuinfo").write_text("flags\t\t: fpu hypervisor lahf_lm\n")
-    assert machine.virtual() == "unnamed"
+    assert state.virtual() == "unnamed"
     (tmp_path / "sys_vendor").write_text("QEMU\n")
     (tmp_path / "product_name").write_text("Standard PC\n")
-    assert machine.virtual() == "QEMU Standard PC"
+    assert state.virtual() == "QEMU Standard PC"
 
 
 def test_a_run_keeps_what_this_moment_tells_and_nothing_that_is_not_told(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(machine, "_CPU", tmp_path)
+    monkeypatch.setattr(state, "_CPU", tmp_path)
     assert {"host", "kernel", "load"} <= set(volatile())
     assert not {"governor", "boost"} & set(volatile())
     (tmp_path / "cpufreq").mkdir()

@@ -19,12 +19,12 @@ import numpy as np
 from planted import serve
 
 import bench.process
-from bench.columns import columns
-from bench.cores import chosen
+from bench.machine.cores import chosen
 from bench.rounds import timed_in_rounds
 from bench.sweep import Measure
 from bench.task import Task
 from bench.timing import Group, Taken, clock, waves
+from bench.verbs.columns import columns
 from reports.statistics import Ratio, corrected, differs, median, noise_floor
 from results.records import Cell, TrialKind
 

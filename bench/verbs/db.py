@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database
 
 db = typer.Typer(
     help="Look after the database: count, move, name, note, prune, back up.",
@@ -35,7 +35,7 @@ Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.
 @db.command()
 def stats(db: Database = DEFAULT_DATABASE) -> None:
     """Print what is in the database."""
-    from bench.database_verbs import print_stats
+    from bench.verbs.database import print_stats
 
     print_stats(db)
 
@@ -46,7 +46,7 @@ def merge(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Bring in everything of OTHER that the database has not; OTHER stays as it is."""
-    from bench.database_verbs import merge_from
+    from bench.verbs.database import merge_from
 
     merge_from(other, db)
 
@@ -64,7 +64,7 @@ def export(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write a table of measurements for other tools."""
-    from bench.database_verbs import export_to
+    from bench.verbs.database import export_to
 
     fields = {"problem": problem, "solver": solver, "backend": backend, "gradient": gradient, "device": device}
     export_to(file, frame.value, {name: wanted for name, wanted in fields.items() if wanted}, run or [], db)
@@ -76,7 +76,7 @@ def import_(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Take in pytest-benchmark's JSON as a run; a file that is in already changes nothing."""
-    from bench.database_verbs import import_from
+    from bench.verbs.database import import_from
 
     import_from(file, db)
 
@@ -91,7 +91,7 @@ def prune(
 
     The newest trials stay, and so does what a baseline or a note is about, and what is being measured.
     """
-    from bench.database_verbs import prune_database
+    from bench.verbs.database import prune_database
 
     prune_database(older_than, dry_run, db)
 
@@ -99,7 +99,7 @@ def prune(
 @db.command()
 def rebuild(db: Database = DEFAULT_DATABASE) -> None:
     """Make the table `summary` anew from what was measured."""
-    from bench.database_verbs import rebuild_summary
+    from bench.verbs.database import rebuild_summary
 
     rebuild_summary(db)
 
@@ -114,7 +114,7 @@ def baseline(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Name the newest trials, to compare later ones with; they are never pruned."""
-    from bench.database_verbs import keep_baseline, remove_baseline
+    from bench.verbs.database import keep_baseline, remove_baseline
 
     if remove:
         remove_baseline(name, db)
@@ -125,7 +125,7 @@ def baseline(
 @db.command()
 def baselines(db: Database = DEFAULT_DATABASE) -> None:
     """List the baselines."""
-    from bench.database_verbs import print_baselines
+    from bench.verbs.database import print_baselines
 
     print_baselines(db)
 
@@ -137,7 +137,7 @@ def annotate(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Leave a note on a run or a cell; nodebench show prints it."""
-    from bench.database_verbs import annotate_key
+    from bench.verbs.database import annotate_key
 
     annotate_key(key, text, db)
 
@@ -150,7 +150,7 @@ def backup(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Copy the database, a file's or a server's, to an SQLite file; merging that restores it."""
-    from bench.database_verbs import back_up_to
+    from bench.verbs.database import back_up_to
 
     back_up_to(file, db)
 
@@ -158,6 +158,6 @@ def backup(
 @db.command()
 def upgrade(db: Database = DEFAULT_DATABASE) -> None:
     """Bring an older database to this nodebench's schema, after a backup; any opening does so too."""
-    from bench.database_verbs import upgrade_database
+    from bench.verbs.database import upgrade_database
 
     upgrade_database(db)

@@ -11,8 +11,8 @@ import cpuinfo
 import psutil
 import torch
 
-from bench import machine
-from bench.cores import chosen
+from bench.machine import state
+from bench.machine.cores import chosen
 from results.records import Environment
 
 _LIBRARIES = ("nodebench", "torch", "torchdiffeq", "numpy")
@@ -35,13 +35,13 @@ def environment() -> Environment:
 
 def volatile() -> dict[str, str]:
     """What is worth knowing of this moment, and says nothing about comparability; what is not told is left out."""
-    pinned, boost, steal = chosen(1), machine.boost(), machine.steal()
+    pinned, boost, steal = chosen(1), state.boost(), state.steal()
     told = {
         "host": platform.node(),
         "kernel": platform.release(),
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "pinned": f"one thread to core {pinned[0]}" if pinned else "",
-        "governor": machine.governor(max(pinned, default=0)),
+        "governor": state.governor(max(pinned, default=0)),
         "boost": "" if boost is None else ("on" if boost else "off"),
         "steal": f"{steal:.2%} since boot" if steal else "",
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import cgroup
+from bench.machine import cgroup
 
 _CPU = Path("/sys/devices/system/cpu")
 _CPUINFO = Path("/proc/cpuinfo")

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from bench.backends import BACKENDS
-from bench.columns import columns
-from bench.environment import environment
 from bench.failure import UsageError
 from bench.known import recorded
-from bench.lock import turn
+from bench.machine.environment import environment
+from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.protocol import Recorded, kinds, pending
-from bench.reading import opened
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Sweep, load_sweep, shipped
+from bench.verbs.columns import columns
+from bench.verbs.reading import opened
 from node import ADJOINTS, SOLVERS
 from results.location import MissingDatabaseError, UnwritableError
 from results.records import Cell

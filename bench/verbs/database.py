@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.columns import columns
-from bench.reading import explained, opened
+from bench.verbs.columns import columns
+from bench.verbs.reading import explained, opened
 from reports.format import count as grouped
 from reports.format import plural, size
 from results import annotations, baselines, lookup, summary

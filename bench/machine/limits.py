@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench import cgroup
+from bench.machine import cgroup
 
 _SHARE = 0.5  # of the machine's memory, for the one worker that runs: the rest is for those that wait, and all else
 

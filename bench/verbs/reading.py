@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
 
-from bench.columns import columns
 from bench.failure import UsageError
+from bench.verbs.columns import columns
 from results.annotations import Note, notes_of_cell
 from results.store import Store, StoreError
 from results.where import Where

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench.machine import Facts
+from bench.machine.state import Facts
 
 _NAMED = 5  # processes that are named, the others are counted
 _HOT = 85.0  # degrees Celsius, from which on a CPU is likely to lower its clock
