@@ -7,13 +7,12 @@ from bench.alone import measured_alone
 from bench.known import Known
 from bench.machine.cores import chosen
 from bench.machine.limits import available, default_limit, together
-from bench.protocol import Pending, groups
+from bench.protocol import TOGETHER, Pending, groups
 from bench.sweep import Measure
 from bench.task import Task
 from bench.timing import Group, Taken, waves
 from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind
 
-_TOGETHER = 16  # cells timed side by side at most: the longer a round, the farther apart are its samples
 _ROOM = 0.5  # share of the free memory that the workers of a group may hold
 _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
 _RESAMPLES = 2000
@@ -95,7 +94,7 @@ class Block:
     def _most(self, cells: Sequence[Cell]) -> int:
         """How many of them there is memory for side by side, beside a reference and its twin."""
         peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
-        return max(1, min(_TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
+        return max(1, min(TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
     def _asked(
         self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[Reference, ...] = ()

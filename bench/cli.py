@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from bench import forkserver
 from bench.failure import UsageError
 from bench.verbs.db import db
 from bench.verbs.place import DEFAULT_DATABASE, Database
@@ -45,6 +46,7 @@ class Registry(StrEnum):
 @app.command()
 def run(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
     """Measure what of SWEEP is not in the database yet."""
+    forkserver.start()
     from bench.verbs.sweeps import run_sweep
 
     raise typer.Exit(run_sweep(sweep, db))
@@ -67,6 +69,17 @@ def report(
     from bench.verbs.reading import write_report
 
     write_report(db, output)
+
+
+@app.command()
+def noise(
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long to measure.")] = 20.0,
+) -> None:
+    """Measure what this machine's timings differ by of themselves, and say why and what would help."""
+    forkserver.start()
+    from bench.noise import print_noise
+
+    raise typer.Exit(print_noise(seconds))
 
 
 @app.command("list")

@@ -17,7 +17,6 @@ from bench.timing import Taken
 from reports.statistics import Ratio, median, noise_floor
 from results.records import Cell, Trial
 
-SECONDS = 20.0
 _ROUNDS = 16  # as many as a sweep's default
 _LEAST = 3  # processes of each: fewer make no interval
 _TIMEOUT_S = 30.0
@@ -39,7 +38,7 @@ class Noise:
     facts: Facts
 
 
-def print_noise(seconds: float = SECONDS) -> int:
+def print_noise(seconds: float) -> int:
     """Measure this machine, and say what was found; the exit code."""
     _tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
     with turn("its noise", _tell):
@@ -48,7 +47,7 @@ def print_noise(seconds: float = SECONDS) -> int:
     return 0
 
 
-def measured(seconds: float = SECONDS) -> Noise:
+def measured(seconds: float) -> Noise:
     """Processes in pairs, in alternation and one after the other by turns, for so long."""
     cores, taken = chosen(CELL.threads), Taken()
     timing = Task(cell=CELL, kind="timing", timeout_s=_TIMEOUT_S, cores=cores)

@@ -1,8 +1,8 @@
 """What the forkserver loads once, so that a worker is forked warm in some hundredths of a second.
 
 The imports beside our own are those that torch puts off until a first backward pass or a first optimiser step: half a
-second each, and no part of any workload. What is loaded is frozen: a collection in a worker would otherwise walk all
-of it, and copy every page that it touches.
+second each, and no part of any workload; and the command line, which each worker imports as its main module. What is
+loaded is frozen: a collection in a worker would otherwise walk all of it, and copy every page that it touches.
 """
 
 import gc
@@ -10,7 +10,7 @@ from importlib import import_module
 
 from bench.machine.descendants import adopt
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.verbs.sweeps", "bench.worker"):
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.cli", "bench.worker"):
     import_module(_name)
 
 adopt()  # what a worker leaves when it ends

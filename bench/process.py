@@ -1,16 +1,15 @@
 """A worker seen from the runner: started apart, asked, timed out and ended with all that it has started."""
 
 import contextlib
-import multiprocessing
 import signal
 import tempfile
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bench.failure import TrialFailure
+from bench.forkserver import context
 from bench.machine.descendants import end_all_of, end_strays
 from bench.task import Task
 from bench.worker import Outcome, Sampled, serve
@@ -27,9 +26,9 @@ class Worker:
         self._timeout_s = task.timeout_s
         self._folder = tempfile.TemporaryDirectory(prefix="nodebench-")
         self._log = Path(self._folder.name) / "log"
-        context = _context(task.cell.device)
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, task, self._log), daemon=True)
+        starting = context(task.cell.device)
+        self._connection, theirs = starting.Pipe()
+        self._process = starting.Process(target=serve, args=(theirs, task, self._log), daemon=True)
         try:
             self._process.start()
         except BaseException:  # an interrupt: nobody else knows of the process yet
@@ -109,12 +108,3 @@ def _end(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4 * _LOG_TAIL))  # 4 bytes a character at most
         return file.read().decode(errors="replace")[-_LOG_TAIL:]
-
-
-def _context(device: str) -> SpawnContext | ForkServerContext:
-    """A forkserver that has torch loaded: 0.03 s a process. CUDA does not survive a fork, so spawn there."""
-    if device.startswith("cuda"):
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.preload"])
-    return context

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from results.records import Cell, TrialKind
 
+TOGETHER = 16  # cells timed side by side at most: the longer a round, the farther apart are its samples
+
 
 class Pending(NamedTuple):
     """What of a cell is still to be measured: one trial, or, of timing, as many as it takes."""

@@ -1,5 +1,6 @@
 """The verbs that know what can be measured: run, plan, list. Loaded with the first of them, as torch is heavy."""
 
+import math
 import sys
 import time
 from collections import Counter
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from bench.backends import BACKENDS
+from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
 from bench.known import recorded
 from bench.machine.environment import environment
@@ -20,6 +22,7 @@ from bench.sweep import Sweep, load_sweep, shipped
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
 from node import ADJOINTS, SOLVERS
+from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
 from results.records import Cell
 from results.store import Store
@@ -73,11 +76,24 @@ def print_plan(name: str, url: str) -> None:
     """A line a cell, with what of it is recorded."""
     sweep = load_sweep(name)
     cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
-    known = _recorded(url, cells)
+    known, taken = _recorded(url, cells)
     print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))
     done = sum(not pending([cell], known) for cell in cells)
     refused = sum(refusal(cell)[0] != "ok" for cell in cells)
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
+    print(_duration(sweep, known, taken))
+
+
+def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
+    """How long the rest of it will take."""
+    possible = (cell for cell in dict.fromkeys(planned.cell for planned in sweep.planned) if refusal(cell)[0] == "ok")
+    due = pending(possible, known)
+    if not due:
+        return "nothing is left to measure"
+    seconds = estimated_s(due, sweep.measure, taken)
+    if math.isnan(seconds):
+        return "how long it takes can be estimated when trials of these kinds were measured on this machine"
+    return f"about {_minutes(seconds)} to measure what is left, by what trials alike took on this machine"
 
 
 _PLAN_HEADER = ("key", "cell", "measured", "state")
@@ -124,14 +140,14 @@ _LISTED = {
 }
 
 
-def _recorded(url: str, cells: Sequence[Cell]) -> Recorded:
-    """What the database has of these cells; nothing where there is no database yet."""
+def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
+    """What the database has of these cells, and what trials here have taken; nothing where there is no database yet."""
     try:
         with opened(url) as store:
-            return recorded(store, cells)
+            return recorded(store, cells), Costs.of(costs(store.database, environment().fingerprint))
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):
-            return Recorded()
+            return Recorded(), Costs()
         raise
 
 

@@ -1,0 +1,74 @@
+"""How long a run will take, by what trials alike have taken on this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bench.protocol import TOGETHER, Pending, blocks
+from bench.sweep import Measure
+from results.records import Cell, TrialKind
+
+# The cells that tell what one takes: of the first of these likenesses that any of them shares with it.
+_LIKENESSES = (
+    ("device", "problem", "backend", "gradient", "solver"),
+    ("device", "problem", "backend", "gradient"),
+    ("device", "problem"),
+    ("device", "backend", "gradient"),
+    (),
+)
+_Means = Mapping[tuple[str, ...], float]  # by what is alike
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds a unit (an iteration of training, a round of timing, else a trial) and processes a timed cell."""
+
+    units: Mapping[str, Sequence[_Means]] = field(default_factory=dict)  # by kind, in the order of the likenesses
+    processes: float = 1.0  # mean over the cells that were timed
+
+    @classmethod
+    def of(cls, taken: pd.DataFrame) -> "Costs":
+        """From what `results.costs` tells."""
+        units = taken["iterations"].where(taken["kind"] == "training", 1)
+        units = taken["rounds"].clip(lower=1).where(taken["kind"] == "timing", units)
+        each = taken.assign(unit_s=taken["spent_s"] / taken["trials"] / units)
+        by_kind = {str(kind): [_means(group, axes) for axes in _LIKENESSES] for kind, group in each.groupby("kind")}
+        processes = taken["trials"][taken["kind"] == "timing"].mean()
+        return cls(by_kind, processes if processes > 0 else 1.0)
+
+    def unit_s(self, cell: Cell, kind: TrialKind) -> float:
+        """By those most alike; NaN if no trial of this kind was measured."""
+        for axes, means in zip(_LIKENESSES, self.units.get(kind, ()), strict=False):
+            if (alike := tuple(getattr(cell, axis) for axis in axes)) in means:
+                return means[alike]
+        return float("nan")
+
+
+def _means(taken: pd.DataFrame, axes: Sequence[str]) -> _Means:
+    alike = zip(*(taken[axis] for axis in axes), strict=True) if axes else [()] * len(taken)
+    by_likeness = taken["unit_s"].groupby(pd.Index(alike, tupleize_cols=False))
+    return dict(by_likeness.mean())
+
+
+def estimated_s(due: Sequence[Pending], measure: Measure, costs: Costs) -> float:
+    """Of measuring what is due; NaN where nothing tells what some of it takes."""
+    return sum(_alone(one, costs) for one in due if one.kind != "timing") + sum(
+        _timing([one.cell for one in block if one.kind == "timing"], measure, costs) for block in blocks(due)
+    )
+
+
+def _alone(one: Pending, costs: Costs) -> float:
+    iterations = one.cell.iterations if one.kind == "training" else 1
+    return costs.unit_s(one.cell, one.kind) * iterations
+
+
+def _timing(cells: Sequence[Cell], measure: Measure, costs: Costs) -> float:
+    """Of a block's cells, with a reference and its twin for each group, which takes max_s at most."""
+    processes = min(max(costs.processes, measure.processes), measure.max_processes)
+    of_cells = [costs.unit_s(cell, "timing") * measure.rounds * processes for cell in cells]
+    if not of_cells:
+        return 0.0
+    n_groups = -(-len(cells) // TOGETHER)
+    twins = 2 * n_groups * min(of_cells)  # the cheapest is the reference
+    return min(sum(of_cells) + twins, n_groups * measure.max_s)

@@ -1,0 +1,154 @@
+"""Errors, against the exact answer, the true gradient and the discrete one; and what true values are asked for."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.accuracy import errors
+from bench.backends import BACKENDS
+from bench.failure import TrialFailure
+from bench.problems import PROBLEMS, Problem
+from bench.truth import Truth
+from results.records import Cell
+
+CELL = Cell(
+    problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_outputs=11, rtol=1e-5, atol=1e-7, dtype="float64"
+)
+COSINE = replace(CELL, problem="cosine", solver="euler", rtol=None, atol=None, dt=0.5, horizon=5.0)
+MODES = ("backprop", "checkpointed", "adjoint", "interpolating", "forward")
+
+
+def found(cell: Cell, problem: Problem | None = None) -> dict[str, float]:
+    problem = problem or PROBLEMS[cell.problem]
+    return errors(cell, problem, BACKENDS[cell.backend].prepare(cell, problem))[0]
+
+
+def asked(cell: Cell, problem: Problem | None = None) -> dict[str, object]:
+    return Truth(cell, problem or PROBLEMS[cell.problem]).asked
+
+
+def test_the_error_is_the_largest_over_outputs_and_apart_the_last_ones():
+    """Euler's y for y' = cos t is a Riemann sum, which needs no solver."""
+    t = torch.linspace(0, 5, 11, dtype=torch.float64)
+    off = (0.5 * torch.cat([torch.zeros(1, dtype=torch.float64), torch.cos(t[:-1]).cumsum(0)]) - torch.sin(t)).abs()
+    measured = found(COSINE)
+    assert measured["error"] == pytest.approx(off.max().item(), rel=1e-12)
+    assert measured["error_final"] == pytest.approx(off[-1].item(), rel=1e-12)
+    assert off[-1] < 0.9 * off.max()
+
+
+def test_float32_is_judged_in_float64():
+    """At a step this small what is left is rounding, which float32 has and its own truth would not see."""
+    fine = replace(COSINE, solver="rk4", dt=0.01)
+    single, double = found(replace(fine, dtype="float32")), found(fine)
+    assert double["error"] < 1e-10
+    assert 1e-8 < single["error"] < 1e-5
+
+
+def central_differences(cell: Cell, step: float = 1e-5) -> torch.Tensor:
+    """The loss of a tight solve moved by each parameter: wrong by some 1e-9."""
+    tight = replace(cell, solver="dopri8", rtol=1e-13, atol=1e-13, gradient="backprop")
+    workload = BACKENDS["node"].prepare(tight, PROBLEMS[cell.problem])
+    slopes = []
+    with torch.no_grad():
+        for parameter in workload.instance.field.parameters():
+            flat = parameter.view(-1)
+            for i in range(len(flat)):
+                moved = []
+                for sign in (1, -1):
+                    flat[i] += sign * step
+                    moved.append(workload.loss().item())
+                    flat[i] -= sign * step
+                slopes.append((moved[0] - moved[1]) / (2 * step))
+    return torch.tensor(slopes, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("problem", ["spiral", "lotka_volterra", "pendulum"])
+def test_the_true_gradient_is_that_of_central_differences(problem):
+    cell = replace(CELL, problem=problem, gradient="adjoint")
+    true = Truth(cell, PROBLEMS[problem]).gradient()
+    torch.testing.assert_close(true, central_differences(cell), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("gradient", MODES)
+def test_each_modes_gradient_comes_to_the_true_one_with_its_tolerance(gradient):
+    loose, tight = (
+        found(replace(CELL, gradient=gradient, rtol=rtol, atol=rtol / 100))["gradient_error"] for rtol in (1e-4, 1e-9)
+    )
+    assert tight < 1e-6
+    assert tight < 0.01 * loose
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_it(backend):
+    backprop, adjoint = (
+        found(replace(CELL, backend=backend, gradient=mode, rtol=1e-8, atol=1e-10)) for mode in ("backprop", "adjoint")
+    )
+    assert backprop["gradient_error_discrete"] == 0.0
+    assert 0.0 < adjoint["gradient_error_discrete"] < 1e-5
+    assert adjoint["gradient_error"] < 1e-5 > backprop["gradient_error"]
+
+
+def test_a_solve_without_a_gradient_has_no_gradient_error():
+    assert set(found(CELL)) == {"error", "error_final"}
+
+
+def test_a_solution_that_is_not_finite_has_no_error_but_a_reason():
+    with pytest.raises(TrialFailure, match="take a smaller step") as raised:
+        found(replace(COSINE, problem="van_der_pol", horizon=20.0))
+    assert raised.value.status == "non_finite"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"solver": "rk4", "rtol": None, "atol": None, "dt": 0.1},
+        {"rtol": 1e-3},
+        {"dtype": "float32"},
+        {"gradient": "adjoint"},
+        {"threads": 2},
+        {"backend": "torchdiffeq"},
+    ],
+)
+def test_how_a_cell_is_solved_does_not_change_what_is_true(change):
+    assert asked(replace(CELL, **change)) == asked(CELL)
+
+
+@pytest.mark.parametrize("change", [{"horizon": 2.0}, {"n_outputs": 12}, {"batch_size": 2}, {"seed": 1}])
+def test_what_a_cell_solves_does(change):
+    cell = replace(CELL, batch_size=3)
+    assert asked(replace(cell, **change)) != asked(cell)
+
+
+def test_nor_is_a_problem_that_was_changed_the_same_under_its_name():
+    spiral = PROBLEMS["spiral"]
+    plain = spiral.instance(CELL)
+
+    def of(**changes: object) -> dict[str, object]:
+        return asked(CELL, replace(spiral, make=lambda problem, cell: replace(plain, **changes)))
+
+    other_field, other_constants = spiral.field().double(), spiral.field().double()
+    other_field.forward = lambda t, y: 2 * plain.field(t, y)
+    with torch.no_grad():
+        for parameter in other_constants.parameters():
+            parameter.mul_(1.001)
+    assert of() == asked(CELL)
+    assert of(y0=plain.y0 + 1e-9) != asked(CELL)
+    assert of(loss=lambda y: y.abs().mean()) != asked(CELL)
+    assert of(field=other_field) != asked(CELL)
+    assert of(field=other_constants) != asked(CELL)
+
+
+def test_where_there_is_no_truth_the_reason_says_so():
+    def explodes(problem: Problem, cell: Cell):
+        instance = PROBLEMS["spiral"].instance(cell)
+        field = PROBLEMS["spiral"].field().double()
+        field.forward = lambda t, y: y * y.square().sum()  # infinite at t = 1/8
+        return replace(instance, field=field)
+
+    problem = replace(PROBLEMS["spiral"], make=explodes)
+    with pytest.raises(TrialFailure, match="there is no true solution to compare with"):
+        Truth(CELL, problem).solution()
+    assert math.isfinite(found(CELL)["error"])
