@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
-from bench import optimisers
 from bench.backends import BACKENDS
+from bench.measures import optimisers
 from bench.problems import PROBLEMS
 from bench.ways import impossible_step, known_solvers, ways
 from node import ADJOINTS

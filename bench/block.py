@@ -15,7 +15,6 @@ from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind
 
 _ROOM = 0.5  # share of the free memory that the workers of a group may hold
 _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
-_RESAMPLES = 2000
 
 
 class Block:
@@ -75,7 +74,7 @@ class Block:
                 for trial in wave:
                     self._record(trial)
         for reference in references:
-            for name, ratio in taken.floors(reference, resamples=_RESAMPLES).items():
+            for name, ratio in taken.floors(reference).items():
                 yield NoiseFloor(reference.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
 
     def _record(self, trial: Trial) -> None:

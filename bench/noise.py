@@ -20,7 +20,6 @@ from results.records import Cell, Trial
 _ROUNDS = 16  # as many as a sweep's default
 _LEAST = 3  # processes of each: fewer make no interval
 _TIMEOUT_S = 30.0
-_RESAMPLES = 2000
 _WIDTH = 110
 
 # Some milliseconds of many small operations, as most of what a sweep times.
@@ -67,7 +66,7 @@ def measured(seconds: float) -> Noise:
         ratios.append(_ratio(pair))
         apart.append(_ratio([*_rounds([one], _ROUNDS), *_rounds([other], _ROUNDS)]))
     seen = facts(before, snapshot(), cores)
-    twin = taken.floors(CELL, resamples=_RESAMPLES)["forward_s"]
+    twin = taken.floors(CELL)["forward_s"]
     return Noise(twin, tuple(ratios), tuple(apart), spent_s / len(ratios) / 2, seen)
 
 

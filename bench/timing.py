@@ -20,8 +20,6 @@ from bench.task import Task
 from reports.statistics import Ratio, median, paired_ratio
 from results.records import Cell, Trial, TrialKind
 
-_RESAMPLES = 500  # to decide whether to go on; a report takes more
-
 Ask = Callable[[Cell, TrialKind, int], Task]  # the task of timing a cell in the process of this index
 Marks = dict[str, float]  # metrics that end a cell's timing
 
@@ -42,20 +40,20 @@ class Taken:
         """Seconds a call, of the samples that the cell is compared by; NaN without any."""
         return median(list(self._values[cell.key, "timing", clock(cell)].values()))
 
-    def ratio(self, cell: Cell, reference: Cell, *, resamples: int = _RESAMPLES) -> Ratio | None:
+    def ratio(self, cell: Cell, reference: Cell) -> Ratio | None:
         """The cell's paired ratio to the reference, or the twin's if it is the reference; None without a pair."""
-        return self._paired(cell, clock(cell), reference, clock(reference), resamples)
+        return self._paired(cell, clock(cell), reference, clock(reference))
 
-    def floors(self, reference: Cell, *, resamples: int) -> dict[str, Ratio]:
+    def floors(self, reference: Cell) -> dict[str, Ratio]:
         """The twin's ratio by each of its clocks."""
         names = [name for key, kind, name in list(self._values) if (key, kind) == (reference.key, "twin")]
-        ratios = {name: self._paired(reference, name, reference, name, resamples) for name in names}
+        ratios = {name: self._paired(reference, name, reference, name) for name in names}
         return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
-    def _paired(self, cell: Cell, name: str, reference: Cell, its_name: str, resamples: int) -> Ratio | None:
+    def _paired(self, cell: Cell, name: str, reference: Cell, its_name: str) -> Ratio | None:
         kind: TrialKind = "twin" if cell == reference else "timing"
         numerator = _series(self._values[cell.key, kind, name])
-        return paired_ratio(numerator, _series(self._values[reference.key, "timing", its_name]), resamples=resamples)
+        return paired_ratio(numerator, _series(self._values[reference.key, "timing", its_name]))
 
 
 @dataclass(frozen=True, kw_only=True)

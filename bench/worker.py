@@ -15,19 +15,19 @@ from typing import cast
 
 import torch
 
-from bench.accuracy import errors
 from bench.backends import BACKENDS
-from bench.clock import Clocked, warm_up
-from bench.counts import count
 from bench.failure import TrialFailure
 from bench.machine.cores import pin
 from bench.machine.descendants import adopt
 from bench.machine.gpu import readings
 from bench.machine.limits import limit_memory
-from bench.memory import memory
+from bench.measures.accuracy import errors
+from bench.measures.clock import Clocked, warm_up
+from bench.measures.counts import count
+from bench.measures.memory import memory
+from bench.measures.training import train
 from bench.problems import PROBLEMS
 from bench.task import Task
-from bench.training import train
 from bench.workload import Workload
 from node import SolveError
 from results.records import Curve, Reference, TrialStatus

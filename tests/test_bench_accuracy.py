@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.accuracy import errors
 from bench.backends import BACKENDS
 from bench.failure import TrialFailure
+from bench.measures.accuracy import errors
+from bench.measures.truth import Truth
 from bench.problems import PROBLEMS, Problem
-from bench.truth import Truth
 from results.records import Cell
 
 CELL = Cell(

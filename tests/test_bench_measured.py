@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.accuracy import errors
 from bench.backends import BACKENDS
-from bench.clock import warm_up
-from bench.counts import count
 from bench.failure import TrialFailure
+from bench.measures.accuracy import errors
+from bench.measures.clock import warm_up
+from bench.measures.counts import count
 from bench.problems import PROBLEMS
 from bench.worker import unexpected
 from node import SOLVERS, SolveError, Status

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from bench import memory as of_memory
 from bench.alone import measured_alone
 from bench.backends import BACKENDS
-from bench.memory import memory, peak_bytes
+from bench.measures import memory as of_memory
+from bench.measures.memory import memory, peak_bytes
 from bench.problems import PROBLEMS, Problem
 from bench.task import Task
 from results.records import Cell

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import node
+from bench.measures.truth import Truth
 from bench.problems import PROBLEMS
-from bench.truth import Truth
 from results.records import Cell
 
 # From the literature and from Taylor series in 50 digits, independent of the code under test.

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.accuracy import errors
 from bench.backends import BACKENDS
+from bench.measures.accuracy import errors
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.runner import Runner

@@ -9,16 +9,16 @@ from multiprocessing import get_context
 import pytest
 import torch
 
-from bench import stopwatch, training
 from bench.axes import checked, impossible
 from bench.backends import BACKENDS
-from bench.counts import count
-from bench.evaluation import evaluated, whole_trajectory
 from bench.failure import TrialFailure
-from bench.optimisers import OPTIMISERS, REFUSED, optimiser_of
+from bench.measures import stopwatch, training
+from bench.measures.counts import count
+from bench.measures.evaluation import evaluated, whole_trajectory
+from bench.measures.optimisers import OPTIMISERS, REFUSED, optimiser_of
+from bench.measures.training import spaced, train
 from bench.problems import PROBLEMS, Recipe
 from bench.sweep import load_sweep
-from bench.training import spaced, train
 from bench.ways import Way, ways
 from results.records import Cell
 

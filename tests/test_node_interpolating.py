@@ -9,7 +9,7 @@ import torch
 from gradients import NET_T, NET_Y0, Net, Spiral, gradient_of, mean_abs, relative_error, tensor
 from torch import nn
 
-from bench.memory import peak_bytes
+from bench.measures.memory import peak_bytes
 from node import ADJOINTS, SOLVERS, ContinuousAdjoint, FixedStep, PIDController, solve
 from node.adjoint import InterpolatingAdjoint
 from node.adjoint.path import Path

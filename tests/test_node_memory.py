@@ -8,7 +8,7 @@ import torch
 import torchdiffeq
 from torch import Tensor
 
-from bench.memory import peak_bytes
+from bench.measures.memory import peak_bytes
 from node import FixedStep, PIDController, solve
 from node.adjoint import Adjoint, Backprop, Checkpointed, ContinuousAdjoint, Reversible
 from node.models import MLP

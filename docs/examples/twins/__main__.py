@@ -84,8 +84,8 @@ def interleaved(reference: Cell) -> Compared:
     for wave in waves(group, asked, lambda _: None):
         if failed := [trial for trial in wave if trial.status != "ok"]:
             raise SystemExit(f"a worker failed: {failed[0].status}: {failed[0].reason}")
-    found = {name: taken.ratio(cell, reference, resamples=2000) for name, cell in zip(RIVALS, cells[1:], strict=True)}
-    found["twin"] = taken.ratio(reference, reference, resamples=2000)
+    found = {name: taken.ratio(cell, reference) for name, cell in zip(RIVALS, cells[1:], strict=True)}
+    found["twin"] = taken.ratio(reference, reference)
     ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
     floor, p_values = noise_floor(ratios["twin"]), corrected([ratios[name].p_value for name in RIVALS])
     called = {name: differs(ratios[name], floor, p) for name, p in zip(RIVALS, p_values, strict=True)}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from bench.backends import BACKENDS
+from bench.measures.truth import Truth
 from bench.problems import Problem
-from bench.truth import Truth
 from bench.workload import Workload, require_finite
 from results.records import Cell, Reference
 

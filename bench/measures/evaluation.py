@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from bench.backends import BACKENDS
-from bench.counts import count
 from bench.failure import TrialFailure
+from bench.measures.counts import count
 from bench.problems import PROBLEMS, Training
 from bench.ways import Way
 from bench.workload import Workload

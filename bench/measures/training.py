@@ -6,12 +6,12 @@ from itertools import islice
 
 from torch import Tensor, nn
 
-from bench.counts import count
-from bench.evaluation import evaluated, mean_absolute, whole_trajectory
 from bench.failure import TrialFailure
-from bench.optimisers import Optimiser, optimiser_of
+from bench.measures.counts import count
+from bench.measures.evaluation import evaluated, mean_absolute, whole_trajectory
+from bench.measures.optimisers import Optimiser, optimiser_of
+from bench.measures.stopwatch import Stopwatch
 from bench.problems import PROBLEMS, Batch, Training
-from bench.stopwatch import Stopwatch
 from bench.ways import ways
 from bench.workload import Workload
 from results.records import Cell, Curve

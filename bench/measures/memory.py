@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bench.clock import collection_off, synchronise
+from bench.measures.clock import collection_off, synchronise
 from bench.workload import Workload
 from results.records import Cell
 

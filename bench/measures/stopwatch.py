@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from bench.clock import synchronise
+from bench.measures.clock import synchronise
 
 
 class Stopwatch:
