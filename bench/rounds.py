@@ -5,6 +5,7 @@ compared pair by pair, by some hundredths. So all workers of a group are alive t
 others wait on their pipes, and each round times every cell once in an order drawn anew.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,8 @@ from bench.process import Worker
 from bench.task import Task
 from results.records import Sample, Trial
 
+_LEAST_ROUNDS = 3  # of the slowest, in each process
+
 
 @dataclass
 class _Timed:
@@ -25,6 +28,7 @@ class _Timed:
     started_at: float
     worker: Worker | None = None
     spent_s: float = 0.0
+    sampled_s: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     failure: TrialFailure | None = None
@@ -52,8 +56,13 @@ class _Timed:
         sampled = self.worker.sample()
         for name, (seconds, repeats) in sampled.seconds.items():
             self.samples.setdefault(name, []).append(Sample(round_index, position, seconds, repeats))
+        self.sampled_s += sampled.busy_s
         self.metrics["busy_s"] += sampled.busy_s
         self.metrics |= sampled.readings
+
+    def takes_part(self, round_index: int, sampling_s: float) -> bool:
+        """Whether this round has a sample of it."""
+        return self.failure is None and (round_index < _LEAST_ROUNDS or self.sampled_s < sampling_s)
 
     def trial(self) -> Trial:
         """The record of it, once its worker has ended."""
@@ -72,11 +81,17 @@ class _Timed:
 
 
 def timed_in_rounds(
-    tasks: Sequence[Task], rounds: int, before: Callable[[Task], None], *, until: float | None = None
+    tasks: Sequence[Task],
+    rounds: int,
+    before: Callable[[Task], None],
+    *,
+    sampling_s: float = math.inf,
+    until: float | None = None,
 ) -> list[Trial]:
     """The trials of a group, each with a sample a round, in the order of the tasks.
 
-    `before` is told what is measured next. After `until`, on the monotonic clock, no round begins but the first.
+    `before` is told what is measured next. One whose samples have taken `sampling_s` seconds takes part in three rounds
+    at least and then in no other. After `until`, on the monotonic clock, no round begins but the first.
     """
     group = [_Timed(task, time.time()) for task in tasks]
     with ExitStack() as workers:
@@ -87,9 +102,9 @@ def timed_in_rounds(
         for round_index in range(rounds):
             if until is not None and round_index > 0 and time.monotonic() > until:
                 break
-            living = [timed for timed in group if timed.failure is None]
-            random.shuffle(living)
-            for position, timed in enumerate(living):
+            taking_part = [timed for timed in group if timed.takes_part(round_index, sampling_s)]
+            random.shuffle(taking_part)
+            for position, timed in enumerate(taking_part):
                 before(timed.task)
                 with timed.spending():
                     timed.sample(round_index, position)

@@ -27,6 +27,7 @@ class Measure(BaseModel):
     processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
     max_processes: int = Field(default=12, ge=1, le=100)  # at most
     rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
+    sampling_s: float = Field(default=1.0, gt=0)  # of a process, after which a slow cell has three rounds and no more
     precision: float = Field(default=0.03, gt=0, lt=1)  # half-width of the ratio's interval at which a cell is done
     max_s: float = Field(default=300.0, gt=0)  # of timing a group of cells; no round begins after it
     cut_ratio: float = Field(default=30.0, gt=1)  # so many times slower than a cell no less exact: timed no further

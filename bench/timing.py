@@ -85,7 +85,7 @@ def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[li
         index = group.first_process + wave
         tasks = [ask(reference, "timing", index), ask(reference, "twin", index)]
         tasks += [ask(cell, "timing", index) for cell in waiting]
-        trials = timed_in_rounds(tasks, measure.rounds, before, until=until)
+        trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
         for trial in trials:
             group.taken.add(trial)
         enough = wave + 1 >= measure.processes

@@ -95,6 +95,15 @@ def test_each_round_times_every_cell_once(store):
     assert all(sample.value > 0 for trial in trials for sample in trial.samples["forward_s"])
 
 
+def test_a_slow_cell_has_three_rounds_and_then_leaves_them_to_the_others():
+    slow = replace(CELL, solver="euler", rtol=None, atol=None, dt=0.5 / 2000)
+    trials = timed_in_rounds([task(cell, "timing") for cell in (CELL, slow)], 12, lambda _: None, sampling_s=0.15)
+    quick, slow = ([sample.round_index for sample in trial.samples["forward_s"]] for trial in trials)
+    assert quick == list(range(12))
+    assert 3 <= len(slow) < 12
+    assert slow == quick[: len(slow)]
+
+
 def test_a_gradient_cell_times_its_solve_and_its_gradient(store):
     [trial] = timed_in_rounds([task(replace(CELL, gradient="adjoint"), "timing")], 2, lambda _: None)
     assert {name: len(samples) for name, samples in trial.samples.items()} == {"forward_s": 2, "gradient_s": 2}

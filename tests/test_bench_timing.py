@@ -25,7 +25,7 @@ class Machine:
         self.failing = failing
         self._random = random.Random(0)
 
-    def __call__(self, tasks: list[Task], rounds: int, before, *, until: float) -> list[Trial]:
+    def __call__(self, tasks: list[Task], rounds: int, before, *, sampling_s: float, until: float) -> list[Trial]:
         self.waves.append(list(tasks))
         return [self._trial(task, rounds) for task in tasks]
 
@@ -134,7 +134,7 @@ def test_the_processes_of_another_run_keep_their_numbers(monkeypatch):
 def test_the_twins_ratio_is_the_noise_floor_of_each_clock(monkeypatch):
     machine, taken = Machine(), Taken()
     task = Task(cell=REFERENCE, kind="timing", timeout_s=1.0)
-    for each in machine([task, replace(task, kind="twin")], 8, None, until=0.0):
+    for each in machine([task, replace(task, kind="twin")], 8, None, sampling_s=1.0, until=0.0):
         taken.add(each)
     ((name, ratio),) = taken.floors(REFERENCE, resamples=200).items()
     assert name == "forward_s"
