@@ -17,7 +17,7 @@ from bench.workload import Workload
 from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted
-_JUDGED = 10  # iterations before which the whole trajectory is solved, which takes as long as tens of iterations
+_JUDGED = 8  # iterations before which the whole trajectory is solved, which takes as long as tens of iterations
 _LOST = 1e3  # a loss so many times the first has left what training comes back from
 _DRAWN = 333  # points of a trajectory that are kept for the picture
 _ADVICE = "take a smaller learning rate, or a finer step"
