@@ -132,8 +132,8 @@ def noise_floor(twin: Ratio) -> float:
 
 
 def differs(ratio: Ratio, floor: float, p_adjusted: float) -> bool:
-    """Whether a difference is called: beyond the noise floor, and sure among all that it was compared with."""
-    return max(ratio.value, 1 / ratio.value) > floor and p_adjusted < 1 - CONFIDENCE
+    """Whether a difference is called: its whole interval beyond the noise floor, and sure among all compared."""
+    return (ratio.low > floor or ratio.high < 1 / floor) and p_adjusted < 1 - CONFIDENCE
 
 
 def fitted_order(dt: Sequence[float], error: Sequence[float], *, dtype: str) -> Order:

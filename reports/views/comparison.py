@@ -17,7 +17,7 @@ class Comparison:
 
     ratio: Ratio
     floor: float  # the noise floor of the block, a factor
-    differs: bool  # beyond the floor, and sure among all that it was compared with
+    differs: bool  # its interval beyond the floor, and sure among all that it was compared with
 
     @property
     def inverse(self) -> "Comparison":

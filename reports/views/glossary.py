@@ -14,7 +14,7 @@ TERMS: Mapping[str, str] = {
     "then rounds, and at least that of Student's t over the processes",
     "noise floor": "what two timings of the same thing differ by: the far end of the interval of the twin's ratio to "
     "its cell",
-    "difference": "a ratio of times beyond the noise floor whose interval leaves out 1, also when corrected for all "
+    "difference": "a ratio of times whose whole interval is beyond the noise floor, sure also when corrected for all "
     "the comparisons of its section (Benjamini & Hochberg 1995: at most 5% of those called are none)",
     "≈": "before a time: timing ended before its ratio to the reference was as sure as asked",
     "observed order": "slope of log error on log dt by least squares, over the three finest errors above the "
