@@ -35,7 +35,7 @@ regress: $(PEERS) ## time solves and training steps beside torchdiffeq's and tor
 scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: minutes, and gigabytes in the temporary folder
 	@$(BIN)/python -m pytest -q -s $(SCALE) --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-group-by=group
 
-twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? A quarter of an hour
+twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? Minutes
 	@$(BIN)/python docs/examples/twins --blocks 20
 
 clean: ## remove what was generated: out/ and caches (the environment stays)
