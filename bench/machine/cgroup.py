@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.machine.files import said
+
 _ROOT = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 
@@ -12,13 +14,13 @@ def read(controller: str, *names: str, root: Path = _ROOT, membership: Path = _M
 
     Names differ between the two versions of control groups. A group that has none of these files is left out.
     """
-    said = {folder: _first(folder, names) for folder in _folders(controller, root, membership)}
-    return {folder: text for folder, text in said.items() if text}
+    texts = {folder: _first(folder, names) for folder in _folders(controller, root, membership)}
+    return {folder: text for folder, text in texts.items() if text}
 
 
 def _folders(controller: str, root: Path, membership: Path) -> Iterator[Path]:
     """The groups' folders, innermost first: version 2 has one tree, version 1 one for each controller."""
-    for line in _text(membership).splitlines():
+    for line in said(membership).splitlines():
         _, controllers, group = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             top = root / controllers
@@ -27,11 +29,4 @@ def _folders(controller: str, root: Path, membership: Path) -> Iterator[Path]:
 
 
 def _first(folder: Path, names: tuple[str, ...]) -> str:
-    return next((text for name in names if (text := _text(folder / name))), "")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    return next((text for name in names if (text := said(folder / name))), "")

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from bench.machine.files import said
+
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -41,19 +43,12 @@ def _by_worth(
 
 def _siblings(core: int) -> list[int]:
     """The logical cores that are one physical core with this one, itself included."""
-    listed = _read(_CPUS / f"cpu{core}/topology/thread_siblings_list")  # such as "0,4" or "0-1"
+    listed = said(_CPUS / f"cpu{core}/topology/thread_siblings_list")  # such as "0,4" or "0-1"
     bounds = [part.split("-") for part in listed.split(",") if part]
     return [number for part in bounds for number in range(int(part[0]), int(part[-1]) + 1)]
 
 
 def _capacity(core: int) -> int:
     """How fast a core is beside the others, where they differ; 0 where nothing tells."""
-    told = _read(_CPUS / f"cpu{core}/cpu_capacity") or _read(_CPUS / f"cpu{core}/cpufreq/cpuinfo_max_freq")
+    told = said(_CPUS / f"cpu{core}/cpu_capacity") or said(_CPUS / f"cpu{core}/cpufreq/cpuinfo_max_freq")
     return int(told) if told.isdigit() else 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

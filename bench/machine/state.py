@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from bench.machine import cgroup
+from bench.machine.files import said
 
 _CPU = Path("/sys/devices/system/cpu")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -94,7 +95,7 @@ def facts(before: Snapshot, after: Snapshot, pinned: tuple[int, ...]) -> Facts:
 
 def governor(core: int) -> str:
     """What sets the core's clock, such as performance or powersave."""
-    return _read(_CPU / f"cpu{core}/cpufreq/scaling_governor")
+    return said(_CPU / f"cpu{core}/cpufreq/scaling_governor")
 
 
 def boost() -> bool | None:
@@ -105,9 +106,9 @@ def boost() -> bool | None:
 
 def virtual() -> str:
     """The virtual machine that this is; empty on bare metal."""
-    if "hypervisor" not in _read(_CPUINFO).split():
+    if "hypervisor" not in said(_CPUINFO).split():
         return ""
-    return " ".join(filter(None, (_read(_PRODUCT / "sys_vendor"), _read(_PRODUCT / "product_name")))) or "unnamed"
+    return " ".join(filter(None, (said(_PRODUCT / "sys_vendor"), said(_PRODUCT / "product_name")))) or "unnamed"
 
 
 def quota() -> float | None:
@@ -160,11 +161,4 @@ def _innermost(name: str) -> str:
 
 def _truth(path: Path) -> bool | None:
     """Of a file that says 0 or 1."""
-    return {"0": False, "1": True}.get(_read(path))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""
+    return {"0": False, "1": True}.get(said(path))
