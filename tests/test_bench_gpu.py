@@ -1,11 +1,19 @@
-"""What a CUDA device tells of its clock."""
+"""What a CUDA device tells of its clock, and what is measured on one."""
 
 import sys
 
 import pytest
 import torch
+from rich.console import Console
 
 from bench.machine.gpu import readings, throttled
+from bench.measures.memory import peak_bytes
+from bench.progress import Progress
+from bench.runner import Runner
+from bench.sweep import Measure, Sweep
+from results.records import Cell, Planned
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 
 
 @pytest.mark.parametrize(
@@ -39,9 +47,41 @@ def test_without_its_library_a_gpu_tells_nothing(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
+@needs_cuda
 def test_a_gpu_tells_its_clock_and_whether_it_is_throttled() -> None:
     pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed: the extra gpu")
     found = readings("cuda")
     assert found["gpu_clock_mhz"] > 0
     assert found["gpu_throttled"] in (0.0, 1.0)
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_the_peak_is_the_allocators() -> None:
+    """Of three tensors of 4 MiB, two are live at once."""
+
+    def allocate() -> None:
+        first = torch.ones(2**20, device="cuda")
+        second = first + 1
+        del first
+        second + 1
+
+    assert peak_bytes(allocate, "cuda") == 2 * 2**22
+
+
+@pytest.mark.gpu
+@needs_cuda
+def test_a_cuda_cell_is_measured_in_every_kind_by_spawned_workers(store) -> None:
+    cell = Cell(
+        problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5,
+        gradient="adjoint", device="cuda",
+    )  # fmt: skip
+    measure = Measure(processes=1, max_processes=1, rounds=2, timeout_s=120.0)
+    sweep = Sweep("gpu", "", "", measure, (Planned("adjoint", cell),))
+    assert Runner(store, sweep, Progress(Console(stderr=True, quiet=True))).run()
+    trials = store.trials()
+    kinds = ["counts", "accuracy", "memory", "timing", "twin"]
+    assert dict(zip(trials["kind"], trials["status"], strict=True)) == dict.fromkeys(kinds, "ok")
+    metrics = store.metrics().set_index(["kind", "name"])["value"]
+    assert metrics["memory", "peak_bytes"] > 0
+    assert len(store.samples()) == 2 * 2 * 2  # of the cell and its twin: two clocks, two rounds
