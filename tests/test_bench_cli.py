@@ -153,15 +153,15 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     wait_for(lambda: not processes_of(run.pid))
 
 
-def test_a_second_run_on_the_machine_waits_for_the_first_and_measures_nothing_again(folder):
-    first = start(folder, "run", "small.toml")
-    wait_for(lambda: sum(recorded(folder).values()) >= 1)
-    second = start(folder, "run", "small.toml")
-    told = [run.communicate(timeout=300) for run in (first, second)]
-    assert [first.returncode, second.returncode] == [0, 0], told
-    waited = f"nodebench: process {first.pid} has been measuring sweep small since"
-    assert [waited in err for _, err in told] == [False, True], told
-    assert "0 trials measured" in told[1][0]
+def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing_again(folder):
+    runs = [start(folder, "run", "small.toml") for _ in range(2)]
+    told = [run.communicate(timeout=300) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
+    second = next(index for index, (out, _) in enumerate(told) if "0 trials measured" in out)
+    first = 1 - second
+    waited = f"nodebench: process {runs[first].pid} has been measuring sweep small since"
+    assert waited in told[second][1], told
+    assert "33 trials measured" in told[first][0]
     assert len(trials_of(folder)) == 33
 
 

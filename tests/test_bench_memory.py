@@ -62,6 +62,14 @@ def test_backprop_keeps_a_state_a_step(tracker, steps):
     assert kept <= saved <= kept + steps * NODES
 
 
+def test_a_further_step_of_backprop_costs_exactly_its_state(monkeypatch):
+    """Of tensors, which is all that torch.profiler sees."""
+    monkeypatch.setattr(of_memory, "find_spec", lambda name: None)
+    few, many = (measured(replace(CELL, dt=1 / steps)) for steps in (4, 64))
+    for name in ("peak_bytes", "saved_bytes"):
+        assert many[name] - few[name] == 60 * STATE
+
+
 def test_the_adjoint_keeps_the_outputs_however_many_steps_there_are(tracker):
     few, many = (measured(replace(CELL, gradient="adjoint", dt=dt)) for dt in (1 / 4, 1 / 64))
     assert 2 * STATE <= few["saved_bytes"] <= 4 * STATE

@@ -65,7 +65,7 @@ def test_calls_are_counted_in_twenty_iterations_forwards_backwards_and_products_
 def test_the_whole_trajectory_judges_from_the_first_iteration_to_after_the_last():
     metrics, curves = trained(replace(CELL, iterations=30))
     whole = curves["whole_loss"]
-    assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 11)
+    assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 9)
     assert (metrics["initial_loss"], metrics["final_loss"]) == (whole.y[0][0], whole.y[-1][0])
     untrained = prepared(CELL)
     assert whole.y[0][0] == whole_trajectory(untrained, untrained.instance.training)[0]

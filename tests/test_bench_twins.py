@@ -1,6 +1,5 @@
 """The script that asks if the intervals hold: it runs and says what it has found, whatever that is here and now."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +7,11 @@ from pathlib import Path
 SCRIPT = Path(__file__).parent.parent / "docs" / "examples" / "twins"
 
 
-def test_the_script_compares_blocks_of_twins_with_cells_in_turn(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--blocks", "1"],
-        capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+def test_the_script_compares_blocks_of_twins_with_cells_in_turn():
+    """It may have to wait for other tests' runs on this machine."""
+    command = [sys.executable, str(SCRIPT), "--blocks", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode in (0, 1), done.stderr
     header, row, *_ = done.stdout.splitlines()
     assert header.split("  ")[0] == "block"

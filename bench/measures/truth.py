@@ -26,7 +26,7 @@ class Truth:
     """The true values for a cell: kept ones that were asked for the same, else computed now.
 
     A step ends on every output: dopri8's dense output is of order 5, and errs by 1e-9 where its steps err by 1e-12.
-    Of the problems with published end values, the chaotic and the stiff ones among them, none is off by 3e-12.
+    Of the problems with published end values, the chaotic and the stiff ones among them, none is off by 5e-12.
     """
 
     def __init__(self, cell: Cell, problem: Problem, kept: Iterable[Reference] = ()):
