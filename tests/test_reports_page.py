@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pytest
 import synthetic
+import synthetic_cells
 
 from reports import ReportError, write
 from reports.page import render, unbroken
@@ -63,7 +64,7 @@ def test_every_row_says_what_it_is_sorted_by(html, content):
 
 def test_what_comes_from_the_database_is_escaped(store):
     evil = "<script>alert(1)</script>"
-    cell = replace(synthetic.plan()[0].cell, problem=evil, solver=evil)
+    cell = replace(synthetic_cells.plan()[0].cell, problem=evil, solver=evil)
     store.begin(replace(synthetic.run(), sweep_text=evil, sweep_name=evil), [Planned(evil, cell)])
     store.record("run-1", Trial(cell_key=cell.key, kind="counts", metrics={"nfe_forward": 4.0}))
     store.record("run-1", Trial(cell_key=cell.key, kind="accuracy", status="error", reason=evil))
@@ -121,4 +122,4 @@ def test_the_page_s_parts_are_in_the_package(name):
 
 
 def begin_small(store) -> None:
-    store.begin(synthetic.run(), synthetic.plan()[:2])
+    store.begin(synthetic.run(), synthetic_cells.plan()[:2])

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import synthetic
+import synthetic_cells
 from made import RK4
 
 from reports.views.overview import overview
@@ -55,5 +56,5 @@ def test_a_cell_keeps_what_an_older_run_measured(store):
 
 def test_cells_are_read_as_they_were_planned(measured):
     assert {key: each.cell for key, each in select(measured).cells.items()} == {
-        one.cell.key: one.cell for one in synthetic.plan()
+        one.cell.key: one.cell for one in synthetic_cells.plan()
     }

@@ -2,7 +2,7 @@ import math
 from dataclasses import replace
 
 import pytest
-import synthetic
+import synthetic_cells
 from made import RK4, a_cell, plain
 
 from reports.measured import MeasuredCell, TrialView
@@ -62,7 +62,7 @@ def test_the_observed_orders_are_those_of_the_methods(content):
     table = content.sections[0].tables[0]
     for row in table.rows:
         solver, _, order, *_ = row.values
-        assert order.sort == pytest.approx(synthetic.ORDERS[solver.text], abs=0.15)
+        assert order.sort == pytest.approx(synthetic_cells.ORDERS[solver.text], abs=0.15)
 
 
 def test_the_adjoint_costs_time_and_saves_memory(content):
@@ -74,7 +74,7 @@ def test_the_adjoint_costs_time_and_saves_memory(content):
 
 def test_every_cell_has_one_row_that_its_key_leads_to(content):
     anchors = [row.anchor for row in content.summary.rows]
-    assert sorted(anchors) == sorted({one.cell.key for one in synthetic.plan()})
+    assert sorted(anchors) == sorted({one.cell.key for one in synthetic_cells.plan()})
     links = {v.link for s in content.sections for t in s.tables for row in t.rows for v in row.values if v.link}
     assert links
     assert links <= set(anchors)
@@ -92,7 +92,7 @@ def test_what_could_not_be_is_apart_from_what_went_wrong(content):
     assert [group.failure.expected for group in groups] == sorted(group.failure.expected for group in groups)
     assert groups[0].failure.status == "max_steps"
     unavailable = next(group for group in groups if group.failure.status == "unavailable")
-    assert len(unavailable.cells) == sum(one.cell.device == "cuda" for one in synthetic.plan()) - 1
+    assert len(unavailable.cells) == sum(one.cell.device == "cuda" for one in synthetic_cells.plan()) - 1
 
 
 def test_a_cell_that_failed_twice_is_in_both_groups():

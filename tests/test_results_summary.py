@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+import synthetic_cells
 import three_runs
 from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
@@ -89,7 +90,7 @@ def test_a_median_of_numbers_too_large_to_be_added(three):
     assert found["error"] == -1.7e308
 
 
-CELL = next(cell for cell in synthetic.spiral_cells() if not synthetic._missing(cell))
+CELL = next(cell for cell in synthetic_cells.spiral_cells() if not synthetic._missing(cell))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import synthetic
+import synthetic_cells
 
 from results.records import Cell, Environment, Planned, Run, Sample, Trial
 from results.store import Store
@@ -20,7 +21,7 @@ SECOND = synthetic.run("run-2", started_at=2000.0)
 THIRD = replace(synthetic.run("run-3", started_at=500.0, name="other"), environment=ELSEWHERE)
 RUNS = (FIRST, SECOND, THIRD)
 
-CELLS = list(dict.fromkeys(planned.cell for planned in synthetic.plan()[:: len(synthetic.STUDIES) * 4 + 1]))
+CELLS = list(dict.fromkeys(planned.cell for planned in synthetic_cells.plan()[:: len(synthetic_cells.STUDIES) * 4 + 1]))
 _ODD = replace(CELLS[0], seed=1)
 _TRAINED = {"optimiser": "Adam", "learning_rate": 1e-2, "evaluate": "euler dt=0.1"}
 INTERRUPTED, FAILED, NOT_NUMBERS, HUGE = (replace(_ODD, seed=seed, **_TRAINED) for seed in (1, 2, 3, 4))
