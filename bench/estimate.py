@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from bench.protocol import TOGETHER, Pending, blocks
@@ -22,20 +23,25 @@ _Means = Mapping[tuple[str, ...], float]  # by what is alike
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds a unit (an iteration of training, a round of timing, else a trial) and processes a timed cell."""
+    """Seconds a unit (an iteration of training, a round of timing, else a trial), and how far paired ratios spread."""
 
     units: Mapping[str, Sequence[_Means]] = field(default_factory=dict)  # by kind, in the order of the likenesses
-    processes: float = 1.0  # mean over the cells that were timed
+    spread: float = 0.0  # half-width of a twin's interval times the root of its pairs, the median over blocks
 
     @classmethod
-    def of(cls, taken: pd.DataFrame) -> "Costs":
-        """From what `results.costs` tells."""
+    def of(cls, taken: pd.DataFrame, floors: pd.DataFrame) -> "Costs":
+        """From what `results.costs` and `Store.noise_floors` tell."""
         units = taken["iterations"].where(taken["kind"] == "training", 1)
         units = taken["rounds"].clip(lower=1).where(taken["kind"] == "timing", units)
         each = taken.assign(unit_s=taken["spent_s"] / taken["trials"] / units)
         by_kind = {str(kind): [_means(group, axes) for axes in _LIKENESSES] for kind, group in each.groupby("kind")}
-        processes = taken["trials"][taken["kind"] == "timing"].mean()
-        return cls(by_kind, processes if processes > 0 else 1.0)
+        spreads = np.log(floors["high"] / floors["low"]) / 2 * np.sqrt(floors["pairs"])
+        return cls(by_kind, float(spreads.median()) if len(spreads) else 0.0)
+
+    def processes(self, measure: Measure) -> float:
+        """How many a cell takes until its interval, which narrows as the root of its pairs, is as asked."""
+        enough = (self.spread / measure.precision) ** 2 / measure.rounds
+        return min(max(enough, measure.processes), measure.max_processes)
 
     def unit_s(self, cell: Cell, kind: TrialKind) -> float:
         """By those most alike; NaN if no trial of this kind was measured."""
@@ -65,8 +71,8 @@ def _alone(one: Pending, costs: Costs) -> float:
 
 def _timing(cells: Sequence[Cell], measure: Measure, costs: Costs) -> float:
     """Of a block's cells, with a reference and its twin for each group, which takes max_s at most."""
-    processes = min(max(costs.processes, measure.processes), measure.max_processes)
-    of_cells = [costs.unit_s(cell, "timing") * measure.rounds * processes for cell in cells]
+    rounds = measure.rounds * costs.processes(measure)
+    of_cells = [costs.unit_s(cell, "timing") * rounds for cell in cells]
     if not of_cells:
         return 0.0
     n_groups = -(-len(cells) // TOGETHER)

@@ -10,7 +10,8 @@ from bench.estimate import Costs, estimated_s
 from bench.protocol import TOGETHER, Pending
 from bench.sweep import Measure
 from results.costs import costs
-from results.records import Cell, Planned, Sample, Trial
+from results.records import Cell, NoiseFloor, Planned, Sample, Trial
+from results.where import Where
 
 CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_outputs=2, rtol=1e-5, atol=1e-7)
 FIXED = {"rtol": None, "atol": None, "dt": 0.1}
@@ -35,11 +36,12 @@ def alone(cell: Cell, kind, seconds: float, **changes) -> Trial:
 def of(store):
     """Costs of trials that were recorded in this environment."""
 
-    def measured(cells, trials) -> Costs:
+    def measured(cells, trials, floors=()) -> Costs:
         store.begin(a_run("first"), [Planned("s", cell) for cell in cells])
         for trial in trials:
             store.record("first", trial)
-        return Costs.of(costs(store.database, HERE.fingerprint))
+        store.record_floors("first", floors)
+        return Costs.of(costs(store.database, HERE.fingerprint), store.noise_floors())
 
     return measured
 
@@ -60,10 +62,12 @@ def test_training_takes_time_with_its_iterations(of):
 
 
 def test_timing_takes_time_with_rounds_and_processes_and_a_twin(of):
-    """0.2 s a round: 10 rounds in as many processes as were needed before, and the cheapest twice more."""
-    known = of([CELL], timed(CELL, 1.0, processes=3))
+    """0.2 s a round: 10 rounds in so many processes as the noise asks for, and the cheapest twice more."""
+    twin = NoiseFloor(CELL.key, "forward_s", 1.0, math.exp(-0.06), math.exp(0.06), pairs=8)
+    known = of([CELL], timed(CELL, 1.0, processes=3), [twin])
+    assert known.processes(MEASURE) == pytest.approx(8 * (0.06 / 0.03) ** 2 / 10)
     due = [Pending(replace(CELL, rtol=rtol), "timing") for rtol in (1e-3, 1e-4)]
-    assert estimated_s(due, MEASURE, known) == pytest.approx(0.2 * 10 * 3 * (2 + 2))
+    assert estimated_s(due, MEASURE, known) == pytest.approx(0.2 * 10 * 3.2 * (2 + 2))
     few = MEASURE.model_copy(update={"max_processes": 2})
     assert estimated_s(due, few, known) == pytest.approx(0.2 * 10 * 2 * (2 + 2))
 
@@ -84,7 +88,7 @@ def test_what_was_never_started_or_was_cut_short_tells_nothing(of):
 
 def test_another_machine_tells_nothing(of, store):
     of([CELL], [alone(CELL, "memory", 1.0)])
-    elsewhere = Costs.of(costs(store.database, "another"))
+    elsewhere = Costs.of(costs(store.database, "another"), store.noise_floors(Where(fingerprint="another")))
     assert math.isnan(elsewhere.unit_s(CELL, "memory"))
     assert estimated_s([], MEASURE, elsewhere) == 0.0
 

@@ -26,6 +26,7 @@ from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
 from results.records import Cell
 from results.store import Store
+from results.where import Where
 
 
 def run_sweep(name: str, url: str) -> int:
@@ -144,7 +145,9 @@ def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
     """What the database has of these cells, and what trials here have taken; nothing where there is no database yet."""
     try:
         with opened(url) as store:
-            return recorded(store, cells), Costs.of(costs(store.database, environment().fingerprint))
+            here = environment().fingerprint
+            taken = Costs.of(costs(store.database, here), store.noise_floors(Where(fingerprint=here)))
+            return recorded(store, cells), taken
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):
             return Recorded(), Costs()
@@ -161,4 +164,5 @@ def _census(store: Store, sweep: Sweep) -> str:
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
