@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.alone import measured_alone
+from bench.interrupt import deferred
 from bench.known import Known
 from bench.machine.cores import chosen
 from bench.machine.limits import available, default_limit, together
@@ -39,8 +40,9 @@ class Block:
                     self._measure_alone(one)
             return list(self._timed([one.cell for one in due if one.kind == "timing"]))
         except KeyboardInterrupt:
-            for task in self._under_way.values():
-                self._hand_over(_interrupted(task))
+            with deferred():
+                for task in self._under_way.values():
+                    self._hand_over(_interrupted(task))
             raise
 
     def _measure_alone(self, one: Pending) -> None:
@@ -78,9 +80,10 @@ class Block:
                 yield NoiseFloor(reference.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
 
     def _record(self, trial: Trial) -> None:
-        self._hand_over(trial)
-        self._known.add(trial)
-        self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
+        with deferred():  # written and under way still, it would be written again, as interrupted
+            self._hand_over(trial)
+            self._known.add(trial)
+            self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
         if trial.status != "ok":
             self._failed.add((trial.cell_key, trial.kind))
         if trial.kind == "timing" and (trial.status != "ok" or "unstable" in trial.metrics):

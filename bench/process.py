@@ -10,6 +10,7 @@ from typing import Self
 
 from bench.failure import TrialFailure
 from bench.forkserver import context
+from bench.interrupt import deferred
 from bench.machine.descendants import end_all_of, end_strays
 from bench.task import Task
 from bench.worker import Outcome, Sampled, serve
@@ -30,8 +31,9 @@ class Worker:
         self._connection, theirs = starting.Pipe()
         self._process = starting.Process(target=serve, args=(theirs, task, self._log), daemon=True)
         try:
-            self._process.start()
-        except BaseException:  # an interrupt: nobody else knows of the process yet
+            with deferred():  # a process that has half started complains of its parent's silence
+                self._process.start()
+        except BaseException:  # nobody else knows of the process yet
             self.end()
             raise
         theirs.close()

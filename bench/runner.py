@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bench.backends import BACKENDS
 from bench.block import Block
-from bench.interrupt import Interrupt
+from bench.interrupt import Interrupt, deferred
 from bench.known import Known, recorded
 from bench.machine.environment import environment, git_revision, missing_device, volatile
 from bench.progress import Progress
@@ -57,7 +57,8 @@ class Runner:
 
     def _finish(self, state: str) -> None:
         try:
-            self._store.finish(self._run.id, state=state)
+            with deferred():
+                self._store.finish(self._run.id, state=state)
         except UnwritableError:
             if not self._store.spooled.files:  # else that is what there is to say
                 raise

@@ -59,10 +59,7 @@ def serve(connection: Connection, task: Task, log: Path) -> None:
     adopt()  # that which leaves the group, too
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        _redirect_output(log)
-    except FileNotFoundError:  # the run was interrupted as it started this process, and has cleared up
-        return
+    _redirect_output(log)
     try:
         _alarm(task.timeout_s)
         _confine(task)

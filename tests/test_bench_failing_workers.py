@@ -12,16 +12,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rich.console import Console
+from small_runs import run, sweep_of
 from torch import Tensor
 
 from bench import worker
 from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
-from bench.progress import Progress
-from bench.runner import Runner
-from bench.sweep import Measure, Sweep
-from results.records import Cell, Planned
+from bench.sweep import Measure
+from results.records import Cell
 from results.store import Store
 from results.where import Where
 
@@ -169,8 +167,7 @@ def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def measured_around(store: Store, bad: Cell, measure: Measure = QUICK):
     """The failing cell's trials, when a sweep has measured it between two that are well."""
-    planned = tuple(Planned("failing", cell) for cell in (CHEAP, bad, DEAR))
-    assert Runner(store, Sweep("failing", "", "", measure, planned), Progress(Console(quiet=True, stderr=True))).run()
+    assert run(store, sweep_of(CHEAP, bad, DEAR, measure=measure))
     for cell in (CHEAP, DEAR):
         trials = store.trials(Where(cell_key=[cell.key]))
         assert {"counts", "accuracy", "memory", "timing"} <= set(trials["kind"])

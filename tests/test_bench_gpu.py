@@ -4,14 +4,12 @@ import sys
 
 import pytest
 import torch
-from rich.console import Console
+from small_runs import run, sweep_of
 
 from bench.machine.gpu import readings, throttled
 from bench.measures.memory import peak_bytes
-from bench.progress import Progress
-from bench.runner import Runner
-from bench.sweep import Measure, Sweep
-from results.records import Cell, Planned
+from bench.sweep import Measure
+from results.records import Cell
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
 
@@ -77,8 +75,7 @@ def test_a_cuda_cell_is_measured_in_every_kind_by_spawned_workers(store) -> None
         gradient="adjoint", device="cuda",
     )  # fmt: skip
     measure = Measure(processes=1, max_processes=1, rounds=2, timeout_s=120.0)
-    sweep = Sweep("gpu", "", "", measure, (Planned("adjoint", cell),))
-    assert Runner(store, sweep, Progress(Console(stderr=True, quiet=True))).run()
+    assert run(store, sweep_of(cell, measure=measure))
     trials = store.trials()
     kinds = ["counts", "accuracy", "memory", "timing", "twin"]
     assert dict(zip(trials["kind"], trials["status"], strict=True)) == dict.fromkeys(kinds, "ok")

@@ -4,16 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
+from small_runs import run, sweep_of
 
 from bench.backends import BACKENDS
 from bench.measures.accuracy import errors
 from bench.problems import PROBLEMS
-from bench.progress import Progress
-from bench.runner import Runner
-from bench.sweep import Measure, Sweep
+from bench.sweep import Measure
 from results.merge import merge
-from results.records import Cell, Planned, Reference
+from results.records import Cell, Reference
 from results.references import keep, kept
 from results.store import Store
 
@@ -75,18 +73,16 @@ def test_a_kept_value_is_not_computed_again_and_gives_the_same_errors(store):
     assert errors(CELL, problem, workload, kept(store, "spiral")) == (found, ())
 
 
-def run(store: Store, *cells: Cell) -> None:
-    measure = Measure(processes=1, max_processes=1, rounds=1)
-    sweep = Sweep("test", "a test", "", measure, tuple(Planned("adjoint", cell) for cell in cells))
-    assert Runner(store, sweep, Progress(Console(stderr=True, quiet=True))).run()
+def measure(store: Store, *cells: Cell) -> None:
+    assert run(store, sweep_of(*cells, measure=Measure(processes=1, max_processes=1, rounds=1)))
 
 
 def test_all_cells_and_runs_that_ask_the_same_share_one(store):
-    run(store, CELL, replace(CELL, rtol=1e-4))
+    measure(store, CELL, replace(CELL, rtol=1e-4))
     shared = kept(store, "spiral")
     assert sorted(one.name for one in shared) == ["gradient", "solution"]
     assert shared[0].provenance["tolerance"] == "rtol = atol = 1e-12"
-    run(store, replace(CELL, solver="bosh3", gradient="adjoint"))
+    measure(store, replace(CELL, solver="bosh3", gradient="adjoint"))
     assert kept(store, "spiral") == shared
-    run(store, replace(CELL, horizon=0.6))
+    measure(store, replace(CELL, horizon=0.6))
     assert len(kept(store, "spiral")) == 4

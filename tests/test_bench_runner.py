@@ -7,46 +7,24 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
+from small_runs import CELL, run, runner, sweep_of
 
 from bench.alone import measured_alone
 from bench.failure import TrialFailure
 from bench.process import Worker
-from bench.progress import Progress
 from bench.rounds import timed_in_rounds
-from bench.runner import Runner, _run_of, due_trials
-from bench.sweep import Measure, Sweep
+from bench.runner import _run_of, due_trials
 from bench.task import Task
-from results.records import Cell, Planned, TrialKind
+from results.records import Cell, TrialKind
 from results.store import Store
-from results.tables import lease
 from results.where import Where
 
-CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
 BLOWS_UP = replace(CELL, problem="van_der_pol", solver="euler", horizon=20.0, rtol=None, atol=None, dt=0.5)
 ENDLESS = replace(CELL, solver="euler", rtol=None, atol=None, dt=1e-7)
-MEASURE = Measure(processes=1, max_processes=1, rounds=3, timeout_s=30.0)
 
 
 def task(cell: Cell, kind: TrialKind, timeout_s: float = 30.0) -> Task:
     return Task(cell=cell, kind=kind, timeout_s=timeout_s)
-
-
-def sweep_of(*cells: Cell, measure: Measure = MEASURE) -> Sweep:
-    return Sweep("test", "a test", "", measure, tuple(Planned("adaptive", cell) for cell in cells))
-
-
-@pytest.fixture
-def store(tmp_path):
-    with Store.open(str(tmp_path / "bench.db"), create=True) as store:
-        yield store
-
-
-QUIET = Progress(Console(stderr=True, quiet=True))
-
-
-def run(store: Store, sweep: Sweep) -> bool:
-    return Runner(store, sweep, Progress(Console(stderr=True, quiet=True))).run()
 
 
 def test_a_cell_is_measured_in_every_kind_and_not_again(store):
@@ -129,21 +107,6 @@ def test_an_ended_worker_leaves_no_process():
         os.kill(worker.pid, 0)
 
 
-def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeypatch):
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("bench.timing.timed_in_rounds", interrupted)
-        assert not run(store, sweep_of(CELL))
-    before = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
-    assert before["timing"] == "interrupted"
-    assert run(store, sweep_of(CELL))
-    after = store.trials(Where(cell_key=[CELL.key])).set_index("kind")["status"]
-    assert set(after) == {"ok"}
-    assert list(store.runs()["state"]) == ["interrupted", "complete"]
-
-
 def test_trials_are_numbered_in_the_order_of_recording(store):
     assert run(store, sweep_of(CELL, replace(CELL, device="cuda:99")))
     trials = store.trials().sort_values("started_at")
@@ -182,11 +145,11 @@ def test_a_block_that_another_run_measures_is_left_to_it(store):
     elsewhere = replace(CELL, seed=1)
     store.begin(other, sweep_of(CELL, elsewhere).planned)
     store.lease(other, longest_s=30.0).take([CELL.key])
-    runner = Runner(store, sweep_of(CELL, replace(CELL, solver="bosh3"), elsewhere), QUIET)
-    assert runner.run()
+    ours = runner(store, sweep_of(CELL, replace(CELL, solver="bosh3"), elsewhere))
+    assert ours.run()
     assert set(store.trials()["cell_key"]) == {elsewhere.key}
-    assert sum(runner.left.values()) == 8  # two cells with four kinds each
-    assert [holder.pid for holder in runner.left] == [os.getpid()]
+    assert sum(ours.left.values()) == 8  # two cells with four kinds each
+    assert [holder.pid for holder in ours.left] == [os.getpid()]
 
 
 def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkeypatch):
@@ -194,21 +157,9 @@ def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkey
     planned = due_trials(store, sweep)
     assert run(store, sweep)
     monkeypatch.setattr("bench.runner.due_trials", lambda *_: planned)
-    late = Runner(store, sweep, QUIET)
+    late = runner(store, sweep)
     assert late.run()
     assert late.measured == 0
-
-
-@pytest.mark.parametrize("ended", ["complete", "interrupted"])
-def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    if ended == "interrupted":
-        monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
-    assert run(store, sweep_of(CELL)) == (ended == "complete")
-    with store.database.reading() as connection:
-        assert connection.execute(lease.select()).fetchall() == []
 
 
 def test_a_run_goes_on_without_its_database(store, monkeypatch, tmp_path):

@@ -1,0 +1,145 @@
+"""A signal to end, at the moments at which it does most harm."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from small_runs import CELL, run, sweep_of
+
+from bench.interrupt import deferred
+from results.records import Trial
+from results.store import Store
+from results.tables import lease
+from results.where import Where
+
+INTERRUPTED_START = """
+import multiprocessing.forkserver as forkserver, os, signal
+from bench.process import Worker
+from bench.task import Task
+from results.records import Cell
+
+connect = forkserver.connect_to_new_process
+def connect_and_interrupt(descriptors):
+    connected = connect(descriptors)
+    os.kill(os.getpid(), signal.SIGINT)
+    return connected
+forkserver.connect_to_new_process = connect_and_interrupt
+cell = Cell(problem="spiral", backend="node", solver="dopri5", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
+try:
+    Worker(Task(cell=cell, kind="counts", timeout_s=30.0))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_deferred_signal_comes_once_when_the_body_is_done(number):
+    came = []
+    before = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        with deferred():
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+            assert came == []
+        assert came == [number]
+        os.kill(os.getpid(), number)
+        assert came == [number, number]
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_deferred_interrupt_follows_what_the_body_raised():
+    def body() -> None:
+        with deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise ValueError("of the body")
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        body()
+    assert isinstance(raised.value.__context__, ValueError)
+
+
+def test_in_another_thread_there_is_nothing_to_defer():
+    done = []
+
+    def body() -> None:
+        with deferred():
+            done.append(True)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.timing.timed_in_rounds", interrupted)
+        assert not run(store, sweep_of(CELL))
+    assert statuses(store)["timing"] == "interrupted"
+    assert run(store, sweep_of(CELL))
+    assert set(statuses(store).values()) == {"ok"}
+    assert list(store.runs()["state"]) == ["interrupted", "complete"]
+
+
+@pytest.mark.parametrize("ended", ["complete", "interrupted"])
+def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
+    if ended == "interrupted":
+        monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
+    assert run(store, sweep_of(CELL)) == (ended == "complete")
+    with store.database.reading() as connection:
+        assert connection.execute(lease.select()).fetchall() == []
+
+
+@pytest.mark.parametrize("kind", ["counts", "accuracy", "memory", "timing", "twin"])
+def test_an_interrupt_as_a_trial_is_written_costs_nothing(store, monkeypatch, kind):
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.kind == kind))
+        assert not run(store, sweep_of(CELL))
+    assert statuses(store)[kind] == "ok"
+    assert run(store, sweep_of(CELL))
+    assert len(store.trials(Where(cell_key=[CELL.key]), newest=False).query("kind == @kind")) == 1
+    assert list(store.runs()["state"]) == ["interrupted", "complete"]
+
+
+def test_a_second_interrupt_leaves_the_rows_of_the_first(store, monkeypatch):
+    monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
+    monkeypatch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.status == "interrupted"))
+    monkeypatch.setattr(Store, "finish", interrupting(Store.finish, lambda _: True))
+    with pytest.raises(KeyboardInterrupt):
+        run(store, sweep_of(CELL))
+    assert [kind for kind, status in statuses(store).items() if status == "interrupted"] == ["timing", "twin"]
+    assert list(store.runs()["state"]) == ["interrupted"]
+
+
+def statuses(store: Store) -> dict[str, str]:
+    trials = store.trials(Where(cell_key=[CELL.key]))
+    return dict(zip(trials["kind"], trials["status"], strict=True))
+
+
+def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Callable[..., None]:
+    """The method of a store, with Ctrl-C pressed before it writes and again after."""
+
+    def written(store: Store, run_id: str, *measured: Trial, **how: str) -> None:
+        presses = [os.getpid()] if when(*measured, *how.values()) else []
+        for pid in presses:
+            os.kill(pid, signal.SIGINT)
+        write(store, run_id, *measured, **how)
+        for pid in presses:
+            os.kill(pid, signal.SIGINT)
+
+    return written
+
+
+def test_an_interrupt_as_a_process_starts_ends_it_without_a_word():
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, timeout=120)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("interrupted\n", "", 0)
