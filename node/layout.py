@@ -24,6 +24,7 @@ class TensorLayout:
         self.flat_shape = (len(y0), math.prod(y0.shape[1:])) if samples else (y0.numel(),)
         self.template = y0.detach()
         self.flat_template = self.template.reshape(self.flat_shape)
+        self.is_inference = y0.is_inference()
         self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
 
     def flatten(self, y: State) -> Tensor:
@@ -35,6 +36,13 @@ class TensorLayout:
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
+        if y.device != self.device:
+            raise ValueError(
+                f"the vector field returned a tensor on {y.device} for a state on {self.device}: "
+                "dy/dt must be where the state is"
+            )
+        if y.is_complex() and not self.dtype.is_complex:
+            raise ValueError("the vector field returned complex numbers for a real state: pass a complex y0")
         flat = y.reshape_as(self.flat_template)
         return flat if flat.dtype == self.dtype else flat.to(self.dtype)
 
@@ -59,12 +67,13 @@ class TupleLayout:
         self.samples = samples
         self.shape = y0[0].shape
         self.device = y0[0].device
+        self.is_inference = any(part.is_inference for part in self._parts)
         self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))
 
     def flatten(self, y: State) -> Tensor:
         """A user's tuple as the solver's vector."""
-        if isinstance(y, Tensor) or len(y) != len(self._parts):
-            seen = "one tensor" if isinstance(y, Tensor) else f"{len(y)} tensors"
+        if not isinstance(y, tuple | list) or len(y) != len(self._parts):
+            seen = f"{len(y)} tensors" if isinstance(y, tuple | list) else f"a {type(y).__name__}"
             raise ValueError(
                 f"the vector field returned {seen}: the state is a tuple of {len(self._parts)}, as is dy/dt"
             )

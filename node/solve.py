@@ -4,13 +4,15 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import UnionType
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
+from node.adjoint.dependencies import checked_parameters, chosen, dependencies
 from node.autocast import as_called_here, full_precision
 from node.controller import Controller
 from node.dense import DenseOutput
@@ -47,7 +49,9 @@ def solve(
     y0: a floating-point or complex tensor of any shape, or a tuple of such.
     t: (T,), T >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
     gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
-    parameters: what `gradient="adjoint"` may differentiate in; by default those of the module f.
+    parameters: what gradients go to, in the modes that must be told: by default the parameters of a module f and all
+    that a call of f at the start is found to depend on, through closures and attributes too. What was computed outside
+    of f, such as an encoder's output, is found in any case.
     event: stop where it happens; t[-1] is the latest that it may.
     dense: also give the solution as a function of time.
     callbacks: called as the steps are taken, for progress or for state that f keeps.
@@ -70,6 +74,7 @@ def solve(
             f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
         )
     _check_state(y0)
+    parameters = checked_parameters(parameters)
     independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
@@ -81,13 +86,14 @@ def solve(
         solver=method,
         controller=laid_out(controller, y0, samples=independent),
         max_steps=max_steps,
-        parameters=_parameters(f, mode, parameters),
         callbacks=callbacks or Callbacks(),
         dense=dense,
         sample_times=sample_times,
     )
     stats, point = Stats(), None
     with full_precision(layout.device):
+        if mode.needs_parameters and torch.is_grad_enabled():
+            problem = _told_of_parameters(problem, mode, parameters)
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
         else:
@@ -202,14 +208,16 @@ def _sample_times(t: Tensor, y0: State) -> Tensor:
     return times
 
 
-def _parameters(f: VectorField[Any], mode: Adjoint, parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
-    if not (mode.needs_parameters and torch.is_grad_enabled()):
-        return ()
-    if parameters is not None:
-        return tuple(parameters)
-    if isinstance(f, nn.Module):
-        return tuple(f.parameters())
-    raise ValueError(
-        f"{mode.name} cannot see what a plain function depends on: pass an nn.Module, "
-        "or parameters=(...), or parameters=() if there are none"
-    )
+def _told_of_parameters(
+    problem: InitialValueProblem, mode: Adjoint, given: tuple[Tensor, ...] | None
+) -> InitialValueProblem:
+    """The problem with what its f depends on."""
+    y0 = problem.layout.flatten(problem.y0).detach()
+    found = dependencies(problem.field(), problem.output_times()[0], y0, keep_graph=mode.calls_once)
+    if found.random and not mode.calls_once:
+        raise ValueError(
+            f"{mode.name} calls the vector field again in the backward pass, and it draws random numbers: take "
+            "gradient='backprop', or f.eval() for Dropout"
+        )
+    usual = problem.f.parameters() if isinstance(problem.f, nn.Module) else ()
+    return replace(problem, parameters=chosen(found.tensors, given, usual), found=found)

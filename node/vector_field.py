@@ -1,7 +1,8 @@
 """The right-hand side of dy/dt = f(t, y), as users write it and as solvers call it."""
 
 import math
-from typing import Any, Protocol, TypeVar
+from sys import getrefcount
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,25 @@ class VectorField(Protocol[S]):
     """f(t, y) -> dy/dt: y and dy/dt tensors of one shape, or tuples of such.
 
     t: 0-dimensional, in y's real dtype (float32 for a half); with per-sample stepping (B, 1, ..., 1), so that it
-    broadcasts against y. It is to be left as it is: several calls at one time are given one tensor.
+    broadcasts against y. A field that writes into t or y is refused. What it returns may be a tensor that it keeps,
+    such as one that it fills in every call: the solve takes a copy.
     """
 
     def __call__(self, t: Tensor, y: S, /) -> S:
         """dy/dt at (t, y)."""
+
+
+class FirstCall(NamedTuple):
+    """A call of f at a solve's start that was made before the solve."""
+
+    t: "Time"
+    y: Tensor  # flat
+    dy: Tensor  # f there, flat
+
+    def is_at(self, t: "Time", y: Tensor) -> bool:
+        """Whether this is the call at (t, y)."""
+        same_time = torch.equal(t, self.t) if isinstance(t, Tensor) and isinstance(self.t, Tensor) else t == self.t
+        return bool(same_time) and torch.equal(y, self.y)
 
 
 class FlatField:
@@ -43,19 +58,32 @@ class FlatField:
         self._confined = False
         self._t, self._time = math.nan, torch.empty(0, device="cpu")  # of the last call
         self._column_limits: tuple[Tensor, Tensor] | None = None  # with `samples`, each (B, 1)
+        self._has_versions = not (torch.is_inference_mode_enabled() or layout.is_inference)
+        self._returned: Tensor | None = None  # by the first call, until the second tells whether f fills one tensor
+        self._trusted = False  # whether what f returns is known to be new memory in each call
+        self._first: FirstCall | None = None
 
     @classmethod
     def of(cls, f: VectorField[Any], y0: State, *, samples: bool = False) -> "FlatField":
         """The field for states like y0; with `samples` each of them has its own time."""
         return cls(f, layout_of(y0, samples=samples))
 
+    def starts_with(self, first: FirstCall) -> None:
+        """Count a call that was made before, and let it answer the first one here, if that is at its state."""
+        self._first = first
+        self.calls = 1
+
     def __call__(self, t: Time, y: Tensor) -> Tensor:
-        """dy/dt, flat, at time t and flat state y."""
-        self.calls += 1
+        """dy/dt, flat, at time t and flat state y; in memory that f does not write to again."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            if not self._confined and self._column_limits is None and first.is_at(t, y):
+                return first.dy
         layout = self._plain
         if layout is None:
-            return self.layout.flatten(self.f(self.time(t), self.layout.restore(y)))
+            return self._flattened(self.layout, t, y)
         # One tensor, in the solver's dtype: the same, written out. In a small solve calls cost as much as f does.
+        self.calls += 1
         like = layout.template
         if type(t) is not float or self._confined:
             time = self.time(t)
@@ -64,13 +92,59 @@ class FlatField:
         else:
             self._t = t
             time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
-        dy = self.f(time, y if self._is_flat else y.view_as(like))
+        if self._has_versions:
+            version = y._version
+            dy = self.f(time, y if self._is_flat else y.view_as(like))
+            if y._version != version or time._version:
+                self._refuse_writes(y, version)
+        else:
+            dy = self.f(time, y if self._is_flat else y.view_as(like))
         if isinstance(dy, Tensor) and dy.shape == like.shape and dy.dtype == like.dtype:
+            if (
+                not self._trusted
+                or getrefcount(dy) > _ALONE
+                or ((base := dy._base) is not None and getrefcount(base) > _ALONE)
+            ):
+                dy = self._own(dy)
             return dy if self._is_flat else dy.reshape_as(layout.flat_template)
         return layout.flatten(dy)
 
+    def _flattened(self, layout: Layout, t: Time, y: Tensor) -> Tensor:
+        """A call for a state of any layout, whose flattening makes a copy, but of one tensor in the solver's dtype."""
+        self.calls += 1
+        version = y._version if self._has_versions else 0
+        dy = self.f(self.time(t), layout.restore(y))
+        if self._has_versions and y._version != version:
+            self._refuse_writes(y, version)
+        return layout.flatten(dy.clone() if isinstance(dy, Tensor) and dy.dtype == layout.dtype else dy)
+
+    def _own(self, dy: Tensor) -> Tensor:
+        """What f has returned, or a copy where somebody else may hold it: f's own buffer, a constant, y itself.
+
+        The first two calls tell of a buffer behind new tensors, as of `torch.from_numpy` or `detach()`.
+        """
+        if dy.device != self._device:
+            raise ValueError(
+                f"the vector field returned a tensor on {dy.device} for a state on {self._device}: "
+                "dy/dt must be where the state is"
+            )
+        if self._trusted or torch._C._functorch.is_functorch_wrapped_tensor(dy):
+            return dy.clone()
+        before, self._returned = self._returned, dy
+        if before is not None and before.data_ptr() != dy.data_ptr():
+            self._trusted, self._returned = True, None
+        return dy.clone()
+
+    def _refuse_writes(self, y: Tensor, version: int) -> None:
+        what = "y" if y._version != version else "t"
+        raise ValueError(
+            f"the vector field writes into {what}, on which the solve goes on: compute with new tensors, "
+            f"or begin with {what} = {what}.clone()"
+        )
+
     def traced(self, t: Time, y: Tensor) -> Tensor:
         """As a call, for torch.func: the products that it takes through f belong to no backward pass."""
+        self._first = None
         return self(t, y)
 
     def time(self, t: Time) -> Tensor:
@@ -105,6 +179,15 @@ class FlatField:
         """As `between`, for each sample: columns (B, 1) in the solver's dtype."""
         low, high = torch.minimum(first, last), torch.maximum(first, last)
         self._column_limits = torch.nextafter(low, high), torch.nextafter(high, low)
+
+
+def _references() -> int:
+    """How many references `getrefcount` counts for a tensor that only one name in a function holds."""
+    x = torch.empty(0)
+    return getrefcount(x)
+
+
+_ALONE = _references()
 
 
 class Counted(nn.Module):

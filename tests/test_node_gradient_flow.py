@@ -188,7 +188,7 @@ def test_the_adjoints_own_solver_and_tolerance_serve_the_backward_pass_alone() -
     b.y.sum().backward()
     assert a.stats.nfe_forward == b.stats.nfe_forward
     assert a.stats.nfe_backward < b.stats.nfe_backward
-    assert a.stats.nfe_backward % 6 == 2  # dopri5: two to start and six a step
+    assert a.stats.nfe_backward % 6 == 3  # whether f is what it was; dopri5: two to start and six a step
 
 
 @every_gradient

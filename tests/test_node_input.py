@@ -91,21 +91,12 @@ def test_a_derivative_of_another_shape_is_refused(
         call(lambda t, y: returned(y), gradient=gradient, parameters=())
 
 
-@pytest.mark.parametrize("gradient", [name for name, mode in ADJOINTS.items() if mode.needs_parameters])
-def test_a_plain_function_must_say_what_it_depends_on(gradient: str) -> None:
-    def f(t: Tensor, y: Tensor) -> Tensor:
-        return -y
-
-    with pytest.raises(ValueError, match=rf"^{gradient} cannot see .* pass an nn\.Module, or parameters=\(\.\.\.\)"):
-        call(f, gradient=gradient)
-    assert call(f, gradient=gradient, parameters=()).status is Status.success
-    with torch.no_grad():
-        assert call(f, gradient=gradient).status is Status.success
-
-
-@pytest.mark.parametrize("gradient", [name for name, mode in ADJOINTS.items() if not mode.needs_parameters])
-def test_a_mode_that_follows_autograd_takes_a_plain_function(gradient: str) -> None:
+@pytest.mark.parametrize("gradient", ADJOINTS)
+def test_a_plain_function_is_taken_and_one_tensor_as_parameters_is_not(gradient: str) -> None:
     assert call(lambda t, y: -y, gradient=gradient).status is Status.success
+    for given, seen in ((torch.ones(2, 2), "is one tensor"), (["w"], "has an entry of type str")):
+        with pytest.raises(ValueError, match=rf"^parameters {seen}.*: pass a tuple"):
+            call(lambda t, y: -y, gradient=gradient, parameters=given)
 
 
 def test_a_wrong_call_evaluates_nothing() -> None:

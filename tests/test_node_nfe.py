@@ -225,7 +225,5 @@ def test_a_fields_own_hooks_stay_and_none_are_left_on_its_parameters(gradient: s
     solution = solve(hooked, y0, t, **how)
     solution.y.sum().backward()
     assert len(seen) == solution.stats.vjp_backward == 8
-    constant = solve(lambda t, y: rate, y0, t, **how)
-    constant.y.sum().backward()
-    assert constant.stats.vjp_backward == 0
+    solve(lambda t, y: rate, y0, t, **how).y.sum().backward()
     assert not rate._backward_hooks

@@ -35,5 +35,4 @@ class AdjointField(FlatField, Jumping):
         """f(t, y), flat."""
         if self._plain is not None:
             return super().__call__(t, y)
-        self.calls += 1
-        return self._state.flatten(self.f(self.time(t), self._state.restore(y)))
+        return self._flattened(self._state, t, y)

@@ -22,6 +22,7 @@ class Backprop(Adjoint):
     time = "N s VJPs"
     memory = "O(N s): every evaluation's graph"
     exactness = "exact for the computed solution"
+    calls_once = True
     dense = True
     independent = True
 

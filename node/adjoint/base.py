@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
+from node.adjoint.conditions import Conditions
+from node.adjoint.dependencies import Dependencies
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import integrate
@@ -32,8 +35,9 @@ class InitialValueProblem:
     solver: Solver
     controller: Controller
     max_steps: int
-    parameters: tuple[Tensor, ...]  # what f depends on and gradients may be asked for
     callbacks: Callbacks
+    parameters: tuple[Tensor, ...] = ()  # those that require grad of what f depends on, for modes that must be told
+    found: Dependencies | None = None  # what a first call of f has told, for modes that need it
     event: Event | None = None
     dense: bool = False
     sample_times: Tensor | None = None  # (B, T) in float64 on the CPU, where each sample has its own steps
@@ -52,6 +56,21 @@ class InitialValueProblem:
     def field(self) -> FlatField:
         """f as solvers call it, with its count at zero."""
         return FlatField(self.f, self.layout)
+
+    def first_field(self) -> FlatField:
+        """f for the forward pass, of which a first call may have been made, and then counts."""
+        field = self.field()
+        if self.found is not None:
+            field.starts_with(self.found.call)
+        return field
+
+    def for_backward(self, mode: str) -> tuple["InitialValueProblem", Conditions]:
+        """The problem as the graph of a solve may hold it, with its own copy of f, and the conditions of the copy."""
+        if self.found is None:
+            raise ValueError(f"{mode} must know what f depends on: solve by node.solve")
+        conditions = Conditions(mode, self.f, self.layout, self.found)
+        y0 = self.y0.detach() if isinstance(self.y0, Tensor) else tuple(part.detach() for part in self.y0)
+        return replace(self, f=conditions.f, y0=y0, callbacks=Callbacks(), found=None), conditions
 
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
         """The forward solve, from the flat y0. log: told of each step."""
@@ -92,6 +111,7 @@ class Adjoint(ABC):
     memory: ClassVar[str]  # that grows with the solve
     exactness: ClassVar[str]
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
+    calls_once: ClassVar[bool] = False  # whether f is called in the forward pass only, so that it may draw at random
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
     independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps
 
@@ -105,3 +125,12 @@ class Adjoint(ABC):
 
         stats: told what it costs, now and in the backward pass.
         """
+
+
+def solve_without_graph(problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+    """A solve that nothing can be differentiated in: the trajectory and its states at the outputs."""
+    with torch.no_grad():
+        f = problem.first_field()
+        trajectory = problem.integrate(f, y0.detach(), record=False)
+        stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+        return trajectory, trajectory.at_outputs()

@@ -52,6 +52,8 @@ class Checkpointed(Adjoint):
 class EveryState:
     """The start of every step."""
 
+    keeps_states = True
+
     def __init__(self) -> None:
         self._states: list[State] = []
 
@@ -66,6 +68,8 @@ class EveryState:
 
 class Thinned:
     """The starts of the steps 0, k, 2 k, ..., at most so many beside that of step 0."""
+
+    keeps_states = True
 
     def __init__(self, budget: int):
         self._budget = budget

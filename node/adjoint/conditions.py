@@ -1,56 +1,96 @@
 """The conditions under which f was called in a forward pass, so that a backward pass finds them again."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
+from node.adjoint.dependencies import Dependencies, operands
+from node.adjoint.field_copy import FieldCopy
 from node.autocast import full_precision
-from node.vector_field import VectorField
+from node.layout import Layout
+from node.vector_field import FlatField, VectorField
 
 T = TypeVar("T")
 
 
 class Conditions:
-    """The tensors that the module f had: `torch.func.functional_call` takes its own back at its end."""
+    """f as the forward pass had it, for its backward passes: a copy, and what tells whether the copy is still f.
 
-    def __init__(self, f: VectorField[Any], device: torch.device):
-        self._module = f if isinstance(f, nn.Module) else None
-        self._tensors = _tensors(self._module)
-        self._device = device
+    A copy shares tensors and whatever it does not know, such as arrays: if these have changed in place, it is another
+    field. Then a backward pass is refused, as torch refuses one through a tensor that was written to.
+    """
+
+    def __init__(self, mode: str, f: VectorField[Any], layout: Layout, found: Dependencies):
+        self._mode = mode
+        self._layout = layout
+        self._found = found
+        self._copy = FieldCopy(f, found.tensors)
+        self._versions = self._versions_now()
+
+    @property
+    def f(self) -> VectorField[Any]:
+        """The copy."""
+        f: VectorField[Any] = self._copy.f
+        return f
+
+    def settle(self) -> None:
+        """Told that the forward pass is over: what has changed in it, f changes itself."""
+        before, self._versions = self._versions, self._versions_now()
+        own = [x for x in self._copy.tensors if id(x) in before and before[id(x)] != self._versions[id(x)]]
+        self._copy.spare(own)
+        for x in own:
+            del self._versions[id(x)]
 
     def call(self, work: Callable[[], T]) -> T:
         """What `work` returns, called under these conditions, and without autocast but where f has it."""
-        with full_precision(self._device):
-            if self._module is None or all(map(_is, self._tensors.values(), _tensors(self._module).values())):
-                return work()
-            holder = _Holder(self._module, work)
-            return cast(T, functional_call(holder, {f"held.{name}": x for name, x in self._tensors.items()}, ()))
+        with full_precision(self._layout.device), self._copy.in_use():
+            self._check_versions()
+            return work()
+
+    def check(self) -> int:
+        """Call f at the start of the solve again, and refuse it if it gives another slope; the number of calls."""
+        field, call = self._field(), self._found.call
+        with torch.no_grad():
+            now = field(call.t, call.y)
+        if not same(now, call.dy, call.dy):
+            raise self.changed(f"at the start of the solve it gives {_shown(now)}, and gave {_shown(call.dy)}")
+        return 1
+
+    def changed(self, how: str) -> RuntimeError:
+        """An error that says that f is not what it was."""
+        return RuntimeError(
+            f"{self._mode}: the vector field has changed since the forward pass: {how}. Change what it reads after the "
+            "backward pass, or take gradient='backprop', which calls it once"
+        )
+
+    def _field(self) -> FlatField:
+        return FlatField(self.f, self._layout)
+
+    def _versions_now(self) -> dict[int, int]:
+        return {id(x): x._version for x in self._copy.tensors if not x.is_inference()}
+
+    def _check_versions(self) -> None:
+        written = [x for x in self._copy.tensors if self._versions.get(id(x), x._version) != x._version]
+        if not written:
+            return
+        read = {_memory(x) for x in operands(self._field(), self._found.call.t, self._found.call.y)}
+        for x in written:
+            if _memory(x) in read:
+                raise self.changed(f"a tensor of shape {tuple(x.shape)} that it reads was written to in place")
 
 
-class _Holder(nn.Module):
-    """A call in which the held module has other tensors."""
-
-    def __init__(self, held: nn.Module, work: Callable[[], Any]):
-        super().__init__()
-        self.held = held
-        self.work = work
-
-    def forward(self) -> Any:
-        return self.work()
+def same(one: Tensor, other: Tensor, size: Tensor) -> bool:
+    """Whether two evaluations of the same agree but for rounding, relative to the largest entry of `size`."""
+    difference = (one - other).abs().nan_to_num(0.0, 0.0, 0.0).max()
+    scale = size.abs().nan_to_num(0.0, 0.0, 0.0).max()
+    return bool(difference <= 1000 * torch.finfo(one.dtype).eps * scale)
 
 
-def _tensors(module: nn.Module | None) -> dict[str, Tensor]:
-    """Parameters and buffers by their names, also those that two names share."""
-    if module is None:
-        return {}
-    return {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers(remove_duplicate=False)),
-    }
+def _memory(x: Tensor) -> int:
+    return x.untyped_storage().data_ptr()
 
 
-def _is(a: Tensor, b: Tensor) -> bool:
-    return a is b
+def _shown(slope: Tensor) -> str:
+    return f"a slope of {torch.linalg.vector_norm(slope):.6g} (norm)"

@@ -59,7 +59,7 @@ class ContinuousAdjoint(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""
-        return solve_in_passes(_Passes(self, problem), problem, y0, stats)
+        return solve_in_passes(_Passes(self), problem, y0, stats)
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
         """Those of a loss, from what it makes of the outputs: the backward pass alone."""
@@ -84,7 +84,6 @@ class ContinuousAdjoint(Adjoint):
 @dataclass
 class _Passes:
     mode: ContinuousAdjoint
-    problem: InitialValueProblem
     between: ThinnedStates = field(init=False)
     name: str = field(init=False)
 
@@ -92,9 +91,13 @@ class _Passes:
         self.between = ThinnedStates(self.mode.checkpoints)
         self.name = self.mode.name
 
-    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
         log = self.between.log if keep and self.mode.checkpoints else None
-        return self.problem.integrate(f, y0, record=False, log=log), self.between.states
+        return problem.integrate(f, y0, record=False, log=log), self.between.states
 
-    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
-        return self.mode.gradients(self.problem, self.between.among(outputs, kept), parameters)
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
+        return self.mode.gradients(problem, self.between.among(outputs, kept), parameters)

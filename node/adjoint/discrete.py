@@ -1,15 +1,12 @@
 """The gradient of the computed solution, step by step backwards through steps that are taken again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from node.adjoint.backprop import Backprop
-from node.adjoint.base import InitialValueProblem
-from node.adjoint.conditions import Conditions
+from node.adjoint.base import InitialValueProblem, solve_without_graph
 from node.adjoint.finite import is_finite
 from node.adjoint.joint_steps import JointSteps
 from node.adjoint.replay import Cotangents, Replay
@@ -26,12 +23,12 @@ def solve_with_replay(
     problem: InitialValueProblem, y0: Tensor, stats: Stats, memory: Memory, name: str
 ) -> tuple[Trajectory, Tensor]:
     """The trajectory and its states; their gradients come from steps taken again from what `memory` gives back."""
-    parameters = tuple(p for p in problem.parameters if p.requires_grad)
+    parameters = problem.parameters
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
-        return Backprop().solve(problem, y0, stats)
-    solve = _Solve(problem, stats, name, _steps(problem, memory), Conditions(problem.f, problem.layout.device))
-    y, *rest = _Replayed.apply(solve, y0, *parameters)
-    trajectory = solve.trajectory
+        return solve_without_graph(problem, y0, stats)
+    forward: list[Trajectory] = []
+    y, *rest = _Replayed.apply(forward, problem, memory, name, stats, y0, *parameters)
+    (trajectory,) = forward
     states, polynomials = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     trajectory.pieces = [
         DensePiece(piece.t, piece.dt, *tensors)
@@ -48,40 +45,43 @@ def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
     return JointSteps(problem.solver, memory, dense=problem.dense)
 
 
-@dataclass
 class _Solve:
-    """One solve, and what it has left for its backward passes."""
+    """What one solve has left for its backward passes."""
 
-    problem: InitialValueProblem
-    stats: Stats
-    name: str
-    steps: Steps[Any]
-    conditions: Conditions
-    trajectory: Trajectory = field(init=False)
+    def __init__(self, problem: InitialValueProblem, memory: Memory, name: str, stats: Stats):
+        self.name = name
+        self.stats = stats
+        self.steps = _steps(problem, memory)
+        self.problem, self.conditions = problem.for_backward(name)
 
-    def forwards(self, y0: Tensor) -> Tensor:
-        """The states at the outputs."""
-        f = self.problem.field()
-        self.trajectory = self.problem.integrate(f, y0, record=False, log=self.steps.log)
-        self.stats.add_forward(f.calls, self.trajectory.n_accepted, self.trajectory.n_rejected)
-        y = self.trajectory.at_outputs()
-        if self.trajectory.status.failed:
+    def forwards(self, problem: InitialValueProblem, y0: Tensor) -> tuple[Trajectory, Tensor]:
+        """The trajectory of the problem as it was given, and its states at the outputs."""
+        f = problem.first_field()
+        trajectory = problem.integrate(f, y0, record=False, log=self.steps.log)
+        self.conditions.settle()
+        self.stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+        y = trajectory.at_outputs()
+        if trajectory.status.failed:
             self.steps.leave_out_not_finite(y)
-        return y
+        return trajectory, y
 
-    def gradients(self, cotangents: "_OfOutputs", parameters: Sequence[Tensor]) -> Gradients:
+    def gradients(self, y0: Tensor, parameters: Sequence[Tensor], cotangents: "_OfOutputs") -> Gradients:
         """The gradients, without a graph of their own."""
         steps = self.steps.taken
         replay = Replay(self.problem, steps, self.stats)
         sums = [torch.zeros_like(p) for p in parameters]
-        bar, n = Cotangents(None), len(steps)
+        bar, n, end = Cotangents(None), len(steps), self.steps.end
+        if not self.steps.memory.keeps_states:
+            self.stats.nfe_backward += self.conditions.check()
         for i, state in zip(reversed(range(n)), self.steps.memory.backwards(replay, n), strict=True):
-            bar, of_parameters = replay.pull_back(i, state, cotangents.join(bar, i, steps[i]), parameters)
+            bar, of_parameters = replay.pull_back(i, state, cotangents.join(bar, i, steps[i]), parameters, end)
+            end = state.y if self.steps.memory.keeps_states else None
             bar = bar._replace(y=_plus(bar.y, cotangents.state(i)))
             for total, gradient in zip(sums, of_parameters, strict=True):
                 if gradient is not None:
                     total += gradient
         self.stats.nfe_backward += replay.field.calls
+        self._check_ends(replay)
         of_y0 = _plus(bar.y, cotangents.start())
         self._check_finite((of_y0, *sums))
         return of_y0, *sums
@@ -89,6 +89,7 @@ class _Solve:
     def differentiable(self, y0: Tensor, parameters: Sequence[Tensor], cotangents: "_OfOutputs") -> Gradients:
         """The gradients with a graph of their own: backpropagation through all steps at once."""
         steps = self.steps.taken
+        self.stats.nfe_backward += self.conditions.check()
         replay, state = Replay(self.problem, steps, self.stats), State(y0)
         found: list[tuple[Tensor | None, Tensor | None]] = [(y0, cotangents.start())]
         for i, step in enumerate(steps):
@@ -102,9 +103,16 @@ class _Solve:
         self.stats.nfe_backward += replay.field.calls
         pairs = [(x, bar) for x, bar in found if bar is not None and x is not None and x.requires_grad]
         inputs = [x for x in (y0, *parameters) if x.requires_grad]
+        if not pairs:
+            return (None,) * (1 + len(parameters))
         given, bars = zip(*pairs, strict=True)
         gradients = iter(torch.autograd.grad(given, inputs, bars, create_graph=True, allow_unused=True))
         return tuple(next(gradients) if x.requires_grad else None for x in (y0, *parameters))
+
+    def _check_ends(self, replay: Replay) -> None:
+        """Refuse steps that, taken again, have led elsewhere than in the forward pass."""
+        if replay.is_astray():
+            raise self.conditions.changed("a step leads elsewhere when it is taken again")
 
     def _check_finite(self, gradients: Gradients) -> None:
         self.stats.status_backward = Status.success
@@ -145,20 +153,31 @@ def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 class _Replayed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, solve: _Solve, y0: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
-        y = solve.forwards(y0.detach())
-        ctx.solve = solve
+    def forward(
+        ctx: Any,
+        forward: list[Trajectory],
+        problem: InitialValueProblem,
+        memory: Memory,
+        name: str,
+        stats: Stats,
+        y0: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.solve = _Solve(problem, memory, name, stats)
+        trajectory, y = ctx.solve.forwards(problem, y0.detach())
+        forward.append(trajectory)
         ctx.save_for_backward(y0, *parameters)
         ctx.set_materialize_grads(False)
-        pieces = solve.trajectory.pieces
-        starts = [y0.clone(), *(piece.y for piece in pieces[1:])] if pieces else []
-        return y, *starts, *(piece.c for piece in pieces)
+        pieces = trajectory.pieces
+        # New tensors: what is given back gets a graph, of which those that are kept must not be part.
+        starts = [y0.clone(), *(piece.y.detach() for piece in pieces[1:])] if pieces else []
+        return y, *starts, *(piece.c.detach() for piece in pieces)
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         solve: _Solve = ctx.solve
         y0, *parameters = ctx.saved_tensors
         cotangents = _OfOutputs(bars[0], bars[1:])
-        if torch.is_grad_enabled():
-            return None, *solve.conditions.call(lambda: solve.differentiable(y0, parameters, cotangents))
-        return None, *solve.conditions.call(lambda: solve.gradients(cotangents, parameters))
+        work = solve.differentiable if torch.is_grad_enabled() else solve.gradients
+        gradients = solve.conditions.call(lambda: work(y0, parameters, cotangents))
+        return None, None, None, None, None, *gradients

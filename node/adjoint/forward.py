@@ -7,8 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from node.adjoint.backprop import Backprop
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.once import differentiable_once
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
@@ -34,6 +33,7 @@ class Forward(Adjoint):
     memory = "O(entries)"
     exactness = "exact for the computed solution; explicit solvers only"
     needs_parameters = True
+    calls_once = True
     dense = True
 
     def unsupported(self, solver: Solver) -> str:
@@ -44,9 +44,9 @@ class Forward(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve for y and its tangents."""
-        inputs = tuple(x for x in (y0, *problem.parameters) if x.requires_grad)
+        inputs = ((y0,) if y0.requires_grad else ()) + problem.parameters
         if not (torch.is_grad_enabled() and inputs):
-            return Backprop().solve(problem, y0, stats)
+            return solve_without_graph(problem, y0, stats)
         with torch.no_grad():
             f = TangentField(problem, inputs, of_y0=y0.requires_grad)
             controller = _by_state_alone(problem.controller, f)
@@ -77,6 +77,7 @@ class TangentField(FlatField):
 
     def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool):
         super().__init__(problem.f, problem.layout)
+        self._recorded: tuple[Tensor, Tensor] | None = None  # a call that was made before
         self._state = problem.layout
         self._parameters = inputs[1:] if of_y0 else inputs
         sizes = _coordinates(inputs)
@@ -87,6 +88,9 @@ class TangentField(FlatField):
         self._of_y0 = units[0] if of_y0 else None
         self._of_parameters = units[1:] if of_y0 else units
         self.layout = cast(Layout, _LeadingState(self._state, self._n))
+        if problem.found is not None:
+            self.starts_with(problem.found.call)
+            self._recorded = problem.found.graph
 
     @property
     def size(self) -> int:
@@ -104,13 +108,19 @@ class TangentField(FlatField):
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
         """d/dt of the vector z."""
-        self.calls += 1
         y, tangents = self.split(z)
         with torch.enable_grad():
-            y = y.detach().requires_grad_()
-            dy = self._state.flatten(self.f(self.time(t), self._state.restore(y)))
+            y, dy = self._slope(t, y)
             moved = self._along(dy, (y, *self._parameters), (tangents, *self._of_parameters))
         return torch.cat((dy.detach(), moved.reshape(-1)))
+
+    def _slope(self, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
+        """y as f is given it, and f there, in a graph."""
+        first, graph, self._first, self._recorded = self._first, self._recorded, None, None
+        if graph is not None and first is not None and not self._confined and first.is_at(t, y):
+            return graph
+        y = y.detach().requires_grad_()
+        return y, self._flattened(self._state, t, y)
 
     def _along(self, dy: Tensor, inputs: Sequence[Tensor], tangents: Sequence[Tensor]) -> Tensor:
         """(d, n): the derivatives of dy along the tangents (d, ...) of the inputs."""

@@ -54,32 +54,34 @@ class InterpolatingAdjoint(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""
-        return solve_in_passes(_Passes(self, problem), problem, y0, stats)
+        return solve_in_passes(_Passes(self), problem, y0, stats)
 
 
 @dataclass
 class _Passes:
     mode: InterpolatingAdjoint
-    problem: InitialValueProblem
     steps: list[tuple[float, float]] = field(default_factory=list)  # the pieces' t and dt
     name: str = InterpolatingAdjoint.name
 
-    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
         if not keep:
-            return self.problem.integrate(f, y0, record=False), ()
-        trajectory = replace(self.problem, dense=True).integrate(f, y0, record=False)
+            return problem.integrate(f, y0, record=False), ()
+        trajectory = replace(problem, dense=True).integrate(f, y0, record=False)
         pieces = trajectory.pieces
-        if not self.problem.dense:
+        if not problem.dense:
             trajectory.pieces = []
         self.steps = [(piece.t, piece.dt) for piece in pieces]
         return trajectory, [tensor for piece in pieces for tensor in (piece.y, piece.c)]
 
-    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
         size = _size(outputs.dl_dy)
         outputs = outputs._replace(dl_dy=outputs.dl_dy / size)
         states, polynomials = kept[::2], kept[1::2]
         pieces = [DensePiece(t, dt, y, c) for (t, dt), y, c in zip(self.steps, states, polynomials, strict=True)]
-        problem = self.problem
         equation = AdjointAlongPath(problem.f, problem.y0, parameters, Path(pieces))
         backward = BackwardSolver.of(problem, self.mode)
         order = backward.solver.order

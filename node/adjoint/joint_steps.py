@@ -84,3 +84,4 @@ class JointSteps(Steps[JointStep]):
         n_finite = int(y.isfinite().all(dim=1).long().cumprod(0).sum())
         while self.taken and self.taken[-1].past > n_finite:
             self.taken.pop()
+            self.end = None

@@ -34,13 +34,17 @@ class Passes(Protocol):
 
     name: str  # the mode's
 
-    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory from flat y0, and where there will be a backward pass, tensors that it needs.
 
         The states at the outputs are kept for it anyway.
         """
 
-    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
         """dL/dy0 and dL/dp from dL/dy at the outputs, of which there are two at least."""
 
 
@@ -48,35 +52,40 @@ def solve_in_passes(
     passes: Passes, problem: InitialValueProblem, y0: Tensor, stats: Stats
 ) -> tuple[Trajectory, Tensor]:
     """The trajectory and its states, whose gradients come from the backward pass."""
-    parameters = tuple(p for p in problem.parameters if p.requires_grad)
-    solve = _Solve(passes, problem, stats)
-    if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
+    if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *problem.parameters))):
         with torch.no_grad():
-            solve.forward(y0, keep=False)
-            return solve.trajectory, solve.trajectory.at_outputs()
-    solve.conditions = Conditions(problem.f, problem.layout.device)
-    y = _BackwardSolve.apply(solve, y0, *parameters)
-    return solve.trajectory, y
+            trajectory, _ = _forward(passes, problem, y0, stats, keep=False)
+            return trajectory, trajectory.at_outputs()
+    forward: list[Trajectory] = []
+    y = _BackwardSolve.apply(forward, passes, problem, stats, y0, *problem.parameters)
+    return forward[0], y
+
+
+def _forward(
+    passes: Passes, problem: InitialValueProblem, y0: Tensor, stats: Stats, *, keep: bool
+) -> tuple[Trajectory, Sequence[Tensor]]:
+    """Solve, and give what is to be kept."""
+    f = problem.first_field()
+    trajectory, kept = passes.forward(problem, f, y0.detach(), keep=keep)
+    stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+    return trajectory, kept
 
 
 class _Solve:
-    """One solve, and what it has left for its backward passes."""
-
-    trajectory: Trajectory
-    conditions: Conditions
+    """What one solve has left for its backward passes."""
 
     def __init__(self, passes: Passes, problem: InitialValueProblem, stats: Stats):
         self.name = passes.name
+        self.conditions: Conditions
+        self._problem, self.conditions = problem.for_backward(passes.name)
         self._passes = passes
-        self._problem = problem
         self._stats = stats
+        self._failed_forwards = False
 
-    def forward(self, y0: Tensor, *, keep: bool) -> Sequence[Tensor]:
-        """Solve, and give what is to be kept."""
-        f = self._problem.field()
-        self.trajectory, kept = self._passes.forward(f, y0, keep=keep)
-        self._stats.add_forward(f.calls, self.trajectory.n_accepted, self.trajectory.n_rejected)
-        return kept
+    def settle(self, trajectory: Trajectory) -> None:
+        """Told how the forward pass ended."""
+        self.conditions.settle()
+        self._failed_forwards = trajectory.status.failed
 
     def gradients(
         self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor]
@@ -87,7 +96,7 @@ class _Solve:
         if m == 1:
             found = Gradients(dl_dy[0], [torch.zeros_like(p) for p in parameters], Status.success, times[0], 0, 0)
         else:
-            found = self.conditions.call(lambda: self._passes.backward(outputs, parameters, kept))
+            found = self.conditions.call(lambda: self._solved(outputs, parameters, kept))
         self._stats.nfe_backward += found.nfe
         self._stats.vjp_backward += found.vjps
         gradients = (found.of_y0, *found.of_parameters)
@@ -99,9 +108,13 @@ class _Solve:
             return gradients
         return self._failed(found._replace(status=status), outputs, gradients)
 
+    def _solved(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+        self._stats.nfe_backward += self.conditions.check()
+        return self._passes.backward(self._problem, outputs, parameters, kept)
+
     def _reached(self, y: Tensor) -> int:
         """How many outputs the forward pass has found, the start among them."""
-        if not self.trajectory.status.failed:
+        if not self._failed_forwards:
             return len(y)
         return max(1, int(y.isfinite().all(dim=1).long().cumprod(0).sum()))
 
@@ -124,10 +137,20 @@ class _Solve:
 
 class _BackwardSolve(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, solve: _Solve, y0: Tensor, *parameters: Tensor) -> Tensor:
-        kept = solve.forward(y0, keep=True)
-        y = solve.trajectory.at_outputs()
-        ctx.solve = solve
+    def forward(
+        ctx: Any,
+        forward: list[Trajectory],
+        passes: Passes,
+        problem: InitialValueProblem,
+        stats: Stats,
+        y0: Tensor,
+        *parameters: Tensor,
+    ) -> Tensor:
+        ctx.solve = _Solve(passes, problem, stats)
+        trajectory, kept = _forward(passes, problem, y0, stats, keep=True)
+        ctx.solve.settle(trajectory)
+        forward.append(trajectory)
+        y = trajectory.at_outputs()
         ctx.n_parameters = len(parameters)
         ctx.save_for_backward(y0, *parameters, y, *kept)
         return y
@@ -139,4 +162,4 @@ class _BackwardSolve(torch.autograd.Function):
         parameters, (y, *kept) = tensors[: ctx.n_parameters], tensors[ctx.n_parameters :]
         with torch.no_grad():
             gradients = solve.gradients(y, dl_dy, parameters, kept)
-        return None, *differentiable_once(solve.name, gradients, (y0, *parameters, dl_dy))
+        return None, None, None, None, *differentiable_once(solve.name, gradients, (y0, *parameters, dl_dy))

@@ -19,7 +19,8 @@ class RecordedField(FlatField):
         super().__init__(problem.f, problem.layout)
         self._stats = stats
         self._backwards = backwards
-        self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {0: self._count_vjp}
+        self._count = _Count(stats)
+        self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {0: self._count}
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, with a hook where it is part of a graph."""
@@ -31,7 +32,7 @@ class RecordedField(FlatField):
             dy._backward_hooks = self._hooks
             dy.grad_fn._register_hook_dict(dy)
         else:
-            dy.register_hook(self._count_vjp)
+            dy.register_hook(self._count)
         return dy
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
@@ -39,6 +40,13 @@ class RecordedField(FlatField):
         self._stats.vjp_backward += self._backwards
         return super().__call__(t, y)
 
-    def _count_vjp(self, _: Tensor) -> Tensor | None:
+
+class _Count:
+    """A hook that counts a product. A graph holds it: it must not lead to the field."""
+
+    def __init__(self, stats: Stats):
+        self._stats = stats
+
+    def __call__(self, _: Tensor) -> Tensor | None:
         self._stats.vjp_backward += 1
         return None

@@ -1,5 +1,6 @@
 """The steps of a solve, taken again one by one."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ class Replay:
         self.stats = stats
         self._steps = steps
         self._solver = problem.solver
+        self._furthest: Tensor | None = None  # from where a step led in the forward pass, of all steps
+        self._largest: Tensor | None = None  # entry of the states there
 
     def states(self, state: State, first: int, last: int) -> Iterator[State]:
         """What the steps first + 1, ..., last start from, given what step `first` does; without a graph."""
@@ -47,15 +50,20 @@ class Replay:
         return self._steps[i].again(self.field, state, workspace, hand_on=hand_on, outputs=True)
 
     def pull_back(
-        self, i: int, state: State, end: Cotangents, parameters: Sequence[Tensor]
+        self, i: int, state: State, end: Cotangents, parameters: Sequence[Tensor], led_to: Tensor | None
     ) -> tuple[Cotangents, Sequence[Tensor | None]]:
-        """The cotangents of step i's start, and of the parameters, from those of its end and outputs."""
+        """The cotangents of step i's start, and of the parameters, from those of its end and outputs.
+
+        led_to: its end in the forward pass, where that is known.
+        """
         if end.y is None and end.within is None and end.c is None:
             return Cotangents(None), [None] * len(parameters)
         y = state.y.detach().requires_grad_()
         carry = None if state.carry is None else each(_leaf, state.carry)
         with torch.enable_grad():
             again = self.recorded(i, State(y, carry))
+        if led_to is not None:
+            self.compare(again.end.y.detach(), led_to)
         pairs = [
             (x, bar)
             for x, bar in (
@@ -72,6 +80,22 @@ class Replay:
         outputs, bars = zip(*pairs, strict=True)
         of_y, *others = torch.autograd.grad(outputs, (y, *leaves, *parameters), bars, allow_unused=True)
         return Cotangents(of_y, tuple(others[: len(leaves)])), others[len(leaves) :]
+
+    def compare(self, end: Tensor, before: Tensor) -> None:
+        """Note how far a step has led from where it led in the forward pass."""
+        distance, size = torch.dist(end, before, p=math.inf), torch.linalg.vector_norm(before, ord=math.inf)
+        if self._furthest is None or self._largest is None:
+            self._furthest, self._largest = distance, size
+        else:
+            self._furthest, self._largest = torch.fmax(self._furthest, distance), torch.fmax(self._largest, size)
+
+    def is_astray(self) -> bool:
+        """Whether a step has led elsewhere than in the forward pass by more than rounding."""
+        if self._furthest is None or self._largest is None:
+            return False
+        rounding = torch.finfo(self._furthest.dtype).eps
+        tolerance = rounding**0.5 if self._solver.needs_jacobian else 1000 * rounding
+        return bool(self._furthest > tolerance * self._largest)
 
     def undone(self, i: int, end: State) -> State:
         """The state that the step before step i of a reversible solver had handed on, by rounding."""

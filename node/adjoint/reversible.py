@@ -53,6 +53,8 @@ class Reversible(Adjoint):
 class TheEnd:
     """The state after the last step, and before and after each new beginning."""
 
+    keeps_states = False
+
     def __init__(self) -> None:
         self._end = State(torch.empty(0))
         self._steps = 0

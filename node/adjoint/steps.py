@@ -16,6 +16,8 @@ S = TypeVar("S", bound=ReplayStep)
 class Memory(Protocol):
     """What is kept of a solve's states, and how it gives all of them back."""
 
+    keeps_states: bool  # whether what it gives back is what was there, not computed anew from the end
+
     def keep(self, i: int, start: State, end: State) -> None:
         """Told of step i as it is taken, with what it started from and gave."""
 
@@ -30,6 +32,7 @@ class Steps(ABC, Generic[S]):
         self.solver = solver
         self.memory = memory
         self.taken: list[S] = []
+        self.end: Tensor | None = None  # of the last of them; None where that is not kept
 
     @abstractmethod
     def log(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
@@ -42,3 +45,4 @@ class Steps(ABC, Generic[S]):
     def _add(self, step: S, start: State, end: State) -> None:
         self.memory.keep(len(self.taken), State(start.y) if step.starts_alone else start, end)
         self.taken.append(step)
+        self.end = end.y if self.memory.keeps_states else None

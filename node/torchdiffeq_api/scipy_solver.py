@@ -97,23 +97,26 @@ class ThroughScipy(Adjoint):
         """Solve without a graph; the backward pass solves the adjoint equation."""
         if y0.is_complex():
             raise ValueError("scipy_solver takes no complex state: pass its real and imaginary parts as a tuple")
-        return solve_in_passes(_Passes(self, problem), problem, y0, stats)
+        return solve_in_passes(_Passes(self), problem, y0, stats)
 
 
 @dataclass
 class _Passes:
     mode: ThroughScipy
-    problem: InitialValueProblem
 
     name = ThroughScipy.name
 
-    def forward(self, f: FlatField, y0: Tensor, *, keep: bool) -> tuple[Trajectory, Sequence[Tensor]]:
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
         if self.mode.forward is None:
-            return self.problem.integrate(f, y0, record=False), ()
-        return self.mode.forward.forward(self.problem, f, y0), ()
+            return problem.integrate(f, y0, record=False), ()
+        return self.mode.forward.forward(problem, f, y0), ()
 
-    def backward(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
-        return self.mode.backward.gradients(self.problem, outputs, parameters)
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
+        return self.mode.backward.gradients(problem, outputs, parameters)
 
 
 def _solve_ivp() -> Callable[..., Any]:

@@ -1,0 +1,206 @@
+"""A copy of a vector field for a backward pass to call: its structure is its own, its tensors are shared."""
+
+import dataclasses
+import functools
+import types
+import weakref
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from torch.jit import ScriptModule
+from torch.nn.modules.batchnorm import _NormBase
+
+# What torch keeps in every module, none of it the user's.
+_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
+# Types of which a value is never changed.
+_ATOMS = frozenset({bool, int, float, complex, str, type(None)})
+
+
+class Edge(NamedTuple):
+    """Where a tensor stands in a graph: the node that made it, and which of the node's outputs it is."""
+
+    node: Any  # of torch.autograd.graph; of a leaf, its id
+    output: int
+
+
+def edge_of(x: Tensor) -> Edge:
+    """The place of a tensor; a leaf is its own."""
+    return Edge(id(x), -1) if x.grad_fn is None else Edge(x.grad_fn, x.output_nr)
+
+
+class FieldCopy:
+    """f as it is now, to be called later, when the user may have changed it or let go of it.
+
+    Copied are modules, callable objects and functions with closures, and the lists and dictionaries that they have.
+    So a parameter that is replaced, a float that is annealed or a batch that is swapped leaves the copy as it was. And
+    the graph of a solve may hold the copy: a module that keeps its own solution is then no ring, which Python's
+    collector would not find, as it does not see the nodes of a graph. Of tensors with a graph the copy has those that
+    f depends on; the others, such as a solution that a module keeps, have no graph in it.
+
+    What a call writes to attributes of the copy, such as a count of evaluations, is written to the original's too.
+    """
+
+    def __init__(self, f: Any, depends_on: Collection[Tensor] | None = None):
+        """depends_on: the tensors whose graph is part of f; None for all."""
+        self.tensors: list[Tensor] = []  # beside parameters: buffers, and what is an attribute or in a closure
+        self._graphs = None if depends_on is None else {edge_of(x) for x in depends_on}
+        self._copies: dict[int, tuple[Any, Any]] = {}  # by id: the original, which so keeps its id, and its copy
+        self._parts: list[_Part] = []
+        self.f = self._copied(f, is_called=True)
+        self._copies = {}
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The time in which a backward pass calls f. Running statistics are those of the forward pass: they stay."""
+        for part in self._parts:
+            part.begin()
+        try:
+            yield
+        finally:
+            for part in self._parts:
+                part.end()
+
+    def spare(self, buffers: Collection[Tensor]) -> None:
+        """Told of buffers that a call of f writes to: in use, they are to stay as they are."""
+        ids = set(map(id, buffers))
+        for part in self._parts:
+            part.spare(ids)
+
+    def _copied(self, x: Any, *, is_called: bool = False) -> Any:
+        """A copy of x, or x itself where nothing can be changed in it; is_called: f may call it or be its method."""
+        if id(x) in self._copies:
+            return self._copies[id(x)][1]
+        if isinstance(x, nn.Module):
+            return x if isinstance(x, ScriptModule) else self._copied_object(x)
+        if isinstance(x, Tensor):
+            return self._copied_tensor(x)
+        if isinstance(x, types.FunctionType):
+            return self._copied_function(x)
+        if isinstance(x, types.MethodType):
+            return types.MethodType(x.__func__, self._copied(x.__self__, is_called=True))
+        if type(x) is functools.partial:
+            function = self._copied(x.func, is_called=True)
+            return functools.partial(function, *self._copied(x.args), **self._copied(x.keywords))
+        if isinstance(x, tuple):
+            items = [self._copied(item) for item in x]
+            return x._make(items) if hasattr(x, "_make") else tuple(items)
+        if type(x) is list:
+            return self._noted(x, [self._copied(item) for item in x])
+        if type(x) is dict:
+            return self._noted(x, {key: self._copied(item) for key, item in x.items()})
+        if _is_plain(x) and (is_called or callable(x) or dataclasses.is_dataclass(x)):
+            return self._copied_object(x)
+        return x
+
+    def _noted(self, x: Any, copy: Any) -> Any:
+        self._copies[id(x)] = x, copy
+        return copy
+
+    def _copied_tensor(self, x: Tensor) -> Tensor:
+        if x.grad_fn is not None and self._graphs is not None and edge_of(x) not in self._graphs:
+            return x.detach()
+        self.tensors.append(x)
+        return x
+
+    def _copied_object(self, x: Any) -> Any:
+        copy = self._noted(x, object.__new__(type(x)))
+        state = copy.__dict__
+        state.update(x.__dict__)
+        of_torch: Collection[str] = ()
+        if isinstance(x, nn.Module):
+            of_torch = _OF_MODULES
+            state["_parameters"], buffers, children = state["_parameters"].copy(), state["_buffers"], state["_modules"]
+            if buffers:
+                state["_buffers"] = buffers.copy()
+                self.tensors += [buffer for buffer in buffers.values() if buffer is not None]
+            if children:
+                state["_modules"] = {name: self._copied(child) for name, child in children.items()}
+        own = {}
+        for name, value in x.__dict__.items():
+            if name not in of_torch:
+                own[name] = state[name] = value if type(value) in _ATOMS else self._copied(value)
+        self._parts.append(_Part(x, copy, own))
+        return copy
+
+    def _copied_function(self, x: types.FunctionType) -> Any:
+        """The function over copies of what it has closed over; numbers and lists there are in the user's own cells."""
+        self._noted(x, x)  # to itself it may be what it is
+        cells = []
+        for cell in x.__closure__ or ():
+            content = _content(cell)
+            copy = content if type(content) in (list, dict) else self._copied(content, is_called=True)
+            cells.append(cell if copy is content else types.CellType(copy))
+        if all(new is cell for new, cell in zip(cells, x.__closure__ or (), strict=True)):
+            return x
+        copy = types.FunctionType(x.__code__, x.__globals__, x.__name__, x.__defaults__, tuple(cells))
+        copy.__kwdefaults__ = x.__kwdefaults__
+        return self._noted(x, copy)
+
+
+class _Part:
+    """An object and its copy."""
+
+    def __init__(self, original: Any, copy: Any, own: dict[str, Any]):
+        self._original = weakref.ref(original)
+        self._copy = copy
+        self._own = own  # the attributes that it was copied with
+        self._size = len(copy.__dict__)
+        self._lists = {name: len(value) for name, value in own.items() if type(value) is list}
+        self._buffers: dict[str, Tensor | None] = copy.__dict__.get("_buffers", {})
+        self._writes_buffers = isinstance(copy, _NormBase)
+
+    def spare(self, buffers: Collection[int]) -> None:
+        """Told of buffers, by id, that a call of f writes to."""
+        self._writes_buffers |= any(id(buffer) in buffers for buffer in self._buffers.values())
+
+    def begin(self) -> None:
+        """Let running statistics be written elsewhere."""
+        if self._writes_buffers:
+            spare = {name: None if buffer is None else buffer.clone() for name, buffer in self._buffers.items()}
+            self._copy.__dict__["_buffers"] = spare
+
+    def end(self) -> None:
+        """Write to the original what has been written to the copy, which is then as it was."""
+        state = self._copy.__dict__
+        if self._writes_buffers:
+            state["_buffers"] = self._buffers
+        changed = [name for name, value in self._own.items() if state.get(name) is not value]
+        if len(state) > self._size:
+            changed += [name for name in state if name not in self._own and name not in _OF_MODULES]
+        for name in changed:
+            self._write(name, state.pop(name, None))
+        for name, length in self._lists.items():
+            added = self._own[name][length:]
+            del self._own[name][length:]
+            if added and (original := self._original()) is not None and isinstance(vars(original).get(name), list):
+                vars(original)[name] += added
+        state.update(self._own)
+
+    def _write(self, name: str, new: Any) -> None:
+        """Of numbers what they have grown by, as the user may have set another; no tensor with a graph."""
+        original, old = self._original(), self._own.get(name)
+        if original is None or (isinstance(new, Tensor) and new.requires_grad):
+            return
+        counts = all(type(x) in (int, float) for x in (old, new, vars(original).get(name)))
+        vars(original)[name] = vars(original)[name] + (new - old) if counts else new
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
+    kind = type(x)
+    return (
+        hasattr(x, "__dict__")
+        and kind.__new__ is object.__new__
+        and kind.__weakrefoffset__ != 0
+        and not isinstance(x, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType)
+        and not kind.__module__.startswith("torch._dynamo")
+    )
