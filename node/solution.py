@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from torch import Tensor
 
 from node.dense import DenseOutput
 from node.event import EventPoint
 from node.vector_field import S
+
+if TYPE_CHECKING:
+    from node.per_sample.dense import SampleDenseOutput
 
 
 class Status(Enum):
@@ -87,7 +90,8 @@ class Solution(Generic[S]):
     status: Status  # of the samples that have their own steps: the first that failed
     stats: Stats
     event: EventPoint[S] | None = None  # where the status is `event`
-    dense: DenseOutput[S] | None = None  # where it was asked for
+    # Where it was asked for; of the latter type where each sample has its own steps.
+    dense: "DenseOutput[S] | SampleDenseOutput[S] | None" = None
     samples: SampleStats | None = None  # where each has its own steps
 
     def require_success(self) -> "Solution[S]":

@@ -20,7 +20,7 @@ from node.layout import State, layout_of
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out
-from node.trajectory import Callbacks
+from node.trajectory import Callbacks, Trajectory
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def solve(
             f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
         )
     _check_state(y0)
-    independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
+    independent = _independent(batch, y0, mode, event=event)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
@@ -92,16 +92,26 @@ def solve(
             trajectory, y = solve_flat(mode, problem, t, stats)
         else:
             trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
-    piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
     return Solution(
         t,
         cast(S, layout.restore_all(y)),
         trajectory.status,
         stats,
         event=point,
-        dense=piecewise,
+        dense=_dense_output(problem, trajectory),
         samples=trajectory.samples,
     )
+
+
+def _dense_output(problem: InitialValueProblem, trajectory: Trajectory) -> Any:
+    """The solution as a function of time; None where it was not asked for, or no step was taken."""
+    if not trajectory.pieces:
+        return None
+    if problem.sample_times is None:
+        return DenseOutput(trajectory.pieces, problem.layout)
+    from node.per_sample.dense import SampleDenseOutput  # it needs NumPy, which nothing else here does
+
+    return SampleDenseOutput(trajectory.pieces, problem.sample_times, problem.layout)
 
 
 def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
@@ -140,15 +150,7 @@ def _check_state(y0: State) -> None:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 
 
-def _independent(
-    batch: str,
-    y0: State,
-    mode: Adjoint,
-    *,
-    event: Event | None,
-    dense: bool,
-    callbacks: Callbacks | None,
-) -> bool:
+def _independent(batch: str, y0: State, mode: Adjoint, *, event: Event | None) -> bool:
     """Whether each sample has its own steps, which not everything goes with."""
     if named("batch", batch, {"joint": False, "independent": True}) is False:
         return False
@@ -164,7 +166,7 @@ def _independent(
             "take gradient='backprop', 'checkpointed' or 'reversible' with batch='independent', "
             "or solve under torch.no_grad()"
         )
-    for name, given in (("event", event), ("dense", dense), ("callbacks", callbacks)):
+    for name, given in (("event", event),):
         if given:
             raise ValueError(f"{name} is for steps that the whole batch takes: leave it out with batch='independent'")
     return True

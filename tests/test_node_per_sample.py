@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from node import (
     SOLVERS,
-    Callbacks,
     Counted,
     Event,
     FixedGrid,
@@ -225,8 +224,6 @@ WRONG = {
     "in every row": {"t": tensor([0.0, 1.0], [0.0, -1.0], [0.0, 1.0])},
     "not finite": {"t": tensor([0.0, 1.0], [0.0, math.inf], [0.0, 1.0])},
     "event is for": {"event": Event(lambda t, y: y[0])},
-    "dense is for": {"dense": True},
-    "callbacks is for": {"callbacks": Callbacks()},
     "adjoint has one step size": {"gradient": "adjoint", "parameters": ()},
     "norm gives \\(\\) for states \\(2, 3, 'n'\\)": {"controller": replace(TOLERANCE, norm=lambda x: x.abs().max())},
 }

@@ -66,6 +66,8 @@ class InitialValueProblem:
                 controller=self.controller,
                 max_steps=self.max_steps,
                 record=record,
+                dense=self.dense,
+                callbacks=self.callbacks,
                 log=log,
             )
         return integrate(

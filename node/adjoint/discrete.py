@@ -15,7 +15,6 @@ from node.adjoint.joint_steps import JointSteps
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
 from node.adjoint.steps import Memory, Steps
-from node.dense import DensePiece
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 
@@ -34,8 +33,7 @@ def solve_with_replay(
     trajectory = solve.trajectory
     states, polynomials = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     trajectory.pieces = [
-        DensePiece(piece.t, piece.dt, *tensors)
-        for piece, *tensors in zip(trajectory.pieces, states, polynomials, strict=True)
+        piece._replace(y=start, c=c) for piece, start, c in zip(trajectory.pieces, states, polynomials, strict=True)
     ]
     return trajectory, y
 
@@ -44,7 +42,7 @@ def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
     if problem.samples:
         from node.adjoint.sample_steps import SampleSteps  # it needs NumPy, which nothing else here does
 
-        return SampleSteps(problem.solver, memory)
+        return SampleSteps(problem.solver, memory, dense=problem.dense)
     return JointSteps(problem.solver, memory, dense=problem.dense)
 
 

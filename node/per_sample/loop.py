@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from node.per_sample.limits import Limits
 from node.per_sample.log import LogBook, SampleLog
 from node.per_sample.outputs import SampleOutputs, interpolated, states
 from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, resting_finite
+from node.per_sample.path import SamplePiece
 from node.per_sample.stand_in import StandIn
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
-from node.trajectory import Trajectory
+from node.trajectory import Callback, Callbacks, Trajectory
 from node.vector_field import FlatField
 
 
@@ -34,13 +36,16 @@ def integrate_samples(
     controller: Controller,
     max_steps: int,
     record: bool,
+    dense: bool = False,
+    callbacks: Callbacks | None = None,
     log: SampleLog | None = None,
+    visit: Callable[[SamplePiece], object] | None = None,
 ) -> Trajectory:
     """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
 
     y0: (B, n). times: (B, T) in float64 on the CPU, rows strictly monotonic, all in one direction. The outputs are one
     piece (T, B, n). f is called with all samples; with one that has ended, where it was last. log: told of each try in
-    which samples go on.
+    which samples go on. dense: keep each such try's dense output; visit: called with it.
     """
     pace: Pace
     if isinstance(controller, PIDController):
@@ -48,13 +53,21 @@ def integrate_samples(
     else:
         pace = FixedPace(controller)
     loop = _Loop(f, y0, times, solver, pace, max_steps, record, log)
+    pieces: list[SamplePiece] = []
+    loop.visit = pieces.append if dense else visit
+    loop.callbacks = None if callbacks == Callbacks() else callbacks
     if times.shape[1] > 1:
         loop.run()
-    return loop.trajectory()
+    trajectory = loop.trajectory()
+    trajectory.pieces = pieces
+    return trajectory
 
 
 class _Loop:
     """One solve under way."""
+
+    visit: Callable[[SamplePiece], object] | None = None  # called with the dense output of each try that gets on
+    callbacks: Callbacks | None = None
 
     def __init__(
         self,
@@ -138,6 +151,8 @@ class _Loop:
         if self._away is not None:
             t = torch.where(*self._away, t)
         self._begin(t, t0, t1)
+        if self.callbacks is not None:
+            self._call(self.callbacks.step, t0, dt, clock.alive)
         carry = self._carry
         step = self._step(t, y0, h, carry)
         verdicts = self._pace.judge(clock, y0, step, dt)
@@ -145,10 +160,13 @@ class _Loop:
             self._fates.reject(clock.alive & ~verdicts.accepted)
             if self._record:
                 t, y0, h, step = self._recordable(t, y0, h, step, verdicts)
+        if self.callbacks is not None:
+            self._call(self.callbacks.accept, t0, dt, clock.alive & verdicts.accepted)
+            self._call(self.callbacks.reject, t0, dt, clock.alive & ~verdicts.accepted)
         self._accept(step, verdicts, t1)
         passed = clock.passed()
-        if passed is not None:
-            self._output(passed, t0, (t, y0, h), step)
+        if passed is not None or self.visit is not None:
+            self._output(passed, verdicts.accepted & clock.alive, t0, (t, y0, h), step)
         if self._book is not None:
             f1 = self._carry if step.carry is None else None
             self._book.tell((t0, y0, carry), (self._y, self._carry), verdicts, passed, f1)
@@ -188,6 +206,13 @@ class _Loop:
     def _step(self, t: Tensor, y: Tensor, dt: Tensor, carry: Any) -> Step:
         return self._solver.step(self._f, t, y, dt, carry, self._workspace, estimate=self._pace.estimate)
 
+    def _call(self, callback: Callback | None, t: Floats, dt: Floats, samples: Bools) -> None:
+        """Call it with t, the state and dt of these samples, if there are any."""
+        if callback is None or not samples.any():
+            return
+        dt = np.where(samples, self._clock.signed(dt), 0.0)
+        callback(torch.tensor(self._clock.signed(t)), self._f.layout.restore(self._y), torch.from_numpy(dt))
+
     def _recordable(
         self, t: Tensor, y: Tensor, dt: Tensor, step: Step, verdicts: Verdicts
     ) -> tuple[Tensor, Tensor, Tensor, Step]:
@@ -223,14 +248,22 @@ class _Loop:
             whole = step.carry is None or (self._book is None and not self._pace.estimate)
             self._carry = step.carry if whole else carries.select(moved, step.carry, self._carry)
 
-    def _output(self, passed: Passed, t0: Floats, start: tuple[Tensor, Tensor, Tensor], step: Step) -> None:
+    def _output(
+        self, passed: Passed | None, moved: Bools, t0: Floats, start: tuple[Tensor, Tensor, Tensor], step: Step
+    ) -> None:
         """Keep the states at the outputs that were passed: where a sample stands there, its own."""
-        landed, within = passed.landed(), passed.within(t0, self._clock.t)
+        clock, y0 = self._clock, start[1]
+        landed, within = (None, None) if passed is None else (passed.landed(), passed.within(t0, clock.t))
         if landed is not None:
             self._outputs.keep(*landed, states(self._y, landed.sample))
+        visit = self.visit if moved.any() else None
+        if within is None and visit is None:
+            return
+        c = self._dense(*start, step)
         if within is not None:
-            c = self._dense(*start, step)
-            self._outputs.keep(within.output, within.sample, interpolated(start[1], c, within))
+            self._outputs.keep(within.output, within.sample, interpolated(y0, c, within))
+        if visit is not None:
+            visit(SamplePiece(clock.signed(t0), clock.signed(clock.t), moved, y0, c))
 
     def _dense(self, t: Tensor, y: Tensor, dt: Tensor, step: Step) -> Tensor:
         if step.carry is not None or not self._solver.dense_with_f1:
