@@ -17,6 +17,9 @@ class Event:
 
     direction: +1 for a rise through zero only, -1 for a fall, 0 for both. An entry that is zero at the start has the
     sign that it takes in the first step. A root that comes and goes within one step is not seen.
+
+    Where each sample has its own steps, t is (B, 1, ..., 1), g is of shape (B,) or (B, m) with entries of each sample's
+    own, and each sample stops at its own root.
     """
 
     g: Callable[[Tensor, Any], Tensor]
@@ -28,7 +31,10 @@ class Event:
 
 
 class EventPoint(NamedTuple, Generic[S]):
-    """Where a solve was stopped. Both can be differentiated as the solve can."""
+    """Where a solve was stopped. Both can be differentiated as the solve can.
+
+    Where each sample has its own steps, t is (B,) and y of the batch's shape: NaN in samples that had no event.
+    """
 
     t: Tensor  # 0-dimensional
     y: S

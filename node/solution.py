@@ -87,9 +87,9 @@ class Solution(Generic[S]):
 
     t: Tensor
     y: S
-    status: Status  # of the samples that have their own steps: the first that failed
+    status: Status  # of the samples that have their own steps: the first that failed, or else an event's
     stats: Stats
-    event: EventPoint[S] | None = None  # where the status is `event`
+    event: EventPoint[S] | None = None  # where the status, or a sample's, is `event`
     # Where it was asked for; of the latter type where each sample has its own steps.
     dense: "DenseOutput[S] | SampleDenseOutput[S] | None" = None
     samples: SampleStats | None = None  # where each has its own steps

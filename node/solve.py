@@ -48,7 +48,7 @@ def solve(
     t: (T,), T >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
     gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
     parameters: what `gradient="adjoint"` may differentiate in; by default those of the module f.
-    event: stop where it happens; t[-1] is the latest that it may.
+    event: stop where it happens; t[-1] is the latest that it may. Samples with their own steps each stop at their own.
     dense: also give the solution as a function of time.
     callbacks: called as the steps are taken, for progress or for state that f keeps.
     batch: "joint": one step size for all of y0. "independent": each sample, along the first dimension of y0 or of each
@@ -70,7 +70,7 @@ def solve(
             f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
         )
     _check_state(y0)
-    independent = _independent(batch, y0, mode, event=event)
+    independent = _independent(batch, y0, mode)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
@@ -90,8 +90,12 @@ def solve(
     with full_precision(layout.device):
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
-        else:
+        elif sample_times is None:
             trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
+        else:
+            from node.per_sample.to_events import solve_to_events  # it needs NumPy, which nothing else here does
+
+            trajectory, y, point = solve_to_events(mode, problem, sample_times, event, t, stats)
     return Solution(
         t,
         cast(S, layout.restore_all(y)),
@@ -150,8 +154,8 @@ def _check_state(y0: State) -> None:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 
 
-def _independent(batch: str, y0: State, mode: Adjoint, *, event: Event | None) -> bool:
-    """Whether each sample has its own steps, which not everything goes with."""
+def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
+    """Whether each sample has its own steps, which not every mode goes with."""
     if named("batch", batch, {"joint": False, "independent": True}) is False:
         return False
     shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
@@ -163,12 +167,9 @@ def _independent(batch: str, y0: State, mode: Adjoint, *, event: Event | None) -
     if not mode.independent and torch.is_grad_enabled():
         raise ValueError(
             f"{mode.name} has one step size for the whole batch: "
-            "take gradient='backprop', 'checkpointed' or 'reversible' with batch='independent', "
+            "take another gradient mode, such as 'backprop', with batch='independent', "
             "or solve under torch.no_grad()"
         )
-    for name, given in (("event", event),):
-        if given:
-            raise ValueError(f"{name} is for steps that the whole batch takes: leave it out with batch='independent'")
     return True
 
 

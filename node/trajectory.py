@@ -3,13 +3,16 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from node.solution import SampleStats, Status
 from node.solvers.base import Step
+
+if TYPE_CHECKING:
+    from node.per_sample.events import SampleEvents
 
 Callback = Callable[[Any, Any, Any], None]  # of t, y and dt
 
@@ -77,6 +80,7 @@ class Trajectory:
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
+    events: "SampleEvents | None" = None  # where each sample stops at its own
     samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
 
     def at_outputs(self) -> Tensor:

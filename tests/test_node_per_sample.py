@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from node import (
     SOLVERS,
     Counted,
-    Event,
     FixedGrid,
     FixedStep,
     PIDController,
@@ -223,8 +222,7 @@ WRONG = {
     "t has shape \\(2, 4\\)": {"t": torch.zeros(2, 4)},
     "in every row": {"t": tensor([0.0, 1.0], [0.0, -1.0], [0.0, 1.0])},
     "not finite": {"t": tensor([0.0, 1.0], [0.0, math.inf], [0.0, 1.0])},
-    "event is for": {"event": Event(lambda t, y: y[0])},
-    "adjoint has one step size": {"gradient": "adjoint", "parameters": ()},
+    "forward has one step size": {"gradient": "forward", "parameters": ()},
     "norm gives \\(\\) for states \\(2, 3, 'n'\\)": {"controller": replace(TOLERANCE, norm=lambda x: x.abs().max())},
 }
 

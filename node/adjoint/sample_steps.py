@@ -68,7 +68,7 @@ class SampleStep(ReplayStep):
         if self.taken.landed is None:
             return None
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.landed)
-        return torch.zeros_like(of_y[0]).index_copy(0, sample, of_y[output, sample])
+        return torch.zeros_like(of_y[0]).index_add(0, sample, of_y[output, sample])
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
         """Those of outputs of some samples."""

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.controller import LEAST_STEP, Controller, PIDController
+from node.controller import LEAST_STEP
+from node.event import Event
 from node.per_sample import carry as carries
-from node.per_sample.clock import Bools, Floats, Passed, SampleClock
+from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock
 from node.per_sample.columns import column, mask
+from node.per_sample.events import EventWatch
 from node.per_sample.fates import Fates
 from node.per_sample.limits import Limits
 from node.per_sample.log import LogBook, SampleLog
 from node.per_sample.outputs import SampleOutputs, interpolated, states
-from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, resting_finite
+from node.per_sample.pace import Pace, Verdicts, resting_finite
 from node.per_sample.path import SamplePiece
 from node.per_sample.stand_in import StandIn
 from node.solution import Status
@@ -27,47 +29,12 @@ from node.trajectory import Callback, Callbacks, Trajectory
 from node.vector_field import FlatField
 
 
-def integrate_samples(
-    f: FlatField,
-    y0: Tensor,
-    times: Tensor,
-    *,
-    solver: Solver,
-    controller: Controller,
-    max_steps: int,
-    record: bool,
-    dense: bool = False,
-    callbacks: Callbacks | None = None,
-    log: SampleLog | None = None,
-    visit: Callable[[SamplePiece], object] | None = None,
-) -> Trajectory:
-    """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
-
-    y0: (B, n). times: (B, T) in float64 on the CPU, rows strictly monotonic, all in one direction. The outputs are one
-    piece (T, B, n). f is called with all samples; with one that has ended, where it was last. log: told of each try in
-    which samples go on. dense: keep each such try's dense output; visit: called with it.
-    """
-    pace: Pace
-    if isinstance(controller, PIDController):
-        pace = AdaptivePace(controller, solver, len(y0))
-    else:
-        pace = FixedPace(controller)
-    loop = _Loop(f, y0, times, solver, pace, max_steps, record, log)
-    pieces: list[SamplePiece] = []
-    loop.visit = pieces.append if dense else visit
-    loop.callbacks = None if callbacks == Callbacks() else callbacks
-    if times.shape[1] > 1:
-        loop.run()
-    trajectory = loop.trajectory()
-    trajectory.pieces = pieces
-    return trajectory
-
-
-class _Loop:
+class SampleLoop:
     """One solve under way."""
 
     visit: Callable[[SamplePiece], object] | None = None  # called with the dense output of each try that gets on
     callbacks: Callbacks | None = None
+    _events: EventWatch | None = None
 
     def __init__(
         self,
@@ -79,6 +46,7 @@ class _Loop:
         max_steps: int,
         record: bool,
         log: SampleLog | None,
+        jump: Callable[[Landed, Tensor], Tensor] | None,
     ):
         samples, n_outputs = times.shape
         self._f = f
@@ -90,7 +58,8 @@ class _Loop:
         self._away: tuple[Tensor, Tensor] | None = None  # the samples that stand where another did, and its time
         self._pace = pace
         self._record = record
-        self._clock = SampleClock(times, pace.stops)
+        self._clock = SampleClock(times, pace.stops, land=jump is not None)
+        self._jump = jump
         self._limits = Limits(f, self._clock, pace.jumps, y0)
         self._book = None if log is None else LogBook(log, solver, self._clock, self._limits)
         self._outputs = SampleOutputs(y0, n_outputs)
@@ -98,6 +67,10 @@ class _Loop:
         self._tries = 0
         self._least = np.zeros(samples)  # step sizes at which a sample is given up
         self._fates = Fates(samples)
+
+    def watch(self, event: Event) -> None:
+        """Let samples stop at their events."""
+        self._events = EventWatch(event, self._f, self._column(self._clock.t), self._y)
 
     def run(self) -> None:
         """Take steps until every sample has ended."""
@@ -107,7 +80,7 @@ class _Loop:
             self._size_first_steps()
         while clock.alive.any():
             if self._tries >= self._max_steps:
-                self._fail(clock.alive, Status.max_steps)
+                self._end(clock.alive, Status.max_steps)
                 return
             self._tries += 1
             self._advance()
@@ -120,8 +93,9 @@ class _Loop:
         if len(outputs) > 1 and (self._solver.dense_with_f1 or not self._pace.estimate):
             outputs = self._checked_finite(outputs)
         stats = self._fates.stats()
+        failed = np.array([status.failed for status in stats.status])
         return Trajectory(
-            float(clock.sign * clock.t.max()),
+            float(clock.sign * (clock.t[failed][0] if failed.any() else clock.t.max())),
             self._y,
             0.0,
             [outputs],
@@ -130,6 +104,7 @@ class _Loop:
             n_accepted=int(stats.n_accepted.sum()),
             n_rejected=int(stats.n_rejected.sum()),
             samples=stats,
+            events=None if self._events is None else self._events.found,
         )
 
     def _size_first_steps(self) -> None:
@@ -138,7 +113,7 @@ class _Loop:
         f0 = self._f(t, y)
         self._carry, _ = self._started(t, f0)
         with torch.no_grad():
-            clock.dt = self._pace.first_dt(clock, self._f, y, f0)
+            clock.dt = np.where(clock.alive, self._pace.first_dt(clock, self._f, y, f0), 0.0)
         self._least = LEAST_STEP * clock.dt
         self._end_stuck(clock.alive, clock.alive)
 
@@ -160,6 +135,9 @@ class _Loop:
             self._fates.reject(clock.alive & ~verdicts.accepted)
             if self._record:
                 t, y0, h, step = self._recordable(t, y0, h, step, verdicts)
+        if self._events is not None:
+            t1, h, step = self._to_events(self._events, (t0, t1), (t, y0, h), step, verdicts.accepted & clock.alive)
+            dt = t1 - t0
         if self.callbacks is not None:
             self._call(self.callbacks.accept, t0, dt, clock.alive & verdicts.accepted)
             self._call(self.callbacks.reject, t0, dt, clock.alive & ~verdicts.accepted)
@@ -171,7 +149,11 @@ class _Loop:
             f1 = self._carry if step.carry is None else None
             self._book.tell((t0, y0, carry), (self._y, self._carry), verdicts, passed, f1)
         clock.dt = verdicts.dt
+        if self._events is not None and self._events.stopping is not None:
+            self._end(self._events.stopped(clock.signed(clock.t), self._y), Status.event)
         self._leave_stops()
+        if self._jump is not None and passed is not None and (landed := passed.landed()) is not None:
+            self._land(self._jump(landed, self._y), landed)
         if not verdicts.all_accepted:
             self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
 
@@ -234,6 +216,25 @@ class _Loop:
             self._carry = carries.select(ended, carry, self._carry)
         return t, y, dt, self._step(t, y, dt, carry)
 
+    def _to_events(
+        self,
+        events: EventWatch,
+        times: tuple[Floats, Floats],
+        start: tuple[Tensor, Tensor, Tensor],
+        step: Step,
+        moved: Bools,
+    ) -> tuple[Floats, Tensor, Step]:
+        """The step's end and size, and the step itself: shorter for samples that come to their event in it."""
+        (t0, t1), (t, y, h), solver, clock, carry = times, start, self._solver, self._clock, self._carry
+        if not events.happen(self._column(t1), step.y1, moved):
+            return t1, h, step
+        if step.carry is None and solver.dense_with_f1:
+            step = step._replace(carry=solver.start(self._f, self._column(t1), step.y1))
+        c = solver.dense(self._f, t, y, h, step, self._workspace)
+        t1 = clock.signed(events.located(SamplePiece(clock.signed(t0), clock.signed(t1), moved, y, c)))
+        h = self._column(t1 - t0)
+        return t1, h, self._step(t, y, h, carry)
+
     def _accept(self, step: Step, verdicts: Verdicts, t1: Floats) -> None:
         """Move the samples whose step is accepted to its end."""
         clock, accepted = self._clock, verdicts.accepted
@@ -284,16 +285,26 @@ class _Loop:
             self._limits.confine(here & clock.alive, stop)
             self._anew = here & clock.alive & jumps
 
+    def _land(self, y: Tensor, landed: Landed) -> None:
+        """Let samples begin anew at outputs, from what their states have jumped to."""
+        here = np.zeros_like(self._clock.alive)
+        here[landed.sample] = True
+        self._y, here = y, here & self._clock.alive
+        if here.any():
+            self._anew = here if self._anew is None else self._anew | here
+            self._pace.begin(here, self._clock, self._tries)
+
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
         clock = self._clock
         stuck = tried & (clock.dt <= np.maximum(4 * sys.float_info.epsilon * np.abs(clock.t), self._least))
         if stuck.any():
-            self._fail(stuck & finite, Status.dt_underflow)
-            self._fail(stuck & ~finite, Status.non_finite)
+            self._end(stuck & finite, Status.dt_underflow)
+            self._end(stuck & ~finite, Status.non_finite)
 
-    def _fail(self, samples: Bools, status: Status) -> None:
-        self._fates.fail(samples, status)
+    def _end(self, samples: Bools, status: Status) -> None:
+        """End these samples with that status."""
+        self._fates.put(samples, status)
         self._fates.end(samples, self._tries)
         self._clock.finish(samples)
 
@@ -302,7 +313,7 @@ class _Loop:
         finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
         if finite.all():
             return outputs
-        self._fates.fail(np.logical_not(finite.all(axis=0)), Status.non_finite)
+        self._fates.put(np.logical_not(finite.all(axis=0)), Status.non_finite)
         return outputs.where(torch.from_numpy(finite).to(outputs.device).unsqueeze(2), math.nan)
 
     def _mask(self, samples: Bools) -> Tensor:
