@@ -195,7 +195,7 @@ class _Loop:
         if self._event is not None and self._event.happened(t1, step.y1):
             t1 = self._event.locate(self._dense_output(self._completed(step, t1), t1))
             step = self._try(t1, estimate=False)
-            at.status = Status.event
+            at.status, at.entry = Status.event, self._event.entry
         passed = due
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1

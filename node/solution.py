@@ -87,6 +87,7 @@ class Solution(Generic[S]):
     status: Status  # of the samples that have their own steps: the first that failed
     stats: Stats
     event: EventPoint[S] | None = None  # where the status is `event`
+    event_entry: int = 0  # the entry of the event's g, counted flat, whose sign has changed there
     dense: DenseOutput[S] | None = None  # where it was asked for
     samples: SampleStats | None = None  # where each has its own steps
 

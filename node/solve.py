@@ -99,6 +99,7 @@ def solve(
         trajectory.status,
         stats,
         event=point,
+        event_entry=trajectory.entry,
         dense=piecewise,
         samples=trajectory.samples,
     )
