@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from node.adjoint.once import is_asked_for
 from node.event import Event
 from node.flow import ORDERS, Flow
 
@@ -58,7 +59,7 @@ class _WithoutRate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, bar: Tensor) -> tuple[None, None, None]:
-        if torch.is_grad_enabled() or bool((bar != 0).any()):
+        if is_asked_for([bar]):
             raise RuntimeError(
                 f"the event's time has no gradient: g (entry {ctx.entry}) has no rate there, as it is flat, boolean or "
                 "detached: let it pass through zero with a slope, or take event.t.detach() for a given time"

@@ -21,6 +21,18 @@ def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor]) 
     return value
 
 
+def recomputed_gradients(gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor]) -> Sequence[Tensor]:
+    """gradients(1, *tensors), whose own derivatives are those of the same function, called again.
+
+    Of `tensors` and the closure the last have the shapes of the gradients. Derivatives in one of them leave the others
+    alone, also where one was computed from another.
+    """
+    found: Sequence[Tensor] = _Recomputed.apply(
+        functools.partial(_on_leaves, gradients), 1, len(tensors), *tensors, *closure
+    )
+    return found
+
+
 def leaves(outputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """The tensors that require grad, and are no results of others, of which the outputs are functions."""
     nodes: list[Any] = [torch.autograd.graph.get_gradient_edge(y).node for y in outputs if y.requires_grad]
@@ -51,7 +63,7 @@ class _Recomputed(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         inputs, closure = tensors[: ctx.n_inputs], tensors[ctx.n_inputs :]
-        work = functools.partial(_gradients, ctx.work, len(bars), closure)
+        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), closure))
         if torch.is_grad_enabled():
             found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), *bars, *inputs, *closure)
         else:
@@ -59,21 +71,23 @@ class _Recomputed(torch.autograd.Function):
         return None, None, None, *found
 
 
+def _on_leaves(work: Work, order: int, *tensors: Tensor) -> Sequence[Tensor | None]:
+    """What `work` gives in grad mode: of leaves with the values of the tensors, if this is not a part of other work."""
+    if torch.is_grad_enabled():
+        return work(order, *tensors)
+    with torch.enable_grad():
+        found = work(order, *(x.detach().requires_grad_() for x in tensors))
+    return [None if x is None else x.detach() for x in found]
+
+
 def _gradients(
     work: Work, n_bars: int, closure: Sequence[Tensor], order: int, *tensors: Tensor
 ) -> Sequence[Tensor | None]:
-    """The gradients to the inputs and the closure, from `tensors`: those to the outputs, and the inputs.
-
-    In grad mode, as in the derivative of a derivative, they are functions of these tensors, which are leaves there.
-    """
-    live = torch.is_grad_enabled()
-    if not live:
-        tensors = tuple(x.detach().requires_grad_() for x in tensors)
+    """The gradients to the inputs and the closure, from `tensors`: those to the outputs, and the inputs."""
     bars, inputs = tensors[:n_bars], tensors[n_bars:]
-    with torch.enable_grad():
-        outputs = work(order, *inputs)
+    outputs = work(order, *inputs)
     pairs = [(y, bar) for y, bar in zip(outputs, bars, strict=True) if y is not None and y.requires_grad]
     if not pairs:
         return [None] * (len(inputs) + len(closure))
     given, of_given = zip(*pairs, strict=True)
-    return torch.autograd.grad(given, (*inputs, *closure), of_given, create_graph=live, allow_unused=True)
+    return torch.autograd.grad(given, (*inputs, *closure), of_given, create_graph=True, allow_unused=True)
