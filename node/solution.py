@@ -90,6 +90,7 @@ class Solution(Generic[S]):
     status: Status  # of the samples that have their own steps: the first that failed, or else an event's
     stats: Stats
     event: EventPoint[S] | None = None  # where the status, or a sample's, is `event`
+    event_entry: int = 0  # the entry of the event's g, counted flat, whose sign has changed there
     # Where it was asked for; of the latter type where each sample has its own steps.
     dense: "DenseOutput[S] | SampleDenseOutput[S] | None" = None
     samples: SampleStats | None = None  # where each has its own steps

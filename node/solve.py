@@ -102,6 +102,7 @@ def solve(
         trajectory.status,
         stats,
         event=point,
+        event_entry=trajectory.entry,
         dense=_dense_output(problem, trajectory),
         samples=trajectory.samples,
     )

@@ -80,6 +80,7 @@ class Trajectory:
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
+    entry: int = 0  # of g, counted flat, whose sign has changed, where the status is `event`
     events: "SampleEvents | None" = None  # where each sample stops at its own
     samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
 

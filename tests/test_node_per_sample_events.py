@@ -132,7 +132,7 @@ def test_gradients_are_those_of_each_sample_alone(name: str, mode: Adjoint) -> N
 
 
 @every_mode
-def test_the_time_and_state_of_an_event_have_first_and_second_derivatives(mode: Adjoint) -> None:
+def test_the_time_and_state_of_an_event_have_derivatives_of_higher_orders_too(mode: Adjoint) -> None:
     """y' = a y at y = 2: t* = log(2 / y0) / a, beside a sample that ends before it."""
     a, y0 = tensor(0.7)[0].requires_grad_(), tensor([1.0], [0.5], [1.5]).requires_grad_()
     how = {"solver": solver_for(mode), "controller": TIGHT, "gradient": mode, "parameters": (a,)}
@@ -143,10 +143,12 @@ def test_the_time_and_state_of_an_event_have_first_and_second_derivatives(mode: 
         first = torch.autograd.grad(solution.event.t[i], (a, y0), create_graph=True)
         torch.testing.assert_close((first[0].item(), first[1][i].item()), (-log / rate**2, -1 / (rate * start)))
         of_a = torch.autograd.grad(first[0], (a, y0), retain_graph=True)
-        of_y0 = torch.autograd.grad(first[1][i, 0], (a, y0), retain_graph=True)
+        of_y0 = torch.autograd.grad(first[1][i, 0], (a, y0), create_graph=True)
         expected = (2 * log / rate**3, 1 / (rate**2 * start), 1 / (rate**2 * start), 1 / (rate * start**2))
         second = (of_a[0].item(), of_a[1][i].item(), of_y0[0].item(), of_y0[1][i].item())
         torch.testing.assert_close(second, expected, rtol=1e-5, atol=1e-6)
+        (third,) = torch.autograd.grad(of_y0[1][i, 0], y0, retain_graph=True)
+        assert third[i].item() == pytest.approx(-2 / (rate * start**3), rel=1e-5)
         of_state = torch.autograd.grad(solution.event.y[i].sum(), (a, y0), retain_graph=True)
         assert max(x.abs().max().item() for x in of_state) < 1e-7
 

@@ -15,6 +15,7 @@ from node.adjoint.joint_steps import JointSteps
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
 from node.adjoint.steps import Memory, Steps
+from node.recomputed import recomputed_gradients
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 
@@ -158,5 +159,19 @@ class _Replayed(torch.autograd.Function):
         y0, *parameters = ctx.saved_tensors
         cotangents = _OfOutputs(bars[0], bars[1:])
         if torch.is_grad_enabled():
-            return None, *solve.conditions.call(lambda: solve.differentiable(y0, parameters, cotangents))
+            return None, *_differentiable(solve, y0, parameters, bars)
         return None, *solve.conditions.call(lambda: solve.gradients(cotangents, parameters))
+
+
+def _differentiable(
+    solve: _Solve, y0: Tensor, parameters: Sequence[Tensor], bars: Sequence[Tensor | None]
+) -> Sequence[Tensor]:
+    """The gradients as functions of y0, the parameters and the gradients to the outputs, each for itself."""
+    places = [i for i, bar in enumerate(bars) if bar is not None]
+
+    def gradients(_: int, *tensors: Tensor) -> Gradients:
+        given = dict(zip(places, tensors, strict=False))
+        cotangents = _OfOutputs(given.get(0), [given.get(i) for i in range(1, len(bars))])
+        return solve.conditions.call(lambda: solve.differentiable(tensors[-1], parameters, cotangents))
+
+    return recomputed_gradients(gradients, [*(bar for bar in bars if bar is not None), y0], parameters)

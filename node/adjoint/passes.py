@@ -125,7 +125,7 @@ class _Solve:
 class _BackwardSolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, solve: _Solve, y0: Tensor, *parameters: Tensor) -> Tensor:
-        kept = solve.forward(y0, keep=True)
+        kept = solve.forward(y0.detach(), keep=True)
         y = solve.trajectory.at_outputs()
         ctx.solve = solve
         ctx.n_parameters = len(parameters)

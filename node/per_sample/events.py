@@ -48,13 +48,17 @@ class EventWatch:
         self.stopping = stopping if stopping.any() else None
         return self.stopping is not None
 
-    def located(self, piece: SamplePiece) -> Floats:
+    def located(self, piece: SamplePiece, end: tuple[Floats, Tensor] | None = None) -> Floats:
         """The ends of the samples' steps: where an entry has changed its sign, at the first time when one had.
 
-        By bisection of each sample's own polynomial, down to the resolution of time.
+        By bisection of each sample's own polynomial, down to the resolution of time. end: where shorter steps lead;
+        the polynomials are shifted to meet these.
         """
         stopping = np.zeros_like(piece.moved) if self.stopping is None else self.stopping
         before, after, dt = np.zeros(len(stopping)), np.ones(len(stopping)), piece.t1 - piece.t
+        if end is not None:
+            theta = np.divide(end[0] - piece.t, dt, where=stopping, out=after.copy())
+            piece = piece._replace(y=piece.y + (end[1] - piece.at(column(theta, piece.y))))
         left, last = stopping, self._end
         while True:
             middle = (before + after) / 2

@@ -231,7 +231,11 @@ class SampleLoop:
         if step.carry is None and solver.dense_with_f1:
             step = step._replace(carry=solver.start(self._f, self._column(t1), step.y1))
         c = solver.dense(self._f, t, y, h, step, self._workspace)
-        t1 = clock.signed(events.located(SamplePiece(clock.signed(t0), clock.signed(t1), moved, y, c)))
+        piece = SamplePiece(clock.signed(t0), clock.signed(t1), moved, y, c)
+        # Once the shorter step is tried, it tells how far the dense output is off.
+        t1 = clock.signed(events.located(piece))
+        y1 = self._step(t, y, self._column(t1 - t0), carry).y1
+        t1 = clock.signed(events.located(piece, end=(clock.signed(t1), y1)))
         h = self._column(t1 - t0)
         return t1, h, self._step(t, y, h, carry)
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint, InitialValueProblem
-from node.adjoint.recorded_field import RecordedField
 from node.differentiable import solve_flat
 from node.event import Event, EventPoint
 from node.per_sample.event_time import points_of_events
@@ -42,9 +41,7 @@ def solve_to_events(
     to_events = replace(problem, times=tuple(own[0].tolist()), sample_times=own)
     trajectory, y = solve_flat(mode, to_events, asked, stats)
     _name_events(trajectory, events)
-    f = RecordedField(problem, stats)
-    point = points_of_events(f, event, events, y[-1])
-    stats.nfe_forward += f.calls
+    point = points_of_events(problem, event, events, y[-1], stats)
     y = y[:-1].where(passed.t().unsqueeze(2).to(y.device), torch.nan)
     return trajectory, y, EventPoint(point.t.to(t), problem.layout.restore(point.y))
 
