@@ -8,71 +8,108 @@ import torch
 from torch import Tensor
 
 from node.dense import DensePiece
+from node.layout import State
 from node.vector_field import FlatField, S
 
 
 @dataclass(frozen=True)
 class Event:
-    """Stops the solve where g(t, y) changes its sign: any entry of g, which is a tensor of any shape.
+    """Stops the solve where g(t, y) changes its sign: any entry of g, a tensor of any shape or a Python number.
 
-    direction: +1 for a rise through zero only, -1 for a fall, 0 for both. An entry that is zero at the start has the
-    sign that it takes in the first step. A root that comes and goes within one step is not seen.
+    direction: +1 for a rise through zero only, -1 for a fall, 0 for both. False to True is a rise. An entry that is
+    zero at the start has the sign that it takes in the first step. A root that comes and goes within one step is not
+    seen. The event's time has a gradient where g has a rate along the solution: not where it is flat, boolean or
+    detached.
+
+    Where each sample has its own steps, t is (B, 1, ..., 1), g is of shape (B,) or (B, m) with entries of each sample's
+    own, and each sample stops at its own root.
     """
 
-    g: Callable[[Tensor, Any], Tensor]
+    g: Callable[[Tensor, Any], Tensor | float]
     direction: int = 0
 
     def __post_init__(self) -> None:
         if self.direction not in (-1, 0, 1):
             raise ValueError(f"Event: direction is {self.direction!r} and must be -1, 0 or 1")
 
+    def entries(self, t: Tensor, y: State) -> Tensor:
+        """g's entries as a vector; of booleans, 1 for True and -1 for False."""
+        g = self.g(t, y)
+        if not isinstance(g, Tensor):
+            if not isinstance(g, bool | int | float) and not hasattr(g, "__array__"):
+                raise ValueError(f"g returned a {type(g).__name__}: an event is a tensor of any shape, or a number")
+            g = torch.as_tensor(g, dtype=torch.float64 if isinstance(g, float) else None, device="cpu")
+        g = g.reshape(-1)
+        if g.is_complex():
+            raise ValueError(f"g returned {g.dtype}, which has no sign: pass g.real, or another real function")
+        return 2.0 * g - 1.0 if g.dtype is torch.bool else g
+
 
 class EventPoint(NamedTuple, Generic[S]):
-    """Where a solve was stopped. Both can be differentiated as the solve can."""
+    """Where a solve was stopped. Both can be differentiated as the solve can.
+
+    Where each sample has its own steps, t is (B,) and y of the batch's shape: NaN in samples that had no event.
+    """
 
     t: Tensor  # 0-dimensional
     y: S
 
 
 class FlatEvent:
-    """An event as the loop watches it: g of a flat state, and the signs that it had last."""
+    """An event as the loop watches it: g of a flat state, and the signs that it had last.
+
+    entry: once it is located, the entry of g, counted flat, whose sign has changed.
+    """
 
     def __init__(self, event: Event, f: FlatField):
         self._event = event
         self._f = f
-        self._signs = torch.zeros((), device="cpu")
+        self._signs = self._changed = torch.zeros((), device="cpu")
+        self.entry = 0
 
     def start(self, t: float, y: Tensor) -> None:
         """Take the signs at the start."""
-        self._signs = torch.sign(self._g(t, y))
+        self._signs = self._signs_at(t, y)
 
     def happened(self, t: float, y: Tensor) -> bool:
         """Whether an entry has changed its sign in the step that ends at (t, y)."""
-        signs = torch.sign(self._g(t, y))
-        if bool((self._changed(signs)).any()):
+        signs = self._signs_at(t, y)
+        if self._has_changed(signs):
             return True
-        self._signs = torch.where(signs == 0, self._signs, signs)
+        self._signs = torch.where(signs.abs() > 0, signs, self._signs)
         return False
 
-    def locate(self, piece: DensePiece) -> float:
-        """The time of the first change on the step's dense output, by bisection down to the resolution of time."""
+    def locate(self, piece: DensePiece, end: tuple[float, Tensor] | None = None) -> float:
+        """The time of the first change on the step's dense output, by bisection down to the resolution of time.
+
+        end: where a shorter step leads. Dense output, less exact and in float32 off by up to a hundred roundings, is
+        then shifted to meet it.
+        """
+        if end is not None:
+            piece = piece._replace(y=piece.y + (end[1] - piece.at([end[0]])[0]))
         before, after = 0.0, 1.0
         while True:
             middle = (before + after) / 2
             time = piece.t + middle * piece.dt
             if middle in (before, after) or time in (piece.t + before * piece.dt, piece.t + after * piece.dt):
+                self.entry = int(self._changed.int().argmax())
                 return piece.t + after * piece.dt
-            signs = torch.sign(self._g(time, piece.at([time])[0]))
-            if bool(self._changed(signs).any()):
+            if self._has_changed(self._signs_at(time, piece.at([time])[0])):
                 after = middle
             else:
                 before = middle
 
-    def _g(self, t: float, y: Tensor) -> Tensor:
+    def _signs_at(self, t: float, y: Tensor) -> Tensor:
         with torch.no_grad():
-            return self._event.g(self._f.time(t), self._f.layout.restore(y))
+            return torch.sign(self._event.entries(self._f.time(t), self._f.layout.restore(y)))
 
-    def _changed(self, signs: Tensor) -> Tensor:
-        changed = signs * self._signs < 0
-        changed |= (signs == 0) & (self._signs != 0)
-        return changed if self._event.direction == 0 else changed & (self._signs == -self._event.direction)
+    def _has_changed(self, signs: Tensor) -> bool:
+        """Whether any has, in the direction asked for; which ones, is kept."""
+        before = self._signs
+        changed = (before != 0) & (signs != before) & ~signs.isnan()
+        if self._event.direction != 0:
+            changed &= before == -self._event.direction
+        if not changed.any():
+            return False
+        self._changed = changed
+        return True

@@ -193,9 +193,8 @@ class _Loop:
         if self._callbacks.accept is not None:
             self._call(self._callbacks.accept, t1 - at.t)
         if self._event is not None and self._event.happened(t1, step.y1):
-            t1 = self._event.locate(self._dense_output(self._completed(step, t1), t1))
-            step = self._try(t1, estimate=False)
-            at.status = Status.event
+            step, t1 = self._step_to(self._event, self._dense_output(self._completed(step, t1), t1))
+            at.status, at.entry = Status.event, self._event.entry
         passed = due
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1
@@ -217,6 +216,13 @@ class _Loop:
         self._due, self._carry, self._anew = passed + lands, step.carry, step.carry is None
         if self._jumps is not None and (y1 := self._jumps.finish(t1, step.y1)) is not None:
             at.y, self._carry, self._anew = y1, None, True
+
+    def _step_to(self, event: FlatEvent, piece: DensePiece) -> tuple[Step, float]:
+        """The step to the event, and its end; once it is tried, it tells how far the dense output is off."""
+        t1 = event.locate(piece)
+        step = self._try(t1, estimate=False)
+        nearer = event.locate(piece, end=(t1, step.y1))
+        return (step, t1) if nearer == t1 else (self._try(nearer, estimate=False), nearer)
 
     def _completed(self, step: Step, t1: float) -> Step:
         """The step with what dense output needs, which is the next one's start."""

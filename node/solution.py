@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Generic
+from typing import TYPE_CHECKING, Generic
 
 from torch import Tensor
 
 from node.dense import DenseOutput
 from node.event import EventPoint
 from node.vector_field import S
+
+if TYPE_CHECKING:
+    from node.per_sample.dense import SampleDenseOutput
 
 
 class Status(Enum):
@@ -84,10 +87,12 @@ class Solution(Generic[S]):
 
     t: Tensor
     y: S
-    status: Status  # of the samples that have their own steps: the first that failed
+    status: Status  # of the samples that have their own steps: the first that failed, or else an event's
     stats: Stats
-    event: EventPoint[S] | None = None  # where the status is `event`
-    dense: DenseOutput[S] | None = None  # where it was asked for
+    event: EventPoint[S] | None = None  # where the status, or a sample's, is `event`
+    event_entry: int = 0  # the entry of the event's g, counted flat, whose sign has changed there
+    # Where it was asked for; of the latter type where each sample has its own steps.
+    dense: "DenseOutput[S] | SampleDenseOutput[S] | None" = None
     samples: SampleStats | None = None  # where each has its own steps
 
     def require_success(self) -> "Solution[S]":

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import UnionType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from node.layout import State, layout_of
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out
-from node.trajectory import Callbacks
+from node.trajectory import Callbacks, Trajectory
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def solve(
     parameters: what gradients go to, in the modes that must be told: by default the parameters of a module f and all
     that a call of f at the start is found to depend on, through closures and attributes too. What was computed outside
     of f, such as an encoder's output, is found in any case.
-    event: stop where it happens; t[-1] is the latest that it may.
+    event: stop where it happens; t[-1] is the latest that it may. Samples with their own steps each stop at their own.
     dense: also give the solution as a function of time.
     callbacks: called as the steps are taken, for progress or for state that f keeps.
     batch: "joint": one step size for all of y0. "independent": each sample, along the first dimension of y0 or of each
@@ -75,7 +75,7 @@ def solve(
         )
     _check_state(y0)
     parameters = checked_parameters(parameters)
-    independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
+    independent = _independent(batch, y0, mode)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
@@ -96,18 +96,33 @@ def solve(
             problem = _told_of_parameters(problem, mode, parameters)
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
-        else:
+        elif sample_times is None:
             trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
-    piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
+        else:
+            from node.per_sample.to_events import solve_to_events  # it needs NumPy, which nothing else here does
+
+            trajectory, y, point = solve_to_events(mode, problem, sample_times, event, t, stats)
     return Solution(
         t,
         cast(S, layout.restore_all(y)),
         trajectory.status,
         stats,
         event=point,
-        dense=piecewise,
+        event_entry=trajectory.entry,
+        dense=_dense_output(problem, trajectory),
         samples=trajectory.samples,
     )
+
+
+def _dense_output(problem: InitialValueProblem, trajectory: Trajectory) -> Any:
+    """The solution as a function of time; None where it was not asked for, or no step was taken."""
+    if not trajectory.pieces:
+        return None
+    if problem.sample_times is None:
+        return DenseOutput(trajectory.pieces, problem.layout)
+    from node.per_sample.dense import SampleDenseOutput  # it needs NumPy, which nothing else here does
+
+    return SampleDenseOutput(trajectory.pieces, problem.sample_times, problem.layout)
 
 
 def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
@@ -146,16 +161,8 @@ def _check_state(y0: State) -> None:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 
 
-def _independent(
-    batch: str,
-    y0: State,
-    mode: Adjoint,
-    *,
-    event: Event | None,
-    dense: bool,
-    callbacks: Callbacks | None,
-) -> bool:
-    """Whether each sample has its own steps, which not everything goes with."""
+def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
+    """Whether each sample has its own steps, which not every mode goes with."""
     if named("batch", batch, {"joint": False, "independent": True}) is False:
         return False
     shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
@@ -167,12 +174,9 @@ def _independent(
     if not mode.independent and torch.is_grad_enabled():
         raise ValueError(
             f"{mode.name} has one step size for the whole batch: "
-            "take gradient='backprop', 'checkpointed' or 'reversible' with batch='independent', "
+            "take another gradient mode, such as 'backprop', with batch='independent', "
             "or solve under torch.no_grad()"
         )
-    for name, given in (("event", event), ("dense", dense), ("callbacks", callbacks)):
-        if given:
-            raise ValueError(f"{name} is for steps that the whole batch takes: leave it out with batch='independent'")
     return True
 
 

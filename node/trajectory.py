@@ -3,17 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from node.dense import DensePiece
-from node.layout import State
 from node.solution import SampleStats, Status
 from node.solvers.base import Step
 
-Callback = Callable[[float, State, float], None]
+if TYPE_CHECKING:
+    from node.per_sample.events import SampleEvents
+
+Callback = Callable[[Any, Any, Any], None]  # of t, y and dt
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Callbacks:
     """Called in every step with its start t, the state there and the step size tried, signed.
 
     step: before a step is tried. accept, reject: after, by its outcome.
+
+    t and dt are floats. Where each sample has its own steps they are tensors (B,), in float64 on the CPU, and dt is
+    zero in the samples that a call does not speak of: with `step` those that have ended, with `accept` and `reject`
+    also those whose step had the other outcome. There is a call only where it speaks of a sample. The state of one that
+    has ended is of no meaning.
     """
 
     step: Callback | None = None
@@ -69,10 +75,13 @@ class Trajectory:
     dt: float  # what the controller would try next, signed
     outputs: list[Tensor]  # pieces of shape (m, n), in order of time
     n_outputs: int
-    pieces: list[DensePiece] = field(default_factory=list)  # dense output, where it was asked for
+    # Dense output, where it was asked for: of type DensePiece, or SamplePiece where each sample has its own steps.
+    pieces: list[Any] = field(default_factory=list)
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
+    entry: int = 0  # of g, counted flat, whose sign has changed, where the status is `event`
+    events: "SampleEvents | None" = None  # where each sample stops at its own
     samples: SampleStats | None = None  # where each has its own steps; counts are then their sums, and y is (B, n)
 
     def at_outputs(self) -> Tensor:

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from node import (
     SOLVERS,
-    Callbacks,
     Counted,
-    Event,
     FixedGrid,
     FixedStep,
     PIDController,
@@ -224,10 +222,7 @@ WRONG = {
     "t has shape \\(2, 4\\)": {"t": torch.zeros(2, 4)},
     "in every row": {"t": tensor([0.0, 1.0], [0.0, -1.0], [0.0, 1.0])},
     "not finite": {"t": tensor([0.0, 1.0], [0.0, math.inf], [0.0, 1.0])},
-    "event is for": {"event": Event(lambda t, y: y[0])},
-    "dense is for": {"dense": True},
-    "callbacks is for": {"callbacks": Callbacks()},
-    "adjoint has one step size": {"gradient": "adjoint", "parameters": ()},
+    "forward has one step size": {"gradient": "forward", "parameters": ()},
     "norm gives \\(\\) for states \\(2, 3, 'n'\\)": {"controller": replace(TOLERANCE, norm=lambda x: x.abs().max())},
 }
 

@@ -18,8 +18,8 @@ class AdjointField(FlatField, Jumping):
     vjps: vector-Jacobian products of f so far.
     """
 
-    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]):
-        super().__init__(f, layout_of(y0))
+    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], *, samples: bool = False):
+        super().__init__(f, layout_of(y0, samples=samples))
         self.vjps = 0
         self.forcing: Forcing | None = None
         self._state = self.layout

@@ -63,9 +63,12 @@ class BackwardSolver:
     @classmethod
     def of(cls, problem: InitialValueProblem, mode: Choices) -> "BackwardSolver":
         """The forward pass's, but for what the mode has chosen."""
+        controller = problem.controller
+        if mode.controller is not None:
+            controller = laid_out(mode.controller, problem.y0, samples=problem.samples)
         return cls(
             mode.solver or problem.solver,
-            problem.controller if mode.controller is None else laid_out(mode.controller, problem.y0),
+            controller,
             problem.max_steps if mode.max_steps is None else mode.max_steps,
             mode.outputs,
         )
@@ -92,7 +95,7 @@ class BackwardSolver:
             z,
             (outputs.times[-1], outputs.times[0]),
             solver=self.solver,
-            controller=_extended(self.controller, norm, tolerance),
+            controller=extended(self.controller, norm, tolerance),
             max_steps=self.max_steps,
             record=False,
             callbacks=callbacks,
@@ -101,9 +104,7 @@ class BackwardSolver:
         )
 
 
-def _extended(
-    controller: Controller, norm: Callable[[Norm], Norm], tolerance: Callable[[Tensor], Tensor]
-) -> Controller:
+def extended(controller: Controller, norm: Callable[[Norm], Norm], tolerance: Callable[[Tensor], Tensor]) -> Controller:
     """The controller with tolerances and norm of the equation's vector."""
     if not isinstance(controller, PIDController):
         return controller

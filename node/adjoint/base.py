@@ -85,6 +85,9 @@ class InitialValueProblem:
                 controller=self.controller,
                 max_steps=self.max_steps,
                 record=record,
+                event=self.event,
+                dense=self.dense,
+                callbacks=self.callbacks,
                 log=log,
             )
         return integrate(

@@ -36,6 +36,10 @@ class ContinuousAdjoint(Adjoint):
     that contracts magnifies what y is off by. Memory O(checkpoints).
     norm: of the error of y, of the adjoint and of the parameters' gradients; `seminorm` leaves the last out.
     callbacks: called in the steps of the backward solve, with a tuple (y, dL/dy, *dL/dp), the first two flat.
+
+    Samples that have their own steps land on each output, and the parameters' gradient is summed by quadrature over
+    the steps, as the interpolating adjoint's: the norm is the larger one of y's and the adjoint's, callbacks are called
+    with (y, dL/dy), and there are no checkpoints.
     """
 
     solver: Solver | None = None
@@ -51,6 +55,7 @@ class ContinuousAdjoint(Adjoint):
     memory = "O(1)"
     exactness = "to the tolerance"
     needs_parameters = True
+    independent = True
 
     def __post_init__(self) -> None:
         check_outputs(self.name, self.outputs)
@@ -59,7 +64,11 @@ class ContinuousAdjoint(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""
-        return solve_in_passes(_Passes(self), problem, y0, stats)
+        if not problem.samples:
+            return solve_in_passes(_Passes(self), problem, y0, stats)
+        from node.adjoint.sample_adjoint import AdjointSamples  # it needs NumPy, which nothing else here does
+
+        return solve_in_passes(AdjointSamples.of(self, problem), problem, y0, stats)
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
         """Those of a loss, from what it makes of the outputs: the backward pass alone."""

@@ -66,7 +66,7 @@ def chosen(found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Ite
     given: by the caller, or None. usual: what f may depend on elsewhere than at its start, a module's parameters.
     """
     if given is None:
-        return _unique((*usual, *found))
+        return unique((*usual, *found))
     known = {edge_of(x) for x in given}
     left_out = [str(tuple(x.shape)) for x in found if x.is_leaf and edge_of(x) not in known]
     if left_out:
@@ -76,7 +76,7 @@ def chosen(found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Ite
             UserWarning,
             stacklevel=4,
         )
-    return _unique((*given, *(x for x in found if not x.is_leaf)))
+    return unique((*given, *(x for x in found if not x.is_leaf)))
 
 
 def operands(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
@@ -90,8 +90,8 @@ def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
     return FieldCopy(f.f).tensors
 
 
-def _unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """Those that require grad, each once."""
+def unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Those of the tensors that require grad, each once."""
     return tuple({edge_of(x): x for x in tensors if x.requires_grad}.values())
 
 

@@ -12,7 +12,7 @@ from node.adjoint.joint_steps import JointSteps
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
 from node.adjoint.steps import Memory, Steps
-from node.dense import DensePiece
+from node.recomputed import recomputed_gradients
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 
@@ -31,8 +31,7 @@ def solve_with_replay(
     (trajectory,) = forward
     states, polynomials = rest[: len(rest) // 2], rest[len(rest) // 2 :]
     trajectory.pieces = [
-        DensePiece(piece.t, piece.dt, *tensors)
-        for piece, *tensors in zip(trajectory.pieces, states, polynomials, strict=True)
+        piece._replace(y=start, c=c) for piece, start, c in zip(trajectory.pieces, states, polynomials, strict=True)
     ]
     return trajectory, y
 
@@ -41,7 +40,7 @@ def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
     if problem.samples:
         from node.adjoint.sample_steps import SampleSteps  # it needs NumPy, which nothing else here does
 
-        return SampleSteps(problem.solver, memory)
+        return SampleSteps(problem.solver, memory, dense=problem.dense)
     return JointSteps(problem.solver, memory, dense=problem.dense)
 
 
@@ -65,7 +64,7 @@ class _Solve:
             self.steps.leave_out_not_finite(y)
         return trajectory, y
 
-    def gradients(self, y0: Tensor, parameters: Sequence[Tensor], cotangents: "_OfOutputs") -> Gradients:
+    def gradients(self, cotangents: "_OfOutputs", parameters: Sequence[Tensor]) -> Gradients:
         """The gradients, without a graph of their own."""
         steps = self.steps.taken
         replay = Replay(self.problem, steps, self.stats)
@@ -177,7 +176,22 @@ class _Replayed(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         solve: _Solve = ctx.solve
         y0, *parameters = ctx.saved_tensors
-        cotangents = _OfOutputs(bars[0], bars[1:])
-        work = solve.differentiable if torch.is_grad_enabled() else solve.gradients
-        gradients = solve.conditions.call(lambda: work(y0, parameters, cotangents))
+        if torch.is_grad_enabled():
+            gradients: Sequence[Tensor | None] = _differentiable(solve, y0, parameters, bars)
+        else:
+            gradients = solve.conditions.call(lambda: solve.gradients(_OfOutputs(bars[0], bars[1:]), parameters))
         return None, None, None, None, None, *gradients
+
+
+def _differentiable(
+    solve: _Solve, y0: Tensor, parameters: Sequence[Tensor], bars: Sequence[Tensor | None]
+) -> Sequence[Tensor]:
+    """The gradients as functions of y0, the parameters and the gradients to the outputs, each for itself."""
+    places = [i for i, bar in enumerate(bars) if bar is not None]
+
+    def gradients(_: int, *tensors: Tensor) -> Gradients:
+        given = dict(zip(places, tensors, strict=False))
+        cotangents = _OfOutputs(given.get(0), [given.get(i) for i in range(1, len(bars))])
+        return solve.conditions.call(lambda: solve.differentiable(tensors[-1], parameters, cotangents))
+
+    return recomputed_gradients(gradients, [*(bar for bar in bars if bar is not None), y0], parameters)

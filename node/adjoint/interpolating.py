@@ -35,7 +35,7 @@ class InterpolatingAdjoint(Adjoint):
     thousandfold are differentiated in the same steps.
 
     solver, controller, max_steps: of the backward solve, the last for all of it; None for the forward pass's.
-    outputs: "spread" or "land", as the continuous adjoint's.
+    outputs: "spread" or "land", as the continuous adjoint's. Samples that have their own steps land on each.
     """
 
     solver: Solver | None = None
@@ -48,13 +48,18 @@ class InterpolatingAdjoint(Adjoint):
     memory = "O(N): dense output"
     exactness = "to the tolerance"
     needs_parameters = True
+    independent = True
 
     def __post_init__(self) -> None:
         check_outputs(self.name, self.outputs)
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""
-        return solve_in_passes(_Passes(self), problem, y0, stats)
+        if not problem.samples:
+            return solve_in_passes(_Passes(self), problem, y0, stats)
+        from node.adjoint.sample_adjoint import InterpolatingSamples  # it needs NumPy, which nothing else here does
+
+        return solve_in_passes(InterpolatingSamples.of(self, problem), problem, y0, stats)
 
 
 @dataclass

@@ -21,6 +21,11 @@ def differentiable_once(
     return tuple(None if g is None else next(found) for g in gradients)
 
 
+def is_asked_for(gradients: Sequence[Tensor]) -> bool:
+    """Whether a derivative is of use from which these come: nothing does where they are zero, and are numbers only."""
+    return torch.is_grad_enabled() or any(bool((gradient != 0).any()) for gradient in gradients)
+
+
 class _Once(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mode: str, n_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -28,7 +33,9 @@ class _Once(torch.autograd.Function):
         return tuple(x.view_as(x) for x in tensors[n_inputs:])
 
     @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> tuple[None, ...]:
+    def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
+        if not is_asked_for(bars):
+            return (None,) * len(ctx.needs_input_grad)
         raise RuntimeError(
             f"{ctx.mode} gives first derivatives only: for second ones take gradient='backprop' or 'checkpointed'"
         )

@@ -114,8 +114,8 @@ class _Solve:
 
     def _reached(self, y: Tensor) -> int:
         """How many outputs the forward pass has found, the start among them."""
-        if not self._failed_forwards:
-            return len(y)
+        if self._problem.samples or not self._failed_forwards:
+            return len(y)  # of each sample: by its backward pass
         return max(1, int(y.isfinite().all(dim=1).long().cumprod(0).sum()))
 
     def _failed(self, found: Gradients, outputs: Outputs, gradients: Sequence[Tensor]) -> Sequence[Tensor]:

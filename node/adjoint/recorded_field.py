@@ -1,12 +1,13 @@
 """A vector field whose vector-Jacobian products are counted."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
-from node.adjoint.base import InitialValueProblem
+from node.layout import Layout
 from node.solution import Stats
-from node.vector_field import FlatField, Time
+from node.vector_field import FlatField, Time, VectorField
 
 
 class RecordedField(FlatField):
@@ -15,8 +16,8 @@ class RecordedField(FlatField):
     backwards: whether it is called in a backward pass, where a Jacobian's products, at once, are one more.
     """
 
-    def __init__(self, problem: InitialValueProblem, stats: Stats, *, backwards: bool = False):
-        super().__init__(problem.f, problem.layout)
+    def __init__(self, f: VectorField[Any], layout: Layout, stats: Stats, *, backwards: bool = False):
+        super().__init__(f, layout)
         self._stats = stats
         self._backwards = backwards
         self._count = _Count(stats)

@@ -1,5 +1,6 @@
 """Tries of many samples, each with a step of its own, to be taken again."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.replay_step import Again, ReplayStep, State
-from node.adjoint.steps import Steps
+from node.adjoint.steps import Memory, Steps
 from node.per_sample.carry import finite, select
 from node.per_sample.columns import column, mask
 from node.per_sample.log import TakenTry
@@ -25,6 +26,7 @@ class SampleStep(ReplayStep):
 
     solver: Solver
     taken: TakenTry
+    keep: bool = False  # whether the solve keeps its dense output
     forgotten: "Forgotten | None" = None
 
     @property
@@ -41,17 +43,18 @@ class SampleStep(ReplayStep):
             t, h, y = taken.stand_in.fill(t), taken.stand_in.fill(h), taken.stand_in.fill(y)
             carry = None if carry is None else each(taken.stand_in.fill, carry)
         carry = self._begun(f, t, y, carry)
-        within = taken.within if outputs else None
-        if within is None and not hand_on:
+        within, keep = (taken.within, self.keep) if outputs else (None, False)
+        dense = within is not None or keep
+        if not (dense or hand_on):
             y1 = solver.advance(f, t, y, h, carry, workspace)
             return Again(State(self._moved(y1, state.y)), None)
         step = solver.step(f, t, y, h, carry, workspace, estimate=False)
         handed_on = None if step.carry is None else self._moved(step.carry, carry)
         end = State(self._moved(step.y1, state.y), handed_on)
-        if within is None:
+        if not dense:
             return Again(end, None)
         c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
-        return Again(end, interpolated(y, c, within))
+        return Again(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
     def undone(self, f: FlatField, end: State, workspace: Any) -> State:
         """Of the samples that went on what they started from, by rounding."""
@@ -65,7 +68,7 @@ class SampleStep(ReplayStep):
         if self.taken.landed is None:
             return None
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.landed)
-        return torch.zeros_like(of_y[0]).index_copy(0, sample, of_y[output, sample])
+        return torch.zeros_like(of_y[0]).index_add(0, sample, of_y[output, sample])
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
         """Those of outputs of some samples."""
@@ -101,6 +104,11 @@ class SampleStep(ReplayStep):
             t1, y1 = stand_in.fill(t1), stand_in.fill(y1)
         return step._replace(carry=self.solver.start(f, t1, y1))
 
+    def _known(self, c: Tensor) -> Tensor:
+        """Dense output where it was found: not where f at the end of the step was no number."""
+        stand_in = self.taken.stand_in_f1
+        return c if stand_in is None else c.where(mask(stand_in.finite, c), math.nan)
+
 
 class Forgotten(NamedTuple):
     """What some samples started from, that their step undone does not lead back to."""
@@ -132,10 +140,14 @@ class Forgotten(NamedTuple):
 class SampleSteps(Steps[SampleStep]):
     """The tries of `integrate_samples`."""
 
+    def __init__(self, solver: Solver, memory: Memory, *, dense: bool):
+        super().__init__(solver, memory)
+        self._dense = dense
+
     def log(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
         """Add one in which samples went on."""
         forgotten = Forgotten.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
-        self._add(SampleStep(self.solver, taken, forgotten), State(y, carry), State(step.y1, step.carry))
+        self._add(SampleStep(self.solver, taken, self._dense, forgotten), State(y, carry), State(step.y1, step.carry))
 
     def leave_out_not_finite(self, y: Tensor) -> None:
         """Keep every try, without those of its outputs."""

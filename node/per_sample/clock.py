@@ -75,8 +75,11 @@ class SampleClock:
     _due: Floats  # the next output
     _ahead: Floats  # the nearer of the two
 
-    def __init__(self, times: Tensor, stops: Sequence[float]):
-        """times: (B, T), all rows strictly monotonic in one direction. stops: other times that steps end at."""
+    def __init__(self, times: Tensor, stops: Sequence[float], *, land: bool = False):
+        """times: (B, T), rows monotonic in one direction. stops: other times that steps end at. land: outputs are too.
+
+        A sample whose first time is its last has ended.
+        """
         samples, n = times.shape
         shared = times.stride(0) == 0  # one row, expanded
         self.sign = 1.0 if times[0, -1] >= times[0, 0] else -1.0
@@ -93,9 +96,10 @@ class SampleClock:
         self._stop_index = np.searchsorted(self._stops, self.start, side="right")
         self.t = self._t1 = self.start
         self.dt = np.zeros(samples)  # what is to be tried next
-        self.alive = np.ones(samples, dtype=np.bool_)
+        self.alive = self.start != self.end
+        self._land = land
         self._near = False  # whether a step may end at an output or stop, or beyond
-        self._stopping = ~self.alive  # the samples whose step does end at their stop
+        self._stopping = np.zeros_like(self.alive)  # the samples whose step does end at their stop
         self._look_ahead()
 
     def meet(self, t1: Floats) -> Floats:
@@ -132,7 +136,8 @@ class SampleClock:
         if not here.any():
             return None
         at_end = self.stop == self.end
-        self._stop_index = self._stop_index + (here & ~at_end)
+        passed = self._stops[self._stop_index] == self.stop if self._land else ~at_end
+        self._stop_index = self._stop_index + (here & passed)
         self.finish(here & at_end)
         return here
 
@@ -155,6 +160,6 @@ class SampleClock:
 
     def _look_ahead(self) -> None:
         self._due = self._times[self._next]
-        stop = np.minimum(self._stops[self._stop_index], self.end)
+        stop = np.minimum(self._stops[self._stop_index], self._due if self._land else self.end)
         self.stop = np.where(self.alive, stop, math.inf)
         self._ahead = np.minimum(self._due, self.stop)

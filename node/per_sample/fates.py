@@ -1,5 +1,7 @@
 """How each of many samples fares: how it ends, and after how many tries."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -23,18 +25,24 @@ class Fates:
         """They have ended after so many tries."""
         self._n_tried[samples] = tries
 
-    def fail(self, samples: Bools, status: Status) -> None:
-        """They have failed, those that had not before."""
+    def put(self, samples: Bools, status: Status) -> None:
+        """Their status: of those that succeeded until now."""
         for i in np.flatnonzero(samples):
             if self._status[i] is Status.success:
                 self._status[i] = status
 
     @property
     def status(self) -> Status:
-        """The first that is no success."""
-        return next((status for status in self._status if status is not Status.success), Status.success)
+        """That of all."""
+        return of_all(self._status)
 
     def stats(self) -> SampleStats:
         """Once all have ended."""
         n_accepted = torch.from_numpy(self._n_tried - self._n_rejected)
         return SampleStats(n_accepted, torch.from_numpy(self._n_rejected), tuple(self._status))
+
+
+def of_all(statuses: Sequence[Status]) -> Status:
+    """The first failure; where there is none, an event if a sample had one."""
+    failed = [status for status in statuses if status.failed]
+    return failed[0] if failed else Status.event if Status.event in statuses else Status.success

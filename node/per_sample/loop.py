@@ -2,59 +2,39 @@
 
 import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from node.controller import LEAST_STEP, Controller, PIDController
+from node.controller import LEAST_STEP
+from node.event import Event
 from node.per_sample import carry as carries
-from node.per_sample.clock import Bools, Floats, Passed, SampleClock
+from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock
 from node.per_sample.columns import column, mask
+from node.per_sample.events import EventWatch
 from node.per_sample.fates import Fates
 from node.per_sample.limits import Limits
 from node.per_sample.log import LogBook, SampleLog
 from node.per_sample.outputs import SampleOutputs, interpolated, states
-from node.per_sample.pace import AdaptivePace, FixedPace, Pace, Verdicts, resting_finite
+from node.per_sample.pace import Pace, Verdicts, resting_finite
+from node.per_sample.path import SamplePiece
 from node.per_sample.stand_in import StandIn
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
-from node.trajectory import Trajectory
+from node.trajectory import Callback, Callbacks, Trajectory
 from node.vector_field import FlatField
 
 
-def integrate_samples(
-    f: FlatField,
-    y0: Tensor,
-    times: Tensor,
-    *,
-    solver: Solver,
-    controller: Controller,
-    max_steps: int,
-    record: bool,
-    log: SampleLog | None = None,
-) -> Trajectory:
-    """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
-
-    y0: (B, n). times: (B, T) in float64 on the CPU, rows strictly monotonic, all in one direction. The outputs are one
-    piece (T, B, n). f is called with all samples; with one that has ended, where it was last. log: told of each try in
-    which samples go on.
-    """
-    pace: Pace
-    if isinstance(controller, PIDController):
-        pace = AdaptivePace(controller, solver, len(y0))
-    else:
-        pace = FixedPace(controller)
-    loop = _Loop(f, y0, times, solver, pace, max_steps, record, log)
-    if times.shape[1] > 1:
-        loop.run()
-    return loop.trajectory()
-
-
-class _Loop:
+class SampleLoop:
     """One solve under way."""
+
+    visit: Callable[[SamplePiece], object] | None = None  # called with the dense output of each try that gets on
+    callbacks: Callbacks | None = None
+    _events: EventWatch | None = None
 
     def __init__(
         self,
@@ -66,6 +46,7 @@ class _Loop:
         max_steps: int,
         record: bool,
         log: SampleLog | None,
+        jump: Callable[[Landed, Tensor], Tensor] | None,
     ):
         samples, n_outputs = times.shape
         self._f = f
@@ -77,7 +58,8 @@ class _Loop:
         self._away: tuple[Tensor, Tensor] | None = None  # the samples that stand where another did, and its time
         self._pace = pace
         self._record = record
-        self._clock = SampleClock(times, pace.stops)
+        self._clock = SampleClock(times, pace.stops, land=jump is not None)
+        self._jump = jump
         self._limits = Limits(f, self._clock, pace.jumps, y0)
         self._book = None if log is None else LogBook(log, solver, self._clock, self._limits)
         self._outputs = SampleOutputs(y0, n_outputs)
@@ -85,6 +67,10 @@ class _Loop:
         self._tries = 0
         self._least = np.zeros(samples)  # step sizes at which a sample is given up
         self._fates = Fates(samples)
+
+    def watch(self, event: Event) -> None:
+        """Let samples stop at their events."""
+        self._events = EventWatch(event, self._f, self._column(self._clock.t), self._y)
 
     def run(self) -> None:
         """Take steps until every sample has ended."""
@@ -94,7 +80,7 @@ class _Loop:
             self._size_first_steps()
         while clock.alive.any():
             if self._tries >= self._max_steps:
-                self._fail(clock.alive, Status.max_steps)
+                self._end(clock.alive, Status.max_steps)
                 return
             self._tries += 1
             self._advance()
@@ -107,8 +93,9 @@ class _Loop:
         if len(outputs) > 1 and (self._solver.dense_with_f1 or not self._pace.estimate):
             outputs = self._checked_finite(outputs)
         stats = self._fates.stats()
+        failed = np.array([status.failed for status in stats.status])
         return Trajectory(
-            float(clock.sign * clock.t.max()),
+            float(clock.sign * (clock.t[failed][0] if failed.any() else clock.t.max())),
             self._y,
             0.0,
             [outputs],
@@ -117,6 +104,7 @@ class _Loop:
             n_accepted=int(stats.n_accepted.sum()),
             n_rejected=int(stats.n_rejected.sum()),
             samples=stats,
+            events=None if self._events is None else self._events.found,
         )
 
     def _size_first_steps(self) -> None:
@@ -125,7 +113,7 @@ class _Loop:
         f0 = self._f(t, y)
         self._carry, _ = self._started(t, f0)
         with torch.no_grad():
-            clock.dt = self._pace.first_dt(clock, self._f, y, f0)
+            clock.dt = np.where(clock.alive, self._pace.first_dt(clock, self._f, y, f0), 0.0)
         self._least = LEAST_STEP * clock.dt
         self._end_stuck(clock.alive, clock.alive)
 
@@ -138,6 +126,8 @@ class _Loop:
         if self._away is not None:
             t = torch.where(*self._away, t)
         self._begin(t, t0, t1)
+        if self.callbacks is not None:
+            self._call(self.callbacks.step, t0, dt, clock.alive)
         carry = self._carry
         step = self._step(t, y0, h, carry)
         verdicts = self._pace.judge(clock, y0, step, dt)
@@ -145,15 +135,25 @@ class _Loop:
             self._fates.reject(clock.alive & ~verdicts.accepted)
             if self._record:
                 t, y0, h, step = self._recordable(t, y0, h, step, verdicts)
+        if self._events is not None:
+            t1, h, step = self._to_events(self._events, (t0, t1), (t, y0, h), step, verdicts.accepted & clock.alive)
+            dt = t1 - t0
+        if self.callbacks is not None:
+            self._call(self.callbacks.accept, t0, dt, clock.alive & verdicts.accepted)
+            self._call(self.callbacks.reject, t0, dt, clock.alive & ~verdicts.accepted)
         self._accept(step, verdicts, t1)
         passed = clock.passed()
-        if passed is not None:
-            self._output(passed, t0, (t, y0, h), step)
+        if passed is not None or self.visit is not None:
+            self._output(passed, verdicts.accepted & clock.alive, t0, (t, y0, h), step)
         if self._book is not None:
             f1 = self._carry if step.carry is None else None
             self._book.tell((t0, y0, carry), (self._y, self._carry), verdicts, passed, f1)
         clock.dt = verdicts.dt
+        if self._events is not None and self._events.stopping is not None:
+            self._end(self._events.stopped(clock.signed(clock.t), self._y), Status.event)
         self._leave_stops()
+        if self._jump is not None and passed is not None and (landed := passed.landed()) is not None:
+            self._land(self._jump(landed, self._y), landed)
         if not verdicts.all_accepted:
             self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
 
@@ -188,6 +188,13 @@ class _Loop:
     def _step(self, t: Tensor, y: Tensor, dt: Tensor, carry: Any) -> Step:
         return self._solver.step(self._f, t, y, dt, carry, self._workspace, estimate=self._pace.estimate)
 
+    def _call(self, callback: Callback | None, t: Floats, dt: Floats, samples: Bools) -> None:
+        """Call it with t, the state and dt of these samples, if there are any."""
+        if callback is None or not samples.any():
+            return
+        dt = np.where(samples, self._clock.signed(dt), 0.0)
+        callback(torch.tensor(self._clock.signed(t)), self._f.layout.restore(self._y), torch.from_numpy(dt))
+
     def _recordable(
         self, t: Tensor, y: Tensor, dt: Tensor, step: Step, verdicts: Verdicts
     ) -> tuple[Tensor, Tensor, Tensor, Step]:
@@ -209,6 +216,29 @@ class _Loop:
             self._carry = carries.select(ended, carry, self._carry)
         return t, y, dt, self._step(t, y, dt, carry)
 
+    def _to_events(
+        self,
+        events: EventWatch,
+        times: tuple[Floats, Floats],
+        start: tuple[Tensor, Tensor, Tensor],
+        step: Step,
+        moved: Bools,
+    ) -> tuple[Floats, Tensor, Step]:
+        """The step's end and size, and the step itself: shorter for samples that come to their event in it."""
+        (t0, t1), (t, y, h), solver, clock, carry = times, start, self._solver, self._clock, self._carry
+        if not events.happen(self._column(t1), step.y1, moved):
+            return t1, h, step
+        if step.carry is None and solver.dense_with_f1:
+            step = step._replace(carry=solver.start(self._f, self._column(t1), step.y1))
+        c = solver.dense(self._f, t, y, h, step, self._workspace)
+        piece = SamplePiece(clock.signed(t0), clock.signed(t1), moved, y, c)
+        # Once the shorter step is tried, it tells how far the dense output is off.
+        t1 = clock.signed(events.located(piece))
+        y1 = self._step(t, y, self._column(t1 - t0), carry).y1
+        t1 = clock.signed(events.located(piece, end=(clock.signed(t1), y1)))
+        h = self._column(t1 - t0)
+        return t1, h, self._step(t, y, h, carry)
+
     def _accept(self, step: Step, verdicts: Verdicts, t1: Floats) -> None:
         """Move the samples whose step is accepted to its end."""
         clock, accepted = self._clock, verdicts.accepted
@@ -223,14 +253,22 @@ class _Loop:
             whole = step.carry is None or (self._book is None and not self._pace.estimate)
             self._carry = step.carry if whole else carries.select(moved, step.carry, self._carry)
 
-    def _output(self, passed: Passed, t0: Floats, start: tuple[Tensor, Tensor, Tensor], step: Step) -> None:
+    def _output(
+        self, passed: Passed | None, moved: Bools, t0: Floats, start: tuple[Tensor, Tensor, Tensor], step: Step
+    ) -> None:
         """Keep the states at the outputs that were passed: where a sample stands there, its own."""
-        landed, within = passed.landed(), passed.within(t0, self._clock.t)
+        clock, y0 = self._clock, start[1]
+        landed, within = (None, None) if passed is None else (passed.landed(), passed.within(t0, clock.t))
         if landed is not None:
             self._outputs.keep(*landed, states(self._y, landed.sample))
+        visit = self.visit if moved.any() else None
+        if within is None and visit is None:
+            return
+        c = self._dense(*start, step)
         if within is not None:
-            c = self._dense(*start, step)
-            self._outputs.keep(within.output, within.sample, interpolated(start[1], c, within))
+            self._outputs.keep(within.output, within.sample, interpolated(y0, c, within))
+        if visit is not None:
+            visit(SamplePiece(clock.signed(t0), clock.signed(clock.t), moved, y0, c))
 
     def _dense(self, t: Tensor, y: Tensor, dt: Tensor, step: Step) -> Tensor:
         if step.carry is not None or not self._solver.dense_with_f1:
@@ -251,16 +289,26 @@ class _Loop:
             self._limits.confine(here & clock.alive, stop)
             self._anew = here & clock.alive & jumps
 
+    def _land(self, y: Tensor, landed: Landed) -> None:
+        """Let samples begin anew at outputs, from what their states have jumped to."""
+        here = np.zeros_like(self._clock.alive)
+        here[landed.sample] = True
+        self._y, here = y, here & self._clock.alive
+        if here.any():
+            self._anew = here if self._anew is None else self._anew | here
+            self._pace.begin(here, self._clock, self._tries)
+
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
         clock = self._clock
         stuck = tried & (clock.dt <= np.maximum(4 * sys.float_info.epsilon * np.abs(clock.t), self._least))
         if stuck.any():
-            self._fail(stuck & finite, Status.dt_underflow)
-            self._fail(stuck & ~finite, Status.non_finite)
+            self._end(stuck & finite, Status.dt_underflow)
+            self._end(stuck & ~finite, Status.non_finite)
 
-    def _fail(self, samples: Bools, status: Status) -> None:
-        self._fates.fail(samples, status)
+    def _end(self, samples: Bools, status: Status) -> None:
+        """End these samples with that status."""
+        self._fates.put(samples, status)
         self._fates.end(samples, self._tries)
         self._clock.finish(samples)
 
@@ -269,7 +317,7 @@ class _Loop:
         finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
         if finite.all():
             return outputs
-        self._fates.fail(np.logical_not(finite.all(axis=0)), Status.non_finite)
+        self._fates.put(np.logical_not(finite.all(axis=0)), Status.non_finite)
         return outputs.where(torch.from_numpy(finite).to(outputs.device).unsqueeze(2), math.nan)
 
     def _mask(self, samples: Bools) -> Tensor:

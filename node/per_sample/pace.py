@@ -11,7 +11,7 @@ from torch import Tensor
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
 from node.per_sample import carry as carries
-from node.per_sample.clock import Bools, Floats, SampleClock
+from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
 from node.vector_field import FlatField
@@ -45,6 +45,10 @@ class Pace(ABC):
         """Where the step of that number shall end, if nothing is in its way."""
 
     @abstractmethod
+    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """Told that these samples begin anew where they stand, after the step of that number."""
+
+    @abstractmethod
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """Accept or reject every sample's step of size dt from y: the one synchronisation of a step."""
 
@@ -56,6 +60,7 @@ class FixedPace(Pace):
         self._controller = controller
         self.one_sided = controller.one_sided
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
+        self._from: tuple[Floats, Ints] | None = None  # where each sample has begun anew, and the step before
 
     def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
         """None: the grid knows."""
@@ -64,8 +69,15 @@ class FixedPace(Pace):
     def proposed(self, clock: SampleClock, step: int) -> Floats:
         """The step's place in the grid: not a sum of dt's."""
         controller = self._controller
-        end = clock.stop if isinstance(controller, FixedGrid) else clock.start + step * controller.dt
-        return np.where(clock.alive, end, clock.t)
+        if isinstance(controller, FixedGrid):
+            return np.where(clock.alive, clock.stop, clock.t)
+        start, before = (clock.start, 0) if self._from is None else self._from
+        return np.where(clock.alive, start + (step - before) * controller.dt, clock.t)
+
+    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """The grid goes on from there."""
+        start, before = self._from or (clock.start, np.zeros(len(here), dtype=np.int64))
+        self._from = np.where(here, clock.t, start), np.where(here, step, before)
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """What is not finite does not become so by another try: dt is zero."""
@@ -93,6 +105,9 @@ class AdaptivePace(Pace):
     def proposed(self, clock: SampleClock, step: int) -> Floats:
         """By the step size that the last step's error asks for."""
         return clock.t + clock.dt
+
+    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """With the step size that there was."""
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """By the error over the tolerance. A step cut short says nothing against the size that was wanted."""

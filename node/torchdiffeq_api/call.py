@@ -13,6 +13,7 @@ from node.event import Event
 from node.layout import State
 from node.solution import Solution, SolveError, Status
 from node.solve import solve
+from node.torchdiffeq_api.event_time import FoundEvent, zero_at_start
 from node.torchdiffeq_api.one_pass import Pass
 from node.torchdiffeq_api.scipy_solver import SolveIvp
 from node.trajectory import Callbacks
@@ -40,23 +41,32 @@ class Call:
         return self._solve(t).y if event_fn is None else self._until(event_fn, t)
 
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
-        """The search leaves no graph; a second solve, to the time that it finds, does."""
+        """The event's time, and states as at a given time, of a second solve; the search leaves no graph."""
         if isinstance(self.forward, SolveIvp):
             raise ValueError("scipy_solver finds no event: take another method, or event_fn=None")
         if isinstance(self.forward.controller, FixedGrid):
             raise ValueError("a method of fixed steps looks for an event in steps of a size: pass options step_size")
+        event = Event(event_fn)
+        if (entry := zero_at_start(event, t[0], self.y0)) is not None:
+            return self._time(event, entry, t[:1], self.y0).to(t), _stacked(self.y0, self.y0)
         with torch.no_grad():
-            if bool((event_fn(t[0], self.y0) == 0).any()):
-                return t[0].detach(), _stacked(self.y0, self.y0)
             start = t[:1].double()
             far = start + torch.where(t[1] > t[0], FAR, -FAR)
-            found = self._solve(torch.cat((start, far)), Event(event_fn))
+            found = self._solve(torch.cat((start, far)), event)
         if found.event is None:
             raise SolveError(f"event_fn has kept its sign up to t={far.item():g}: check that it passes through zero")
         at = found.event.t.reshape(1)
-        if torch.is_grad_enabled():
-            return at[0].to(t), self._solve(torch.cat((t[:1].double(), at)), callbacks=Callbacks()).y
-        return at[0].to(t), _stacked(self.y0, found.event.y)
+        if not torch.is_grad_enabled():
+            return at[0].to(t), _stacked(self.y0, found.event.y)
+        states = self._solve(torch.cat((t[:1].double(), at)), callbacks=Callbacks()).y
+        end = states[-1] if isinstance(states, Tensor) else tuple(part[-1] for part in states)
+        return self._time(event, found.event_entry, at, end).to(t), states
+
+    def _time(self, event: Event, entry: int, stop: Tensor, y: State) -> Tensor:
+        """That of an event at the end of a solve, with all that it depends on."""
+        if not torch.is_grad_enabled():
+            return stop.detach()[0]
+        return FoundEvent(self.func, event, stop, y).time(entry)[0]
 
     def _solve(self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None) -> Solution[Any]:
         # Where SciPy solves, the gradient has all of it to do, and these two are of no use to it.

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.differentiable import point_of_event
 from node.event import Event
 from node.layout import State
 from node.torchdiffeq_api.call import EventFn
+from node.torchdiffeq_api.event_time import FoundEvent, zero_at_start
 from node.torchdiffeq_api.odeint import odeint
-from node.vector_field import FlatField, VectorField
+from node.torchdiffeq_api.odeint_adjoint import odeint_adjoint
+from node.vector_field import VectorField
 
 
 def odeint_event(
@@ -28,16 +29,24 @@ def odeint_event(
 
     Both can be differentiated with all that the event's time depends on. There is no latest time: a search that finds
     nothing raises SolveError after max_num_steps. t0: of one entry. reverse_time: go back from t0.
-    odeint_interface: odeint or odeint_adjoint, to which the other arguments go.
+    odeint_interface: odeint or odeint_adjoint, to which the other arguments go; or another function like them, of
+    which only the event and the states as at a given time are taken.
     """
     start = t0.reshape(-1)
     t = torch.cat((start, start.detach() + (-1.0 if reverse_time else 1.0)))
     event_t, states = odeint_interface(func, y0, t, event_fn=event_fn, **kwargs)
     if not torch.is_grad_enabled():
         return event_t, states
-    f = FlatField.of(func, y0)
-    y = f.layout.flatten(states[-1] if isinstance(states, Tensor) else tuple(part[-1] for part in states))
-    point = point_of_event(f, Event(event_fn), event_t.detach(), event_t.item(), y)
-    if isinstance(states, Tensor):
-        return point.t, torch.stack((states[0], point.y))
-    return point.t, tuple(torch.stack((part[0], at)) for part, at in zip(states, point.y, strict=True))
+    event, parts = Event(event_fn), (states,) if isinstance(states, Tensor) else states
+    at_start = zero_at_start(event, t[0], y0) is not None
+    end = tuple(part[-1] for part in parts)
+    stop = start if at_start else event_t.detach().reshape(1)
+    found = FoundEvent(func, event, stop, end[0] if isinstance(states, Tensor) else end)
+    if odeint_interface not in (odeint, odeint_adjoint):
+        event_t = found.time(found.nearest_entry())[0]
+    at = found.state(event_t.reshape(1))
+    moved = tuple(
+        torch.stack(pair)
+        for pair in zip((part[0] for part in parts), at if isinstance(at, tuple) else (at,), strict=True)
+    )
+    return event_t, moved[0] if isinstance(states, Tensor) else moved

@@ -1,0 +1,87 @@
+"""What the times of samples' events depend on: all that their solutions and g do."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.adjoint import InitialValueProblem
+from node.adjoint.once import is_asked_for
+from node.event import Event
+from node.flow import ORDERS, Flow
+from node.per_sample.clock import Bools
+from node.per_sample.columns import column, mask
+from node.per_sample.events import SampleEvents, entries
+from node.per_sample.stand_in import StandIn
+from node.solution import Stats
+from node.vector_field import FlatField
+
+
+class EventPoints(NamedTuple):
+    """Where samples have stopped; NaN where they have not."""
+
+    t: Tensor  # (B,), in float64
+    y: Tensor  # (B, n)
+
+
+def points_of_events(
+    problem: InitialValueProblem, event: Event, found: SampleEvents, y: Tensor, stats: Stats
+) -> EventPoints:
+    """The events with their derivatives, as `time_of_event` gives them. y: the states (B, n) at given times of events.
+
+    Samples without an event stand in another's place, which leaves no gradient.
+    """
+    happened = found.happened
+    stop, own = torch.from_numpy(found.t).to(y.device).unsqueeze(1), mask(happened, y)
+    stand_in = StandIn.where_needed(happened)
+    if stand_in is not None:
+        stop, y = stand_in.fill(stop), stand_in.fill(y)
+    t = column(stop.squeeze(1).cpu().numpy(), y)
+    flow = Flow.at(problem.f, problem.layout, stats, [t], y.unsqueeze(0))
+    entry = torch.from_numpy(np.where(happened, found.entry, found.entry[happened.argmax()])).to(y.device).unsqueeze(1)
+    f = problem.field()
+    rate = _rates(f, event, t, flow, entry)
+    flat = own & ~((rate != 0) & rate.isfinite())
+    rate, at = rate.where(own & ~flat, torch.inf), stop
+    for _ in range(ORDERS):
+        g = entries(event, f, at.to(t), flow(y.unsqueeze(0), stop, at)[0]).gather(1, entry)
+        at = at - (g - g.detach()).to(at) / rate
+    if flat.any():
+        at = _refused(at, y, flat.squeeze(1).cpu().numpy())
+    there = flow(y.unsqueeze(0), stop, at)[0]
+    return EventPoints(at.where(own, torch.nan).squeeze(1), there.where(own, torch.nan))
+
+
+def _rates(f: FlatField, event: Event, t: Tensor, flow: Flow, entry: Tensor) -> Tensor:
+    """dg/dt along each sample's solution, of an entry of g of its own: (B, 1); 0 where it has none."""
+    with torch.enable_grad():
+        t, y = t.detach().requires_grad_(), flow.y[0].detach().requires_grad_()
+        g = entries(event, f, t, y).gather(1, entry)
+        if not g.requires_grad:
+            return torch.zeros_like(t)
+        of_t, of_y = torch.autograd.grad(g.sum(), (t, y), allow_unused=True)  # samples do not see each other
+    rate = torch.zeros_like(t) if of_t is None else of_t
+    return rate if of_y is None else rate + (of_y.conj() * flow.slopes[0]).real.sum(dim=1, keepdim=True)
+
+
+def _refused(at: Tensor, y: Tensor, flat: Bools) -> Tensor:
+    """The times, which cannot be differentiated in samples in which g is flat."""
+    refused: Tensor = _WithoutRate.apply(flat, at, y)
+    return refused
+
+
+class _WithoutRate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, flat: Bools, at: Tensor, _: Tensor) -> Tensor:
+        ctx.flat = flat
+        return at.clone()
+
+    @staticmethod
+    def backward(ctx: Any, bar: Tensor) -> tuple[None, Tensor, None]:
+        if is_asked_for([bar[torch.from_numpy(ctx.flat).to(bar.device)]]):
+            raise RuntimeError(
+                f"the event's time has no gradient in sample {int(ctx.flat.argmax())}: g has no rate there, as it is "
+                "flat, boolean or detached: let it pass through zero with a slope, or take event.t.detach()"
+            )
+        return None, bar, None

@@ -1,0 +1,108 @@
+"""Events of samples that have their own steps: each stops at its own."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.event import Event
+from node.per_sample.clock import Bools, Floats, Ints
+from node.per_sample.columns import column, mask
+from node.per_sample.path import SamplePiece
+from node.vector_field import FlatField
+
+
+class SampleEvents(NamedTuple):
+    """Where samples have stopped."""
+
+    t: Floats  # (B,); NaN of those that have not
+    y: Tensor  # (B, n), likewise
+    entry: Ints  # (B,), which entry of g has changed its sign
+
+    @property
+    def happened(self) -> Bools:
+        """Which samples have stopped."""
+        return ~np.isnan(self.t)
+
+
+class EventWatch:
+    """An event as the loop watches it: the signs that each sample's entries of g had last, and who has stopped."""
+
+    def __init__(self, event: Event, f: FlatField, t: Tensor, y: Tensor):
+        """t, y: the start, (B, 1) and (B, n)."""
+        self.stopping: Bools | None = None  # the samples that come to their event in the step in hand
+        self._event = event
+        self._f = f
+        self._signs = self._end = self._signs_at(t, y)  # from which they change; at the end of the step in hand
+        self.found = SampleEvents(np.full(len(y), math.nan), torch.full_like(y, math.nan), np.zeros(len(y), np.int64))
+
+    def happen(self, t1: Tensor, y1: Tensor, moved: Bools) -> bool:
+        """Whether an entry of a sample that moves has changed its sign in the step that ends at (t1, y1)."""
+        signs, went_on = self._signs_at(t1, y1), torch.from_numpy(moved).to(y1.device).unsqueeze(1)
+        changed = (self._changed(signs) & went_on).any(dim=1)
+        told = went_on & (signs.abs() > 0) & ~changed.unsqueeze(1)
+        self._signs, self._end = torch.where(told, signs, self._signs), signs
+        stopping: Bools = changed.cpu().numpy()
+        self.stopping = stopping if stopping.any() else None
+        return self.stopping is not None
+
+    def located(self, piece: SamplePiece, end: tuple[Floats, Tensor] | None = None) -> Floats:
+        """The ends of the samples' steps: where an entry has changed its sign, at the first time when one had.
+
+        By bisection of each sample's own polynomial, down to the resolution of time. end: where shorter steps lead;
+        the polynomials are shifted to meet these.
+        """
+        stopping = np.zeros_like(piece.moved) if self.stopping is None else self.stopping
+        before, after, dt = np.zeros(len(stopping)), np.ones(len(stopping)), piece.t1 - piece.t
+        if end is not None:
+            theta = np.divide(end[0] - piece.t, dt, where=stopping, out=after.copy())
+            piece = piece._replace(y=piece.y + (end[1] - piece.at(column(theta, piece.y))))
+        left, last = stopping, self._end
+        while True:
+            middle = (before + after) / 2
+            t = piece.t + middle * dt
+            left = left & (t != piece.t + before * dt) & (t != piece.t + after * dt)
+            if not left.any():
+                self._take_entries(last, stopping)
+                return np.where(stopping, piece.t + after * dt, piece.t1)
+            y = piece.at(column(middle, piece.y)).where(mask(stopping, piece.y), piece.y)
+            signs = self._signs_at(column(t, piece.y), y)
+            changed = self._changed(signs).any(dim=1)
+            last = torch.where(changed.unsqueeze(1), signs, last)
+            earlier = changed.cpu().numpy()
+            before, after = np.where(left & ~earlier, middle, before), np.where(left & earlier, middle, after)
+
+    def stopped(self, t: Floats, y: Tensor) -> Bools:
+        """Which samples have come to their event at (t, y), in the step that is now taken."""
+        stopping, self.stopping = np.zeros_like(t, dtype=np.bool_) if self.stopping is None else self.stopping, None
+        self.found = self.found._replace(
+            t=np.where(stopping, t, self.found.t), y=torch.where(mask(stopping, y), y, self.found.y)
+        )
+        return stopping
+
+    def _take_entries(self, signs: Tensor, stopping: Bools) -> None:
+        entry = self._changed(signs).int().argmax(dim=1).cpu().numpy()
+        self.found = self.found._replace(entry=np.where(stopping, entry, self.found.entry))
+
+    def _signs_at(self, t: Tensor, y: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.sign(entries(self._event, self._f, t, y))
+
+    def _changed(self, signs: Tensor) -> Tensor:
+        changed = (signs != self._signs) & (self._signs != 0) & ~signs.isnan()
+        return changed if self._event.direction == 0 else changed & (self._signs == -self._event.direction)
+
+
+def entries(event: Event, f: FlatField, t: Tensor, y: Tensor) -> Tensor:
+    """The entries of g of each sample (B, m) at times (B, 1) and flat states (B, n); of a boolean 1 and -1."""
+    g = event.g(f.time(t), f.layout.restore(y))
+    if not isinstance(g, Tensor) or g.dim() == 0 or len(g) != len(y) or g.is_complex():
+        seen = f"{g.dtype} of shape {tuple(g.shape)}" if isinstance(g, Tensor) else f"a {type(g).__name__}"
+        raise ValueError(
+            f"g returned {seen} for {len(y)} samples: with batch='independent' an event is a real tensor "
+            f"({len(y)},) or ({len(y)}, m), with entries of each sample's own"
+        )
+    g = g.reshape(len(y), -1)
+    return 2.0 * g - 1.0 if g.dtype is torch.bool else g

@@ -1,0 +1,56 @@
+"""Solves in which each sample stops at its own event, with gradients to the times and states there."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.adjoint import Adjoint, InitialValueProblem
+from node.differentiable import solve_flat
+from node.event import Event, EventPoint
+from node.per_sample.event_time import points_of_events
+from node.per_sample.events import SampleEvents
+from node.per_sample.fates import of_all
+from node.solution import Stats, Status
+from node.trajectory import Trajectory
+
+
+def solve_to_events(
+    mode: Adjoint, problem: InitialValueProblem, times: Tensor, event: Event, t: Tensor, stats: Stats
+) -> tuple[Trajectory, Tensor, EventPoint[Any] | None]:
+    """As solve_flat, of each sample up to its event, which one solve finds, and a second one leaves a graph to.
+
+    times: (B, T), those of output.
+    """
+    with torch.no_grad():
+        found, y = solve_flat(mode, replace(problem, event=event), t, stats)
+    events = found.events
+    if events is None or not events.happened.any():
+        return (*solve_flat(mode, problem, t, stats), None) if torch.is_grad_enabled() else (found, y, None)
+    if not torch.is_grad_enabled():
+        return found, y, EventPoint(torch.from_numpy(events.t).to(t), problem.layout.restore(events.y))
+    happened = torch.from_numpy(events.happened).unsqueeze(1)
+    ends = torch.where(happened, torch.from_numpy(events.t).unsqueeze(1), times[:, -1:])
+    passed = (times[:, -1:] - times[:, :1]) * (times - ends) <= 0  # the outputs up to the end, (B, T)
+    # What lies behind a sample's end is put there: its last row is the state at its end.
+    own = torch.cat((torch.where(passed, times, ends), ends), dim=1)
+    asked = t if t.dim() == 2 else t.expand(len(times), -1)
+    there = own.to(t)
+    asked = torch.cat((torch.where(passed.to(t.device), asked, there[:, :-1]), there[:, -1:]), dim=1)
+    to_events = replace(problem, times=tuple(own[0].tolist()), sample_times=own)
+    trajectory, y = solve_flat(mode, to_events, asked, stats)
+    _name_events(trajectory, events)
+    point = points_of_events(problem, event, events, y[-1], stats)
+    y = y[:-1].where(passed.t().unsqueeze(2).to(y.device), torch.nan)
+    return trajectory, y, EventPoint(point.t.to(t), problem.layout.restore(point.y))
+
+
+def _name_events(trajectory: Trajectory, events: SampleEvents) -> None:
+    """Let samples whose end is their event say so."""
+    if trajectory.samples is None:
+        return
+    pairs = zip(trajectory.samples.status, events.happened.tolist(), strict=True)
+    statuses = tuple(Status.event if happened and not status.failed else status for status, happened in pairs)
+    trajectory.samples = replace(trajectory.samples, status=statuses)
+    trajectory.status = of_all(statuses)

@@ -1,0 +1,78 @@
+"""A function that is called again for its derivatives, of any order, with all that it depends on."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# order, *inputs -> outputs: values whose derivatives are right up to this order. What has none is None.
+Work = Callable[..., Sequence[Tensor | None]]
+
+
+def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor]) -> Tensor:
+    """work(0, *inputs)[0], whose n-th derivatives are those of work(n, *inputs): it is called again for each.
+
+    closure: tensors that `work` depends on beside its inputs. They are inputs of the graph's node too, so that the
+    order of differentiation does not matter: a derivative in one of them may be zero and its own derivative not.
+    """
+    (value,) = _Recomputed.apply(work, 0, len(inputs), *inputs, *closure)
+    return value
+
+
+def recomputed_gradients(gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor]) -> Sequence[Tensor]:
+    """gradients(1, *tensors), whose own derivatives are those of the same function, called again.
+
+    Of `tensors` and the closure the last have the shapes of the gradients. Derivatives in one of them leave the others
+    alone, also where one was computed from another.
+    """
+    found: Sequence[Tensor] = _Recomputed.apply(
+        functools.partial(_on_leaves, gradients), 1, len(tensors), *tensors, *closure
+    )
+    return found
+
+
+class _Recomputed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, work: Work, order: int, n_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.work, ctx.order, ctx.n_inputs = work, order, n_inputs
+        ctx.save_for_backward(*tensors)
+        found = work(order, *tensors[:n_inputs])
+        # The outputs of a derivative are gradients to the last of the tensors.
+        return tuple(
+            torch.zeros_like(x) if y is None else y for x, y in zip(tensors[-len(found) :], found, strict=True)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        tensors = ctx.saved_tensors
+        inputs, closure = tensors[: ctx.n_inputs], tensors[ctx.n_inputs :]
+        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), closure))
+        if torch.is_grad_enabled():
+            found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), *bars, *inputs, *closure)
+        else:
+            found = work(ctx.order + 1, *bars, *inputs)
+        return None, None, None, *found
+
+
+def _on_leaves(work: Work, order: int, *tensors: Tensor) -> Sequence[Tensor | None]:
+    """What `work` gives in grad mode: of leaves with the values of the tensors, if this is not a part of other work."""
+    if torch.is_grad_enabled():
+        return work(order, *tensors)
+    with torch.enable_grad():
+        found = work(order, *(x.detach().requires_grad_() for x in tensors))
+    return [None if x is None else x.detach() for x in found]
+
+
+def _gradients(
+    work: Work, n_bars: int, closure: Sequence[Tensor], order: int, *tensors: Tensor
+) -> Sequence[Tensor | None]:
+    """The gradients to the inputs and the closure, from `tensors`: those to the outputs, and the inputs."""
+    bars, inputs = tensors[:n_bars], tensors[n_bars:]
+    outputs = work(order, *inputs)
+    pairs = [(y, bar) for y, bar in zip(outputs, bars, strict=True) if y is not None and y.requires_grad]
+    if not pairs:
+        return [None] * (len(inputs) + len(closure))
+    given, of_given = zip(*pairs, strict=True)
+    return torch.autograd.grad(given, (*inputs, *closure), of_given, create_graph=True, allow_unused=True)
