@@ -17,9 +17,9 @@ class Event:
     """Stops the solve where g(t, y) changes its sign: any entry of g, a tensor of any shape or a Python number.
 
     direction: +1 for a rise through zero only, -1 for a fall, 0 for both. False to True is a rise. An entry that is
-    zero at the start has the sign that it takes in the first step. A root that comes and goes within one step is not
-    seen. The event's time has a gradient where g has a rate along the solution: not where it is flat, boolean or
-    detached.
+    zero at the start has the sign that it takes in the first step; one that is NaN has the sign that it had. A root
+    that comes and goes within one step is not seen. The event's time has a gradient where g has a rate along the
+    solution: not where it is flat, boolean or detached.
 
     Where each sample has its own steps, t is (B, 1, ..., 1), g is of shape (B,) or (B, m) with entries of each sample's
     own, and each sample stops at its own root.
@@ -76,7 +76,7 @@ class FlatEvent:
         signs = self._signs_at(t, y)
         if self._has_changed(signs):
             return True
-        self._signs = torch.where(signs.abs() > 0, signs, self._signs)
+        self._signs = torch.where(signs == 0, self._signs, signs)
         return False
 
     def locate(self, piece: DensePiece, end: tuple[float, Tensor] | None = None) -> float:
@@ -101,12 +101,13 @@ class FlatEvent:
 
     def _signs_at(self, t: float, y: Tensor) -> Tensor:
         with torch.no_grad():
-            return torch.sign(self._event.entries(self._f.time(t), self._f.layout.restore(y)))
+            g = self._event.entries(self._f.time(t), self._f.layout.restore(y))
+            return torch.where(g.isnan(), self._signs, torch.sign(g))
 
     def _has_changed(self, signs: Tensor) -> bool:
         """Whether any has, in the direction asked for; which ones, is kept."""
         before = self._signs
-        changed = (before != 0) & (signs != before) & ~signs.isnan()
+        changed = (before != 0) & (signs != before)
         if self._event.direction != 0:
             changed &= before == -self._event.direction
         if not changed.any():

@@ -38,7 +38,7 @@ def rates(event: Event, flow: Flow, stop: Tensor, y: Tensor) -> list[float]:
 
 
 def _rate(g: Tensor, stop: Tensor, y: Tensor, slopes: Tensor) -> float:
-    if not g.requires_grad:
+    if not (g.requires_grad and bool(g.isfinite())):
         return 0.0
     of_t, of_y = torch.autograd.grad(g, (stop, y), retain_graph=True, allow_unused=True)
     rate = 0.0 if of_t is None else float(of_t)

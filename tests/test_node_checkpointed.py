@@ -1,10 +1,11 @@
 """Revolve's schedule: as few steps taken again as can be, with as many states as were granted."""
 
 import functools
+import math
 
 import pytest
 import torch
-from gradients import tensor
+from gradients import Growth, tensor
 from torch import Tensor
 
 from node import FixedStep, Solution, solve
@@ -70,3 +71,15 @@ def test_a_budget_for_all_steps_is_a_checkpoint_a_step() -> None:
 def test_a_budget_of_no_state_is_refused(budget: int) -> None:
     with pytest.raises(ValueError, match=rf"^Checkpointed: budget is {budget} and must be 1 or more"):
         Checkpointed(budget)
+
+
+def test_second_derivatives_count_what_y0_depends_on_once() -> None:
+    """y(1) = a e^a from y0 = a: its second derivative is (a + 2) e^a."""
+    field = Growth()
+    a = field.alpha
+    y = solve(
+        field, a.reshape(1), tensor(0.0, 1.0), solver="dopri8", controller=FixedStep(dt=0.1), gradient="checkpointed"
+    ).y
+    (first,) = torch.autograd.grad(y[-1], a, create_graph=True)
+    (second,) = torch.autograd.grad(first, a)
+    assert second.item() == pytest.approx((0.7 + 2) * math.exp(0.7), abs=1e-8)

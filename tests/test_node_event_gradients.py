@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from node import Event, FixedStep, PIDController, solve
 
 HOW = {
-    "adaptive": {"solver": "dopri5", "controller": PIDController(rtol=1e-11, atol=1e-12)},
-    "fixed": {"solver": "rk4", "controller": FixedStep(dt=0.01)},
+    "adaptive": {"solver": "dopri8", "controller": PIDController(rtol=1e-11, atol=1e-12)},
+    "fixed": {"solver": "dopri8", "controller": FixedStep(dt=0.25)},
 }
 every_controller = pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 twice = pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
@@ -129,6 +129,21 @@ def test_a_body_on_the_floor_of_a_box_meets_the_wall() -> None:
         event=Event(lambda t, y: torch.stack((y[0], y[1] - 1))), **HOW["adaptive"],
     )  # fmt: skip
     close(torch.autograd.grad(solution.event.t, v)[0], tensor(-1 / 0.25), rtol=0, atol=1e-8)
+
+
+def test_an_output_that_the_event_meets_depends_on_its_time_and_the_event_does_not() -> None:
+    """y' = 1 from 0 is 1 at t0 + 1, the second output."""
+    t = tensor(0.0, 1.0, 2.0).requires_grad_()
+    solution = solve(
+        lambda t, y: torch.ones_like(y), tensor(0.0), t, event=Event(lambda t, y: y - 1), solver="euler",
+        controller=FixedStep(dt=0.5),
+    )  # fmt: skip
+    of_output, of_event, of_state = (
+        torch.autograd.grad(x.sum(), t, retain_graph=True)[0] for x in (solution.y[1], *solution.event)
+    )
+    close(of_output, tensor(-1.0, 1.0, 0.0))
+    close(of_event, tensor(1.0, 0.0, 0.0))
+    close(of_state, tensor(0.0, 0.0, 0.0))
 
 
 WITHOUT_RATE = {

@@ -115,11 +115,79 @@ def test_odeint_gives_the_gradient_as_if_the_events_time_were_given(interface: s
     found = []
     for library in (node, torchdiffeq):
         f, y0 = Turning(), START.clone().requires_grad_()
-        event_t, y = getattr(library, interface)(f, y0, tensor(0.0, 1.0), event_fn=height, **TIGHT)
+        _, y = getattr(library, interface)(f, y0, tensor(0.0, 1.0), event_fn=height, **TIGHT)
         found.append(torch.autograd.grad(y[1].sum(), (y0, f.w)))
-        if library is node:
-            assert not event_t.requires_grad
     close(found[0], found[1], rtol=0, atol=1e-6)
+
+
+@both_interfaces
+def test_the_events_time_itself_can_be_differentiated(interface: str) -> None:
+    """A quarter turn, of the entry that changed: t0 + pi / 2 w, and dt*/dy0[1] = -1 / w. No part of the states is."""
+    f, y0, t = Turning(), START.clone().requires_grad_(), tensor(0.5, 1.0).requires_grad_()
+    event_t, _ = getattr(node, interface)(
+        f, y0, t, event_fn=lambda t, y: torch.stack((1e-9 * (y[0] - 3), y[0])), **TIGHT
+    )
+    found = torch.autograd.grad(event_t, (f.w, y0, t))
+    w = 1.3
+    close(found, (tensor(-math.pi / 2 / w**2)[0], tensor(0.0, -1 / w), tensor(1.0, 0.0)), rtol=0, atol=1e-7)
+
+
+@both_interfaces
+def test_an_event_at_the_start_can_be_differentiated(interface: str) -> None:
+    """The root of y[1] is at t0 - y[1] / w; the state there, as at a given time, is y0, or y0[0] where y[1] is zero."""
+    f, y0, t = Turning(), START.clone().requires_grad_(), tensor(0.2, 1.0).requires_grad_()
+    event_t, y = getattr(node, interface)(f, y0, t, event_fn=lambda t, y: y[1], **TIGHT)
+    found = torch.autograd.grad(event_t, (y0, t))
+    close(found, (tensor(0.0, -1 / 1.3), tensor(1.0, 0.0)), rtol=0, atol=1e-9)
+    close(torch.autograd.grad(y[1].sum(), y0)[0], tensor(1.0, 1.0), rtol=0, atol=1e-9)
+    event_t, y = node.odeint_event(
+        f, y0, t[0], event_fn=lambda t, y: y[1], odeint_interface=getattr(node, interface), **TIGHT
+    )
+    close(torch.autograd.grad(y[1], y0, torch.tensor([0.0, 1.0]).double())[0], tensor(0.0, 0.0), rtol=0, atol=1e-9)
+
+
+def test_second_derivatives_pass_odeint_event() -> None:
+    """A ball dropped from h: t* = sqrt(2 h / g), v = -sqrt(2 h g)."""
+    f, y0 = Falling(), tensor(10.0, 0.0).requires_grad_()
+    event_t, y = node.odeint_event(f, y0, tensor(0.0), event_fn=height, **TIGHT)
+    leaf, g = y0.detach().requires_grad_(), f.gravity.detach().requires_grad_()
+    exact = (2 * leaf[0] / g).sqrt(), -(2 * leaf[0] * g).sqrt()
+    for found, true in zip((event_t, y[1, 1]), exact, strict=True):
+        first = torch.autograd.grad(found, (y0, f.gravity), create_graph=True)
+        first_true = torch.autograd.grad(true, (leaf, g), create_graph=True)
+        second = torch.autograd.grad(first[0][0] + 2 * first[1], (y0, f.gravity), retain_graph=True)
+        second_true = torch.autograd.grad(first_true[0][0] + 2 * first_true[1], (leaf, g), retain_graph=True)
+        close(second[0][0], second_true[0][0], rtol=0, atol=1e-7)
+        close(second[1], second_true[1], rtol=0, atol=1e-7)
+
+
+def foreign(*args: Any, **kwargs: Any) -> Any:
+    """As odeint, under a name that is not known."""
+    event_t, y = node.odeint(*args, **kwargs)
+    return event_t.detach(), y
+
+
+@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, foreign])
+def test_odeint_event_takes_the_entry_that_changed(interface: Any) -> None:
+    f, y0 = Turning(), START.clone().requires_grad_()
+    event_t, _ = node.odeint_event(
+        f, y0, tensor(0.5), odeint_interface=interface, **TIGHT,
+        event_fn=lambda t, y: torch.stack((1e-12 * (y[0] - 3), y[0])),
+    )  # fmt: skip
+    close(torch.autograd.grad(event_t, f.w)[0].item(), -math.pi / 2 / 1.3**2, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("g", [lambda t, y: y[0] < 0, lambda t, y: y[0].item()], ids=["boolean", "float"])
+@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, foreign])
+def test_an_event_fn_without_a_rate_finds_the_event_and_refuses_its_gradient(interface: Any, g: Any) -> None:
+    f, y0 = Turning(), START.clone().requires_grad_()
+    event_t, y = interface(f, y0, tensor(0.0, 1.0), event_fn=g, **TIGHT)
+    assert event_t.item() == pytest.approx(math.pi / 2 / 1.3, abs=1e-8)
+    close(torch.autograd.grad(y[1, 0], y0)[0], tensor(0.0, -1.0), rtol=0, atol=1e-7)
+    event_t, y = node.odeint_event(f, y0, tensor(0.0), event_fn=g, odeint_interface=interface, **TIGHT)
+    for part in (event_t, y[1, 0]):
+        with pytest.raises(RuntimeError, match="the event's time has no gradient"):
+            torch.autograd.grad(part, y0, retain_graph=True)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
