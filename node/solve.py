@@ -17,6 +17,7 @@ from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
 from node.event import Event
 from node.layout import State, layout_of
+from node.refusal import Refusal
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out
@@ -65,10 +66,6 @@ def solve(
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
-    if dense and not mode.dense and torch.is_grad_enabled():
-        raise ValueError(
-            f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
-        )
     _check_state(y0)
     independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
     sample_times = _sample_times(t, y0) if independent else None
@@ -92,7 +89,9 @@ def solve(
             trajectory, y = solve_flat(mode, problem, t, stats)
         else:
             trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
-    piecewise: DenseOutput[S] | None = DenseOutput(trajectory.pieces, layout) if trajectory.pieces else None
+    piecewise: DenseOutput[S] | None = None
+    if trajectory.pieces:
+        piecewise = DenseOutput(trajectory.pieces, layout, None if mode.dense else _refusal(mode, problem, t))
     return Solution(
         t,
         cast(S, layout.restore_all(y)),
@@ -101,6 +100,15 @@ def solve(
         event=point,
         dense=piecewise,
         samples=trajectory.samples,
+    )
+
+
+def _refusal(mode: Adjoint, problem: InitialValueProblem, t: Tensor) -> Refusal:
+    parts = problem.y0 if isinstance(problem.y0, tuple) else (problem.y0,)
+    return Refusal(
+        f"{mode.name} gives no gradient through dense output: ask for outputs, or take gradient='backprop' or "
+        "'checkpointed'",
+        (*parts, *problem.parameters, t),
     )
 
 
