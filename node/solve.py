@@ -142,8 +142,8 @@ def _check_state(y0: State) -> None:
         _check_type("y0", part, Tensor, "pass a tensor or a tuple of tensors")
         if not (part.is_floating_point() or part.is_complex()):
             raise ValueError(f"y0 has dtype {part.dtype} and must be floating point or complex: pass y0.double()")
-        if part.numel() == 0:
-            raise ValueError(f"y0 has shape {tuple(part.shape)} and no entry: there is nothing to solve")
+    if not any(part.numel() for part in parts):
+        raise ValueError(f"y0 has shape {tuple(parts[0].shape)} and no entry: there is nothing to solve")
     if len({part.is_complex() for part in parts}) > 1:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 

@@ -37,7 +37,11 @@ class Call:
 
     def answer(self, t: Tensor, event_fn: EventFn | None) -> Any:
         """States at the times, or (event_t, states at the start and at the event)."""
-        return self._solve(t).y if event_fn is None else self._until(event_fn, t)
+        if event_fn is not None:
+            return self._until(event_fn, t)
+        if isinstance(self.y0, Tensor) and self.y0.numel() == 0:  # the states of no sample
+            return self.y0.expand(len(t), *self.y0.shape)
+        return self._solve(t).y
 
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
         """The search leaves no graph; a second solve, to the time that it finds, does."""

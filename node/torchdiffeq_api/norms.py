@@ -23,6 +23,8 @@ def state_norm(norm: UserNorm | str | None, y0: State) -> Norm:
 
 
 def _mixed_norm(sizes: list[int]) -> Norm:
+    sizes = [size for size in sizes if size]  # a tensor without an entry has no norm
+
     def largest(x: Tensor) -> Tensor:
         parts = x.split(sizes)
         return torch.stack([torch.linalg.vector_norm(part) / math.sqrt(len(part)) for part in parts]).max()

@@ -11,7 +11,7 @@ from node.layout import State
 from node.torchdiffeq_api.call import MOST_STEPS, Call, EventFn
 from node.torchdiffeq_api.callbacks import adjoint_callbacks, forward_callbacks
 from node.torchdiffeq_api.norms import adjoint_norm, state_norm
-from node.torchdiffeq_api.odeint import check_arguments
+from node.torchdiffeq_api.odeint import checked_state, parameters_of
 from node.torchdiffeq_api.one_pass import one_pass, read_options
 from node.torchdiffeq_api.scipy_solver import SolveIvp, ThroughScipy
 from node.vector_field import VectorField
@@ -45,7 +45,7 @@ def odeint_adjoint(
     Not as in torchdiffeq, the backward solve goes on over output times in the steps that it would take without them,
     and its max_num_steps is, as the forward pass's, a mean over the intervals between two.
     """
-    check_arguments(y0, t, event_fn)
+    y0 = checked_state(y0, t, event_fn)
     name, chosen = read_options(method, options)
     backward_name = name if adjoint_method is None else adjoint_method
     if backward_name != name and options is not None and adjoint_options is None:
@@ -95,15 +95,8 @@ def _parameters(func: Any, given: Iterable[Tensor] | None, *, warn: bool) -> tup
         raise ValueError(
             "func is no nn.Module, so its parameters are not known: pass adjoint_params=(...), or () if it has none"
         )
-    every = tuple(_parameters_of(func) if given is None else given)
+    every = parameters_of(func) if given is None else tuple(given)
     kept = tuple(p for p in every if p.requires_grad)
     if warn and len(kept) < len(every):
         warnings.warn("an adjoint parameter that requires no grad is left out of the adjoint norm", stacklevel=3)
     return kept
-
-
-def _parameters_of(module: nn.Module) -> Iterable[Tensor]:
-    """A replica that DataParallel has made has its parameters as plain attributes."""
-    if not getattr(module, "_is_replica", False):
-        return module.parameters()
-    return [x for part in module.modules() for x in vars(part).values() if isinstance(x, Tensor) and x.requires_grad]
