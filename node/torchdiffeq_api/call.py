@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint
 from node.controller import FixedGrid
+from node.dense import DenseOutput
 from node.event import Event
 from node.layout import State
 from node.solution import Solution, SolveError, Status
@@ -43,6 +44,10 @@ class Call:
             return self.y0.expand(len(t), *self.y0.shape)
         return self._solve(t).y
 
+    def dense(self, t: Tensor) -> DenseOutput[Any]:
+        """The solution as a function between the first of the times and the last."""
+        return cast(DenseOutput[Any], self._solve(t, dense=True).dense)
+
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
         """The search leaves no graph; a second solve, to the time that it finds, does."""
         if isinstance(self.forward, SolveIvp):
@@ -62,7 +67,9 @@ class Call:
             return at[0].to(t), self._solve(torch.cat((t[:1].double(), at)), callbacks=Callbacks()).y
         return at[0].to(t), _stacked(self.y0, found.event.y)
 
-    def _solve(self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None) -> Solution[Any]:
+    def _solve(
+        self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None, dense: bool = False
+    ) -> Solution[Any]:
         # Where SciPy solves, the gradient has all of it to do, and these two are of no use to it.
         solver, controller, limit = (
             ("dopri5", self.forward.tolerance, None)
@@ -78,6 +85,7 @@ class Call:
             gradient=self.gradient,
             parameters=self.parameters,
             event=event,
+            dense=dense,
             callbacks=self.callbacks if callbacks is None else callbacks,
             max_steps=(limit or (MOST_STEPS if event is None else MOST_STEPS_TO_EVENT)) * max(1, len(t) - 1),
         )
