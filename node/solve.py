@@ -20,7 +20,7 @@ from node.layout import State, layout_of
 from node.refusal import Refusal
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
-from node.tolerance import laid_out
+from node.tolerance import laid_out, warn_of_coarse_time
 from node.trajectory import Callbacks
 from node.vector_field import S, VectorField
 
@@ -83,6 +83,8 @@ def solve(
         dense=dense,
         sample_times=sample_times,
     )
+    ends = {(problem.times[0], problem.times[-1])} if sample_times is None else _ends(sample_times)
+    warn_of_coarse_time(ends, t.dtype, layout.dtype.to_real())
     stats, point = Stats(), None
     with full_precision(layout.device):
         if event is None:
@@ -187,7 +189,14 @@ def _checked_times(t: Tensor) -> tuple[float, ...]:
         raise ValueError("t has an entry that is not finite: output times are finite numbers")
     steps = [b - a for a, b in itertools.pairwise(times)]
     if not (all(s > 0 for s in steps) or all(s < 0 for s in steps)):
-        raise ValueError("t must be strictly increasing or strictly decreasing: sort it and drop doubles")
+        raise ValueError(
+            "t must be strictly increasing or strictly decreasing: sort it and drop doubles"
+            + (
+                f", or take it in float64 if {t.dtype} has made them"
+                if 0.0 in steps and t.dtype != torch.float64
+                else ""
+            )
+        )
     return times
 
 
@@ -208,6 +217,10 @@ def _sample_times(t: Tensor, y0: State) -> Tensor:
     if not (bool((steps > 0).all()) or bool((steps < 0).all())):
         raise ValueError("t must be strictly increasing in every row, or strictly decreasing: sort it and drop doubles")
     return times
+
+
+def _ends(sample_times: Tensor) -> set[tuple[float, float]]:
+    return set(zip(sample_times[:, 0].tolist(), sample_times[:, -1].tolist(), strict=True))
 
 
 def _parameters(f: VectorField[Any], mode: Adjoint, parameters: Iterable[Tensor] | None) -> tuple[Tensor, ...]:
