@@ -31,5 +31,12 @@ class _Refused(torch.autograd.Function):
         return tuple(x.clone() for x in tensors[n_inputs:])
 
     @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> tuple[None, ...]:
+    def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
+        if not is_asked_for(bars):
+            return (None,) * len(ctx.needs_input_grad)
         raise RuntimeError(ctx.message)
+
+
+def is_asked_for(gradients: Sequence[Tensor]) -> bool:
+    """Whether a derivative is of use from which these come: nothing does where they are zero, and are numbers only."""
+    return torch.is_grad_enabled() or any(bool((gradient != 0).any()) for gradient in gradients)
