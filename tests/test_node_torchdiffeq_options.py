@@ -227,24 +227,6 @@ def test_an_option_of_the_other_kind_of_method_is_warned_of_as_theirs_is() -> No
             close(ours, torchdiffeq.odeint(Field(), Y0, tensor(0.0, 1.0), **how), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        ("dopri5", {"ifactor": 1.0}),
-        ("dopri5", {"dfactor": 1.0}),
-        ("dopri5", {"dfactor": 0.0}),
-        ("dopri5", {"min_step": 0.02, "max_step": 0.01}),
-        ("dopri5", {"step_t": tensor(0.1, math.inf)}),
-        ("dopri5", {"max_num_steps": 1e4}),
-        ("explicit_adams", {"max_order": 12, "step_size": 0.01}),
-        ("implicit_adams", {"max_order": 5.0, "step_size": 0.01}),
-    ],
-)
-def test_an_option_at_its_limit_is_taken_as_theirs_is(method: str, options: dict[str, Any]) -> None:
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, tensor(0.0, 2.0), method=method, options=options))
-    close(ours, theirs, rtol=0, atol=1e-6)
-
-
 def short(func: object, y0: object, t: Tensor) -> Tensor:
     return t[:-1]
 

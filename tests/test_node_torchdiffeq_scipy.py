@@ -99,6 +99,12 @@ def test_what_requires_grad_is_solved_and_refuses_the_gradient_when_it_is_asked_
         assert not node.odeint(f, y0, t, **SCIPY).requires_grad
 
 
+def test_a_loss_on_which_the_states_have_no_effect_is_differentiated() -> None:
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    y = node.odeint(Field(), Y0 * x, tensor(0.0, 1.0), **SCIPY)
+    assert torch.autograd.grad(x + 0.0 * y.sum(), x)[0].item() == 1.0
+
+
 def test_what_requires_no_grad_has_none_to_refuse() -> None:
     assert not node.odeint(Field().requires_grad_(False), Y0, tensor(0.0, 1.0), **SCIPY).requires_grad
 
