@@ -14,6 +14,7 @@ SIZES = {
     "latent_ode": "--iterations 3 --count 30 --points 15",
     "cnf": "--iterations 2 --samples 32 --width 8 --hidden 8",
     "bouncing_ball": "--bounces 2",
+    "learn_physics": "--iterations 3 --observed 20",
     "ode_digits": "--iterations 3 --batch 8 --channels 4",
 }
 COUNTS = ("calls", "forwards", "backwards")  # of calls of the field: an adjoint of ours takes fewer
