@@ -18,7 +18,7 @@ from node.solution import Solution, SolveError, Stats, Status
 from node.solve import solve
 from node.solvers import SOLVERS
 from node.tableau import ButcherTableau
-from node.torchdiffeq_api import odeint, odeint_adjoint, odeint_event
+from node.torchdiffeq_api import odeint, odeint_adjoint, odeint_dense, odeint_event
 from node.trajectory import Callbacks
 from node.vector_field import Counted, VectorField
 
@@ -51,6 +51,7 @@ __all__ = [
     "models",
     "odeint",
     "odeint_adjoint",
+    "odeint_dense",
     "odeint_event",
     "solve",
 ]

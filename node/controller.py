@@ -188,9 +188,12 @@ class PIDController:
 
     def _factor(self, ratio: float, memory: tuple[float, float], error_order: int) -> float:
         p, i, d = self.coefficients
-        filtered = ratio ** -(p + i + d)
-        if p or d:
-            filtered *= max(memory[0], 1e-10) ** (p + 2 * d) * max(memory[1], 1e-10) ** -d
+        try:
+            filtered = ratio ** -(p + i + d)
+            if p or d:
+                filtered *= max(memory[0], 1e-10) ** (p + 2 * d) * max(memory[1], 1e-10) ** -d
+        except OverflowError:  # of an error next to none
+            return math.inf
         return self.safety * filtered ** (1.0 / error_order)
 
     def initial_dt(self, f: FlatField, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:

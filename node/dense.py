@@ -1,6 +1,5 @@
 """Dense output: the solution between the ends of steps, as a polynomial in each."""
 
-import bisect
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, cast
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.layout import Layout
+from node.refusal import Refusal
 from node.vector_field import S
 
 
@@ -26,37 +26,69 @@ class DensePiece(NamedTuple):
         powers = torch.tensor(
             [theta**j for theta in thetas for j in range(1, degree + 1)], dtype=self.y.dtype, device="cpu"
         )
-        powers = powers.view(-1, degree).to(self.y.device, non_blocking=True)
-        return torch.addmm(self.y, powers, self.c)
+        return self.sum(powers.view(-1, degree).to(self.y.device, non_blocking=True))
+
+    def sum(self, powers: Tensor) -> Tensor:
+        """States (m, n), from the powers theta, theta^2, ..., of which there may be more than c has: (m, ...)."""
+        return torch.addmm(self.y, powers[:, : len(self.c)], self.c)
 
 
 class DenseOutput(Generic[S]):
-    """The solution as a function of time, over the steps that were taken: `solution.dense(t)`."""
+    """The solution as a function of time, over the steps that were taken: `solution.dense(t)`.
 
-    def __init__(self, pieces: Sequence[DensePiece], layout: Layout):
+    refusal: for a solve whose gradient does not pass through it.
+    """
+
+    def __init__(self, pieces: Sequence[DensePiece], layout: Layout, refusal: Refusal | None = None):
         self.t0 = pieces[0].t
         self.t1 = pieces[-1].t + pieces[-1].dt
+        self._earliest, self._latest = min(self.t0, self.t1), max(self.t0, self.t1)
         self._pieces = pieces
         self._layout = layout
+        self._refusal = refusal
+        self._exponents = torch.arange(1, 1 + max(len(piece.c) for piece in pieces), device="cpu")
+        steps = torch.tensor([(piece.t, piece.dt) for piece in pieces], dtype=torch.float64, device="cpu")
+        self._starts, self._sizes = steps.unbind(dim=1)
         self._sign = 1.0 if pieces[0].dt > 0 else -1.0
-        self._ends = [self._sign * (piece.t + piece.dt) for piece in pieces]
+        self._ends = self._sign * (self._starts + self._sizes)
 
     def __call__(self, t: Tensor | float) -> S:
-        """States (*t.shape, *y0.shape) at times within [t0, t1]; each differentiable if the solve's own states are."""
+        """States (*t.shape, *y0.shape) at times within [t0, t1], in any order.
+
+        Each is differentiable in t, and in all else if the solve's own states are.
+        """
         times = torch.as_tensor(t, dtype=torch.float64, device="cpu")
-        flat = torch.stack([self._at(time) for time in times.reshape(-1).tolist()])
+        flat = self._states(times.reshape(-1))
+        if self._refusal is not None:
+            (flat,) = self._refusal.of(flat)
         states = self._layout.restore_all(flat)
         if isinstance(states, Tensor):
             return cast(S, states.view(*times.shape, *states.shape[1:]))
         return cast(S, tuple(state.view(*times.shape, *state.shape[1:]) for state in states))
 
-    def _at(self, time: float) -> Tensor:
-        if not min(self.t0, self.t1) <= time <= max(self.t0, self.t1):
+    def _states(self, times: Tensor) -> Tensor:
+        """Flat states (m, n) at times (m,): those within one piece together, whatever their order."""
+        self._check_within(times)
+        place = torch.searchsorted(self._ends, self._sign * times.detach()).clamp_(max=len(self._pieces) - 1)
+        if len(times) == 1 and not times.requires_grad:  # the same, without the sorting
+            return self._pieces[int(place)].at(times.tolist())
+        theta = (times - self._starts[place]) / self._sizes[place]
+        powers = theta.unsqueeze(1) ** self._exponents
+        place, order = place.sort(stable=True)
+        hit, counts = place.unique_consecutive(return_counts=True)
+        like = self._pieces[0].y
+        parts = powers[order].to(like.device, like.dtype).split(counts.tolist())
+        sums = [self._pieces[i].sum(part) for i, part in zip(hit.tolist(), parts, strict=True)]
+        found = torch.cat([like.new_empty(0, len(like)), *sums])
+        return found[order.argsort().to(like.device)]
+
+    def _check_within(self, times: Tensor) -> None:
+        within = (times >= self._earliest) & (times <= self._latest)
+        if not within.all():
             raise ValueError(
-                f"t={time!r} is outside of the solve: dense output holds within [{self.t0!r}, {self.t1!r}]"
+                f"t={times[~within][0].item()!r} is outside of the solve: "
+                f"dense output holds within [{self.t0!r}, {self.t1!r}]"
             )
-        i = bisect.bisect_left(self._ends, self._sign * time)
-        return self._pieces[min(i, len(self._pieces) - 1)].at([time])[0]
 
 
 def hermite(y0: Tensor, y1: Tensor, dt: float | Tensor, f0: Tensor, f1: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.adjoint.once import is_asked_for
 from node.event import Event
 from node.flow import ORDERS, Flow
+from node.refusal import is_asked_for
 
 
 def time_of_event(event: Event, flow: Flow, entry: int, stop: Tensor, y: Tensor) -> Tensor:

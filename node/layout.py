@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -28,10 +29,10 @@ class TensorLayout:
         self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
 
     def flatten(self, y: State) -> Tensor:
-        """A user's tensor as the solver's."""
+        """A user's tensor as the solver's. Its shape may differ in dimensions of one entry, which change no order."""
         if not isinstance(y, Tensor):
             raise ValueError(f"the vector field returned a {type(y).__name__}: the state is one tensor, so is dy/dt")
-        if y.shape != self.shape:
+        if y.shape != self.shape and _longer_than_one(y.shape) != _longer_than_one(self.shape):
             raise ValueError(
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
@@ -41,10 +42,12 @@ class TensorLayout:
                 f"the vector field returned a tensor on {y.device} for a state on {self.device}: "
                 "dy/dt must be where the state is"
             )
-        if y.is_complex() and not self.dtype.is_complex:
-            raise ValueError("the vector field returned complex numbers for a real state: pass a complex y0")
         flat = y.reshape_as(self.flat_template)
-        return flat if flat.dtype == self.dtype else flat.to(self.dtype)
+        if flat.dtype == self.dtype:
+            return flat
+        if flat.is_complex() and not self.dtype.is_complex:
+            raise ValueError("the vector field returned complex numbers for a real state: pass y0 as complex")
+        return flat.to(self.dtype)
 
     def restore(self, flat: Tensor) -> Tensor:
         """The solver's vector as the user's tensor."""
@@ -72,12 +75,14 @@ class TupleLayout:
 
     def flatten(self, y: State) -> Tensor:
         """A user's tuple as the solver's vector."""
-        if not isinstance(y, tuple | list) or len(y) != len(self._parts):
-            seen = f"{len(y)} tensors" if isinstance(y, tuple | list) else f"a {type(y).__name__}"
+        parts = tuple(y) if isinstance(y, Iterable) and not isinstance(y, Tensor) else None
+        if parts is None or len(parts) != len(self._parts):
+            kind = "one tensor" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+            seen = kind if parts is None else f"{len(parts)} tensors"
             raise ValueError(
                 f"the vector field returned {seen}: the state is a tuple of {len(self._parts)}, as is dy/dt"
             )
-        return torch.cat([part.flatten(x) for part, x in zip(self._parts, y, strict=True)], dim=-1)
+        return torch.cat([part.flatten(x) for part, x in zip(self._parts, parts, strict=True)], dim=-1)
 
     def restore(self, flat: Tensor) -> tuple[Tensor, ...]:
         """The solver's vector as the user's tuple."""
@@ -96,6 +101,10 @@ Layout = TensorLayout | TupleLayout
 def layout_of(y0: State, *, samples: bool = False) -> Layout:
     """The layout of a state that has been checked."""
     return TensorLayout(y0, samples=samples) if isinstance(y0, Tensor) else TupleLayout(y0, samples=samples)
+
+
+def _longer_than_one(shape: torch.Size) -> list[int]:
+    return [n for n in shape if n != 1]
 
 
 def solver_dtype(y: Tensor) -> torch.dtype:

@@ -19,9 +19,10 @@ from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
 from node.event import Event
 from node.layout import State, layout_of
+from node.refusal import Refusal
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
-from node.tolerance import laid_out
+from node.tolerance import laid_out, warn_of_coarse_time
 from node.trajectory import Callbacks, Trajectory
 from node.vector_field import S, VectorField
 
@@ -69,10 +70,6 @@ def solve(
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
         raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
-    if dense and not mode.dense and torch.is_grad_enabled():
-        raise ValueError(
-            f"{mode.name} gives no gradient through dense output: ask for outputs, or solve under torch.no_grad()"
-        )
     _check_state(y0)
     parameters = checked_parameters(parameters)
     independent = _independent(batch, y0, mode)
@@ -90,6 +87,8 @@ def solve(
         dense=dense,
         sample_times=sample_times,
     )
+    ends = {(problem.times[0], problem.times[-1])} if sample_times is None else _ends(sample_times)
+    warn_of_coarse_time(ends, t.dtype, layout.dtype.to_real())
     stats, point = Stats(), None
     with full_precision(layout.device):
         if mode.needs_parameters and torch.is_grad_enabled():
@@ -109,20 +108,30 @@ def solve(
         stats,
         event=point,
         event_entry=trajectory.entry,
-        dense=_dense_output(problem, trajectory),
+        dense=_dense_output(mode, problem, trajectory, t),
         samples=trajectory.samples,
     )
 
 
-def _dense_output(problem: InitialValueProblem, trajectory: Trajectory) -> Any:
+def _dense_output(mode: Adjoint, problem: InitialValueProblem, trajectory: Trajectory, t: Tensor) -> Any:
     """The solution as a function of time; None where it was not asked for, or no step was taken."""
     if not trajectory.pieces:
         return None
+    refusal = None if mode.dense else _refusal(mode, problem, t)
     if problem.sample_times is None:
-        return DenseOutput(trajectory.pieces, problem.layout)
+        return DenseOutput(trajectory.pieces, problem.layout, refusal)
     from node.per_sample.dense import SampleDenseOutput  # it needs NumPy, which nothing else here does
 
-    return SampleDenseOutput(trajectory.pieces, problem.sample_times, problem.layout)
+    return SampleDenseOutput(trajectory.pieces, problem.sample_times, problem.layout, refusal)
+
+
+def _refusal(mode: Adjoint, problem: InitialValueProblem, t: Tensor) -> Refusal:
+    parts = problem.y0 if isinstance(problem.y0, tuple) else (problem.y0,)
+    return Refusal(
+        f"{mode.name} gives no gradient through dense output: ask for outputs, or take gradient='backprop' or "
+        "'checkpointed'",
+        (*parts, *problem.parameters, t),
+    )
 
 
 def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
@@ -155,8 +164,8 @@ def _check_state(y0: State) -> None:
         _check_type("y0", part, Tensor, "pass a tensor or a tuple of tensors")
         if not (part.is_floating_point() or part.is_complex()):
             raise ValueError(f"y0 has dtype {part.dtype} and must be floating point or complex: pass y0.double()")
-        if part.numel() == 0:
-            raise ValueError(f"y0 has shape {tuple(part.shape)} and no entry: there is nothing to solve")
+    if not any(part.numel() for part in parts):
+        raise ValueError(f"y0 has shape {tuple(parts[0].shape)} and no entry: there is nothing to solve")
     if len({part.is_complex() for part in parts}) > 1:
         raise ValueError("y0 has complex and real parts: pass them all as complex")
 
@@ -189,7 +198,14 @@ def _checked_times(t: Tensor) -> tuple[float, ...]:
         raise ValueError("t has an entry that is not finite: output times are finite numbers")
     steps = [b - a for a, b in itertools.pairwise(times)]
     if not (all(s > 0 for s in steps) or all(s < 0 for s in steps)):
-        raise ValueError("t must be strictly increasing or strictly decreasing: sort it and drop doubles")
+        raise ValueError(
+            "t must be strictly increasing or strictly decreasing: sort it and drop doubles"
+            + (
+                f", or take it in float64 if {t.dtype} has made them"
+                if 0.0 in steps and t.dtype != torch.float64
+                else ""
+            )
+        )
     return times
 
 
@@ -210,6 +226,10 @@ def _sample_times(t: Tensor, y0: State) -> Tensor:
     if not (bool((steps > 0).all()) or bool((steps < 0).all())):
         raise ValueError("t must be strictly increasing in every row, or strictly decreasing: sort it and drop doubles")
     return times
+
+
+def _ends(sample_times: Tensor) -> set[tuple[float, float]]:
+    return set(zip(sample_times[:, 0].tolist(), sample_times[:, -1].tolist(), strict=True))
 
 
 def _told_of_parameters(

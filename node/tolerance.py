@@ -1,6 +1,8 @@
-"""Tolerances as a user gives them, and as the loop needs them."""
+"""Tolerances as a user gives them, and as the loop needs them; and what the dtypes of y0 and t can keep."""
 
+import math
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
@@ -58,5 +60,28 @@ def _warn_below_resolution(controller: PIDController, y0: State) -> None:
                 "steps are rejected for rounding errors; loosen them or take float64",
                 RuntimeWarning,
                 stacklevel=4,
+            )
+            return
+
+
+def warn_of_coarse_time(ends: Iterable[tuple[float, float]], given: torch.dtype, called: torch.dtype) -> None:
+    """Far from zero floats are far apart: f sees its time rounded, and the solve's ends may be.
+
+    ends: the first and the last time of the solve, or of each sample's. given: the dtype of t. called: that of times
+    that f gets. Times near zero are not told of, however coarse their dtype is: they are what was asked for.
+    """
+    coarsest = given if torch.finfo(given).eps > torch.finfo(called).eps else called
+    eps = torch.finfo(coarsest).eps
+    for start, end in ends:
+        span, largest = abs(end - start), max(abs(start), abs(end))
+        if largest <= 10 * span or span == 0.0:
+            continue
+        spacing = eps * 2.0 ** (math.frexp(largest)[1] - 1)
+        if spacing > 1e-4 * span:
+            warnings.warn(
+                f"t reaches {largest:g}, where {coarsest} knows times {spacing:.2g} apart, for a solve over {span:g}: "
+                "f sees them rounded; count t from the start of the solve, or take y0 and t in float64",
+                RuntimeWarning,
+                stacklevel=3,
             )
             return

@@ -17,7 +17,7 @@ from node.vector_field import FlatField
 COEFFICIENTS = {"I": (0.0, 1.0, 0.0), "PI": (0.4, 0.3, 0.0), "PID": (0.2, 0.4, 0.1), "PID, D < 0": (0.2, 0.4, -0.1)}
 every_filter = pytest.mark.parametrize("coefficients", COEFFICIENTS.values(), ids=COEFFICIENTS)
 every_order = pytest.mark.parametrize("order", [2, 3, 5, 8])
-RATIOS = [1e-12, 1e-3, 0.5, 0.999, 1.0, 1.001, 2.0, 1e3, 1e12]
+RATIOS = [5e-324, 1e-12, 1e-3, 0.5, 0.999, 1.0, 1.001, 2.0, 1e3, 1e12]
 MEMORIES = [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (0.3, 0.7), (0.0, 0.0)]
 
 
@@ -130,6 +130,14 @@ def test_a_step_that_was_not_finite_is_followed_by_the_least(ratio: float) -> No
     verdict = controller(factor_min=0.3).judge(ratio, 0.1, (1.0, 1.0), 5)
     assert not verdict.accepted
     assert verdict.dt == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("coefficients", [*COEFFICIENTS.values(), (3.0, 4.0, 5.0)])
+@pytest.mark.parametrize("ratio", [5e-324, 1e-310, 1e-200, 1e-30])
+def test_a_step_next_to_without_error_is_followed_by_the_largest(
+    ratio: float, coefficients: tuple[float, float, float]
+) -> None:
+    assert controller(coefficients).judge(ratio, 0.1, (1.0, 1.0), 5).dt == pytest.approx(1.0)
 
 
 def test_a_step_without_error_is_followed_by_the_largest() -> None:

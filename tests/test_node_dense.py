@@ -1,5 +1,7 @@
 """The solution as a function of time."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -72,15 +74,70 @@ def test_dense_output_ends_at_an_event() -> None:
 
 
 @pytest.mark.parametrize("gradient", ADJOINTS)
-def test_dense_output_is_differentiable_or_refused(gradient: str) -> None:
+def test_dense_output_is_differentiable_or_refuses_a_gradient(gradient: str) -> None:
     y0 = torch.ones(2, dtype=torch.float64, requires_grad=True)
-    how = {"y0": y0, "gradient": gradient, "parameters": ()}
-    if not ADJOINTS[gradient].dense:
-        with pytest.raises(ValueError, match=f"^{gradient} gives no gradient through dense output: "):
-            solved(**how)
-        with torch.no_grad():
-            assert solved(**how).dense(1.0).shape == (2,)
+    solution = solved(y0=y0, gradient=gradient, parameters=())
+    state = solution.dense(0.7)
+    true = state.detach()  # y(t) is linear in y0
+    if ADJOINTS[gradient].dense:
+        torch.testing.assert_close(torch.autograd.grad(state.sum(), y0)[0], true, rtol=1e-10, atol=0)
         return
-    dense = solved(**how).dense
-    of_dense = torch.autograd.grad(dense(0.7).sum(), y0)[0]
-    torch.testing.assert_close(of_dense, dense(0.7).detach(), rtol=1e-10, atol=0)  # y(t) is linear in y0
+    torch.testing.assert_close(true, torch.full((2,), math.exp(math.sin(0.7)), dtype=torch.float64), rtol=1e-4, atol=0)
+    with pytest.raises(RuntimeError, match=f"^{gradient} gives no gradient through dense output: ask for outputs"):
+        torch.autograd.grad(state.sum(), y0)
+    of_output = torch.autograd.grad(solution.y[-1].sum(), y0)[0]
+    torch.testing.assert_close(of_output, solution.y[-1].detach(), rtol=1e-3, atol=0)
+    with torch.no_grad():
+        assert not solution.dense(0.7).requires_grad
+
+
+@pytest.mark.parametrize("gradient", ["adjoint", "interpolating"])
+@pytest.mark.parametrize("of", ["a parameter", "t"])
+def test_dense_output_refuses_a_gradient_in_all_that_it_depends_on(gradient: str, of: str) -> None:
+    a, t = torch.tensor(1.0, dtype=torch.float64, requires_grad=of == "a parameter"), ENDS.clone()
+    t.requires_grad_(of == "t")
+    y0 = torch.ones(2, dtype=torch.float64)
+    controller = PIDController(rtol=1e-5, atol=1e-7)
+    how = {"solver": "dopri5", "controller": controller, "gradient": gradient, "parameters": (a,), "dense": True}
+    state = solve(lambda t, y: a * y, y0, t, **how).dense(0.7)
+    with pytest.raises(RuntimeError, match="gives no gradient through dense output"):
+        state.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["dopri5", "ab4", "rodas4", "reversible_heun"])
+@pytest.mark.parametrize("ends", [ENDS, ENDS.flip(0)], ids=["forwards", "backwards"])
+def test_many_times_at_once_are_each_time_alone(name: str, ends: Tensor) -> None:
+    """In an order drawn at random, some of them twice, the ends and those of steps among them."""
+    y0 = torch.linspace(0.5, 1.5, 6, dtype=torch.float64).view(2, 3).requires_grad_()
+    dense = solved(name, ends, y0=y0, controller=FixedStep(dt=0.15)).dense
+    generator = torch.Generator().manual_seed(0)
+    times = torch.cat((2 * torch.rand(60, generator=generator, dtype=torch.float64), ends, ends, ends[0] + 0 * ends))
+    times = times[torch.randperm(len(times), generator=generator)].view(2, 33)
+    together = dense(times)
+    alone = torch.stack([dense(time) for time in times.reshape(-1).tolist()]).view_as(together)
+    torch.testing.assert_close(together, alone, rtol=1e-14, atol=0)
+    weights = torch.randn(together.shape, generator=generator, dtype=torch.float64)
+    of_all, of_each = (torch.autograd.grad((y * weights).sum(), y0, retain_graph=True)[0] for y in (together, alone))
+    torch.testing.assert_close(of_all, of_each, rtol=1e-12, atol=0)
+
+
+def test_no_time_gives_no_state() -> None:
+    assert solved().dense(torch.empty(0, 4, dtype=torch.float64)).shape == (0, 4, 2, 3)
+
+
+@pytest.mark.parametrize("outside", [2.1, math.nan])
+def test_one_time_outside_among_many_is_named(outside: float) -> None:
+    with pytest.raises(ValueError, match=rf"^t={outside} is outside of the solve: "):
+        solved().dense(torch.tensor([0.5, outside, 1.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", ["dopri5", "dopri8", "rk4"])
+def test_dense_output_is_differentiable_in_its_time(name: str) -> None:
+    """Its slope is f's, and one power of the step less accurate."""
+    dense = solved(name).dense
+    times = torch.linspace(0.1, 1.9, 11, dtype=torch.float64).requires_grad_()
+    (slopes,) = torch.autograd.grad(dense(times).sum(), times)
+    y = dense(times.detach())
+    torch.testing.assert_close(slopes, field(times.detach().view(-1, 1, 1), y).sum((1, 2)), rtol=5e-3, atol=5e-3)
+    (slope,) = torch.autograd.grad(dense(times[3]).sum(), times)
+    torch.testing.assert_close(slope[3], slopes[3], rtol=1e-12, atol=0)

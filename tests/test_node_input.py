@@ -80,8 +80,8 @@ def test_a_tolerance_for_a_solver_without_an_error_estimate_is_refused(name: str
 @every_gradient
 @pytest.mark.parametrize(
     ("returned", "shape"),
-    [(lambda y: y[:2], "(2,)"), (lambda y: y.sum(), "()"), (lambda y: y.unsqueeze(0), "(1, 3)")],
-    ids=["(2,)", "()", "(1, 3)"],
+    [(lambda y: y[:2], "(2,)"), (lambda y: y.sum(), "()"), (lambda y: torch.stack((y, y)), "(2, 3)")],
+    ids=["(2,)", "()", "(2, 3)"],
 )
 def test_a_derivative_of_another_shape_is_refused(
     gradient: str, returned: Callable[[Tensor], Tensor], shape: str
@@ -91,7 +91,19 @@ def test_a_derivative_of_another_shape_is_refused(
         call(lambda t, y: returned(y), gradient=gradient, parameters=())
 
 
-@pytest.mark.parametrize("gradient", ADJOINTS)
+@every_gradient
+def test_a_derivative_may_have_dimensions_of_one_entry_that_the_state_has_not(gradient: str) -> None:
+    true = call(lambda t, y: -y, gradient=gradient).y
+    assert torch.equal(call(lambda t, y: -y.unsqueeze(0), gradient=gradient).y, true)
+
+
+@every_gradient
+def test_a_complex_derivative_of_a_real_state_is_refused(gradient: str) -> None:
+    with pytest.raises(ValueError, match="returned complex numbers for a real state: pass y0 as complex"):
+        call(lambda t, y: 1j * y, gradient=gradient)
+
+
+@every_gradient
 def test_a_plain_function_is_taken_and_one_tensor_as_parameters_is_not(gradient: str) -> None:
     assert call(lambda t, y: -y, gradient=gradient).status is Status.success
     for given, seen in ((torch.ones(2, 2), "is one tensor"), (["w"], "has an entry of type str")):

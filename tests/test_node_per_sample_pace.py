@@ -14,7 +14,7 @@ from node.per_sample.clock import SampleClock
 from node.per_sample.pace import initial_dts, judge
 from node.vector_field import FlatField
 
-RATIOS = [0.0, 1e-12, 1e-3, 0.5, 1.0, 1.001, 2.0, 1e3, 1e12, math.inf, math.nan]
+RATIOS = [0.0, 5e-324, 1e-12, 1e-3, 0.5, 1.0, 1.001, 2.0, 1e3, 1e12, math.inf, math.nan]
 FILTERS = {**COEFFICIENTS, "D < 0": (0.2, 0.4, -0.1), "no I": (0.3, 0.0, 0.0), "none": (0.0, 0.0, 0.0)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torchdiffeq
+from torch import Tensor, nn
 from torchdiffeq_pairs import PAIR_Y0, Y0, Field, Pair, both_ways, gradients, tensor, times
 
 import node
@@ -60,19 +61,67 @@ def test_one_time_gives_the_start() -> None:
     close(node.odeint(Field(), Y0, tensor(1.0), **SCIPY), Y0.unsqueeze(0), rtol=0, atol=0)
 
 
-def test_a_gradient_through_it_is_refused_by_odeint() -> None:
-    y0, t = Y0.clone().requires_grad_(), tensor(0.0, 1.0)
-    for start, end in ((y0, t), (Y0, t.clone().requires_grad_())):
-        with pytest.raises(ValueError, match="no gradient and an input requires one: take odeint_adjoint"):
-            node.odeint(Field(), start, end, **SCIPY)
+class Uses(nn.Module):
+    """y' = x y, of an x that is no parameter of this module."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.x = (x,)
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.x[0] * y
+
+
+def depending_on(what: str, x: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """f, y0 and t with x in one of them."""
+    y0, t, f = Y0, tensor(0.0, 1.0), Field().requires_grad_(False)
+    if what == "y0":
+        return f, Y0 * x, t
+    if what == "t":
+        return f, y0, t * x
+    if what == "a parameter":
+        f.a = nn.Parameter(f.a * x.detach())
+        return f, y0, t
+    return (Uses(x) if what == "a tensor that f keeps" else lambda t, y: x * y), y0, t
+
+
+@pytest.mark.parametrize("what", ["y0", "t", "a parameter", "a tensor that f keeps", "a closure"])
+def test_what_requires_grad_is_solved_and_refuses_the_gradient_when_it_is_asked_for(what: str) -> None:
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    f, y0, t = depending_on(what, x)
+    y = node.odeint(f, y0, t, **SCIPY)
+    close(y.detach(), torchdiffeq.odeint(f, y0, t, **SCIPY).detach(), rtol=0, atol=1e-7)
+    y += 1.0  # theirs can be changed in place
+    with pytest.raises(RuntimeError, match="no gradient and an input requires one: take odeint_adjoint") as error:
+        y[-1].sum().backward()
+    assert "\n" not in str(error.value)
     with torch.no_grad():
-        assert not node.odeint(Field(), y0, t, **SCIPY).requires_grad
-    assert not node.odeint(Field(), Y0, t, **SCIPY).requires_grad
+        assert not node.odeint(f, y0, t, **SCIPY).requires_grad
 
 
-def test_a_complex_state_is_refused() -> None:
-    with pytest.raises(ValueError, match="no complex state: pass its real and imaginary parts"):
-        node.odeint(lambda t, y: 1j * y, torch.ones(2, dtype=torch.complex128), tensor(0.0, 1.0), **SCIPY)
+def test_a_loss_on_which_the_states_have_no_effect_is_differentiated() -> None:
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    y = node.odeint(Field(), Y0 * x, tensor(0.0, 1.0), **SCIPY)
+    assert torch.autograd.grad(x + 0.0 * y.sum(), x)[0].item() == 1.0
+
+
+def test_what_requires_no_grad_has_none_to_refuse() -> None:
+    assert not node.odeint(Field().requires_grad_(False), Y0, tensor(0.0, 1.0), **SCIPY).requires_grad
+
+
+@both_ways
+@pytest.mark.parametrize("solver", ["LSODA", "RK45", "DOP853", "BDF"])
+def test_a_complex_state_is_solved_and_differentiated(solver: str, ends: tuple[float, float]) -> None:
+    """y' = a y; SciPy's LSODA takes real numbers only, and theirs raises."""
+    t, a = times(ends), torch.tensor(0.3 + 1j, dtype=torch.complex128, requires_grad=True)
+    y0 = torch.tensor([1 + 2j, -0.5j], dtype=torch.complex128, requires_grad=True)
+    how = SCIPY | {"options": {"solver": solver}, "atol": torch.tensor([1e-9, 1e-8], dtype=torch.float64)}
+    y = node.odeint_adjoint(lambda t, y: a * y, y0, t, adjoint_params=(a,), **how)
+    true = torch.exp(a * (t - t[0])).unsqueeze(1) * y0
+    close(y, true, rtol=1e-5, atol=1e-5)
+    for ours, exact in zip(*(torch.autograd.grad(x[-1].abs().square().sum(), (a, y0)) for x in (y, true)), strict=True):
+        close(ours, exact, rtol=1e-4, atol=1e-5)
+    close(node.odeint(lambda t, y: a * y, y0, t, **how), true, rtol=1e-5, atol=1e-5)
 
 
 def test_a_solve_that_scipy_gives_up_raises() -> None:

@@ -9,21 +9,24 @@ from torch import Tensor
 
 from node.layout import Layout
 from node.per_sample.path import SamplePath, SamplePiece
+from node.refusal import Refusal
 from node.vector_field import S
 
 
 class SampleDenseOutput(Generic[S]):
     """The solution as a function of time, each sample's over the steps that it took: `solution.dense(t)`.
 
-    t0, t1: (B,) in float64, each sample's first and last time of output.
+    t0, t1: (B,) in float64, each sample's first and last time of output. refusal: for a solve whose gradient does not
+    pass through it.
     """
 
-    def __init__(self, pieces: Sequence[SamplePiece], times: Tensor, layout: Layout):
+    def __init__(self, pieces: Sequence[SamplePiece], times: Tensor, layout: Layout, refusal: Refusal | None = None):
         """times: (B, T), those of output."""
         self.t0 = times[:, 0]
         self.t1 = times[:, -1]
         self._path = SamplePath.of(pieces)
         self._layout = layout
+        self._refusal = refusal
 
     def __call__(self, t: Tensor | float) -> S:
         """States (T, B, ...) at times t (T,), or (B, T) with times of each sample's own; of one time (B, ...).
@@ -36,6 +39,8 @@ class SampleDenseOutput(Generic[S]):
         steps, times = self._path.steps, times.to(self._path.y.device)
         reached = steps.sign * times <= steps.sign * steps.end.unsqueeze(1)
         flat = self._path.at(times).where(reached.unsqueeze(2), math.nan).transpose(0, 1)
+        if self._refusal is not None:
+            (flat,) = self._refusal.of(flat)
         states = self._layout.restore_all(flat[0].unsqueeze(0) if t.dim() == 0 else flat)
         if t.dim() > 0:
             return cast(S, states)

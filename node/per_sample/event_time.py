@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from node.adjoint import InitialValueProblem
-from node.adjoint.once import is_asked_for
 from node.event import Event
 from node.flow import ORDERS, Flow
 from node.per_sample.clock import Bools
 from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
 from node.per_sample.stand_in import StandIn
+from node.refusal import is_asked_for
 from node.solution import Stats
 from node.vector_field import FlatField
 

@@ -160,7 +160,8 @@ def _factor(controller: PIDController, ratio: Floats, memory: Memory, error_orde
     """The filter's factor, not limited yet; of no meaning for a ratio that is not finite."""
     p, i, d = controller.coefficients
     error = np.maximum(ratio, 1e-300)
-    filtered = error ** (-(p + i + d) / error_order)
+    with np.errstate(over="ignore"):  # of an error next to none: infinity, which is limited
+        filtered = error ** (-(p + i + d) / error_order)
     if memory is not None:
         previous, before = (np.maximum(r, 1e-10) for r in memory)
         filtered *= previous ** ((p + 2 * d) / error_order) * before ** (-d / error_order)

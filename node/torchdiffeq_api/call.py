@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint
 from node.controller import FixedGrid
+from node.dense import DenseOutput
 from node.event import Event
 from node.layout import State
 from node.solution import Solution, SolveError, Status
@@ -38,7 +39,15 @@ class Call:
 
     def answer(self, t: Tensor, event_fn: EventFn | None) -> Any:
         """States at the times, or (event_t, states at the start and at the event)."""
-        return self._solve(t).y if event_fn is None else self._until(event_fn, t)
+        if event_fn is not None:
+            return self._until(event_fn, t)
+        if isinstance(self.y0, Tensor) and self.y0.numel() == 0:  # the states of no sample
+            return self.y0.expand(len(t), *self.y0.shape)
+        return self._solve(t).y
+
+    def dense(self, t: Tensor) -> DenseOutput[Any]:
+        """The solution as a function between the first of the times and the last."""
+        return cast(DenseOutput[Any], self._solve(t, dense=True).dense)
 
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
         """The event's time, and states as at a given time, of a second solve; the search leaves no graph."""
@@ -68,7 +77,9 @@ class Call:
             return stop.detach()[0]
         return FoundEvent(self.func, event, stop, y).time(entry)[0]
 
-    def _solve(self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None) -> Solution[Any]:
+    def _solve(
+        self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None, dense: bool = False
+    ) -> Solution[Any]:
         # Where SciPy solves, the gradient has all of it to do, and these two are of no use to it.
         solver, controller, limit = (
             ("dopri5", self.forward.tolerance, None)
@@ -84,6 +95,7 @@ class Call:
             gradient=self.gradient,
             parameters=self.parameters,
             event=event,
+            dense=dense,
             callbacks=self.callbacks if callbacks is None else callbacks,
             max_steps=(limit or (MOST_STEPS if event is None else MOST_STEPS_TO_EVENT)) * max(1, len(t) - 1),
         )

@@ -23,6 +23,8 @@ def state_norm(norm: UserNorm | str | None, y0: State) -> Norm:
 
 
 def _mixed_norm(sizes: list[int]) -> Norm:
+    sizes = [size for size in sizes if size]  # a tensor without an entry has no norm
+
     def largest(x: Tensor) -> Tensor:
         parts = x.split(sizes)
         return torch.stack([torch.linalg.vector_norm(part) / math.sqrt(len(part)) for part in parts]).max()
@@ -56,8 +58,12 @@ def _parts(state: State) -> tuple[Tensor, ...]:
 
 
 def _gradients(g: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    real = [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
-    return [
+    """Those to the parameters, each in its shape, and one vector of all others, if there are any."""
+    sizes = [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
+    others = len(g) - sum(sizes)
+    parts = g.split([*sizes, others])
+    shaped = [
         torch.view_as_complex(part.view(*p.shape, 2)) if p.is_complex() else part.view(p.shape)
-        for part, p in zip(g.split(real), parameters, strict=True)
+        for part, p in zip(parts, parameters, strict=False)
     ]
+    return [*shaped, parts[-1]] if others else shaped

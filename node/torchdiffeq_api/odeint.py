@@ -11,7 +11,7 @@ from node.torchdiffeq_api.call import Call, EventFn
 from node.torchdiffeq_api.callbacks import forward_callbacks
 from node.torchdiffeq_api.norms import state_norm
 from node.torchdiffeq_api.one_pass import one_pass, read_options
-from node.torchdiffeq_api.scipy_solver import SolveIvp, ThroughScipy
+from node.torchdiffeq_api.scipy_solver import ScipyWithoutGradient, SolveIvp
 from node.vector_field import VectorField
 
 
@@ -35,20 +35,20 @@ def odeint(
     event_t were a given time: odeint_event adds what event_t depends on.
     func may have the methods callback_step, callback_accept_step and callback_reject_step, called with (t0, y0, dt).
 
-    A failed solve raises SolveError. Gradients reach y0, t and all that func depends on; none passes scipy_solver.
+    A failed solve raises SolveError. Gradients reach y0, t and all that func depends on; none passes scipy_solver,
+    whose backward pass says so.
     """
-    check_arguments(y0, t, event_fn)
+    y0 = checked_state(y0, t, event_fn)
     name, chosen = read_options(method, options)
     forward = one_pass(name, chosen, func, y0, (t,), rtol=rtol, atol=atol, norm=state_norm(chosen.norm, y0))
     callbacks = forward_callbacks(func, name, forward.callbacks, forward.time_dtype)
     if isinstance(forward, SolveIvp):
-        _refuse_gradient(y0, t)
-        return Call(func, y0, forward, ThroughScipy(forward, forward), (), callbacks).answer(t, event_fn)
+        return Call(func, y0, forward, ScipyWithoutGradient(forward), None, callbacks).answer(t, event_fn)
     return Call(func, y0, forward, "backprop", None, callbacks).answer(t, event_fn)
 
 
-def check_arguments(y0: State, t: Tensor, event_fn: EventFn | None) -> None:
-    """What must hold before the options can be read; the rest is for `solve` to check."""
+def checked_state(y0: State, t: Tensor, event_fn: EventFn | None) -> State:
+    """y0, its tensors complex if one is; what must hold before the options can be read is checked, not the rest."""
     parts = y0 if isinstance(y0, tuple) else (y0,)
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise ValueError(f"y0 is of type {type(y0).__name__}: pass a tensor or a tuple of tensors")
@@ -56,9 +56,6 @@ def check_arguments(y0: State, t: Tensor, event_fn: EventFn | None) -> None:
         raise ValueError("t must be a 1-dimensional tensor of floats: the times of output, t[0] the start")
     if event_fn is not None and len(t) != 2:
         raise ValueError(f"t has {len(t)} entries: with event_fn pass two, the start and a time in the direction to go")
-
-
-def _refuse_gradient(y0: State, t: Tensor) -> None:
-    inputs = (*(y0 if isinstance(y0, tuple) else (y0,)), t)
-    if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-        raise ValueError("scipy_solver gives odeint no gradient and an input requires one: take odeint_adjoint")
+    if isinstance(y0, Tensor) or len({part.is_complex() for part in y0}) == 1:
+        return y0
+    return tuple(part.to(torch.promote_types(part.dtype, torch.complex32)) for part in y0)

@@ -7,11 +7,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from node.adjoint import Adjoint, ContinuousAdjoint
+from node.adjoint.dependencies import checked_parameters
 from node.layout import State
 from node.torchdiffeq_api.call import MOST_STEPS, Call, EventFn
 from node.torchdiffeq_api.callbacks import adjoint_callbacks, forward_callbacks
 from node.torchdiffeq_api.norms import adjoint_norm, state_norm
-from node.torchdiffeq_api.odeint import check_arguments
+from node.torchdiffeq_api.odeint import checked_state
 from node.torchdiffeq_api.one_pass import one_pass, read_options
 from node.torchdiffeq_api.scipy_solver import SolveIvp, ThroughScipy
 from node.vector_field import VectorField
@@ -37,21 +38,23 @@ def odeint_adjoint(
 
     adjoint_rtol, ...: those of the backward solve, by default the forward pass's; the options without their norm.
     Tolerances for each element of y0 hold for its adjoint too, and the least of all for the parameters.
-    adjoint_options["norm"]: "seminorm" leaves the parameters out; or a function of the tuple (t, y, dL/dy, *dL/dp).
-    adjoint_params: what to differentiate in beside y0 and t; by default the parameters of func, then an nn.Module.
+    adjoint_options["norm"]: "seminorm" leaves the parameters out; or a function of the tuple (t, y, dL/dy, *dL/dp),
+    where what func depends on beside its parameters, such as a closure's tensors, comes last, in one vector.
+    adjoint_params: what to differentiate in beside y0 and t; by default all that func is found to depend on.
     func may have callback_step_adjoint, callback_accept_step_adjoint and callback_reject_step_adjoint, called in the
     backward solve with the state (t, y, dL/dy, *dL/dp).
 
     Not as in torchdiffeq, the backward solve goes on over output times in the steps that it would take without them,
     and its max_num_steps is, as the forward pass's, a mean over the intervals between two.
     """
-    check_arguments(y0, t, event_fn)
+    y0 = checked_state(y0, t, event_fn)
     name, chosen = read_options(method, options)
     backward_name = name if adjoint_method is None else adjoint_method
     if backward_name != name and options is not None and adjoint_options is None:
         raise ValueError(f"options are {name}'s and adjoint_method is {backward_name}: pass adjoint_options too")
     backward_name, backward_chosen = read_options(backward_name, _backward_options(options, adjoint_options))
-    parameters = _parameters(func, adjoint_params, warn=callable(backward_chosen.norm))
+    given = checked_parameters(adjoint_params)
+    known = _known(func, given, warn=callable(backward_chosen.norm))
 
     norm = state_norm(chosen.norm, y0)
     forward = one_pass(name, chosen, func, y0, (t,), rtol=rtol, atol=atol, norm=norm)
@@ -73,14 +76,14 @@ def odeint_adjoint(
         gradient = ContinuousAdjoint(
             solver=backward.solver,
             controller=backward.controller,
-            norm=adjoint_norm(backward_chosen.norm, y0, parameters),
+            norm=adjoint_norm(backward_chosen.norm, y0, known),
             callbacks=adjoint_callbacks(func, backward.callbacks, backward.time_dtype, y0),
             max_steps=(backward.max_steps or MOST_STEPS) * max(1, len(t) - 1),
         )
         if isinstance(forward, SolveIvp):
             gradient = ThroughScipy(forward, gradient)
     callbacks = forward_callbacks(func, name, forward.callbacks, forward.time_dtype)
-    return Call(func, y0, forward, gradient, parameters, callbacks).answer(t, event_fn)
+    return Call(func, y0, forward, gradient, given, callbacks).answer(t, event_fn)
 
 
 def _backward_options(options: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -89,21 +92,11 @@ def _backward_options(options: Mapping[str, Any] | None, given: Mapping[str, Any
     return {name: value for name, value in (options or {}).items() if name != "norm"}
 
 
-def _parameters(func: Any, given: Iterable[Tensor] | None, *, warn: bool) -> tuple[Tensor, ...]:
-    """Those that require grad."""
-    if given is None and not isinstance(func, nn.Module):
-        raise ValueError(
-            "func is no nn.Module, so its parameters are not known: pass adjoint_params=(...), or () if it has none"
-        )
-    every = tuple(_parameters_of(func) if given is None else given)
+def _known(func: Any, given: tuple[Tensor, ...] | None, *, warn: bool) -> tuple[Tensor, ...]:
+    """The parameters that a norm is told of one by one: those that require grad."""
+    usual = tuple(func.parameters()) if isinstance(func, nn.Module) else ()
+    every = usual if given is None else given
     kept = tuple(p for p in every if p.requires_grad)
     if warn and len(kept) < len(every):
         warnings.warn("an adjoint parameter that requires no grad is left out of the adjoint norm", stacklevel=3)
     return kept
-
-
-def _parameters_of(module: nn.Module) -> Iterable[Tensor]:
-    """A replica that DataParallel has made has its parameters as plain attributes."""
-    if not getattr(module, "_is_replica", False):
-        return module.parameters()
-    return [x for part in module.modules() for x in vars(part).values() if isinstance(x, Tensor) and x.requires_grad]

@@ -75,7 +75,7 @@ def one_pass(
 
 def _fixed_solver(method: str, options: FixedOptions) -> Solver:
     if isinstance(options, AdamsOptions):
-        solver: Solver = ADAMS[method](options.max_order, starter=_starter(options.max_order))
+        solver: Solver = ADAMS[method](options.order, starter=_starter(options.order))
     else:
         solver = FIXED[method]
     return LinearOutput(solver) if options.interp == "linear" else solver

@@ -1,6 +1,7 @@
 """The options of torchdiffeq's methods: names, defaults and what they are in `node`'s terms."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -11,6 +12,9 @@ from torch import Tensor
 from node.controller import FixedGrid, FixedStep, Norm, PIDController, Tolerance
 from node.solve import unknown
 
+LEAST_FACTOR = 1e-3  # by which a step shrinks at once: with none, one that is not finite would end the solve
+HIGHEST_ORDER = 9  # of an Adams method: of its first steps' methods dopri8 has the highest order
+
 Number = float | Tensor  # a tensor of one entry
 Times = Tensor | Sequence[float]
 UserNorm = Callable[[Any], Tensor | float]
@@ -19,13 +23,13 @@ Options = TypeVar("Options", bound="AdaptiveOptions | FixedOptions | ScipyOption
 
 
 def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) -> Options:
-    """The options as a value of their kind; one that the method does not have is an error."""
+    """The options as a value of their kind; one that the method does not have is warned of and left out."""
     options = options or {}
     known = [field.name for field in fields(kind)]
     for name in options:
         if name not in known:
-            raise ValueError(unknown(f"option of {method}", name, known))
-    return kind(**options)
+            warnings.warn(f"{unknown(f'option of {method}', name, known)}: it is left out", stacklevel=4)
+    return kind(**{name: value for name, value in options.items() if name in known})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +39,12 @@ class AdaptiveOptions:
     norm: of the error over the tolerance; called with a tensor of y0's shape, or a tuple where y0 is one. A string,
     "seminorm", in adjoint_options only.
     dtype: of the times that callbacks get; the clock of a solve is always float64.
-    ifactor, dfactor: the most and the least by which a step size changes at once.
+    ifactor, dfactor: the most and the least by which a step size changes at once; a rejected step's shrinks, whatever
+    they are, and an accepted one's does not.
     max_num_steps: between two outputs, in the mean: the limit of a whole solve is so many for each of its intervals.
     None is 2^31 - 1, and 1 000 000 in the search for an event.
     step_t, jump_t: times that steps end at; f jumps at those of jump_t, and is evaluated on either side.
-    min_step: a step as small as this is accepted whatever its error.
+    min_step: a step as small as this is accepted whatever its error. max_step: the limit, min_step's too.
     """
 
     norm: UserNorm | str | None = None
@@ -57,22 +62,23 @@ class AdaptiveOptions:
     def __post_init__(self) -> None:
         if not (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point):
             raise ValueError(f"option dtype is {self.dtype!r}: pass a torch dtype of floats, the times' of callbacks")
-        if not 0 < self.dfactor < 1 < self.ifactor:
+        if not (self.dfactor <= 1 and self.ifactor > 0):
             raise ValueError(
-                f"options dfactor={self.dfactor!r}, ifactor={self.ifactor!r}: 0 < dfactor < 1 < ifactor is needed"
+                f"options dfactor={self.dfactor!r}, ifactor={self.ifactor!r}: dfactor <= 1 and ifactor > 0 are needed"
             )
         if self.max_num_steps is not None and self.max_num_steps < 1:
             raise ValueError(f"option max_num_steps is {self.max_num_steps!r} and must be 1 or more")
 
     def controller(self, rtol: Tolerance, atol: Tolerance, norm: Norm) -> PIDController:
         """The controller; `norm` is of flat states."""
-        least, most = float(self.min_step), float(self.max_step)
+        most = float(self.max_step)
+        least = min(float(self.min_step), most)
         return PIDController(
             rtol=rtol,
             atol=atol,
             safety=float(self.safety),
-            factor_min=float(self.dfactor),
-            factor_max=float(self.ifactor),
+            factor_min=min(max(float(self.dfactor), LEAST_FACTOR), math.nextafter(1, 0)),
+            factor_max=max(float(self.ifactor), math.nextafter(1, 2)),
             first_step=None if self.first_step is None else min(most, max(least, float(self.first_step))),
             min_step=least,
             max_step=most,
@@ -102,7 +108,7 @@ class FixedOptions:
         if self.step_size is not None and self.grid_constructor is not None:
             raise ValueError("options step_size and grid_constructor are both given and exclude each other: drop one")
         if self.interp not in ("linear", "cubic"):
-            raise ValueError(unknown("option interp", self.interp, ("linear", "cubic")))
+            raise ValueError(unknown("option interp", str(self.interp), ("linear", "cubic")))
 
     def controller(self, func: Any, y0: Any, spans: Sequence[Tensor]) -> FixedStep | FixedGrid:
         """The controller of solves over each of the spans, which are given by their output times."""
@@ -118,7 +124,7 @@ class FixedOptions:
 class AdamsOptions(FixedOptions):
     """Of explicit_adams and implicit_adams.
 
-    max_order: the order; its first steps are a Runge-Kutta method's of nearly that order.
+    max_order: the order, of which more than 9 is 9; its first steps are a Runge-Kutta method's of nearly that order.
     max_iters: the corrector is applied once, which no limit forbids.
     """
 
@@ -127,10 +133,15 @@ class AdamsOptions(FixedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.max_order <= 9:
-            raise ValueError(f"option max_order is {self.max_order!r} and must lie in 1, ..., 9")
+        if not 1 <= self.max_order <= 12:
+            raise ValueError(f"option max_order is {self.max_order!r} and must lie in 1, ..., 12")
         if self.max_iters < 1:
             raise ValueError(f"option max_iters is {self.max_iters!r} and must be 1 or more")
+
+    @property
+    def order(self) -> int:
+        """That of the method."""
+        return min(int(self.max_order), HIGHEST_ORDER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +157,8 @@ class ScipyOptions:
 def _times(times: Times | None) -> tuple[float, ...]:
     if times is None:
         return ()
-    return tuple(torch.as_tensor(times, dtype=torch.float64).detach().reshape(-1).tolist())
+    every = torch.as_tensor(times, dtype=torch.float64).detach().reshape(-1)
+    return tuple(every[~every.isinf()].tolist())  # no step gets to infinity
 
 
 def _checked_grid(grid: Tensor, t: Tensor) -> Tensor:

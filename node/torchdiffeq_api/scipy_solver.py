@@ -13,11 +13,15 @@ from node.adjoint import Adjoint, ContinuousAdjoint, InitialValueProblem
 from node.adjoint.augmented import AugmentedField
 from node.adjoint.impulses import Outputs
 from node.adjoint.passes import Gradients, solve_in_passes
+from node.adjoint.real import entries
 from node.controller import PIDController, Tolerance
+from node.refusal import Refusal
 from node.solution import SolveError, Stats, Status
 from node.tolerance import laid_out
 from node.trajectory import Trajectory
 from node.vector_field import FlatField
+
+FlatSlope = Callable[[float, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class SolveIvp:
         z = field.join(y[-1], dl_dy[-1])
         for i in range(len(times) - 1, 0, -1):
             z = self._states(field, z, (times[i], times[i - 1]), rtol, atol)[-1]
-            z = field.jumped(z, dl_dy[i - 1].to(z.dtype), y[i - 1])
+            z = field.jumped(z, entries(dl_dy[i - 1], z.dtype), y[i - 1])
         _, *found = field.layout.restore(z)
         return Gradients(found[0], found[1:], Status.success, times[0], field.calls, field.vjps)
 
@@ -53,10 +57,12 @@ class SolveIvp:
         controller = cast(PIDController, laid_out(self.tolerance, problem.y0))
         return controller.rtol, controller.atol
 
-    def _states(self, f: FlatField, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance) -> Tensor:
+    def _states(self, f: FlatSlope, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance) -> Tensor:
         """States (len(times), n)."""
         if len(times) == 1:
             return y0.unsqueeze(0)
+        if y0.is_complex() and self.method == "LSODA":
+            return self._in_real_numbers(f, y0, times, rtol, atol)
         limits = {"min_step": self.min_step} if self.min_step > 0 else {}
         if self.max_step < math.inf:
             limits["max_step"] = self.max_step
@@ -79,6 +85,18 @@ class SolveIvp:
             raise SolveError(f"scipy_solver: {self.method} stopped before t={times[-1]:g}: {found.message}")
         return torch.as_tensor(found.y.T.copy()).to(y0)
 
+    def _in_real_numbers(
+        self, f: FlatSlope, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance
+    ) -> Tensor:
+        """Complex states by a method that takes none."""
+
+        def slope(t: float, y: Tensor) -> Tensor:
+            return torch.view_as_real(f(t, torch.view_as_complex(y.view(-1, 2)))).reshape(-1)
+
+        rtol, atol = (x.repeat_interleave(2) if isinstance(x, Tensor) and x.dim() else x for x in (rtol, atol))
+        found = self._states(slope, torch.view_as_real(y0).reshape(-1), times, rtol, atol)
+        return torch.view_as_complex(found.view(len(times), -1, 2))
+
 
 @dataclass(frozen=True)
 class ThroughScipy(Adjoint):
@@ -95,8 +113,6 @@ class ThroughScipy(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""
-        if y0.is_complex():
-            raise ValueError("scipy_solver takes no complex state: pass its real and imaginary parts as a tuple")
         return solve_in_passes(_Passes(self), problem, y0, stats)
 
 
@@ -119,6 +135,32 @@ class _Passes:
         return self.mode.backward.gradients(problem, outputs, parameters)
 
 
+@dataclass(frozen=True)
+class ScipyWithoutGradient(Adjoint):
+    """A solve by SciPy whose backward pass refuses: SciPy's steps leave no graph."""
+
+    scipy: SolveIvp
+
+    name = "scipy without gradient"
+    time = "none"
+    memory = "O(1)"
+    exactness = "no gradient"
+    needs_parameters = True
+    calls_once = True
+
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """Solve without a graph; states that depend on what requires grad require it too, and refuse."""
+        f = problem.first_field()
+        trajectory = self.scipy.forward(problem, f, y0)
+        stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
+        message = (
+            "scipy_solver gives odeint no gradient and an input requires one: take odeint_adjoint, "
+            "or solve under torch.no_grad()"
+        )
+        (y,) = Refusal(message, (y0, *problem.parameters)).of(trajectory.at_outputs())
+        return trajectory, y
+
+
 def _solve_ivp() -> Callable[..., Any]:
     try:
         return cast(Callable[..., Any], importlib.import_module("scipy.integrate").solve_ivp)
@@ -127,4 +169,8 @@ def _solve_ivp() -> Callable[..., Any]:
 
 
 def _numbers(tolerance: Tolerance) -> Any:
-    return tolerance.cpu().numpy() if isinstance(tolerance, Tensor) else tolerance
+    """One number where all are the same: BDF and Radau take no other rtol."""
+    if not isinstance(tolerance, Tensor):
+        return tolerance
+    numbers = tolerance.cpu().numpy()
+    return numbers if (numbers != numbers.flat[0]).any() else float(numbers.flat[0])

@@ -94,6 +94,25 @@ def test_rk4_in_a_hundred_steps_is_timed_and_right(benchmark: BenchmarkFixture, 
 
 
 @every_workload
+def test_dense_output_is_timed_and_right(benchmark: BenchmarkFixture, name: str) -> None:
+    """10,000 times from dense output, beside a solve with these outputs: at most as long."""
+    workload = WORKLOADS[name]
+    field, y0, t = workload.make()
+    y0, many = y0[:1], torch.linspace(0, workload.t_end, 10_000)
+    how = {"solver": "dopri5", "controller": PIDController(rtol=workload.rtol, atol=workload.atol)}
+
+    def outputs() -> Tensor:
+        return solve(field, y0, many, **how).y
+
+    described(benchmark, name, "dense output, 10,000 times")
+    with torch.no_grad():
+        dense = solve(field, y0, t[[0, -1]], **how, dense=True).dense
+        assert dense is not None
+        y = timed_in_pairs(benchmark, lambda: dense(many), {"the same outputs in a solve": outputs})
+        torch.testing.assert_close(y, outputs(), rtol=1e-4, atol=1e-5)
+
+
+@every_workload
 def test_per_sample_stepping_is_timed_and_right(benchmark: BenchmarkFixture, name: str) -> None:
     """Each sample in its own steps, beside torchode, eager: it is that much slower or faster than one step for all."""
     torchode = pytest.importorskip("torchode", reason="torchode is not installed: pip install -e '.[peers]'")

@@ -1,0 +1,42 @@
+"""Results that have no gradient, and say so where one is asked for: in the backward pass, not before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What is said to who asks for a gradient in the inputs: `message`, of a RuntimeError."""
+
+    message: str
+    inputs: Sequence[Tensor]
+
+    def of(self, *results: Tensor) -> tuple[Tensor, ...]:
+        """Copies of the results that require grad where an input does; themselves where none does, or grad is off."""
+        inputs = [x for x in self.inputs if x.requires_grad]
+        if not (inputs and torch.is_grad_enabled()):
+            return results
+        refused: tuple[Tensor, ...] = _Refused.apply(self.message, len(inputs), *inputs, *results)
+        return refused
+
+
+class _Refused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, message: str, n_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.message = message
+        return tuple(x.clone() for x in tensors[n_inputs:])
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
+        if not is_asked_for(bars):
+            return (None,) * len(ctx.needs_input_grad)
+        raise RuntimeError(ctx.message)
+
+
+def is_asked_for(gradients: Sequence[Tensor]) -> bool:
+    """Whether a derivative is of use from which these come: nothing does where they are zero, and are numbers only."""
+    return torch.is_grad_enabled() or any(bool((gradient != 0).any()) for gradient in gradients)
