@@ -70,8 +70,12 @@ class FlatField:
         return layout.flatten(dy)
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
-        """As a call, for torch.func: the products that it takes through f belong to no backward pass."""
+        """As a call whose Jacobian is taken there and then, by products that belong to no backward pass."""
         return self(t, y)
+
+    def counted(self, dy: Tensor) -> Tensor:
+        """dy, whose products in a backward pass count from now on where such are counted."""
+        return dy
 
     def time(self, t: Time) -> Tensor:
         """What the user's f gets for time: for calls at one time in a row, one tensor."""
