@@ -1,17 +1,20 @@
 """Vector-Jacobian products of a function at a point, by autograd; and functions that autograd cannot see through.
 
-torch.autograd finds what a closure holds, tied weights and derivatives that are taken inside the function, none of which
-torch.func does. Where torch.autograd.grad cannot be used, within transforms of torch.func and in inference mode,
+torch.autograd finds what a closure holds, tied weights and derivatives that are taken inside the function; torch.func
+finds none of these. Where torch.autograd.grad cannot be used, within transforms of torch.func and in inference mode,
 torch.func's own products stand in for it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import forward_ad
+from torch.autograd.graph import Node, get_gradient_edge
+
+from node.layout import State
 
 REMEDY = (
     "leave out detach(), .data, torch.no_grad(), .item() and NumPy on the way from y to it, "
@@ -88,26 +91,65 @@ def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], ro
         tracked.append(value.requires_grad)
         return value
 
-    value, product = torch.func.vjp(called, *inputs)
+    value, product = torch.func.vjp(called, *inputs)[:2]
     if not tracked[0]:
         return Products(value, (None,) * len(inputs))
     return Products(value, torch.func.vmap(product)(rows))
 
 
+def check_derivative(f: Callable[[Tensor, Any], Any], t: Tensor, y: State, dy: State) -> None:
+    """Refuse an f of whose dy a part changes with y, though autograd knows no derivative of it in y.
+
+    dy: f(t, y), by a call in grad mode where y, or each of its parts, required grad. Where all parts of dy hang on y
+    nothing is called; else f is called twice near y.
+    """
+    inputs = y if isinstance(y, tuple) else (y,)
+    for i, part in enumerate(dy if isinstance(dy, tuple) else (dy,)):
+        if depends_on(part, inputs):
+            continue
+
+        def of_part(*near: Tensor, i: int = i) -> Tensor:
+            found = f(t, near if isinstance(y, tuple) else near[0])
+            return found[i] if isinstance(found, tuple) else found
+
+        check_constant(of_part, inputs, needs="the gradient of a solve needs df/dy", output="the vector field's output")
+
+
+def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Whether the graph of a value leads to one of the inputs, which require grad."""
+    ends = {get_gradient_edge(x).node for x in inputs}
+    due: list[Node | None] = [value.grad_fn]
+    seen: set[Node] = set()
+    while due:
+        node = due.pop()
+        if node is None or node in seen:
+            continue
+        if node in ends:
+            return True
+        seen.add(node)
+        due += [function for function, _ in node.next_functions]
+    return any(value is x for x in inputs)
+
+
 def check_constant(
-    function: Callable[[Tensor], Tensor], y: Tensor, *, needs: str, output: str, otherwise: str = ""
+    function: Callable[..., Tensor], inputs: Sequence[Tensor], *, needs: str, output: str, otherwise: str = ""
 ) -> None:
-    """Refuse a function that has no derivative in y for autograd, but is no constant near y.
+    """Refuse a function that has no derivative in its inputs, of the state y, but is no constant near them.
 
     It is called at two points near y: a function that jumps at y, as y > 0 does at zero, is constant beside it.
-    needs: what needs the derivative, such as "rodas4 needs df/dy". output: the function's, in words. otherwise: what else
-    there is to do.
+    needs: what needs the derivative, such as "rodas4 needs df/dy". output: the function's, in words.
+    otherwise: what else there is to do.
     """
     with torch.no_grad():
-        y = y.detach()
-        far = (1 + y.abs()) * 4 * torch.finfo(y.dtype).eps ** 0.5
-        far = far * torch.linspace(0.5, 1.0, y.numel(), dtype=far.dtype, device=y.device).view(y.shape)
-        one, other = function(y + far), function(y + far / 2)
+        one, other = function(*(_near(x, 1.0) for x in inputs)), function(*(_near(x, 0.5) for x in inputs))
         moved = (one != other) & one.isfinite() & other.isfinite()
     if bool(moved.any()):
         raise ValueError(f"{needs}, but {output} has no derivative in y, though it changes with y: {REMEDY}{otherwise}")
+
+
+def _near(x: Tensor, share: float) -> Tensor:
+    """x moved by a share of a small distance, of each entry another one, so that they do not cancel."""
+    x = x.detach()
+    far = 4 * torch.finfo(x.dtype).eps ** 0.5 * share * (1 + x.abs())
+    far = far * torch.linspace(0.5, 1.0, x.numel(), dtype=far.dtype, device=x.device).view(x.shape)
+    return x + (torch.complex(far, far) if x.is_complex() else far)

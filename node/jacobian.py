@@ -25,8 +25,8 @@ def linearise(f: FlatField, t: Time, y: Tensor, *, solver: str) -> Linearisation
     """f, df/dy and df/dt at (t, y), by one call of f with y's own shape.
 
     The n products come back through it at once. Samples do not see each other, so that one product serves them all.
-    What f takes out of t, by `.item()` or `float(t)`, has no derivative here, as under autograd. An f that changes with y
-    without a derivative is refused; to know a constant one from it takes two more calls.
+    What f takes out of t, by `.item()` or `float(t)`, has no derivative here, as under autograd. An f that changes
+    with y without a derivative is refused; to know a constant one from it takes two more calls.
     """
     time = f.time(t)
     if isinstance(t, Tensor):
@@ -44,7 +44,7 @@ def linearise(f: FlatField, t: Time, y: Tensor, *, solver: str) -> Linearisation
     if along_y is None:
         check_constant(
             lambda near: f(t, near),
-            y,
+            (y,),
             needs=f"{solver} needs df/dy",
             output="the vector field's output",
             otherwise=", or take an explicit solver, such as 'dopri5'",

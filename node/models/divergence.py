@@ -58,7 +58,7 @@ class Divergence(nn.Module):
             return dy, (rows * self.probes).sum(self._dims)
         check_constant(
             lambda near: self.vector_field(t, near),
-            y,
+            (y,),
             needs="a divergence needs df/dy",
             output="the vector field's output",
         )

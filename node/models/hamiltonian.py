@@ -25,7 +25,7 @@ class Hamiltonian(nn.Module):
         """dy/dt at (t, y)."""
         _, (slope,) = products(self._total(t), (y,), y.new_ones(1))
         if slope is None:
-            check_constant(self._total(t), y, needs="Hamilton's equations need dH/dy", output="the energy")
+            check_constant(self._total(t), (y,), needs="Hamilton's equations need dH/dy", output="the energy")
             return torch.zeros_like(y)
         dh_dq, dh_dp = slope[0].chunk(2, dim=-1)
         return torch.cat([dh_dp, -dh_dq], dim=-1)

@@ -24,5 +24,5 @@ class SecondOrder(nn.Module):
         a = self.acceleration(t, y)
         if y.requires_grad and torch.is_grad_enabled() and not a.requires_grad:  # v has a derivative, whatever a has
             needs, output = "the gradient of a solve needs da/dy", "the acceleration"
-            check_constant(lambda near: self.acceleration(t, near), y, needs=needs, output=output)
+            check_constant(lambda near: self.acceleration(t, near), (y,), needs=needs, output=output)
         return torch.cat([v, a], dim=-1)
