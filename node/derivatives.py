@@ -38,11 +38,11 @@ def products(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Te
     if in_transform() or torch.is_inference_mode_enabled():
         return _by_torch_func(function, inputs, rows)
     graph = torch.is_grad_enabled()
-    leaves = [_own(x if graph else _without_graph(x)) for x in inputs]
+    leaves = [_own(x if graph else without_graph(x)) for x in inputs]
     with torch.enable_grad():
         value = function(*leaves)
-        found = _pulled_back(value, leaves, rows, graph=graph) if value.requires_grad else (None,) * len(leaves)
-    return Products(value if graph else _without_graph(value), found)
+        found = pulled_back((value,), leaves, (rows,), graph=graph) if value.requires_grad else (None,) * len(leaves)
+    return Products(value if graph else without_graph(value), found)
 
 
 def graphed_product(value: Tensor, inputs: Sequence[Tensor], row: Tensor) -> list[Tensor]:
@@ -50,7 +50,14 @@ def graphed_product(value: Tensor, inputs: Sequence[Tensor], row: Tensor) -> lis
     if not value.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
     found = torch.autograd.grad(value, inputs, row, create_graph=True, allow_unused=True)
-    return [torch.zeros_like(x) if product is None else product for x, product in zip(inputs, found, strict=True)]
+    return list(map(dense_or_zero, found, inputs))
+
+
+def dense_or_zero(product: Tensor | None, x: Tensor) -> Tensor:
+    """A product with the derivative in x, as a dense tensor: nn.Embedding(sparse=True) gives sparse ones."""
+    if product is None:
+        return torch.zeros_like(x)
+    return product.to_dense() if product.is_sparse else product
 
 
 def in_transform() -> bool:
@@ -64,21 +71,27 @@ def _own(x: Tensor) -> Tensor:
     return x if x.requires_grad else x.requires_grad_()
 
 
-def _without_graph(x: Tensor) -> Tensor:
+def without_graph(x: Tensor) -> Tensor:
     """x detached; unlike by detach() a dual number keeps its tangent, which no_grad leaves alone."""
     primal, tangent = forward_ad.unpack_dual(x)
     return primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
 
 
-def _pulled_back(value: Tensor, leaves: list[Tensor], rows: Tensor, *, graph: bool) -> tuple[Tensor | None, ...]:
-    """All rows at once; one after the other where an operation of the backward pass cannot do that."""
+def pulled_back(
+    values: Sequence[Tensor], inputs: Sequence[Tensor], rows: Sequence[Tensor], *, graph: bool
+) -> tuple[Tensor | None, ...]:
+    """For each input x the products (m, *x.shape) of rows (m, *value.shape), given for each value; None for no graph.
+
+    All rows at once; one after the other where an operation of the backward pass cannot do that, and where torch looks
+    for anomalies, which cannot either.
+    """
     how = {"create_graph": graph, "retain_graph": True, "allow_unused": True}
-    if len(rows) > 1:
+    if len(rows[0]) > 1 and not torch.is_anomaly_enabled():
         try:
-            return torch.autograd.grad(value, leaves, rows, is_grads_batched=True, **how)
+            return torch.autograd.grad(values, inputs, rows, is_grads_batched=True, **how)
         except RuntimeError:
             pass  # what is wrong in itself is so for one row too
-    found = zip(*(torch.autograd.grad(value, leaves, row, **how) for row in rows), strict=True)
+    found = zip(*(torch.autograd.grad(values, inputs, row, **how) for row in zip(*rows, strict=True)), strict=True)
     return tuple(None if column[0] is None else torch.stack(column) for column in found)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint, InitialValueProblem
+from node.derivatives import without_graph
 from node.event import Event, EventPoint
 from node.solution import Stats, Status
 from node.trajectory import Trajectory
@@ -20,6 +21,8 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     the true solution, whatever the mode.
     """
     y0 = problem.layout.flatten(problem.y0)
+    if not torch.is_grad_enabled():
+        y0 = without_graph(y0)  # a view of it that is made now would require grad and have no graph
     if not (t.requires_grad and torch.is_grad_enabled()):
         return mode.solve(problem, y0, stats)
     f = problem.field()

@@ -21,6 +21,7 @@ from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out
 from node.trajectory import Callbacks
+from node.transforms import check_transforms, torch_in_words
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")
@@ -71,6 +72,7 @@ def solve(
         )
     _check_state(y0)
     independent = _independent(batch, y0, mode, event=event, dense=dense, callbacks=callbacks)
+    check_transforms(mode, y0, t, event=event is not None, independent=independent)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
@@ -87,7 +89,7 @@ def solve(
         sample_times=sample_times,
     )
     stats, point = Stats(), None
-    with full_precision(layout.device):
+    with full_precision(layout.device), torch_in_words():
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
         else:

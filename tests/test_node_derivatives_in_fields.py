@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from node import ADJOINTS, SOLVERS, FixedStep, solve
 from node.derivatives import products
+from node.models import CNF, AugmentedNeuralODE, Hamiltonian, LatentODE, NeuralODE, ODEClassifier, RecognitionRNN
 
 T = tensor(0.0, 0.3, 0.5)
 Y0 = tensor(0.8, -0.4)
@@ -167,3 +168,74 @@ def test_a_state_made_in_inference_mode_has_a_jacobian_outside_it() -> None:
     with torch.inference_mode():
         y = Y0.clone()
     torch.testing.assert_close(jacobian_of(torch.sin, y), torch.diag(Y0.cos()))
+
+
+@pytest.mark.parametrize("gradient", ADJOINTS)
+def test_a_field_that_asks_for_gradients_where_there_are_none_is_answered_in_one_line(gradient: str) -> None:
+    """As programs that were written for one way of training do."""
+    energy = Energy()
+
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return torch.autograd.grad(energy(y).sum(), y, create_graph=True)[0]
+
+    solver = "reversible_rk4" if gradient == "reversible" else "rk4"
+    how = {"solver": solver, "controller": STEPS, "gradient": gradient, "parameters": (energy.w,)}
+    with torch.no_grad(), pytest.raises(ValueError, match=r"^the vector field takes derivatives .*: begin f ") as told:
+        solve(field, Y0, T, **how)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("gradient", ADJOINTS)
+def test_a_start_that_requires_grad_is_no_trouble_under_no_grad(gradient: str) -> None:
+    solver = "reversible_rk4" if gradient == "reversible" else "rk4"
+    y0 = (2 * PAIRS).requires_grad_()
+    how = {"solver": solver, "controller": STEPS, "gradient": gradient}
+    with torch.no_grad():
+        found = solve(ByAutograd(), y0, T, **how).y
+    torch.testing.assert_close(found, solve(ByFormula(), y0.detach(), T, **how).y.detach())
+
+
+def series() -> Tensor:
+    return torch.stack((PAIRS, PAIRS.sin(), PAIRS.cos()))
+
+
+PAIRS = tensor(0.8, -0.4, 0.3, 0.1).view(2, 2)
+How = dict[str, object]
+# Models of a field on (..., 2), and what they make of it.
+MODELS_OF: dict[str, Callable[[nn.Module, How], tuple[nn.Module, Callable[[nn.Module], Tensor]]]] = {
+    "neural_ode": lambda f, how: (NeuralODE(f, **how), lambda m: m(PAIRS, T)),
+    "augmented_neural_ode": lambda f, how: (
+        AugmentedNeuralODE(f, augment_dims=1, **how),
+        lambda m: m(PAIRS[:, :1], T),
+    ),
+    "cnf": lambda f, how: (CNF(f, shape=(2,), **how), lambda m: m(PAIRS)[1] + m(PAIRS)[0].sum(1)),
+    "cnf, rademacher": lambda f, how: (CNF(f, shape=(2,), trace="rademacher", **how), lambda m: m(PAIRS)[1]),
+    "latent_ode": lambda f, how: (
+        LatentODE(RecognitionRNN(2, 2, width=3).double(), f, nn.Identity(), noise_std=1.0, **how),
+        lambda m: m.elbo(series(), T),
+    ),
+    "ode_classifier": lambda f, how: (ODEClassifier(NeuralODE(f, **how), nn.Identity()), lambda m: m(PAIRS)),
+}
+
+
+@pytest.mark.parametrize("field", [ByAutograd, ByClone, lambda: Hamiltonian(Total())])
+@pytest.mark.parametrize("gradient", ADJOINTS)
+@pytest.mark.parametrize("model", MODELS_OF.values(), ids=MODELS_OF)
+def test_every_model_takes_fields_that_take_gradients(model: Callable, gradient: str, field: Callable) -> None:
+    how = {"solver": "reversible_rk4" if gradient == "reversible" else "rk4", "controller": STEPS, "gradient": gradient}
+    found = []
+    for f in (field(), ByFormula()):
+        torch.manual_seed(0)
+        built, call = model(f, how)
+        with torch.no_grad():
+            assert not call(built).requires_grad
+        torch.manual_seed(1)
+        found.append(torch.autograd.grad(call(built).sin().sum(), list(f.parameters())))
+    assert relative_error(*found) < 1e-10
+
+
+class Total(Energy):
+    """The energy as a Hamiltonian takes it."""
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return super().forward(y).unsqueeze(-1)

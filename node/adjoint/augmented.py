@@ -8,7 +8,7 @@ from torch import Tensor
 
 from node.adjoint.adjoint_field import AdjointField
 from node.adjoint.real import entries, like, real
-from node.derivatives import graphed_product
+from node.derivatives import dense_or_zero, graphed_product
 from node.layout import State, TupleLayout
 from node.vector_field import Time, VectorField
 
@@ -50,11 +50,8 @@ class AugmentedField(AdjointField):
                 return torch.cat((entries(dy, z.dtype), z.new_zeros(len(z) - self._n)))
             products = torch.autograd.grad(dy, (y, *self._parameters), a, allow_unused=True)
         self.vjps += any(product is not None for product in products)
-        if any(product is None for product in products):
-            products = tuple(
-                torch.zeros_like(x) if product is None else product
-                for x, product in zip((y, *self._parameters), products, strict=True)
-            )
+        if any(product is None or product.is_sparse for product in products):
+            products = tuple(map(dense_or_zero, products, (y, *self._parameters)))
         if self._uniform:
             return torch.cat([dy.detach(), *[product.reshape(-1) for product in products]])
         return torch.cat([entries(x, z.dtype) for x in (dy.detach(), *products)])

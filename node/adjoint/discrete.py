@@ -12,6 +12,7 @@ from node.adjoint.base import InitialValueProblem
 from node.adjoint.conditions import Conditions
 from node.adjoint.finite import is_finite
 from node.adjoint.joint_steps import JointSteps
+from node.adjoint.one_loss import check_one_loss
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
 from node.adjoint.steps import Memory, Steps
@@ -158,6 +159,7 @@ class _Replayed(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         solve: _Solve = ctx.solve
         y0, *parameters = ctx.saved_tensors
+        check_one_loss(solve.name, bars)
         cotangents = _OfOutputs(bars[0], bars[1:])
         if torch.is_grad_enabled():
             return None, *solve.conditions.call(lambda: solve.differentiable(y0, parameters, cotangents))
