@@ -86,9 +86,18 @@ def pulled_back(
     for anomalies, which cannot either.
     """
     how = {"create_graph": graph, "retain_graph": True, "allow_unused": True}
+    unused: list[bool] = []
+
+    def of_row(*row: Tensor) -> tuple[Tensor, ...]:
+        found = torch.autograd.grad(values, inputs, row, **how)
+        unused[:] = [product is None for product in found]
+        return tuple(product for product in found if product is not None)
+
     if len(rows[0]) > 1 and not torch.is_anomaly_enabled():
         try:
-            return torch.autograd.grad(values, inputs, rows, is_grads_batched=True, **how)
+            # As by is_grads_batched=True, whose older vmap takes many operations, tanh's for one, row by row.
+            used = iter(torch.vmap(of_row)(*rows))
+            return tuple(None if none else next(used) for none in unused)
         except RuntimeError:
             pass  # what is wrong in itself is so for one row too
     found = zip(*(torch.autograd.grad(values, inputs, row, **how) for row in zip(*rows, strict=True)), strict=True)
