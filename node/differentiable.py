@@ -1,5 +1,6 @@
 """Gradients that no mode need know of: to the output times, and to where an event happens."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,11 +8,13 @@ import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint, InitialValueProblem
+from node.derivatives import in_transform, without_graph
 from node.event import Event, EventPoint
 from node.event_time import time_of_event
-from node.flow import Flow
+from node.flow import Flow, moved_within_transform
 from node.solution import Stats, Status
 from node.trajectory import Trajectory
+from node.vector_field import Time
 
 
 def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
@@ -21,12 +24,25 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     the true solution, whatever the mode.
     """
     y0 = problem.layout.flatten(problem.y0)
+    if not torch.is_grad_enabled():
+        y0 = without_graph(y0)  # a view of it that is made now would require grad and have no graph
     if not (t.requires_grad and torch.is_grad_enabled()):
         return mode.solve(problem, y0, stats)
     times, fixed, first = problem.output_times(), t.detach(), t[..., :1]
-    start = Flow.at(problem.f, problem.layout, stats, times[:1], y0.unsqueeze(0))
-    trajectory, y = mode.solve(problem, start(y0.unsqueeze(0), first, first.detach())[0], stats)
-    return trajectory, Flow.at(problem.f, problem.layout, stats, times, y)(y, fixed, t)
+    start = _moved(problem, stats, times[:1], y0.unsqueeze(0), first, first.detach())
+    trajectory, y = mode.solve(problem, start[0], stats)
+    return trajectory, _moved(problem, stats, times, y, fixed, t)
+
+
+def _moved(
+    problem: InitialValueProblem, stats: Stats, times: Sequence[Time], y: Tensor, start: Tensor, stop: Tensor
+) -> Tensor:
+    if not in_transform():
+        return Flow.at(problem.f, problem.layout, stats, times, y)(y, start, stop)
+    f = problem.field()
+    moved = moved_within_transform(f, y, start, stop)
+    stats.nfe_forward += f.calls
+    return moved
 
 
 def solve_to_event(

@@ -86,13 +86,28 @@ class Flow:
         return stepped.where(reached, near)
 
     def _columns(self, t: Tensor) -> Tensor:
-        """Times (m, 1), (m, 1, 1) or (m, B, 1), that go with states."""
-        t = t.to(self.layout.device, self.layout.dtype.to_real()).t()
-        return t.reshape(len(t), -1, *(1,) * (len(self.layout.flat_shape) - 1))
+        return _columns(self.layout, t)
 
     def _time(self, column: Tensor) -> Tensor:
-        """A row of columns as f takes time: of no dimension, or (B, 1)."""
-        return column.expand(self.layout.flat_shape[0], 1) if self.layout.samples else column.reshape(())
+        return _time(self.layout, column)
+
+
+def moved_within_transform(f: FlatField, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    """As a flow moves y, by a step in plain operations, which a transform of torch.func differentiates itself."""
+    start, stop = _columns(f.layout, start), _columns(f.layout, stop)
+    rows = zip(start.unbind(), y.unbind(), (stop - start).unbind(), strict=True)
+    return torch.stack([_step_of_order_4(f, _time(f.layout, t), row, _time(f.layout, dt)) for t, row, dt in rows])
+
+
+def _columns(layout: Layout, t: Tensor) -> Tensor:
+    """Times (m, 1), (m, 1, 1) or (m, B, 1), that go with states."""
+    t = t.to(layout.device, layout.dtype.to_real()).t()
+    return t.reshape(len(t), -1, *(1,) * (len(layout.flat_shape) - 1))
+
+
+def _time(layout: Layout, column: Tensor) -> Tensor:
+    """A row of columns as f takes time: of no dimension, or (B, 1)."""
+    return column.expand(layout.flat_shape[0], 1) if layout.samples else column.reshape(())
 
 
 def _finite(slope: Tensor) -> Tensor:

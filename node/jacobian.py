@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import vjp, vmap
 
+from node.derivatives import check_constant, products
 from node.vector_field import FlatField, Time
 
 
@@ -25,24 +25,38 @@ def linearise(f: FlatField, t: Time, y: Tensor, *, solver: str) -> Linearisation
     """f, df/dy and df/dt at (t, y), by one call of f with y's own shape.
 
     The n products come back through it at once. Samples do not see each other, so that one product serves them all.
-    What f takes out of tensors, by `.item()` or `torch.tensor([...])`, has no derivative here, as under autograd.
+    What f takes out of t, by `.item()` or `float(t)`, has no derivative here, as under autograd. An f that changes
+    with y without a derivative is refused; to know a constant one from it takes two more calls.
     """
     time = f.time(t)
     if isinstance(t, Tensor):
         time = time.view_as(t)
     try:
         # Forward mode takes two to four times as long where f is small: each of its operations then counts.
-        value, product = vjp(f.traced, time, y)[:2]
-        along_t, along_y = vmap(product)(_units(y))
+        value, (along_t, along_y) = products(f.traced, (time, y), _units(y))
     except RuntimeError as error:
         f(t, y)  # an f that fails in itself says so itself
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"{solver} needs df/dy, and torch.func cannot differentiate this vector field ({reason}): "
+            f"{solver} needs df/dy, and torch cannot differentiate this vector field ({reason}): "
             "write f in plain torch operations, or take an explicit solver, such as 'dopri5'"
         ) from error
+    if along_y is None:
+        check_constant(
+            lambda near: f(t, near),
+            (y,),
+            needs=f"{solver} needs df/dy",
+            output="the vector field's output",
+            otherwise=", or take an explicit solver, such as 'dopri5'",
+        )
+    along_y, along_t = _zero_if_none(along_y, y, y), _zero_if_none(along_t, y, time)
     rises = along_t.reshape(real(along_y).shape[:-1]).movedim(0, -1)
-    return Linearisation(value, real(along_y).movedim(0, -2), like(rises, y))
+    return Linearisation(f.counted(value), real(along_y).movedim(0, -2), like(rises, y))
+
+
+def _zero_if_none(rows: Tensor | None, y: Tensor, x: Tensor) -> Tensor:
+    """The products with the derivative in x, for each real coordinate of y or of its samples."""
+    return x.new_zeros(real(y).shape[-1], *x.shape) if rows is None else rows
 
 
 def _units(y: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out, warn_of_coarse_time
 from node.trajectory import Callbacks, Trajectory
+from node.transforms import check_transforms, torch_in_words
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ def solve(
     _check_state(y0)
     parameters = checked_parameters(parameters)
     independent = _independent(batch, y0, mode)
+    check_transforms(mode, y0, t, event=event is not None, independent=independent)
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
@@ -90,7 +92,7 @@ def solve(
     ends = {(problem.times[0], problem.times[-1])} if sample_times is None else _ends(sample_times)
     warn_of_coarse_time(ends, t.dtype, layout.dtype.to_real())
     stats, point = Stats(), None
-    with full_precision(layout.device):
+    with full_precision(layout.device), torch_in_words():
         if mode.needs_parameters and torch.is_grad_enabled():
             problem = _told_of_parameters(problem, mode, parameters)
         if event is None:

@@ -111,12 +111,17 @@ class FlatField:
 
     def _flattened(self, layout: Layout, t: Time, y: Tensor) -> Tensor:
         """A call for a state of any layout, whose flattening makes a copy, but of one tensor in the solver's dtype."""
+        dy = self.called(t, y, layout.restore(y))
+        return layout.flatten(dy.clone() if isinstance(dy, Tensor) and dy.dtype == layout.dtype else dy)
+
+    def called(self, t: Time, y: Tensor, state: State) -> Any:
+        """What f gives for a state that is flat y restored, as it is."""
         self.calls += 1
         version = y._version if self._has_versions else 0
-        dy = self.f(self.time(t), layout.restore(y))
+        dy = self.f(self.time(t), state)
         if self._has_versions and y._version != version:
             self._refuse_writes(y, version)
-        return layout.flatten(dy.clone() if isinstance(dy, Tensor) and dy.dtype == layout.dtype else dy)
+        return dy
 
     def _own(self, dy: Tensor) -> Tensor:
         """What f has returned, or a copy where somebody else may hold it: f's own buffer, a constant, y itself.
@@ -143,9 +148,13 @@ class FlatField:
         )
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
-        """As a call, for torch.func: the products that it takes through f belong to no backward pass."""
+        """As a call whose Jacobian is taken there and then, by products that belong to no backward pass."""
         self._first = None
         return self(t, y)
+
+    def counted(self, dy: Tensor) -> Tensor:
+        """dy, whose products in a backward pass count from now on where such are counted."""
+        return dy
 
     def time(self, t: Time) -> Tensor:
         """What the user's f gets for time: for calls at one time in a row, one tensor."""

@@ -1,14 +1,14 @@
 """The adjoint equation: the state, its adjoint and the parameters' gradients in one real vector."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, vjp
+from torch import Tensor
 
 from node.adjoint.adjoint_field import AdjointField
 from node.adjoint.real import entries, like, real
+from node.derivatives import dense_or_zero, graphed_product
 from node.layout import State, TupleLayout
 from node.vector_field import Time, VectorField
 
@@ -50,42 +50,19 @@ class AugmentedField(AdjointField):
                 return torch.cat((entries(dy, z.dtype), z.new_zeros(len(z) - self._n)))
             products = torch.autograd.grad(dy, (y, *self._parameters), a, allow_unused=True)
         self.vjps += any(product is not None for product in products)
-        if any(product is None for product in products):
-            products = tuple(
-                torch.zeros_like(x) if product is None else product
-                for x, product in zip((y, *self._parameters), products, strict=True)
-            )
+        if any(product is None or product.is_sparse for product in products):
+            products = tuple(map(dense_or_zero, products, (y, *self._parameters)))
         if self._uniform:
             return torch.cat([dy.detach(), *[product.reshape(-1) for product in products]])
         return torch.cat([entries(x, z.dtype) for x in (dy.detach(), *products)])
 
     def traced(self, t: Time, z: Tensor) -> Tensor:
-        """As a call, for torch.func, which sees a module's parameters only where they are handed to it."""
-        self.calls += 1
-        self.vjps += 1
+        """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
+        self.vjps += 2
         y, a, _ = z.split_with_sizes(self._sizes)
-        dy, product, *_ = vjp(self._slope_of(t), like(y, self._like), *self._parameters)
-        return torch.cat([entries(x, z.dtype) for x in (dy, *product(like(self.pushed(t, a), self._like)))])
-
-    def _slope_of(self, t: Time) -> Callable[..., Tensor]:
-        """f(t, y), flat, as a function of y and the parameters, for torch.func."""
-        f, state, time = self.f, self._state, self.time(t)
-        if not self._parameters:
-            return lambda y: state.flatten(f(time, state.restore(y)))
-        names: dict[Tensor, str] = {}
-        if isinstance(f, nn.Module):
-            names.update((p, name) for name, p in f.named_parameters())
-        if not names.keys() >= set(self._parameters):
-            raise ValueError(
-                "a solver that needs df/dy finds the parameters of an nn.Module only: pass one, or take an explicit "
-                "solver for the backward pass, gradient=ContinuousAdjoint(solver=SOLVERS['dopri5'])"
-            )
-
-        def slope(y: Tensor, *parameters: Tensor) -> Tensor:
-            handed = {names[p]: x for p, x in zip(self._parameters, parameters, strict=True)}
-            return state.flatten(functional_call(cast(nn.Module, f), handed, (time, state.restore(y))))
-
-        return slope
+        y, a = like(y, self._like), like(self.pushed(t, a), self._like)
+        dy = self._slope(t, y)
+        return torch.cat([entries(x, z.dtype) for x in (dy, *graphed_product(dy, (y, *self._parameters), a))])
 
     def join(self, y: Tensor, a: Tensor, g: Tensor | None = None) -> Tensor:
         """The vector of flat y, flat a and g, by default zero."""

@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from node.adjoint.field_copy import Edge, FieldCopy, edge_of
+from node.derivatives import check_derivative
 from node.vector_field import FirstCall, FlatField, Time
 
 
@@ -46,7 +47,7 @@ def dependencies(f: FlatField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
             f"the vector field depends on a tensor that was computed outside of it, by {names}, and cannot be found: "
             "compute it inside, or take gradient='backprop'"
         )
-    return Dependencies(FirstCall(t, y, dy.detach()), tuple(found), random, (start, dy) if keep_graph else None)
+    return Dependencies(FirstCall(t, y, dy.detach().clone()), tuple(found), random, (start, dy) if keep_graph else None)
 
 
 def checked_parameters(given: Iterable[Tensor] | None) -> tuple[Tensor, ...] | None:
@@ -96,10 +97,14 @@ def unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
 
 
 def _recorded(f: FlatField, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
-    """y as f was given it, in a graph, and f there."""
+    """y as f was given it, in a graph, and f there; an f that has no derivative in it, and should, is refused."""
     with torch.enable_grad():
         start = y.detach().requires_grad_().clone()
-        return start, f(t, start)
+        state = f.layout.restore(start)
+        dy = f.called(t, start, state)
+        flat = f.layout.flatten(dy)
+        check_derivative(f.f, f.time(t), state, dy)
+        return start, flat
 
 
 def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge]]:

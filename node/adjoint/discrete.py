@@ -9,6 +9,7 @@ from torch import Tensor
 from node.adjoint.base import InitialValueProblem, solve_without_graph
 from node.adjoint.finite import is_finite
 from node.adjoint.joint_steps import JointSteps
+from node.adjoint.one_loss import check_one_loss
 from node.adjoint.replay import Cotangents, Replay
 from node.adjoint.replay_step import ReplayStep, State
 from node.adjoint.steps import Memory, Steps
@@ -176,6 +177,7 @@ class _Replayed(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         solve: _Solve = ctx.solve
         y0, *parameters = ctx.saved_tensors
+        check_one_loss(solve.name, bars)
         if torch.is_grad_enabled():
             gradients: Sequence[Tensor | None] = _differentiable(solve, y0, parameters, bars)
         else:

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.once import differentiable_once
+from node.adjoint.one_loss import check_one_loss
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
+from node.derivatives import pulled_back
 from node.jacobian import like, real
 from node.layout import Layout, State
 from node.solution import Stats, Status
@@ -129,11 +131,16 @@ class TangentField(FlatField):
             return none
         u = torch.zeros_like(dy, requires_grad=True)
         products = torch.autograd.grad(dy, inputs, u, create_graph=True, allow_unused=True)
+        if any(g is not None and g.is_sparse for g in products):
+            raise ValueError(
+                "forward cannot differentiate the sparse gradient of an embedding: build it with sparse=False, "
+                "or take another gradient, such as 'checkpointed'"
+            )
         pairs = [(g, v) for g, v in zip(products, tangents, strict=True) if g is not None and g.requires_grad]
         if not pairs:
             return none
-        of_u = torch.autograd.grad([g for g, _ in pairs], u, [v for _, v in pairs], is_grads_batched=True)
-        return of_u[0]
+        (moved,) = pulled_back([g for g, _ in pairs], (u,), [v for _, v in pairs], graph=False)
+        return none if moved is None else moved
 
 
 class _LeadingState:
@@ -156,6 +163,7 @@ class _Moved(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, bar: Tensor) -> tuple[Tensor | None, ...]:
+        check_one_loss(ctx.mode, (bar,))
         tangents, *inputs = ctx.saved_tensors
         with torch.no_grad():
             along = torch.einsum("mn,mdn->d", real(bar), real(tangents)).split(_coordinates(inputs))

@@ -13,6 +13,7 @@ from node.adjoint.conditions import Conditions
 from node.adjoint.finite import is_finite
 from node.adjoint.impulses import Outputs
 from node.adjoint.once import differentiable_once
+from node.adjoint.one_loss import check_one_loss
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 from node.vector_field import FlatField
@@ -158,6 +159,7 @@ class _BackwardSolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dl_dy: Tensor) -> tuple[Tensor | None, ...]:
         solve: _Solve = ctx.solve
+        check_one_loss(solve.name, (dl_dy,))
         y0, *tensors = ctx.saved_tensors
         parameters, (y, *kept) = tensors[: ctx.n_parameters], tensors[ctx.n_parameters :]
         with torch.no_grad():

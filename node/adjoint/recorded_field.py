@@ -25,7 +25,15 @@ class RecordedField(FlatField):
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, with a hook where it is part of a graph."""
-        dy = super().__call__(t, y)
+        return self.counted(super().__call__(t, y))
+
+    def traced(self, t: Time, y: Tensor) -> Tensor:
+        """As a call, without a hook: the products of the Jacobian are the solver's own."""
+        self._stats.vjp_backward += self._backwards
+        return super().__call__(t, y)
+
+    def counted(self, dy: Tensor) -> Tensor:
+        """dy, with a hook where it is part of a graph."""
         if dy.grad_fn is None:
             return dy
         if dy._backward_hooks is None:
@@ -35,11 +43,6 @@ class RecordedField(FlatField):
         else:
             dy.register_hook(self._count)
         return dy
-
-    def traced(self, t: Time, y: Tensor) -> Tensor:
-        """As a call, without a hook: the products of torch.func are the solver's own."""
-        self._stats.vjp_backward += self._backwards
-        return super().__call__(t, y)
 
 
 class _Count:

@@ -1,11 +1,13 @@
 """A Neural ODE in a space of more dimensions than its states have."""
 
+from typing import Unpack
+
 import torch
 from torch import Tensor, nn
 
-from node.adjoint import Adjoint
-from node.controller import Controller
+from node.event import Event
 from node.models.neural_ode import NeuralODE
+from node.models.solving_model import Solving
 from node.solution import Solution
 from node.solvers import Solver
 from node.vector_field import VectorField
@@ -20,6 +22,7 @@ class AugmentedNeuralODE(nn.Module):
     forward(y0, t): y0 (..., features), t (n,) -> states (n, ..., features + augment_dims), for a readout of them
     all; with `project` the first features only, (n, ..., features), to be compared with data.
     dim: where the zeros go, from the end: -1 for features, -3 for an image's channels.
+    how: a NeuralODE's.
     """
 
     def __init__(
@@ -28,18 +31,16 @@ class AugmentedNeuralODE(nn.Module):
         solver: str | Solver,
         *,
         augment_dims: int,
-        controller: Controller,
         dim: int = -1,
         project: bool = False,
-        gradient: str | Adjoint = "backprop",
-        max_steps: int = 1_000_000,
+        **how: Unpack[Solving],
     ):
         super().__init__()
         if augment_dims < 1:
             raise ValueError(f"augment_dims is {augment_dims} and must be at least 1: without any, take a NeuralODE")
         if dim >= 0:
             raise ValueError(f"dim is {dim} and is counted from the end: pass -1 for the last one")
-        self.ode = NeuralODE(vector_field, solver, controller=controller, gradient=gradient, max_steps=max_steps)
+        self.ode = NeuralODE(vector_field, solver, **how)
         self.augment_dims = augment_dims
         self.dim = dim
         self.project = project
@@ -50,9 +51,9 @@ class AugmentedNeuralODE(nn.Module):
         shape[self.dim] = self.augment_dims
         return torch.cat([y0, y0.new_zeros(shape)], dim=self.dim)
 
-    def solve(self, y0: Tensor, t: Tensor) -> Solution[Tensor]:
-        """The solution in all dimensions with its statistics, whatever its status."""
-        return self.ode.solve(self.augment(y0), t)
+    def solve(self, y0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
+        """The solution in all dimensions with its statistics, whatever its status; the event sees all of them too."""
+        return self.ode.solve(self.augment(y0), t, event=event, dense=dense)
 
     def forward(self, y0: Tensor, t: Tensor) -> Tensor:
         """States at the times t, in all dimensions or, with `project`, in those of y0."""

@@ -1,18 +1,21 @@
 """Continuous normalising flows: densities by the instantaneous change of variables."""
 
+from typing import Unpack
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from node.adjoint import Adjoint
-from node.controller import Controller
+from node.event import Event
 from node.models.divergence import TRACES, Divergence
-from node.solve import named, solve
+from node.models.solving_model import Solving, SolvingModel
+from node.solution import Solution
+from node.solve import named
 from node.solvers import Solver
-from node.vector_field import S, VectorField
+from node.vector_field import VectorField
 
 
-class CNF(nn.Module):
+class CNF(SolvingModel):
     """A continuous normalising flow: x = y(1) with y' = f(t, y) and y(0) = z drawn from the base density.
 
     Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", theorem 1:
@@ -23,7 +26,8 @@ class CNF(nn.Module):
     forward(x): x (..., *shape) -> z (..., *shape), log|det dz/dx| (...); `inverse` is the way back.
     shape: of one sample. base: of event shape `shape`, used as it is, on its own device; by default standard normal.
     trace: "exact" (as many vector-Jacobian products as a sample has entries), "rademacher" or "gaussian" (one).
-    A solve that fails raises SolveError.
+    how: the arguments of `solve` that it always solves with; `controller` is needed.
+    A solve that fails raises SolveError; `solve` returns the Solution instead.
     """
 
     def __init__(
@@ -32,25 +36,19 @@ class CNF(nn.Module):
         solver: str | Solver,
         *,
         shape: tuple[int, ...],
-        controller: Controller,
         base: Distribution | None = None,
         trace: str = "exact",
-        gradient: str | Adjoint = "backprop",
-        max_steps: int = 1_000_000,
+        **how: Unpack[Solving],
     ):
-        super().__init__()
+        super().__init__(solver, **how)
         if base is not None and base.event_shape != shape:
             raise ValueError(
                 f"base has event shape {tuple(base.event_shape)} and a sample has {shape}: pass a base of that shape, "
                 "such as Independent(Normal(...), n)"
             )
         self.vector_field = vector_field
-        self.solver = solver
         self.shape = shape
-        self.controller = controller
         self.trace = trace
-        self.gradient = gradient
-        self.max_steps = max_steps
         self._base = base
         self.register_buffer("_origin", torch.zeros(shape), persistent=False)
 
@@ -76,27 +74,21 @@ class CNF(nn.Module):
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:
         """n draws of x, (n, *shape), without a graph; for a gradient pass `base.rsample` through `inverse`."""
-        return self._solve(self.vector_field, self.base.sample((n,)), 0.0, 1.0)[-1]
+        solution = self._solution(self.vector_field, self.base.sample((n,)), torch.tensor([0.0, 1.0]))
+        return solution.require_success().y[-1]
+
+    def solve(
+        self, y0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False
+    ) -> Solution[tuple[Tensor, ...]]:
+        """The states from y0 (..., *shape) at the times t (n,), and the log|det dy/dy0| (n, ...) of each."""
+        batch = y0.shape[: max(y0.dim() - len(self.shape), 0)]
+        if y0.shape != (*batch, *self.shape):
+            raise ValueError(f"x has shape {tuple(y0.shape)}: it must end in {self.shape}, the shape of one sample")
+        probes = named("trace", self.trace, TRACES)(y0, self.shape)
+        field = Divergence(self.vector_field, probes, self.shape)
+        return self._solution(field, (y0, y0.new_zeros(batch)), t, event=event, dense=dense)
 
     def _flow(self, y: Tensor, start: float, end: float) -> tuple[Tensor, Tensor]:
         """The state at `end` and the log-determinant of its derivative in y, the state at `start`."""
-        batch = y.shape[: max(y.dim() - len(self.shape), 0)]
-        if y.shape != (*batch, *self.shape):
-            raise ValueError(f"x has shape {tuple(y.shape)}: it must end in {self.shape}, the shape of one sample")
-        probes = named("trace", self.trace, TRACES)(y, self.shape)
-        field = Divergence(self.vector_field, probes, self.shape)
-        states, log_dets = self._solve(field, (y, y.new_zeros(batch)), start, end)
+        states, log_dets = self.solve(y, torch.tensor([start, end])).require_success().y
         return states[-1], log_dets[-1]
-
-    def _solve(self, f: VectorField[S], y0: S, start: float, end: float) -> S:
-        """States at both ends, (2, ...)."""
-        solution = solve(
-            f,
-            y0,
-            torch.tensor([start, end]),
-            solver=self.solver,
-            controller=self.controller,
-            gradient=self.gradient,
-            max_steps=self.max_steps,
-        )
-        return solution.require_success().y

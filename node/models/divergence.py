@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import vjp, vmap
 
+from node.derivatives import check_constant, products
 from node.vector_field import VectorField
 
 # For states y (..., *shape) the vectors e_i, (m, *y.shape), with tr J = sum_i e_i' J e_i, or its expectation.
@@ -52,7 +52,14 @@ class Divergence(nn.Module):
 
     def forward(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """The two derivatives at (t, state)."""
-        # torch.func's product works under no_grad too, and leaves a graph for the outer gradient.
-        dy, pull = vjp(lambda y: self.vector_field(t, y), state[0])[:2]
-        (products,) = vmap(pull)(self.probes)
-        return dy, (products * self.probes).sum(self._dims)
+        y = state[0]
+        dy, (rows,) = products(lambda y: self.vector_field(t, y), (y,), self.probes)
+        if rows is not None:
+            return dy, (rows * self.probes).sum(self._dims)
+        check_constant(
+            lambda near: self.vector_field(t, near),
+            (y,),
+            needs="a divergence needs df/dy",
+            output="the vector field's output",
+        )
+        return dy, torch.zeros_like(state[1])

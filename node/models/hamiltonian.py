@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import grad
+
+from node.derivatives import check_constant, products
 
 
 class Hamiltonian(nn.Module):
@@ -22,7 +23,13 @@ class Hamiltonian(nn.Module):
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt at (t, y)."""
-        # torch.func's: it works under no_grad too, and leaves a graph for the outer gradient.
-        slope = grad(lambda y: self.energy(t, y).sum())(y)
-        dh_dq, dh_dp = slope.chunk(2, dim=-1)
+        _, (slope,) = products(self._total(t), (y,), y.new_ones(1))
+        if slope is None:
+            check_constant(self._total(t), (y,), needs="Hamilton's equations need dH/dy", output="the energy")
+            return torch.zeros_like(y)
+        dh_dq, dh_dp = slope[0].chunk(2, dim=-1)
         return torch.cat([dh_dp, -dh_dq], dim=-1)
+
+    def _total(self, t: Tensor) -> Callable[[Tensor], Tensor]:
+        """The energy of all samples at a time, as a function of their states."""
+        return lambda y: self.energy(t, y).sum()

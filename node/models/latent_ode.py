@@ -1,14 +1,16 @@
 """A latent ODE: a variational autoencoder of time series whose latent state follows an ODE."""
 
 from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal, kl_divergence
 
-from node.adjoint import Adjoint
-from node.controller import Controller
+from node.event import Event
 from node.models.neural_ode import NeuralODE
+from node.models.solving_model import Solving
+from node.solution import Solution
 from node.solvers import Solver
 from node.vector_field import VectorField
 
@@ -21,6 +23,7 @@ class LatentODE(nn.Module):
 
     encoder: called with x and t, returns q, a density of event shape (latent,), as a RecognitionRNN does.
     decoder: (..., latent) -> (..., observed), of the mean of x.
+    how: a NeuralODE's.
     A solve that fails raises SolveError.
     """
 
@@ -32,13 +35,11 @@ class LatentODE(nn.Module):
         solver: str | Solver,
         *,
         noise_std: float,
-        controller: Controller,
-        gradient: str | Adjoint = "backprop",
-        max_steps: int = 1_000_000,
+        **how: Unpack[Solving],
     ):
         super().__init__()
         self.encoder = encoder
-        self.ode = NeuralODE(vector_field, solver, controller=controller, gradient=gradient, max_steps=max_steps)
+        self.ode = NeuralODE(vector_field, solver, **how)
         self.decoder = decoder
         self.noise_std = noise_std
 
@@ -55,6 +56,10 @@ class LatentODE(nn.Module):
     def decode(self, z0: Tensor, t: Tensor) -> Tensor:
         """The mean of x (n, ..., observed) at t (n,), from the latent state z0 (..., latent) at t[0]."""
         return self.decoder(self.ode(z0, t))
+
+    def solve(self, z0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
+        """The latent states (n, ..., latent) at t (n,) from z0 with their statistics, whatever their status."""
+        return self.ode.solve(z0, t, event=event, dense=dense)
 
     def elbo(self, x: Tensor, t: Tensor) -> Tensor:
         """A lower bound of log p(x), (...), in nats: E_q log p(x | z0) by one draw of z0, less KL(q | prior).

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from node.event import Event
 from node.models.augmented_neural_ode import AugmentedNeuralODE
 from node.models.neural_ode import NeuralODE
+from node.solution import Solution
 
 
 class ODEClassifier(nn.Module):
@@ -23,4 +25,13 @@ class ODEClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., classes)."""
-        return self.readout(self.ode(self.embedding(x), torch.tensor([0.0, 1.0]))[-1])
+        return self.readout(self.ode(self.embedding(x), _times())[-1])
+
+    def solve(self, x: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
+        """The hidden states at 0 and 1 with their statistics, whatever their status."""
+        return self.ode.solve(self.embedding(x), _times(), event=event, dense=dense)
+
+
+def _times() -> Tensor:
+    """Both ends, exact in any precision."""
+    return torch.tensor([0.0, 1.0])

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from node.derivatives import check_constant
 from node.vector_field import VectorField
 
 
@@ -20,4 +21,8 @@ class SecondOrder(nn.Module):
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt at (t, y)."""
         _, v = y.chunk(2, dim=-1)
-        return torch.cat([v, self.acceleration(t, y)], dim=-1)
+        a = self.acceleration(t, y)
+        if y.requires_grad and torch.is_grad_enabled() and not a.requires_grad:  # v has a derivative, whatever a has
+            needs, output = "the gradient of a solve needs da/dy", "the acceleration"
+            check_constant(lambda near: self.acceleration(t, near), (y,), needs=needs, output=output)
+        return torch.cat([v, a], dim=-1)

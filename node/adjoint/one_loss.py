@@ -1,0 +1,15 @@
+"""Backward passes that go back for one loss at a time, and say so."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
+
+
+def check_one_loss(mode: str, bars: Sequence[Tensor | None]) -> None:
+    """Refuse a backward pass for many losses at once. mode: its name. bars: the gradients to what the solve gave."""
+    if any(bar is not None and (is_legacy_batchedtensor(bar) or is_batchedtensor(bar)) for bar in bars):
+        raise RuntimeError(
+            f"{mode} goes back for one loss at a time: leave out vectorize=True and is_grads_batched=True, "
+            "or take gradient='backprop'"
+        )

@@ -1,0 +1,74 @@
+"""What models that solve have in common: how they do it."""
+
+from collections.abc import Iterable
+from typing import NotRequired, TypedDict
+
+from torch import Tensor, nn
+
+from node.adjoint import Adjoint
+from node.controller import Controller
+from node.event import Event
+from node.solution import Solution
+from node.solve import solve
+from node.solvers import Solver
+from node.trajectory import Callbacks
+from node.vector_field import S, VectorField
+
+
+class Solving(TypedDict):
+    """The arguments of `solve` that a model is built with; `event` and `dense` are those of one solve.
+
+    parameters: what the gradient may be asked for, where the vector field is no module that has it; by default the
+    field's own. They are no parameters of the model.
+    """
+
+    controller: Controller
+    gradient: NotRequired[str | Adjoint]
+    parameters: NotRequired[Iterable[Tensor] | None]
+    batch: NotRequired[str]
+    callbacks: NotRequired[Callbacks | None]
+    max_steps: NotRequired[int]
+
+
+class SolvingModel(nn.Module):
+    """A model that solves in one way."""
+
+    def __init__(
+        self,
+        solver: str | Solver,
+        *,
+        controller: Controller,
+        gradient: str | Adjoint = "backprop",
+        parameters: Iterable[Tensor] | None = None,
+        batch: str = "joint",
+        callbacks: Callbacks | None = None,
+        max_steps: int = 1_000_000,
+    ):
+        super().__init__()
+        self.solver = solver
+        self.controller = controller
+        self.gradient = gradient
+        self.batch = batch
+        self.callbacks = callbacks
+        self.max_steps = max_steps
+        # Not `parameters`, which is a module's own; a Tensor is left to `solve`, which answers it.
+        self._told = parameters if parameters is None or isinstance(parameters, Tensor) else tuple(parameters)
+
+    def _solution(
+        self, f: VectorField[S], y0: S, t: Tensor, *, event: Event | None = None, dense: bool = False
+    ) -> Solution[S]:
+        """The solution of y' = f(t, y) from y0, whatever its status."""
+        return solve(
+            f,
+            y0,
+            t,
+            solver=self.solver,
+            controller=self.controller,
+            gradient=self.gradient,
+            parameters=self._told,
+            event=event,
+            dense=dense,
+            callbacks=self.callbacks,
+            batch=self.batch,
+            max_steps=self.max_steps,
+        )

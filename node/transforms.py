@@ -1,0 +1,80 @@
+"""torch's transforms around a solve: what goes through which way to differentiate, and one line for what does not.
+
+Backpropagation goes through torch.func's grad, jacrev, jvp, jacfwd and hessian, through dual numbers, and through the
+backward passes of many losses at once. The other modes have backward passes of their own, which these do not know.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_batchedtensor, is_gradtrackingtensor
+from torch.autograd import forward_ad
+
+from node.adjoint.backprop import Backprop
+from node.adjoint.base import Adjoint
+from node.derivatives import in_transform
+from node.layout import State
+
+VMAP = (
+    "torch.vmap cannot go over a solve, whose steps depend on its states: pass the samples as y0's first dimension, "
+    "with batch='independent' where each is to have its own steps"
+)
+
+GRADIENT_INSIDE = (
+    "the vector field takes derivatives with torch.autograd of what has no graph, as y has none without gradients: "
+    "begin f with `with torch.enable_grad(): y = y if y.requires_grad else y.detach().requires_grad_()`, "
+    "and pass create_graph=True to torch.autograd.grad"
+)
+
+
+def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, independent: bool) -> None:
+    """Refuse the transforms of torch that are at work around a solve and do not go with it."""
+    if isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None:
+        raise ValueError(
+            "t has a tangent, and forward-mode derivatives do not reach the output times: "
+            "take reverse mode, such as torch.func.jacrev or backward(), for derivatives in t"
+        )
+    if not in_transform():
+        if _in_dual_level() and torch.is_grad_enabled() and not isinstance(mode, Backprop):
+            raise ValueError(f"{mode.name} has no forward-mode derivative: pass gradient='backprop' for dual numbers")
+        return
+    if any(map(_is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
+        raise ValueError(VMAP)
+    if torch.is_grad_enabled() and not isinstance(mode, Backprop):
+        raise ValueError(
+            f"torch.func does not go through {mode.name}, which has a backward pass of its own: "
+            "pass gradient='backprop', or take torch.autograd.grad or torch.autograd.functional.jacobian"
+        )
+    for name, given in (("an event", event), ("batch='independent'", independent)):
+        if given:
+            raise ValueError(
+                f"torch.func does not go through a solve with {name}: take torch.autograd.grad or "
+                "torch.autograd.functional.jacobian"
+            )
+
+
+@contextmanager
+def torch_in_words() -> Iterator[None]:
+    """What torch says of vmap over a solve, and of a field that asks for gradients where none are, in one line each."""
+    try:
+        yield
+    except RuntimeError as error:
+        if in_transform() and ("vmap" in str(error) or "Batching rule" in str(error)):
+            raise ValueError(VMAP) from error
+        if "does not require grad" in str(error):
+            raise ValueError(GRADIENT_INSIDE) from error
+        raise
+
+
+def _in_dual_level() -> bool:
+    """Whether dual numbers are at work: no public name tells."""
+    return forward_ad._current_level >= 0
+
+
+def _is_batched(x: Tensor) -> bool:
+    """Whether vmap has a dimension of x, beneath those of derivatives."""
+    while is_gradtrackingtensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    return is_batchedtensor(x)
