@@ -95,13 +95,20 @@ def pulled_back(
 
     if len(rows[0]) > 1 and not torch.is_anomaly_enabled():
         try:
-            # As by is_grads_batched=True, whose older vmap takes many operations, tanh's for one, row by row.
+            if _has_saved_tensors_hooks():  # as in a checkpointed part of a program, which torch.vmap refuses
+                return torch.autograd.grad(values, inputs, rows, is_grads_batched=True, **how)
+            # The same, but that its older vmap takes many operations, tanh's for one, row by row.
             used = iter(torch.vmap(of_row)(*rows))
             return tuple(None if none else next(used) for none in unused)
         except RuntimeError:
             pass  # what is wrong in itself is so for one row too
     found = zip(*(torch.autograd.grad(values, inputs, row, **how) for row in zip(*rows, strict=True)), strict=True)
     return tuple(None if column[0] is None else torch.stack(column) for column in found)
+
+
+def _has_saved_tensors_hooks() -> bool:
+    """Whether hooks see the tensors that autograd saves here: no public name tells."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from gradients import relative_error, tensor
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from node import ADJOINTS, SOLVERS, FixedStep, solve
 from node.derivatives import products
@@ -147,6 +148,19 @@ def test_a_function_of_the_users_own_need_not_know_of_vmap(solver: str) -> None:
     how = {"solver": solver, "controller": STEPS}
     found = solve(lambda t, y: -OneAtATime.apply(y), Y0, T, **how).y
     torch.testing.assert_close(found, solve(lambda t, y: -y * y, Y0, T, **how).y)
+
+
+@pytest.mark.parametrize("solver", ["implicit_euler", "rodas4"])
+def test_a_field_may_checkpoint_its_layers(solver: str) -> None:
+    def field(t: Tensor, y: Tensor) -> Tensor:
+        return checkpoint(lambda y: -torch.tanh(y), y, use_reentrant=False)
+
+    found = []
+    for f in (field, lambda t, y: -torch.tanh(y)):
+        y0 = Y0.clone().requires_grad_()
+        y = solve(f, y0, T, solver=solver, controller=STEPS).y
+        found.append(torch.autograd.grad(y.square().sum(), y0))
+    torch.testing.assert_close(*found)
 
 
 def jacobian_of(function: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
