@@ -89,7 +89,9 @@ def test_two_solves_in_a_row_have_the_gradient_of_one(mode: str) -> None:
 @pytest.mark.parametrize("start", ["encoder", "encoder in f", "in f", "in both"])
 def test_three_solves_between_an_encoder_and_a_decoder_have_backprops_gradient(mode: str, start: str) -> None:
     net, x = Net(), tensor(0.3, -0.6, 1.1)
-    found, true = (gradients(lambda w=way: net(x, start, w), net.parameters()) for way in (how(mode), backprop_of(mode)))
+    found, true = (
+        gradients(lambda w=way: net(x, start, w), net.parameters()) for way in (how(mode), backprop_of(mode))
+    )
     assert not wrong(found, true, tolerance(mode))
 
 
@@ -172,5 +174,3 @@ def test_outputs_that_are_the_next_solves_starts_and_times_have_backprops_gradie
 def _smooth(mode: str) -> dict[str, object]:
     """Steps that solve a polynomial of degree two without an error."""
     return how(mode) | ({} if tolerance(mode) > 1e-8 else {"controller": FixedStep(dt=0.05)})
-
-

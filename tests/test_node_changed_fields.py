@@ -1,4 +1,4 @@
-"""Fields that change between the passes: the gradient is that of the forward pass, or is refused; f stays as the user left it."""
+"""Fields that change between the passes: gradients are those of the forward pass or refused, and f stays as it was left."""
 
 from collections.abc import Callable
 from typing import Any

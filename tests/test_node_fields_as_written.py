@@ -60,9 +60,7 @@ def into_t(t: Tensor, y: Tensor) -> Tensor:
 
 # Each with the field that it stands for.
 WRITERS: dict[str, tuple[Callable[[], Callable[..., Tensor]], Callable[..., Tensor]]] = {
-    **{
-        kind: (lambda kind=kind: Buffers(kind), rate) for kind in ("out", "one", "two in turn", "a view", "detached")
-    },
+    **{kind: (lambda kind=kind: Buffers(kind), rate) for kind in ("out", "one", "two in turn", "a view", "detached")},
     "into y": (lambda: into_y, rate),
     "y itself": (lambda: y_itself, lambda t, y: -0.5 * y),
     "into t": (lambda: into_t, rate),
@@ -71,9 +69,7 @@ WRITERS: dict[str, tuple[Callable[[], Callable[..., Tensor]], Callable[..., Tens
 
 @every_solver
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refused(
-    writer: str, solver: Solver
-) -> None:
+def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refused(writer: str, solver: Solver) -> None:
     make, meant = WRITERS[writer]
     y0, t = Y0.clone(), T.clone()
 
@@ -90,16 +86,14 @@ def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refus
 
 
 @every_mode
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", ["a view", "into y", "y itself", "into t"])
 def test_a_field_that_writes_into_what_it_gives_or_gets_has_the_gradient_or_is_refused(mode: str, writer: str) -> None:
-    """A field that detaches what it gives, or writes what it was given in numbers, depends on nothing."""
-    if writer in ("out", "one", "two in turn", "detached"):
-        return
+    """The other buffers are filled with numbers, on which no gradient hangs."""
     make, meant = WRITERS[writer]
     y0 = Y0.clone().requires_grad_()
 
     def loss(f: Callable[..., Tensor], way: dict[str, object]) -> Tensor:
-        return solve(f, y0, T, parameters=(), **way).y.square().sum()
+        return solve(f, y0, T, parameters=(), max_steps=1000, **way).y.square().sum()
 
     true = gradients(lambda: loss(meant, backprop_of(mode)), [y0])
     assert_lawful(or_refused(lambda: gradients(lambda: loss(make(), how(mode)), [y0])), true, mode)
@@ -184,6 +178,7 @@ def replica_of(module: nn.Module) -> nn.Module:
     copies = {id(m): m._replicate_for_data_parallel() for m in module.modules()}
     for m in module.modules():
         replica = copies[id(m)]
+        replica._former_parameters = {}
         for name, child in m._modules.items():
             replica._modules[name] = None if child is None else copies[id(child)]
         for name, p in m._parameters.items():
