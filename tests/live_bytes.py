@@ -17,6 +17,16 @@ class LiveBytes(TorchDispatchMode):
         super().__init__()
         self._made: dict[int, tuple[StorageWeakRef, int]] = {}
 
+    def __enter__(self) -> "LiveBytes":
+        gc.collect()
+        gc.freeze()  # what was there before is no one's to collect: a collection takes a millisecond, not a hundred
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        gc.unfreeze()
+
     def __torch_dispatch__(self, f: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = f(*args, **(kwargs or {}))
         given = None

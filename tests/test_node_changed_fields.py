@@ -1,4 +1,4 @@
-"""Fields that change between the passes: gradients are those of the forward pass or refused, and f stays as it was left."""
+"""Fields that change between the passes: gradients are those of the forward pass or refused, and f is left alone."""
 
 from collections.abc import Callable
 from typing import Any

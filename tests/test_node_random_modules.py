@@ -14,7 +14,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from lawful import EXACT, MODES, TIGHT, is_refusal, wrong
-from random_modules import Draw, Program, draws
+from random_fields import Draw, draws
+from random_modules import Program
 
 from node import SOLVERS, FixedStep, PIDController
 
