@@ -7,12 +7,16 @@ from node.solvers.bosh3 import BOSH3
 from node.solvers.cash_karp import CASH_KARP
 from node.solvers.dopri5 import DOPRI5
 from node.solvers.dopri8 import DOPRI8
+from node.solvers.esdirk import ESDIRK
 from node.solvers.euler import EULER
 from node.solvers.fehlberg2 import FEHLBERG2
 from node.solvers.fehlberg45 import FEHLBERG45
 from node.solvers.heun import HEUN
 from node.solvers.heun3 import HEUN3
-from node.solvers.implicit_euler import IMPLICIT_EULER, ImplicitEuler
+from node.solvers.implicit_euler import IMPLICIT_EULER
+from node.solvers.kencarp4 import KENCARP4
+from node.solvers.kencarp5 import KENCARP5
+from node.solvers.kvaerno3 import KVAERNO3
 from node.solvers.midpoint import MIDPOINT
 from node.solvers.ralston import RALSTON
 from node.solvers.reversible import ReversibleSolver
@@ -68,18 +72,21 @@ SOLVERS: dict[str, Solver] = {
         REVERSIBLE_RK4,
         REVERSIBLE_DOPRI5,
         IMPLICIT_EULER,
+        KVAERNO3,
+        KENCARP4,
+        KENCARP5,
         RODAS4,
         RODAS5P,
     )
 }
 
 __all__ = [
+    "ESDIRK",
     "SOLVERS",
     "AdamsBashforth",
     "AdamsBashforthMoulton",
     "AsynchronousLeapfrog",
     "ExplicitRungeKutta",
-    "ImplicitEuler",
     "ReversibleHeun",
     "ReversibleRungeKutta",
     "ReversibleSolver",
