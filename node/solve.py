@@ -88,6 +88,8 @@ def solve(
     )
     stats, point = Stats(), None
     with full_precision(layout.device):
+        if method.separable:
+            _check_suited(problem, stats)
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
         else:
@@ -119,6 +121,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
+
+
+def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:
+    """Answer a solver that solves some fields only, at the cost of a few calls of f."""
+    f = problem.field()
+    with torch.no_grad():
+        reason = problem.solver.unsuited(f, problem.output_times()[0], problem.layout.flatten(problem.y0))
+    if reason:
+        raise ValueError(reason)
+    stats.nfe_forward += f.calls
 
 
 def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -> None:

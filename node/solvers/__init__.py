@@ -17,6 +17,7 @@ from node.solvers.implicit_euler import IMPLICIT_EULER
 from node.solvers.kencarp4 import KENCARP4
 from node.solvers.kencarp5 import KENCARP5
 from node.solvers.kvaerno3 import KVAERNO3
+from node.solvers.leapfrog import LEAPFROG, Leapfrog
 from node.solvers.midpoint import MIDPOINT
 from node.solvers.ralston import RALSTON
 from node.solvers.reversible import ReversibleSolver
@@ -71,6 +72,7 @@ SOLVERS: dict[str, Solver] = {
         REVERSIBLE_BOSH3,
         REVERSIBLE_RK4,
         REVERSIBLE_DOPRI5,
+        LEAPFROG,
         IMPLICIT_EULER,
         KVAERNO3,
         KENCARP4,
@@ -87,6 +89,7 @@ __all__ = [
     "AdamsBashforthMoulton",
     "AsynchronousLeapfrog",
     "ExplicitRungeKutta",
+    "Leapfrog",
     "ReversibleHeun",
     "ReversibleRungeKutta",
     "ReversibleSolver",
