@@ -14,14 +14,14 @@ from node import SOLVERS, Counted, FixedStep, PIDController, solve
 from node.solvers import Solver
 from node.solvers.implicit_euler import IMPLICIT_EULER
 from node.solvers.kencarp4 import KENCARP4
-from node.solvers.kencarp5 import KENCARP5
+from node.solvers.kencarp58 import KENCARP58
 from node.solvers.kvaerno3 import KVAERNO3
 from node.solvers.rodas4 import RODAS4
 from node.solvers.rodas5p import RODAS5P
 from node.vector_field import FlatField
 
 ROSENBROCK = {solver.name: solver for solver in (RODAS4, RODAS5P)}
-ESDIRKS = {solver.name: solver for solver in (IMPLICIT_EULER, KVAERNO3, KENCARP4, KENCARP5)}
+ESDIRKS = {solver.name: solver for solver in (IMPLICIT_EULER, KVAERNO3, KENCARP4, KENCARP58)}
 STIFF = {**ESDIRKS, **ROSENBROCK}
 every_rosenbrock = pytest.mark.parametrize("solver", ROSENBROCK.values(), ids=ROSENBROCK)
 every_stiff_solver = pytest.mark.parametrize("solver", STIFF.values(), ids=STIFF)

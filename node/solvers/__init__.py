@@ -15,7 +15,7 @@ from node.solvers.heun import HEUN
 from node.solvers.heun3 import HEUN3
 from node.solvers.implicit_euler import IMPLICIT_EULER
 from node.solvers.kencarp4 import KENCARP4
-from node.solvers.kencarp5 import KENCARP5
+from node.solvers.kencarp58 import KENCARP58
 from node.solvers.kvaerno3 import KVAERNO3
 from node.solvers.leapfrog import LEAPFROG, Leapfrog
 from node.solvers.midpoint import MIDPOINT
@@ -76,7 +76,7 @@ SOLVERS: dict[str, Solver] = {
         IMPLICIT_EULER,
         KVAERNO3,
         KENCARP4,
-        KENCARP5,
+        KENCARP58,
         RODAS4,
         RODAS5P,
     )

@@ -129,7 +129,7 @@ class ESDIRK(Solver):
         """From the stage before, not ahead of it: from there other roots are found, such as negative concentrations."""
         with torch.no_grad():
             y_i = newton.solve(t, rest, guess)
-        return newton.recorded(t, rest, y_i) if record else y_i
+        return newton.recorded(t, rest, y_i) if record and bool(y_i.isfinite().any()) else y_i
 
 
 def _slope(rise: Tensor, weight: Time, at_rest: Tensor) -> Tensor:
