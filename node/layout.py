@@ -69,6 +69,7 @@ class TupleLayout:
         self._sizes = [part.flat_shape[-1] for part in self._parts]
         self.samples = samples
         self.shape = y0[0].shape
+        self.shapes = tuple(tuple(y.shape) for y in y0)
         self.device = y0[0].device
         self.is_inference = any(part.is_inference for part in self._parts)
         self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))

@@ -39,7 +39,9 @@ class Forward(Adjoint):
     dense = True
 
     def unsupported(self, solver: Solver) -> str:
-        """Implicit solvers, whose Jacobian would be that of y and all tangents together."""
+        """Implicit solvers, whose Jacobian would be that of y and all tangents together; and those of separable f."""
+        if solver.separable:
+            return f"{solver.name} solves for positions and momenta, without tangents beside: take gradient='backprop'"
         if not solver.needs_jacobian:
             return ""
         return f"{solver.name} takes the Jacobian of all that is solved: take an explicit solver or gradient='backprop'"
