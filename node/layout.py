@@ -37,11 +37,7 @@ class TensorLayout:
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
-        if y.device != self.device:
-            raise ValueError(
-                f"the vector field returned a tensor on {y.device} for a state on {self.device}: "
-                "dy/dt must be where the state is"
-            )
+        check_place(y, self.device)
         flat = y.reshape_as(self.flat_template)
         if flat.dtype == self.dtype:
             return flat
@@ -58,6 +54,17 @@ class TensorLayout:
         """Several of the solver's vectors (m, ...) as one tensor (m, *shape)."""
         y = flat.reshape(len(flat), *self.shape)
         return y if self._user_dtype is None else y.to(self._user_dtype)
+
+
+def check_place(dy: Tensor, device: torch.device) -> None:
+    """Answer a dy/dt that is not where the state is, or not dense as it is."""
+    if dy.device != device:
+        raise ValueError(
+            f"the vector field returned a tensor on {dy.device} for a state on {device}: "
+            "dy/dt must be where the state is"
+        )
+    if dy.layout is not torch.strided:
+        raise ValueError(f"the vector field returned a {dy.layout} tensor for a dense state: return dy.to_dense()")
 
 
 class TupleLayout:
