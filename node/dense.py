@@ -63,8 +63,8 @@ class DenseOutput(Generic[S]):
             (flat,) = self._refusal.of(flat)
         states = self._layout.restore_all(flat)
         if isinstance(states, Tensor):
-            return cast(S, states.view(*times.shape, *states.shape[1:]))
-        return cast(S, tuple(state.view(*times.shape, *state.shape[1:]) for state in states))
+            return cast(S, states.view((*times.shape, *states.shape[1:])))
+        return cast(S, tuple(state.view((*times.shape, *state.shape[1:])) for state in states))
 
     def _states(self, times: Tensor) -> Tensor:
         """Flat states (m, n) at times (m,): those within one piece together, whatever their order."""

@@ -44,13 +44,13 @@ class Flow:
         tensors = unique(x for each in found for x in each.tensors)
         random = any(each.random for each in found)
         of_all = Dependencies(found[0].call, tensors, random)
-        conditions = Conditions("a gradient that involves a time", f, layout, of_all)
+        conditions = Conditions("a gradient that involves a time", f, layout, of_all, tensors)
         slopes = torch.stack([_finite(each.call.dy) for each in found])
         return cls(layout, conditions, stats, y, slopes, tensors, random)
 
     def __call__(self, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:
         """y, whose derivatives are those of the flow. start, stop: (m,), or (B, m) with a time for each sample."""
-        return recomputed(self._moved, (y, start, stop), self.closure)
+        return recomputed(self._moved, (y, start, stop), self.closure, self.conditions.parameters)
 
     def arguments(self, y: Tensor, t: Tensor) -> tuple[Tensor, State]:
         """One state (1, n) and its time (1,) as a user's function takes them."""

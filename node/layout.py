@@ -37,11 +37,7 @@ class TensorLayout:
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
-        if y.device != self.device:
-            raise ValueError(
-                f"the vector field returned a tensor on {y.device} for a state on {self.device}: "
-                "dy/dt must be where the state is"
-            )
+        check_place(y, self.device)
         flat = y.reshape_as(self.flat_template)
         if flat.dtype == self.dtype:
             return flat
@@ -60,6 +56,17 @@ class TensorLayout:
         return y if self._user_dtype is None else y.to(self._user_dtype)
 
 
+def check_place(dy: Tensor, device: torch.device) -> None:
+    """Answer a dy/dt that is not where the state is, or not dense as it is."""
+    if dy.device != device:
+        raise ValueError(
+            f"the vector field returned a tensor on {dy.device} for a state on {device}: "
+            "dy/dt must be where the state is"
+        )
+    if dy.layout is not torch.strided:
+        raise ValueError(f"the vector field returned a {dy.layout} tensor for a dense state: return dy.to_dense()")
+
+
 class TupleLayout:
     """A tuple of tensors, one after the other in one vector, in the dtype to which theirs promote."""
 
@@ -69,6 +76,7 @@ class TupleLayout:
         self._sizes = [part.flat_shape[-1] for part in self._parts]
         self.samples = samples
         self.shape = y0[0].shape
+        self.shapes = tuple(tuple(y.shape) for y in y0)
         self.device = y0[0].device
         self.is_inference = any(part.is_inference for part in self._parts)
         self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))

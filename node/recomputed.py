@@ -11,32 +11,37 @@ from torch import Tensor
 Work = Callable[..., Sequence[Tensor | None]]
 
 
-def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor]) -> Tensor:
+def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]) -> Tensor:
     """work(0, *inputs)[0], whose n-th derivatives are those of work(n, *inputs): it is called again for each.
 
     closure: tensors that `work` depends on beside its inputs. They are inputs of the graph's node too, so that the
     order of differentiation does not matter: a derivative in one of them may be zero and its own derivative not.
+    own: the tensors that `work` reads in their place, leaves with the same numbers.
     """
-    (value,) = _Recomputed.apply(work, 0, len(inputs), *inputs, *closure)
+    (value,) = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
     return value
 
 
-def recomputed_gradients(gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor]) -> Sequence[Tensor]:
+def recomputed_gradients(
+    gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]
+) -> Sequence[Tensor]:
     """gradients(1, *tensors), whose own derivatives are those of the same function, called again.
 
     Of `tensors` and the closure the last have the shapes of the gradients. Derivatives in one of them leave the others
     alone, also where one was computed from another.
     """
     found: Sequence[Tensor] = _Recomputed.apply(
-        functools.partial(_on_leaves, gradients), 1, len(tensors), *tensors, *closure
+        functools.partial(_on_leaves, gradients), 1, len(tensors), own, *tensors, *closure
     )
     return found
 
 
 class _Recomputed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, work: Work, order: int, n_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
-        ctx.work, ctx.order, ctx.n_inputs = work, order, n_inputs
+    def forward(
+        ctx: Any, work: Work, order: int, n_inputs: int, own: Sequence[Tensor], *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.work, ctx.order, ctx.n_inputs, ctx.own = work, order, n_inputs, own
         ctx.save_for_backward(*tensors)
         found = work(order, *tensors[:n_inputs])
         # The outputs of a derivative are gradients to the last of the tensors.
@@ -48,12 +53,12 @@ class _Recomputed(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         inputs, closure = tensors[: ctx.n_inputs], tensors[ctx.n_inputs :]
-        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), closure))
+        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), ctx.own))
         if torch.is_grad_enabled():
-            found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), *bars, *inputs, *closure)
+            found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), ctx.own, *bars, *inputs, *closure)
         else:
             found = work(ctx.order + 1, *bars, *inputs)
-        return None, None, None, *found
+        return None, None, None, None, *found
 
 
 def _on_leaves(work: Work, order: int, *tensors: Tensor) -> Sequence[Tensor | None]:

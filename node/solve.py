@@ -93,6 +93,8 @@ def solve(
     warn_of_coarse_time(ends, t.dtype, layout.dtype.to_real())
     stats, point = Stats(), None
     with full_precision(layout.device), torch_in_words():
+        if method.separable:
+            _check_suited(problem, stats)
         if mode.needs_parameters and torch.is_grad_enabled():
             problem = _told_of_parameters(problem, mode, parameters)
         if event is None:
@@ -151,6 +153,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
+
+
+def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:
+    """Answer a solver that solves some fields only, at the cost of a few calls of f."""
+    f = problem.field()
+    with torch.no_grad():
+        reason = problem.solver.unsuited(f, problem.output_times()[0], problem.layout.flatten(problem.y0))
+    if reason:
+        raise ValueError(reason)
+    stats.nfe_forward += f.calls
 
 
 def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -> None:

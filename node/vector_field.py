@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from node.layout import Layout, State, TensorLayout, layout_of
+from node.layout import Layout, State, TensorLayout, check_place, layout_of
 
 S = TypeVar("S", bound=State)
 Time = float | Tensor  # a float; with per-sample stepping a column (B, 1) in the solver's dtype
@@ -94,8 +94,9 @@ class FlatField:
             time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
         if self._has_versions:
             version = y._version
+            of_time = time._version
             dy = self.f(time, y if self._is_flat else y.view_as(like))
-            if y._version != version or time._version:
+            if y._version != version or time._version != of_time:
                 self._refuse_writes(y, version)
         else:
             dy = self.f(time, y if self._is_flat else y.view_as(like))
@@ -117,9 +118,12 @@ class FlatField:
     def called(self, t: Time, y: Tensor, state: State) -> Any:
         """What f gives for a state that is flat y restored, as it is."""
         self.calls += 1
-        version = y._version if self._has_versions else 0
-        dy = self.f(self.time(t), state)
-        if self._has_versions and y._version != version:
+        time = self.time(t)
+        if not self._has_versions:
+            return self.f(time, state)
+        version, of_time = y._version, time._version
+        dy = self.f(time, state)
+        if y._version != version or time._version != of_time:
             self._refuse_writes(y, version)
         return dy
 
@@ -128,11 +132,7 @@ class FlatField:
 
         The first two calls tell of a buffer behind new tensors, as of `torch.from_numpy` or `detach()`.
         """
-        if dy.device != self._device:
-            raise ValueError(
-                f"the vector field returned a tensor on {dy.device} for a state on {self._device}: "
-                "dy/dt must be where the state is"
-            )
+        check_place(dy, self._device)
         if self._trusted or torch._C._functorch.is_functorch_wrapped_tensor(dy):
             return dy.clone()
         before, self._returned = self._returned, dy

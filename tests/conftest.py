@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out each gradient mode's tests with a solver that it does not go with; dopri5 where none is named."""
-    apart = [item for item in items if not _go_together(getattr(item, "callspec", None))]
+    """Leave out each gradient mode's tests with a solver that it does not go with; dopri5 where none is named.
+
+    And each test with a solver of separable fields, if it is not marked as one of such fields.
+    """
+    apart = [
+        item
+        for item in items
+        if not _go_together(getattr(item, "callspec", None))
+        or (_of_separable_fields(getattr(item, "callspec", None)) and item.get_closest_marker("separable") is None)
+    ]
     config.hook.pytest_deselected(items=apart)
     items[:] = [item for item in items if item not in set(apart)]
 
@@ -38,6 +46,17 @@ def _go_together(case: object) -> bool:
     solver = params.get("solver", params.get("name"))
     solver = solver if isinstance(solver, Solver) else SOLVERS.get(str(solver), SOLVERS["dopri5"])
     return mode is None or not mode.unsupported(solver)
+
+
+def _of_separable_fields(case: object) -> bool:
+    """Whether a solver of such fields, or its name, is among the parameters."""
+    if "node" not in sys.modules:
+        return False
+    from node import SOLVERS
+    from node.solvers import Solver
+
+    solvers = (SOLVERS.get(x) if isinstance(x, str) else x for x in getattr(case, "params", {}).values())
+    return any(isinstance(solver, Solver) and solver.separable for solver in solvers)
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@
 
 from node import SOLVERS
 from node.solvers import (
+    ESDIRK,
     AdamsBashforth,
     AdamsBashforthMoulton,
     ExplicitRungeKutta,
-    ImplicitEuler,
     ReversibleRungeKutta,
     ReversibleSolver,
     Rosenbrock,
@@ -21,7 +21,7 @@ REVERSIBLE_RUNGE_KUTTA = {
 }
 # What such a step does depends on y alone, not on the steps before it.
 ONE_STEP = {name: solver for name, solver in SOLVERS.items() if name not in MULTISTEP | REVERSIBLE}
-IMPLICIT = {name: solver for name, solver in SOLVERS.items() if isinstance(solver, ImplicitEuler | Rosenbrock)}
+IMPLICIT = {name: solver for name, solver in SOLVERS.items() if isinstance(solver, ESDIRK | Rosenbrock)}
 ROSENBROCK = {name: solver for name, solver in IMPLICIT.items() if isinstance(solver, Rosenbrock)}
 ADAPTIVE = {name: solver for name, solver in SOLVERS.items() if solver.adaptive}
 # Those whose error is a few tolerances: at order 1 it is their square root.

@@ -65,6 +65,7 @@ class Pendulum(nn.Module):
         return torch.stack((y[..., 1], -self.stiffness[0] * torch.sin(y[..., 0])), dim=-1)
 
 
+@pytest.mark.separable
 @pytest.mark.parametrize("name", REVERSIBLE)
 def test_a_thousand_steps_undone_give_backprops_gradient(name: str) -> None:
     how = {"solver": name, "controller": FixedStep(dt=0.01)}

@@ -40,14 +40,16 @@ def test_implicit_euler_carries_f_without_its_stiffness() -> None:
     """y1 is right to 1e-16, of which f makes 1e-4."""
     y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
     f = FlatField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
-    y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
+    workspace = IMPLICIT_EULER.workspace(y, record=False)
+    y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(y1, y * math.exp(0.1), rtol=1e-12, atol=0)
     torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
 
 
 def test_implicit_euler_estimates_its_error_with_its_sign() -> None:
     f, y = FlatField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
-    step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), False, estimate=True)
+    workspace = IMPLICIT_EULER.workspace(y, record=False)
+    step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(step.error, step.y1 - math.exp(-2e-3) * y, rtol=5e-3, atol=0)
 
 

@@ -38,6 +38,7 @@ SINGULAR_Y0 = {
 LEAKS = [
     *((name, mode) for name in (*FEW, "rk4") for mode in (Backprop(), Checkpointed())),
     ("dopri5", Checkpointed(2)),
+    ("kvaerno3", Backprop()),
     ("reversible_heun", Reversible()),
     ("alf", Reversible()),
 ]

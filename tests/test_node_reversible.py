@@ -59,6 +59,7 @@ def undone(solver: ReversibleSolver, n: int, way: float) -> float:
     return max(map(distance, states, backwards(solver, f, times, sizes, states[-1])))
 
 
+@pytest.mark.separable
 @pytest.mark.parametrize("solver", REGISTERED, ids=lambda solver: solver.name)
 def test_a_thousand_steps_are_undone(solver: ReversibleSolver) -> None:
     assert undone(solver, 1000, 1.0) < 1e-10

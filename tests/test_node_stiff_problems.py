@@ -12,10 +12,15 @@ from torch import Tensor
 from node import PIDController, Status, solve
 from node.solvers import Solver
 from node.solvers.implicit_euler import IMPLICIT_EULER
+from node.solvers.kencarp4 import KENCARP4
+from node.solvers.kencarp58 import KENCARP58
+from node.solvers.kvaerno3 import KVAERNO3
 from node.solvers.rodas4 import RODAS4
 from node.solvers.rodas5p import RODAS5P
 
 ROSENBROCK = {solver.name: solver for solver in (RODAS4, RODAS5P)}
+ESDIRKS = {solver.name: solver for solver in (KVAERNO3, KENCARP4, KENCARP58)}
+every_esdirk = pytest.mark.parametrize("solver", ESDIRKS.values(), ids=ESDIRKS)
 every_rosenbrock = pytest.mark.parametrize("solver", ROSENBROCK.values(), ids=ROSENBROCK)
 
 
@@ -53,7 +58,7 @@ class StiffProblem(NamedTuple):
     t_end: float
     exact: tuple[float, ...]
     atol: tuple[float, ...] | float  # relative to rtol
-    nfe: int  # the most at rtol = 1e-3, of solvers of order 4 or more
+    nfe: int  # the most at rtol = 1e-3, of Rosenbrock methods
 
 
 HIRES_END = (
@@ -95,6 +100,21 @@ def test_stiff_problems_come_out_right_and_better_with_the_tolerance(problem: St
     fine = relative_error(problem, solver, 1e-4)
     assert coarse < 5e-3
     assert fine < 0.6 * coarse
+
+
+@every_problem
+@every_esdirk
+def test_esdirk_methods_come_as_near_with_stages_that_are_solved_to_rounding(
+    problem: StiffProblem, solver: Solver
+) -> None:
+    assert relative_error(problem, solver, 1e-3, 4 * problem.nfe) < 0.01
+
+
+@pytest.mark.parametrize("name", ["robertson to 40", "hires"])
+@every_esdirk
+def test_esdirk_methods_come_nearer_with_the_tolerance(name: str, solver: Solver) -> None:
+    coarse, fine = (relative_error(PROBLEMS[name], solver, rtol) for rtol in (1e-3, 1e-4))
+    assert fine < min(0.6 * coarse, 1e-3)
 
 
 def test_implicit_euler_comes_near_with_few_steps() -> None:

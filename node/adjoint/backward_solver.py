@@ -26,6 +26,17 @@ def check_outputs(mode: str, outputs: str) -> None:
         raise ValueError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
 
 
+def unsolvable(mode: str, solver: Solver, own: Solver | None) -> str:
+    """Why a forward solver, or the backward solve's own, does not solve adjoint equations; empty if it does."""
+    backward = own or solver
+    if not backward.separable:
+        return ""
+    return (
+        f"{backward.name} solves separable fields, which the adjoint equation is not: give {mode}'s backward solve a "
+        "solver of its own, solver=SOLVERS['dopri5'], or take gradient='reversible' or 'backprop'"
+    )
+
+
 class Choices(Protocol):
     """What a mode says of its backward solve; None is the forward pass's."""
 

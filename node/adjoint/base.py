@@ -68,7 +68,7 @@ class InitialValueProblem:
         """The problem as the graph of a solve may hold it, with its own copy of f, and the conditions of the copy."""
         if self.found is None:
             raise ValueError(f"{mode} must know what f depends on: solve by node.solve")
-        conditions = Conditions(mode, self.f, self.layout, self.found)
+        conditions = Conditions(mode, self.f, self.layout, self.found, self.parameters)
         y0 = self.y0.detach() if isinstance(self.y0, Tensor) else tuple(part.detach() for part in self.y0)
         return replace(self, f=conditions.f, y0=y0, callbacks=Callbacks(), found=None), conditions
 

@@ -1,12 +1,12 @@
 """The conditions under which f was called in a forward pass, so that a backward pass finds them again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from node.adjoint.dependencies import Dependencies, operands
+from node.adjoint.dependencies import Dependencies, check_apart, leaves_behind, operands
 from node.adjoint.field_copy import FieldCopy
 from node.autocast import full_precision
 from node.layout import Layout
@@ -22,11 +22,15 @@ class Conditions:
     field. Then a backward pass is refused, as torch refuses one through a tensor that was written to.
     """
 
-    def __init__(self, mode: str, f: VectorField[Any], layout: Layout, found: Dependencies):
+    def __init__(
+        self, mode: str, f: VectorField[Any], layout: Layout, found: Dependencies, parameters: Sequence[Tensor]
+    ):
         self._mode = mode
         self._layout = layout
         self._found = found
         self._copy = FieldCopy(f, found.tensors)
+        check_apart(mode, self._copy.not_met(found.tensors), (*found.tensors, *self._copy.parameters()))
+        self.parameters = self._own(parameters)
         self._versions = self._versions_now()
 
     @property
@@ -34,6 +38,14 @@ class Conditions:
         """The copy."""
         f: VectorField[Any] = self._copy.f
         return f
+
+    def _own(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """What stands in the copy for these, in which f's gradients are to be taken.
+
+        Of a tensor by a global name, which the copy has as it is, f's gradient must not go on to what is behind it.
+        """
+        behind = {id(leaf) for x in self._copy.not_met(self._found.tensors) for leaf in leaves_behind(x)}
+        return [x.detach().requires_grad_() if id(x) in behind else x for x in self._copy.own(parameters)]
 
     def settle(self) -> None:
         """Told that the forward pass is over: what has changed in it, f changes itself."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from node.adjoint.augmented import AugmentedField
-from node.adjoint.backward_solver import BackwardSolver, check_outputs
+from node.adjoint.backward_solver import BackwardSolver, check_outputs, unsolvable
 from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.impulses import Outputs
 from node.adjoint.norms import AdjointNorm, block_norm
@@ -61,6 +61,10 @@ class ContinuousAdjoint(Adjoint):
         check_outputs(self.name, self.outputs)
         if self.checkpoints < 0:
             raise ValueError(f"{self.name}: checkpoints is {self.checkpoints} and must be 0 or more")
+
+    def unsupported(self, solver: Solver) -> str:
+        """Solvers that cannot solve the adjoint equation, where the backward solve has none of its own."""
+        return unsolvable(self.name, solver, self.solver)
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""

@@ -87,6 +87,36 @@ def operands(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
     return seen.tensors
 
 
+def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor]) -> None:
+    """Refuse what was computed outside of f from something that f reads too.
+
+    The gradient of f in the latter would have a part that comes by way of the former, which comes from outside again.
+    """
+    known = {id(x) for x in others}
+    for x in computed:
+        if any(id(leaf) in known for leaf in leaves_behind(x)):
+            raise ValueError(
+                f"{mode}: the vector field reads a tensor of shape {tuple(x.shape)} that was computed outside of it, "
+                "and also what that was computed from: compute it inside, or let it be an attribute or a local of the "
+                "function that makes f, or take gradient='backprop'"
+            )
+
+
+def leaves_behind(x: Tensor) -> list[Tensor]:
+    """The leaves that x was computed from."""
+    seen: set[Any] = set()
+    rest, found = [x.grad_fn], []
+    while rest:
+        node = rest.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        rest += [following for following, _ in node.next_functions]
+    return found
+
+
 def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
     return FieldCopy(f.f).tensors
 

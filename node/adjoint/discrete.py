@@ -65,10 +65,11 @@ class _Solve:
             self.steps.leave_out_not_finite(y)
         return trajectory, y
 
-    def gradients(self, cotangents: "_OfOutputs", parameters: Sequence[Tensor]) -> Gradients:
+    def gradients(self, cotangents: "_OfOutputs") -> Gradients:
         """The gradients, without a graph of their own."""
         steps = self.steps.taken
         replay = Replay(self.problem, steps, self.stats)
+        parameters = self.conditions.parameters
         sums = [torch.zeros_like(p) for p in parameters]
         bar, n, end = Cotangents(None), len(steps), self.steps.end
         if not self.steps.memory.keeps_states:
@@ -86,7 +87,7 @@ class _Solve:
         self._check_finite((of_y0, *sums))
         return of_y0, *sums
 
-    def differentiable(self, y0: Tensor, parameters: Sequence[Tensor], cotangents: "_OfOutputs") -> Gradients:
+    def differentiable(self, y0: Tensor, cotangents: "_OfOutputs") -> Gradients:
         """The gradients with a graph of their own: backpropagation through all steps at once."""
         steps = self.steps.taken
         self.stats.nfe_backward += self.conditions.check()
@@ -101,6 +102,7 @@ class _Solve:
             found += [(again.within, end.within), (again.c, end.c)]
             state = again.end
         self.stats.nfe_backward += replay.field.calls
+        parameters = self.conditions.parameters
         pairs = [(x, bar) for x, bar in found if bar is not None and x is not None and x.requires_grad]
         inputs = [x for x in (y0, *parameters) if x.requires_grad]
         if not pairs:
@@ -181,7 +183,7 @@ class _Replayed(torch.autograd.Function):
         if torch.is_grad_enabled():
             gradients: Sequence[Tensor | None] = _differentiable(solve, y0, parameters, bars)
         else:
-            gradients = solve.conditions.call(lambda: solve.gradients(_OfOutputs(bars[0], bars[1:]), parameters))
+            gradients = solve.conditions.call(lambda: solve.gradients(_OfOutputs(bars[0], bars[1:])))
         return None, None, None, None, None, *gradients
 
 
@@ -194,6 +196,7 @@ def _differentiable(
     def gradients(_: int, *tensors: Tensor) -> Gradients:
         given = dict(zip(places, tensors, strict=False))
         cotangents = _OfOutputs(given.get(0), [given.get(i) for i in range(1, len(bars))])
-        return solve.conditions.call(lambda: solve.differentiable(tensors[-1], parameters, cotangents))
+        return solve.conditions.call(lambda: solve.differentiable(tensors[-1], cotangents))
 
-    return recomputed_gradients(gradients, [*(bar for bar in bars if bar is not None), y0], parameters)
+    given = [*(bar for bar in bars if bar is not None), y0]
+    return recomputed_gradients(gradients, given, parameters, solve.conditions.parameters)

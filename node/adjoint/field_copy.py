@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import types
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -39,17 +39,35 @@ class FieldCopy:
     collector would not find, as it does not see the nodes of a graph. Of tensors with a graph the copy has those that
     f depends on; the others, such as a solution that a module keeps, have no graph in it.
 
+    What was computed outside of f, of which these are a part, stands in the copy as a leaf of its own: its gradient
+    then is that of f alone, and goes on through the graph outside once, where that belongs.
+
     What a call writes to attributes of the copy, such as a count of evaluations, is written to the original's too.
     """
 
     def __init__(self, f: Any, depends_on: Collection[Tensor] | None = None):
         """depends_on: the tensors whose graph is part of f; None for all."""
         self.tensors: list[Tensor] = []  # beside parameters: buffers, and what is an attribute or in a closure
-        self._graphs = None if depends_on is None else {edge_of(x) for x in depends_on}
+        self._leaves = None if depends_on is None else _leaves_for(depends_on)
+        self._met: set[Edge] = set()
         self._copies: dict[int, tuple[Any, Any]] = {}  # by id: the original, which so keeps its id, and its copy
         self._parts: list[_Part] = []
         self.f = self._copied(f, is_called=True)
         self._copies = {}
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Those of the modules that it has copied."""
+        for part in self._parts:
+            yield from part.parameters()
+
+    def own(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """What stands in the copy for what f depends on; itself where the copy has it as it is, as in a global name."""
+        leaves = self._leaves or {}
+        return [leaves[edge_of(x)] if edge_of(x) in self._met else x for x in tensors]
+
+    def not_met(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Those of the tensors that have a graph and are in the copy as they are."""
+        return [x for x in tensors if x.grad_fn is not None and edge_of(x) not in self._met]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -99,10 +117,18 @@ class FieldCopy:
         return copy
 
     def _copied_tensor(self, x: Tensor) -> Tensor:
-        if x.grad_fn is not None and self._graphs is not None and edge_of(x) not in self._graphs:
-            return x.detach()
+        if x.grad_fn is not None and self._leaves is not None:
+            return self._in_place_of(x)
         self.tensors.append(x)
         return x
+
+    def _in_place_of(self, x: Tensor) -> Tensor:
+        """A leaf for what f depends on; what it does not, without its graph."""
+        edge = edge_of(x)
+        if self._leaves is None or edge not in self._leaves:
+            return x.detach()
+        self._met.add(edge)
+        return self._leaves[edge]
 
     def _copied_object(self, x: Any) -> Any:
         copy = self._noted(x, object.__new__(type(x)))
@@ -112,6 +138,9 @@ class FieldCopy:
         if isinstance(x, nn.Module):
             of_torch = _OF_MODULES
             state["_parameters"], buffers, children = state["_parameters"].copy(), state["_buffers"], state["_modules"]
+            for name, parameter in state["_parameters"].items():
+                if parameter is not None and parameter.grad_fn is not None:
+                    state["_parameters"][name] = self._copied_tensor(parameter)
             if buffers:
                 state["_buffers"] = buffers.copy()
                 self.tensors += [buffer for buffer in buffers.values() if buffer is not None]
@@ -139,6 +168,10 @@ class FieldCopy:
         return self._noted(x, copy)
 
 
+def _leaves_for(tensors: Iterable[Tensor]) -> dict[Edge, Tensor]:
+    return {edge_of(x): x.detach().requires_grad_() for x in tensors if x.grad_fn is not None}
+
+
 class _Part:
     """An object and its copy."""
 
@@ -150,6 +183,10 @@ class _Part:
         self._lists = {name: len(value) for name, value in own.items() if type(value) is list}
         self._buffers: dict[str, Tensor | None] = copy.__dict__.get("_buffers", {})
         self._writes_buffers = isinstance(copy, _NormBase)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Its own, if it is a module."""
+        return (x for x in self._copy.__dict__.get("_parameters", {}).values() if x is not None)
 
     def spare(self, buffers: Collection[int]) -> None:
         """Told of buffers, by id, that a call of f writes to."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
+from node.adjoint.dependencies import check_apart
 from node.adjoint.once import differentiable_once
 from node.adjoint.one_loss import check_one_loss
 from node.controller import Controller, PIDController, Tolerance
@@ -39,7 +40,9 @@ class Forward(Adjoint):
     dense = True
 
     def unsupported(self, solver: Solver) -> str:
-        """Implicit solvers, whose Jacobian would be that of y and all tangents together."""
+        """Implicit solvers, whose Jacobian would be that of y and all tangents together; and those of separable f."""
+        if solver.separable:
+            return f"{solver.name} solves for positions and momenta, without tangents beside: take gradient='backprop'"
         if not solver.needs_jacobian:
             return ""
         return f"{solver.name} takes the Jacobian of all that is solved: take an explicit solver or gradient='backprop'"
@@ -49,6 +52,7 @@ class Forward(Adjoint):
         inputs = ((y0,) if y0.requires_grad else ()) + problem.parameters
         if not (torch.is_grad_enabled() and inputs):
             return solve_without_graph(problem, y0, stats)
+        check_apart(self.name, [x for x in inputs if x.grad_fn is not None and x is not y0], problem.parameters)
         with torch.no_grad():
             f = TangentField(problem, inputs, of_y0=y0.requires_grad)
             controller = _by_state_alone(problem.controller, f)

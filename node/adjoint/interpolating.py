@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.along_path import AdjointAlongPath, ParameterIntegral
-from node.adjoint.backward_solver import BackwardSolver, check_outputs
+from node.adjoint.backward_solver import BackwardSolver, check_outputs, unsolvable
 from node.adjoint.base import Adjoint, InitialValueProblem
 from node.adjoint.impulses import Outputs
 from node.adjoint.passes import Gradients, solve_in_passes
@@ -52,6 +52,10 @@ class InterpolatingAdjoint(Adjoint):
 
     def __post_init__(self) -> None:
         check_outputs(self.name, self.outputs)
+
+    def unsupported(self, solver: Solver) -> str:
+        """Solvers that cannot solve the adjoint equation, where the backward solve has none of its own."""
+        return unsolvable(self.name, solver, self.solver)
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""

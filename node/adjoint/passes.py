@@ -97,7 +97,7 @@ class _Solve:
         if m == 1:
             found = Gradients(dl_dy[0], [torch.zeros_like(p) for p in parameters], Status.success, times[0], 0, 0)
         else:
-            found = self.conditions.call(lambda: self._solved(outputs, parameters, kept))
+            found = self.conditions.call(lambda: self._solved(outputs, kept))
         self._stats.nfe_backward += found.nfe
         self._stats.vjp_backward += found.vjps
         gradients = (found.of_y0, *found.of_parameters)
@@ -109,9 +109,9 @@ class _Solve:
             return gradients
         return self._failed(found._replace(status=status), outputs, gradients)
 
-    def _solved(self, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> Gradients:
+    def _solved(self, outputs: Outputs, kept: Sequence[Tensor]) -> Gradients:
         self._stats.nfe_backward += self.conditions.check()
-        return self._passes.backward(self._problem, outputs, parameters, kept)
+        return self._passes.backward(self._problem, outputs, self.conditions.parameters, kept)
 
     def _reached(self, y: Tensor) -> int:
         """How many outputs the forward pass has found, the start among them."""

@@ -7,12 +7,17 @@ from node.solvers.bosh3 import BOSH3
 from node.solvers.cash_karp import CASH_KARP
 from node.solvers.dopri5 import DOPRI5
 from node.solvers.dopri8 import DOPRI8
+from node.solvers.esdirk import ESDIRK
 from node.solvers.euler import EULER
 from node.solvers.fehlberg2 import FEHLBERG2
 from node.solvers.fehlberg45 import FEHLBERG45
 from node.solvers.heun import HEUN
 from node.solvers.heun3 import HEUN3
-from node.solvers.implicit_euler import IMPLICIT_EULER, ImplicitEuler
+from node.solvers.implicit_euler import IMPLICIT_EULER
+from node.solvers.kencarp4 import KENCARP4
+from node.solvers.kencarp58 import KENCARP58
+from node.solvers.kvaerno3 import KVAERNO3
+from node.solvers.leapfrog import LEAPFROG, Leapfrog
 from node.solvers.midpoint import MIDPOINT
 from node.solvers.ralston import RALSTON
 from node.solvers.reversible import ReversibleSolver
@@ -67,19 +72,24 @@ SOLVERS: dict[str, Solver] = {
         REVERSIBLE_BOSH3,
         REVERSIBLE_RK4,
         REVERSIBLE_DOPRI5,
+        LEAPFROG,
         IMPLICIT_EULER,
+        KVAERNO3,
+        KENCARP4,
+        KENCARP58,
         RODAS4,
         RODAS5P,
     )
 }
 
 __all__ = [
+    "ESDIRK",
     "SOLVERS",
     "AdamsBashforth",
     "AdamsBashforthMoulton",
     "AsynchronousLeapfrog",
     "ExplicitRungeKutta",
-    "ImplicitEuler",
+    "Leapfrog",
     "ReversibleHeun",
     "ReversibleRungeKutta",
     "ReversibleSolver",

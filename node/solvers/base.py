@@ -36,6 +36,7 @@ class Solver(ABC):
 
     kind: ClassVar[str]  # what it is, in a few words
     needs_jacobian: ClassVar[bool] = False  # whether a step takes df/dy
+    separable: ClassVar[bool] = False  # whether it solves q' = g(t, p), p' = h(t, q) alone, which `unsuited` tells
     self_starting: ClassVar[bool] = False  # whether the carry at (t, y) is always start(f, t, y), with no past in it
 
     @property
@@ -58,6 +59,10 @@ class Solver(ABC):
     def dense_with_f1(self) -> bool:
         """Whether dense output needs the next step's carry, which the loop then asks for early."""
         return False
+
+    def unsuited(self, f: FlatField, t: Time, y: Tensor) -> str:
+        """Why it cannot solve f from (t, y), and what can; empty if it can."""
+        return ""
 
     @abstractmethod
     def workspace(self, y0: Tensor, *, record: bool) -> Any:

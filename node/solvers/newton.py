@@ -1,0 +1,81 @@
+"""Newton's iteration for the stages of implicit methods: one matrix serves all of a step as long as it does well."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from node.jacobian import Factors, factors, linearise
+from node.vector_field import FlatField, Time
+
+# Where the iteration takes more than these it is lost, and so is the step: its state is not a number.
+MAX_ITERATIONS = 15
+# Iterations that a matrix is good for: where it would take more, it is made anew.
+MORE_ITERATIONS = 2
+
+
+@dataclass
+class Newton:
+    """Solves y = rest + weight f(t, y) to rounding, for one stage of a step after the other.
+
+    The matrix I - weight df/dy is made at the first guess. Where it brings an iterate too slowly to the solution it is
+    made anew there, in those samples alone. weight: dt times the method's diagonal coefficient.
+    """
+
+    f: FlatField
+    weight: Time
+    solver: str  # the method's name
+    _matrix: Factors | None = field(init=False, default=None)
+
+    def solve(self, t: Time, rest: Tensor, guess: Tensor) -> Tensor:
+        """The y that the iteration goes to from the guess, without a graph; NaN in samples where it goes nowhere."""
+        resolution, y = torch.finfo(guess.dtype).eps, guess
+        last = torch.full_like(_largest(guess), torch.nan)
+        done = anew = torch.zeros_like(last, dtype=torch.bool)
+        for _ in range(MAX_ITERATIONS):
+            change, anew = self._change(t, rest, y, anew)
+            y = y + change.where(~done, 0.0)
+            size, scale = _largest(change), torch.maximum(_largest(y), _largest(rest))
+            rate = (size / last).nan_to_num(1.0)
+            ahead = torch.where(anew, rate.square(), rate)  # the next one's: a new matrix is nearer than the last was
+            # Where even a new matrix brings nothing more, rounding is what is left.
+            stopped = anew & (rate > 0.5) & last.isfinite() & (size <= resolution**0.5 * scale)
+            done = done | stopped | (size * ahead <= resolution * scale)
+            if bool((done | ~size.isfinite()).all()):
+                break
+            anew = ~done & last.isfinite() & (size * ahead**MORE_ITERATIONS > resolution * scale)
+            last = size
+        return y.where(done, torch.nan)
+
+    def recorded(self, t: Time, rest: Tensor, y: Tensor) -> Tensor:
+        """The solution y, with a graph to rest and to all that f depends on.
+
+        There dy = (I - weight df/dy)^-1 d(rest + weight f), the implicit function theorem, is the derivative of one
+        more iteration with the solution's own matrix; of two more, so are the second derivatives.
+        """
+        with torch.no_grad():
+            matrix = factors(1.0, self.weight, linearise(self.f, t, y, solver=self.solver).dy)
+        for _ in range(2):
+            y = y + matrix.solve(rest + self.weight * self.f(t, y) - y)
+        return y
+
+    def _change(self, t: Time, rest: Tensor, y: Tensor, anew: Tensor) -> tuple[Tensor, Tensor]:
+        """Of y in one iteration, with a new matrix where it is to be made anew; and where it is new."""
+        matrix = self._matrix
+        if matrix is None or bool(anew.any()):
+            at = linearise(self.f, t, y, solver=self.solver)
+            value, made = at.f, factors(1.0, self.weight, at.dy)
+            anew = anew if matrix is not None else torch.ones_like(anew)
+            self._matrix = matrix = made if matrix is None else _selected(anew, made, matrix)
+        else:
+            value = self.f(t, y)
+        return matrix.solve(rest + self.weight * value - y), anew
+
+
+def _selected(samples: Tensor, new: Factors, old: Factors) -> Factors:
+    return Factors(new.lu.where(samples.unsqueeze(-1), old.lu), new.pivots.where(samples, old.pivots))
+
+
+def _largest(y: Tensor) -> Tensor:
+    """The largest entry of each sample, a column."""
+    return y.abs().amax(-1, keepdim=True)
