@@ -226,12 +226,16 @@ REACHED: dict[str, Callable[[Tensor], Any]] = {
 
 @every_mode
 @pytest.mark.parametrize("through", REACHED)
-@pytest.mark.parametrize("leaf", [True, False], ids=["a leaf", "exp of a leaf"])
-def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, leaf: bool) -> None:
-    p = W.clone().requires_grad_()
+@pytest.mark.parametrize("what", ["a leaf", "exp of a leaf", "exp of a parameter of f"])
+def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, what: str) -> None:
+    """Through two solves in a row; what is made of f's own parameter counts once."""
+    p = nn.Parameter(W.clone())
 
     def loss(way: dict[str, object]) -> Tensor:
-        return solve(REACHED[through](p if leaf else torch.exp(p) / 3), Y0, T, **way).y.square().sum()
+        f = REACHED[through](p if what == "a leaf" else torch.exp(p) / 3)
+        if what == "exp of a parameter of f" and isinstance(f, nn.Module):
+            f.own = p
+        return solve(f, solve(f, Y0, T, **way).y[-1], T, **way).y.square().sum()
 
     true = gradients(lambda: loss(backprop_of(mode)), [p])
     assert not wrong(gradients(lambda: loss(how(mode)), [p]), true, 1e-9 if "exact" in MODES[mode].exactness else 1e-6)
