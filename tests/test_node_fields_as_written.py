@@ -228,7 +228,7 @@ REACHED: dict[str, Callable[[Tensor], Any]] = {
 @pytest.mark.parametrize("through", REACHED)
 @pytest.mark.parametrize("what", ["a leaf", "exp of a leaf", "exp of a parameter of f"])
 def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, what: str) -> None:
-    """Through two solves in a row; what is made of f's own parameter counts once."""
+    """Through two solves in a row; what is made of f's own parameter counts once, or is refused."""
     p = nn.Parameter(W.clone())
 
     def loss(way: dict[str, object]) -> Tensor:
@@ -238,7 +238,9 @@ def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, w
         return solve(f, solve(f, Y0, T, **way).y[-1], T, **way).y.square().sum()
 
     true = gradients(lambda: loss(backprop_of(mode)), [p])
-    assert not wrong(gradients(lambda: loss(how(mode)), [p]), true, 1e-9 if "exact" in MODES[mode].exactness else 1e-6)
+    found = or_refused(lambda: gradients(lambda: loss(how(mode)), [p]))
+    assert_lawful(found, true, mode)
+    assert found is not None or (mode == "forward" and what == "exp of a parameter of f")
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "backprop"])
