@@ -18,7 +18,6 @@ class LiveBytes(TorchDispatchMode):
         self._made: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __enter__(self) -> "LiveBytes":
-        gc.collect()
         gc.freeze()  # what was there before is no one's to collect: a collection takes a millisecond, not a hundred
         super().__enter__()
         return self

@@ -15,7 +15,16 @@ LAYERS = ("linear", "time", *FIXED_LAYERS, "residual", "norm", "batchnorm", "dro
 # How f's tensors reach it, beside as parameters of its layers.
 TIES = ("none", "a submodule twice", "a parameter twice", "weights of two shapes")
 BUFFERS = ("none", "plain", "replaced", "from a leaf", "index")
-CONTEXTS = ("none", "a leaf", "from a parameter", "from an encoder", "in a list", "in a closure", "in a default")
+CONTEXTS = (
+    "none",
+    "a leaf",
+    "from a parameter",
+    "from an encoder",
+    "in a list",
+    "in a closure",
+    "in a default",
+    "late",
+)
 FORMS = ("module", "lambda", "function", "partial", "method", "in a list")
 STARTS = ("constant", "leaf", "encoder", "in f", "encoder in f")
 EVENTS = ("none", "of the state", "of time", "of two in different units")
@@ -136,7 +145,9 @@ class Field(nn.Module):
             x = x * self.gain
         if self.draw.buffer == "index":
             x = x[..., self.order]
-        if self.context is not None:
+        if self.draw.context == "late":  # read by some of the calls only
+            x = x + self.context * (t.abs() - 0.2) ** 3 if t.abs() > 0.2 else x
+        elif self.context is not None:
             x = x * (self.context[0] if isinstance(self.context, list) else self.context)
         return parted(torch.tanh(x) - h / 4, state)
 

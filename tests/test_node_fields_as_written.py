@@ -1,4 +1,4 @@
-"""Fields as users write them: what they return, keep and write into, and where their tensors come from."""
+"""Fields as users write them: what they return, keep and write into."""
 
 import copy
 from collections.abc import Callable
@@ -10,8 +10,7 @@ from gradients import every_solver, tensor
 from lawful import MODES, T, assert_lawful, backprop_of, every_mode, gradients, how, is_refusal, or_refused, wrong
 from torch import Tensor, nn
 
-from node import SOLVERS, FixedStep, NeuralODE, Solution, solve
-from node.models import MLP
+from node import SOLVERS, FixedStep, Solution, solve
 from node.solvers import Solver
 
 Y0 = tensor(0.5, -0.3, 0.8)
@@ -171,79 +170,6 @@ def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, 
     assert f.c is f.a
     exact = MODES[mode].exactness.startswith("exact")
     assert not wrong(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
-
-
-def replica_of(module: nn.Module) -> nn.Module:
-    """As `nn.parallel.replicate` makes one: parameters are attributes, copies that have a graph."""
-    copies = {id(m): m._replicate_for_data_parallel() for m in module.modules()}
-    for m in module.modules():
-        replica = copies[id(m)]
-        replica._former_parameters = {}
-        for name, child in m._modules.items():
-            replica._modules[name] = None if child is None else copies[id(child)]
-        for name, p in m._parameters.items():
-            if p is not None:
-                setattr(replica, name, p * 1.0)
-                replica._former_parameters[name] = getattr(replica, name)
-    return copies[id(module)]
-
-
-@every_mode
-@pytest.mark.parametrize("wrapped", [False, True], ids=["the field", "NeuralODE"])
-def test_a_replica_gives_its_gradients_to_the_module_that_it_is_of(mode: str, wrapped: bool) -> None:
-    torch.manual_seed(0)
-    field = MLP(3, width=4).double()
-    module = NeuralODE(field, **how(mode)) if wrapped else field
-    y0 = torch.randn(2, 3, dtype=torch.float64)
-
-    def loss(of: Any) -> Tensor:
-        return (of(y0, T) if wrapped else solve(of, y0, T, **how(mode)).y).square().sum()
-
-    true = gradients(lambda: solve(field, y0, T, **backprop_of(mode)).y.square().sum(), field.parameters())
-    found = or_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
-    assert_lawful(found, true, mode)
-    assert found is not None, "a replica is a module: it is right, not refused"
-
-
-class _Holding(nn.Module):
-    def __init__(self, made: Any):
-        super().__init__()
-        self.made = made
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        made = self.made[0] if isinstance(self.made, list) else self.made
-        return torch.tanh(y @ made) * torch.cos(t)
-
-
-REACHED: dict[str, Callable[[Tensor], Any]] = {
-    "a closure": lambda made: lambda t, y: torch.tanh(y @ made) * torch.cos(t),
-    "a default": lambda made: lambda t, y, made=made: torch.tanh(y @ made) * torch.cos(t),
-    "an attribute": _Holding,
-    "a list": lambda made: _Holding([made]),
-    "a bound method": lambda made: _Holding(made).forward,
-}
-
-
-@every_mode
-@pytest.mark.parametrize("through", REACHED)
-@pytest.mark.parametrize("leaf", [True, False], ids=["a leaf", "exp of a leaf"])
-def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, leaf: bool) -> None:
-    p = W.clone().requires_grad_()
-
-    def loss(way: dict[str, object]) -> Tensor:
-        return solve(REACHED[through](p if leaf else torch.exp(p) / 3), Y0, T, **way).y.square().sum()
-
-    true = gradients(lambda: loss(backprop_of(mode)), [p])
-    assert not wrong(gradients(lambda: loss(how(mode)), [p]), true, 1e-9 if "exact" in MODES[mode].exactness else 1e-6)
-
-
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "backprop"])
-def test_a_tensor_given_for_parameters_is_refused(mode: str) -> None:
-    """It would be taken as its rows, which f does not depend on."""
-    p = W.clone().requires_grad_()
-    with pytest.raises(ValueError, match="parameters") as refused:
-        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **how(mode))
-    assert is_refusal(refused.value)
 
 
 @every_mode
