@@ -10,6 +10,7 @@ from torch import Tensor
 
 from node.adjoint.conditions import Conditions
 from node.adjoint.dependencies import Dependencies
+from node.adjoint.watched import Unread
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import integrate
@@ -72,6 +73,12 @@ class InitialValueProblem:
         y0 = self.y0.detach() if isinstance(self.y0, Tensor) else tuple(part.detach() for part in self.y0)
         return replace(self, f=conditions.f, y0=y0, callbacks=Callbacks(), found=None), conditions
 
+    def without_gradient(self, mode: str) -> "InitialValueProblem":
+        """The problem of a solve that needs no gradient: f reads nothing that requires one, or says so if it does."""
+        if not (torch.is_grad_enabled() and self.found is not None) or self.found.tensors:
+            return self
+        return replace(self, f=Unread(mode, self.f))
+
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
         """The forward solve, from the flat y0. log: told of each step."""
         if self.sample_times is not None:
@@ -131,10 +138,11 @@ class Adjoint(ABC):
         """
 
 
-def solve_without_graph(problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-    """A solve that nothing can be differentiated in: the trajectory and its states at the outputs."""
+def solve_without_graph(problem: InitialValueProblem, y0: Tensor, stats: Stats, name: str) -> tuple[Trajectory, Tensor]:
+    """A solve that nothing can be differentiated in: the trajectory and its states at the outputs. name: the mode's."""
+    with_no_gradient = problem.without_gradient(name)
     with torch.no_grad():
-        f = problem.first_field()
-        trajectory = problem.integrate(f, y0.detach(), record=False)
+        f = with_no_gradient.first_field()
+        trajectory = with_no_gradient.integrate(f, y0.detach(), record=False)
         stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         return trajectory, trajectory.at_outputs()

@@ -26,7 +26,7 @@ def solve_with_replay(
     """The trajectory and its states; their gradients come from steps taken again from what `memory` gives back."""
     parameters = problem.parameters
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
-        return solve_without_graph(problem, y0, stats)
+        return solve_without_graph(problem, y0, stats, name)
     forward: list[Trajectory] = []
     y, *rest = _Replayed.apply(forward, problem, memory, name, stats, y0, *parameters)
     (trajectory,) = forward

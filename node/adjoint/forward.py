@@ -53,7 +53,7 @@ class Forward(Adjoint):
         """Solve for y and its tangents."""
         inputs = ((y0,) if y0.requires_grad else ()) + problem.parameters
         if not (torch.is_grad_enabled() and inputs):
-            return solve_without_graph(problem, y0, stats)
+            return solve_without_graph(problem, y0, stats, self.name)
         check_apart(self.name, [x for x in inputs if x.grad_fn is not None and x is not y0], problem.parameters)
         known = inputs if problem.found is None else (*inputs, *problem.found.tensors)
         f_watched = watched(self.name, problem.f, FieldCopy(problem.f), known)

@@ -56,6 +56,7 @@ def solve_in_passes(
 ) -> tuple[Trajectory, Tensor]:
     """The trajectory and its states, whose gradients come from the backward pass."""
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *problem.parameters))):
+        problem = problem.without_gradient(passes.name)
         with torch.no_grad():
             trajectory, _ = _forward(passes, problem, y0, stats, keep=False)
             return trajectory, trajectory.at_outputs()

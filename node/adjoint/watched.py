@@ -47,8 +47,29 @@ class Watched:
             return
         for leaf in leaves_behind(dy, but=given):
             if id(leaf) not in self._known:
-                raise ValueError(
-                    f"{self._mode}: at a later time the vector field reads a tensor of shape {tuple(leaf.shape)} that "
-                    "it does not read at the start of the solve, and that gets no gradient: pass parameters=(...) with "
-                    "all that it reads, or take gradient='backprop'"
-                )
+                raise _reads_more(self._mode, leaf)
+
+
+class Unread:
+    """A vector field that has read nothing which requires grad at the solve's start, and is to read nothing later."""
+
+    def __init__(self, mode: str, f: VectorField[Any]):
+        self._mode = mode
+        self._f = f
+
+    def __call__(self, t: Tensor, y: Any) -> Any:
+        """dy/dt of the field, unchanged."""
+        with torch.enable_grad():
+            dy = self._f(t, y)
+        for part in dy if isinstance(dy, tuple) else (dy,):
+            if isinstance(part, Tensor) and part.requires_grad:
+                raise _reads_more(self._mode, (leaves_behind(part) or [part])[0])
+        return dy
+
+
+def _reads_more(mode: str, leaf: Tensor) -> ValueError:
+    return ValueError(
+        f"{mode}: at a later time the vector field reads a tensor of shape {tuple(leaf.shape)} that it does not read "
+        "at the start of the solve, and that gets no gradient: pass parameters=(...) with all that it reads, or take "
+        "gradient='backprop'"
+    )
