@@ -115,6 +115,7 @@ class Adjoint(ABC):
     exactness: ClassVar[str]
     needs_parameters: ClassVar[bool] = False  # whether the parameters must be told, or autograd finds them
     calls_once: ClassVar[bool] = False  # whether f is called in the forward pass only, so that it may draw at random
+    twice: ClassVar[bool] = False  # whether its adjoint equation can be solved so that its gradients have gradients
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
     independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from node.adjoint.dependencies import Dependencies, check_apart, leaves_behind, operands
 from node.adjoint.field_copy import FieldCopy
+from node.adjoint.watched import watched
 from node.autocast import full_precision
 from node.layout import Layout
 from node.vector_field import FlatField, VectorField
@@ -31,13 +32,9 @@ class Conditions:
         self._copy = FieldCopy(f, found.tensors)
         check_apart(mode, self._copy.not_met(found.tensors), (*found.tensors, *self._copy.parameters()))
         self.parameters = self._own(parameters)
+        read_at_start = (*found.tensors, *self._copy.own(found.tensors))
+        self.f = watched(mode, self._copy.f, self._copy, (*parameters, *self.parameters, *read_at_start))
         self._versions = self._versions_now()
-
-    @property
-    def f(self) -> VectorField[Any]:
-        """The copy."""
-        f: VectorField[Any] = self._copy.f
-        return f
 
     def _own(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         """What stands in the copy for these, in which f's gradients are to be taken.

@@ -55,6 +55,7 @@ class ContinuousAdjoint(Adjoint):
     memory = "O(1)"
     exactness = "to the tolerance"
     needs_parameters = True
+    twice = True
     independent = True
 
     def __post_init__(self) -> None:

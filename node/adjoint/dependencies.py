@@ -102,10 +102,13 @@ def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor])
             )
 
 
-def leaves_behind(x: Tensor) -> list[Tensor]:
-    """The leaves that x was computed from."""
-    seen: set[Any] = set()
-    rest, found = [x.grad_fn], []
+def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
+    """The leaves that x was computed from, otherwise than by way of some tensors."""
+    if x.grad_fn is None:
+        return [x] if x.requires_grad and all(x is not y for y in but) else []
+    seen: set[Any] = {y.grad_fn for y in but}
+    rest: list[Any] = [x.grad_fn]
+    found: list[Tensor] = []
     while rest:
         node = rest.pop()
         if node is None or node in seen:
@@ -114,7 +117,7 @@ def leaves_behind(x: Tensor) -> list[Tensor]:
         if hasattr(node, "variable"):
             found.append(node.variable)
         rest += [following for following, _ in node.next_functions]
-    return found
+    return [leaf for leaf in found if all(leaf is not y for y in but)]
 
 
 def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:

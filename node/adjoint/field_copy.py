@@ -37,7 +37,7 @@ class FieldCopy:
     So a parameter that is replaced, a float that is annealed or a batch that is swapped leaves the copy as it was. And
     the graph of a solve may hold the copy: a module that keeps its own solution is then no ring, which Python's
     collector would not find, as it does not see the nodes of a graph. Of tensors with a graph the copy has those that
-    f depends on; the others, such as a solution that a module keeps, have no graph in it.
+    f depends on; the others, such as a solution that a module keeps, are leaves in it.
 
     What was computed outside of f, of which these are a part, stands in the copy as a leaf of its own: its gradient
     then is that of f alone, and goes on through the graph outside once, where that belongs.
@@ -50,8 +50,10 @@ class FieldCopy:
         self.tensors: list[Tensor] = []  # beside parameters: buffers, and what is an attribute or in a closure
         self._leaves = None if depends_on is None else _leaves_for(depends_on)
         self._met: set[Edge] = set()
+        self.others = 0  # how many tensors with a graph it has met that f does not depend on
         self._copies: dict[int, tuple[Any, Any]] = {}  # by id: the original, which so keeps its id, and its copy
         self._parts: list[_Part] = []
+        self._globals: list[Any] = []  # what its functions may read by global names
         self.f = self._copied(f, is_called=True)
         self._copies = {}
 
@@ -59,6 +61,16 @@ class FieldCopy:
         """Those of the modules that it has copied."""
         for part in self._parts:
             yield from part.parameters()
+
+    def within_reach(self) -> Iterator[Tensor]:
+        """All tensors that f might read: of its modules, attributes and closures, and by global names."""
+        yield from self.parameters()
+        yield from self.tensors
+        for x in self._globals:
+            if isinstance(x, nn.Module):
+                yield from x.parameters()
+            elif isinstance(x, Tensor):
+                yield x
 
     def own(self, tensors: Iterable[Tensor]) -> list[Tensor]:
         """What stands in the copy for what f depends on; itself where the copy has it as it is, as in a global name."""
@@ -126,7 +138,8 @@ class FieldCopy:
         """A leaf for what f depends on; what it does not, without its graph."""
         edge = edge_of(x)
         if self._leaves is None or edge not in self._leaves:
-            return x.detach()
+            self.others += 1
+            return x.detach().requires_grad_(x.requires_grad)
         self._met.add(edge)
         return self._leaves[edge]
 
@@ -156,6 +169,7 @@ class FieldCopy:
     def _copied_function(self, x: types.FunctionType) -> Any:
         """The function over copies of what it has closed over; numbers and lists there are in the user's own cells."""
         self._noted(x, x)  # to itself it may be what it is
+        self._globals += [x.__globals__[name] for name in x.__code__.co_names if name in x.__globals__]
         cells = []
         for cell in x.__closure__ or ():
             content = _content(cell)

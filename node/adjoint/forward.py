@@ -9,8 +9,10 @@ from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.dependencies import check_apart
+from node.adjoint.field_copy import FieldCopy
 from node.adjoint.once import differentiable_once
 from node.adjoint.one_loss import check_one_loss
+from node.adjoint.watched import watched
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
 from node.derivatives import pulled_back
@@ -53,8 +55,10 @@ class Forward(Adjoint):
         if not (torch.is_grad_enabled() and inputs):
             return solve_without_graph(problem, y0, stats)
         check_apart(self.name, [x for x in inputs if x.grad_fn is not None and x is not y0], problem.parameters)
+        known = inputs if problem.found is None else (*inputs, *problem.found.tensors)
+        f_watched = watched(self.name, problem.f, FieldCopy(problem.f), known)
         with torch.no_grad():
-            f = TangentField(problem, inputs, of_y0=y0.requires_grad)
+            f = TangentField(replace(problem, f=f_watched), inputs, of_y0=y0.requires_grad)
             controller = _by_state_alone(problem.controller, f)
             trajectory = replace(problem, controller=controller).integrate(f, f.start(y0), record=False)
             stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)

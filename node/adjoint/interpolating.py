@@ -48,6 +48,7 @@ class InterpolatingAdjoint(Adjoint):
     memory = "O(N): dense output"
     exactness = "to the tolerance"
     needs_parameters = True
+    twice = True
     independent = True
 
     def __post_init__(self) -> None:

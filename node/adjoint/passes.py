@@ -14,6 +14,7 @@ from node.adjoint.finite import is_finite
 from node.adjoint.impulses import Outputs
 from node.adjoint.once import differentiable_once
 from node.adjoint.one_loss import check_one_loss
+from node.adjoint.twice import can_be_differentiated, differentiable_gradients
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 from node.vector_field import FlatField
@@ -34,6 +35,7 @@ class Passes(Protocol):
     """The two passes of one solve."""
 
     name: str  # the mode's
+    mode: Any  # a continuous adjoint, or what solves like one
 
     def forward(
         self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
@@ -109,6 +111,24 @@ class _Solve:
             return gradients
         return self._failed(found._replace(status=status), outputs, gradients)
 
+    def is_known_twice(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the gradients can be given as functions that can be differentiated."""
+        known = can_be_differentiated(self._problem, parameters, self.conditions.parameters)
+        return bool(self._passes.mode.twice) and known
+
+    def differentiable(self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
+        """As `gradients`, in a graph, of which the outputs y are part."""
+        m = self._reached(y)
+        outputs = Outputs(self._problem.times[:m], y[:m], dl_dy[:m])
+
+        def work() -> Sequence[Tensor]:
+            self._stats.nfe_backward += self.conditions.check()
+            return differentiable_gradients(self._passes.mode, self._problem, outputs, parameters, self._stats)
+
+        found = self.conditions.call(work)
+        self._stats.status_backward = Status.success
+        return found
+
     def _solved(self, outputs: Outputs, kept: Sequence[Tensor]) -> Gradients:
         self._stats.nfe_backward += self.conditions.check()
         return self._passes.backward(self._problem, outputs, self.conditions.parameters, kept)
@@ -162,6 +182,8 @@ class _BackwardSolve(torch.autograd.Function):
         check_one_loss(solve.name, (dl_dy,))
         y0, *tensors = ctx.saved_tensors
         parameters, (y, *kept) = tensors[: ctx.n_parameters], tensors[ctx.n_parameters :]
+        if torch.is_grad_enabled() and solve.is_known_twice(parameters):
+            return None, None, None, None, *solve.differentiable(y, dl_dy, parameters)
         with torch.no_grad():
             gradients = solve.gradients(y, dl_dy, parameters, kept)
         return None, None, None, None, *differentiable_once(solve.name, gradients, (y0, *parameters, dl_dy))

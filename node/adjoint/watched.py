@@ -1,0 +1,54 @@
+"""Fields that read other tensors later than they do at the start of a solve, and are told of."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.adjoint.dependencies import leaves_behind
+from node.adjoint.field_copy import FieldCopy
+from node.vector_field import VectorField
+
+
+def watched(mode: str, f: VectorField[Any], copy: FieldCopy, known: Sequence[Tensor]) -> VectorField[Any]:
+    """f, which is watched where there are tensors within its reach that it might yet read and that get no gradient.
+
+    copy: of f. known: what gets one, or was read at the start, and so is known to get none.
+    """
+    ids = {id(x) for x in known}
+    if copy.others or any(x.requires_grad and id(x) not in ids for x in copy.within_reach()):
+        return Watched(mode, f, ids)
+    return f
+
+
+class Watched:
+    """A vector field whose graph is searched, in every call, for tensors that it did not read at the solve's start.
+
+    Their gradient would be left out.
+    """
+
+    def __init__(self, mode: str, f: VectorField[Any], known: Collection[int]):
+        self._mode = mode
+        self._f = f
+        self._known = known
+
+    def __call__(self, t: Tensor, y: Any) -> Any:
+        """dy/dt of the field, unchanged."""
+        dy = self._f(t, y)
+        if torch.is_grad_enabled():
+            given = (t, *y) if isinstance(y, tuple) else (t, y)
+            for part in dy if isinstance(dy, tuple) else (dy,):
+                self._check(part, given)
+        return dy
+
+    def _check(self, dy: Any, given: Sequence[Tensor]) -> None:
+        if not isinstance(dy, Tensor):
+            return
+        for leaf in leaves_behind(dy, but=given):
+            if id(leaf) not in self._known:
+                raise ValueError(
+                    f"{self._mode}: at a later time the vector field reads a tensor of shape {tuple(leaf.shape)} that "
+                    "it does not read at the start of the solve, and that gets no gradient: pass parameters=(...) with "
+                    "all that it reads, or take gradient='backprop'"
+                )
