@@ -1,6 +1,7 @@
 """What a field reads, and from where: replicas, closures, what was made outside, what only some calls read."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,9 +103,28 @@ def _by_intervals(rows: tuple[Tensor, ...]) -> Any:
     return lambda t, y: torch.tanh(y * rows[min(2, int(3 * t))])
 
 
+class Late(nn.Module):
+    """Reads a tensor in its later calls alone."""
+
+    def __init__(self, p: Tensor):
+        super().__init__()
+        self.p = p
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return torch.tanh(y @ self.p) * (t - 0.3) ** 2 if t > 0.3 else -y * (t - 0.3) ** 2
+
+
+def _listed(f: nn.Module) -> Any:
+    held = [f]
+    return lambda t, y: held[0](t, y)
+
+
 # Fields of which one call does not tell what the others read.
 READERS: dict[str, Callable[[Tensor], Any]] = {
-    "late": lambda p: lambda t, y: torch.tanh(y @ p) * (t - 0.3) ** 2 if t > 0.3 else -y * (t - 0.3) ** 2,
+    "late": Late,
+    "late, in a closure": lambda p: lambda t, y: Late.forward(SimpleNamespace(p=p), t, y),
+    "late, in a list": lambda p: _listed(Late(p)),
+    "late, of a bound method": lambda p: Late(p).forward,
     "by the state": lambda p: lambda t, y: torch.tanh(y @ p) if y.sum() > 0.9 else -y,
     "by intervals": lambda p: _by_intervals(p.unbind()),
     "from a cache": Cached,
