@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 from torch.nn.modules.batchnorm import _NormBase
@@ -37,7 +38,7 @@ class FieldCopy:
     So a parameter that is replaced, a float that is annealed or a batch that is swapped leaves the copy as it was. And
     the graph of a solve may hold the copy: a module that keeps its own solution is then no ring, which Python's
     collector would not find, as it does not see the nodes of a graph. Of tensors with a graph the copy has those that
-    f depends on; the others, such as a solution that a module keeps, are leaves in it.
+    f depends on; the others, such as a solution that a module keeps, have a graph of their own in it.
 
     What was computed outside of f, of which these are a part, stands in the copy as a leaf of its own: its gradient
     then is that of f alone, and goes on through the graph outside once, where that belongs.
@@ -139,7 +140,8 @@ class FieldCopy:
         edge = edge_of(x)
         if self._leaves is None or edge not in self._leaves:
             self.others += 1
-            return x.detach().requires_grad_(x.requires_grad)
+            with torch.enable_grad():
+                return x.detach().requires_grad_().clone()  # into which f may write
         self._met.add(edge)
         return self._leaves[edge]
 
@@ -173,8 +175,8 @@ class FieldCopy:
         cells = []
         for cell in x.__closure__ or ():
             content = _content(cell)
-            copy = content if type(content) in (list, dict) else self._copied(content, is_called=True)
-            cells.append(cell if copy is content else types.CellType(copy))
+            copy = self._copied(content, is_called=True)
+            cells.append(cell if copy is content or type(content) in (list, dict) else types.CellType(copy))
         if all(new is cell for new, cell in zip(cells, x.__closure__ or (), strict=True)):
             return x
         copy = types.FunctionType(x.__code__, x.__globals__, x.__name__, x.__defaults__, tuple(cells))
