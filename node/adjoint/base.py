@@ -10,7 +10,7 @@ from torch import Tensor
 
 from node.adjoint.conditions import Conditions
 from node.adjoint.dependencies import Dependencies
-from node.adjoint.watched import Unread
+from node.adjoint.watched import Watched
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import integrate
@@ -77,7 +77,7 @@ class InitialValueProblem:
         """The problem of a solve that needs no gradient: f reads nothing that requires one, or says so if it does."""
         if not (torch.is_grad_enabled() and self.found is not None) or self.found.tensors:
             return self
-        return replace(self, f=Unread(mode, self.f))
+        return replace(self, f=Watched(mode, self.f, (), always=True))
 
     def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
         """The forward solve, from the flat y0. log: told of each step."""

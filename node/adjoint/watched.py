@@ -25,46 +25,29 @@ def watched(mode: str, f: VectorField[Any], copy: FieldCopy, known: Sequence[Ten
 class Watched:
     """A vector field whose graph is searched, in every call, for tensors that it did not read at the solve's start.
 
-    Their gradient would be left out.
+    Their gradient would be left out. always: also in calls without grad mode, which then leave no graph.
     """
 
-    def __init__(self, mode: str, f: VectorField[Any], known: Collection[int]):
+    def __init__(self, mode: str, f: VectorField[Any], known: Collection[int], *, always: bool = False):
         self._mode = mode
         self._f = f
         self._known = known
+        self._always = always
 
     def __call__(self, t: Tensor, y: Any) -> Any:
         """dy/dt of the field, unchanged."""
-        dy = self._f(t, y)
-        if torch.is_grad_enabled():
-            given = (t, *y) if isinstance(y, tuple) else (t, y)
-            for part in dy if isinstance(dy, tuple) else (dy,):
+        with torch.set_grad_enabled(self._always or torch.is_grad_enabled()):
+            dy = self._f(t, y)
+        given = (t, *y) if isinstance(y, tuple) else (t, y)
+        for part in dy if isinstance(dy, tuple) else (dy,):
+            if isinstance(part, Tensor) and part.requires_grad:
                 self._check(part, given)
         return dy
 
-    def _check(self, dy: Any, given: Sequence[Tensor]) -> None:
-        if not isinstance(dy, Tensor):
-            return
+    def _check(self, dy: Tensor, given: Sequence[Tensor]) -> None:
         for leaf in leaves_behind(dy, but=given):
             if id(leaf) not in self._known:
                 raise _reads_more(self._mode, leaf)
-
-
-class Unread:
-    """A vector field that has read nothing which requires grad at the solve's start, and is to read nothing later."""
-
-    def __init__(self, mode: str, f: VectorField[Any]):
-        self._mode = mode
-        self._f = f
-
-    def __call__(self, t: Tensor, y: Any) -> Any:
-        """dy/dt of the field, unchanged."""
-        with torch.enable_grad():
-            dy = self._f(t, y)
-        for part in dy if isinstance(dy, tuple) else (dy,):
-            if isinstance(part, Tensor) and part.requires_grad:
-                raise _reads_more(self._mode, (leaves_behind(part) or [part])[0])
-        return dy
 
 
 def _reads_more(mode: str, leaf: Tensor) -> ValueError:
