@@ -43,7 +43,7 @@ class Flow:
         stats.nfe_forward += field.calls
         tensors = unique(x for each in found for x in each.tensors)
         random = any(each.random for each in found)
-        of_all = Dependencies(found[0].call, tensors, random)
+        of_all = Dependencies(found[0].call, tensors, random, field.calls)
         conditions = Conditions("a gradient that involves a time", f, layout, of_all, tensors)
         slopes = torch.stack([_finite(each.call.dy) for each in found])
         return cls(layout, conditions, stats, y, slopes, tensors, random)

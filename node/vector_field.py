@@ -68,10 +68,10 @@ class FlatField:
         """The field for states like y0; with `samples` each of them has its own time."""
         return cls(f, layout_of(y0, samples=samples))
 
-    def starts_with(self, first: FirstCall) -> None:
-        """Count a call that was made before, and let it answer the first one here, if that is at its state."""
+    def starts_with(self, first: FirstCall, calls: int) -> None:
+        """Count calls that were made before, and let one of them answer the first one here, if that is at its state."""
         self._first = first
-        self.calls = 1
+        self.calls = calls
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, at time t and flat state y; in memory that f does not write to again."""

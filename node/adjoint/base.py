@@ -62,7 +62,7 @@ class InitialValueProblem:
         """f for the forward pass, of which a first call may have been made, and then counts."""
         field = self.field()
         if self.found is not None:
-            field.starts_with(self.found.call)
+            field.starts_with(self.found.call, self.found.calls)
         return field
 
     def for_backward(self, mode: str) -> tuple["InitialValueProblem", Conditions]:

@@ -20,6 +20,7 @@ class Dependencies(NamedTuple):
     call: FirstCall
     tensors: tuple[Tensor, ...]  # made before the call, and part of its graph
     random: bool  # whether f draws random numbers
+    calls: int  # of f, which all this has taken
     graph: tuple[Tensor, Tensor] | None = None  # y as f was given it, and f there, where these are of use
 
 
@@ -47,7 +48,9 @@ def dependencies(f: FlatField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
             f"the vector field depends on a tensor that was computed outside of it, by {names}, and cannot be found: "
             "compute it inside, or take gradient='backprop'"
         )
-    return Dependencies(FirstCall(t, y, dy.detach().clone()), tuple(found), random, (start, dy) if keep_graph else None)
+    return Dependencies(
+        FirstCall(t, y, dy.detach().clone()), tuple(found), random, f.calls, (start, dy) if keep_graph else None
+    )
 
 
 def checked_parameters(given: Iterable[Tensor] | None) -> tuple[Tensor, ...] | None:
@@ -134,10 +137,15 @@ def _recorded(f: FlatField, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         start = y.detach().requires_grad_().clone()
         state = f.layout.restore(start)
-        dy = f.called(t, start, state)
+        dy = _parts(f.called(t, start, state))
         flat = f.layout.flatten(dy)
-        check_derivative(f.f, f.time(t), state, dy)
+        check_derivative(lambda _, near: _parts(f.called(t, start, near)), f.time(t), state, dy)
         return start, flat
+
+
+def _parts(dy: Any) -> Any:
+    """What f has given, as a tensor or a tuple, which can be read more than once; anything else as it is."""
+    return tuple(dy) if isinstance(dy, Iterable) and not isinstance(dy, Tensor) else dy
 
 
 def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge]]:

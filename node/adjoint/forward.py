@@ -99,7 +99,7 @@ class TangentField(FlatField):
         self._of_parameters = units[1:] if of_y0 else units
         self.layout = cast(Layout, _LeadingState(self._state, self._n))
         if problem.found is not None:
-            self.starts_with(problem.found.call)
+            self.starts_with(problem.found.call, problem.found.calls)
             self._recorded = problem.found.graph
 
     @property
