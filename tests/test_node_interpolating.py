@@ -108,7 +108,7 @@ def test_a_step_costs_its_stages_and_half_its_order_for_the_parameters() -> None
         parameters=(),
     )  # fmt: skip
     solution.y[-1].sum().backward()
-    assert solution.stats.nfe_backward == 10 * 4
+    assert solution.stats.nfe_backward == 10 * 4 + 1
 
 
 def test_dense_output_is_kept_for_the_backward_pass_and_not_told_unasked() -> None:
