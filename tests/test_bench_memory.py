@@ -72,7 +72,7 @@ def test_a_further_step_of_backprop_costs_exactly_its_state(monkeypatch):
 
 def test_the_adjoint_keeps_the_outputs_however_many_steps_there_are(tracker):
     few, many = (measured(replace(CELL, gradient="adjoint", dt=dt)) for dt in (1 / 4, 1 / 64))
-    assert 2 * STATE <= few["saved_bytes"] <= 4 * STATE + NODES  # outputs, their gradient, and the y0 of the solve
+    assert 2 * STATE <= few["saved_bytes"] <= 4 * STATE + 2 * NODES  # outputs, their gradient, and the y0 of the solve
     assert abs(many["saved_bytes"] - few["saved_bytes"]) < NODES
     assert abs(many["peak_bytes"] - few["peak_bytes"]) < NODES
 
