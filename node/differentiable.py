@@ -23,7 +23,7 @@ def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: St
     A later start is the state that was at the old one, and a later output a later state, along f. This is exact for
     the true solution, whatever the mode.
     """
-    y0 = problem.layout.flatten(problem.y0).clone()  # f may write into what it is given
+    y0 = problem.layout.flatten(problem.y0)
     if not torch.is_grad_enabled():
         y0 = without_graph(y0)  # a view of it that is made now would require grad and have no graph
     if not (t.requires_grad and torch.is_grad_enabled()):

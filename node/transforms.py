@@ -28,6 +28,11 @@ GRADIENT_INSIDE = (
     "and pass create_graph=True to torch.autograd.grad"
 )
 
+WRITES = (
+    "the vector field writes into y or another tensor that requires grad, on which the solve goes on: compute with new "
+    "tensors, or begin with y = y.clone()"
+)
+
 
 def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, independent: bool) -> None:
     """Refuse the transforms of torch that are at work around a solve and do not go with it."""
@@ -57,12 +62,14 @@ def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, indepe
 
 @contextmanager
 def torch_in_words() -> Iterator[None]:
-    """What torch says of vmap over a solve, and of a field that asks for gradients where none are, in one line each."""
+    """What torch says of vmap over a solve, and of fields that it does not take, in one line each."""
     try:
         yield
     except RuntimeError as error:
         if in_transform() and ("vmap" in str(error) or "Batching rule" in str(error)):
             raise ValueError(VMAP) from error
+        if "leaf Variable that requires grad" in str(error) and "in-place" in str(error):
+            raise ValueError(WRITES) from error
         if "does not require grad" in str(error):
             raise ValueError(GRADIENT_INSIDE) from error
         raise

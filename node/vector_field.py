@@ -92,14 +92,17 @@ class FlatField:
         else:
             self._t = t
             time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
+        before = None if self._trusted else y.detach().clone()  # the user's own y0, at first
         if self._has_versions:
             version = y._version
             of_time = time._version
             dy = self.f(time, y if self._is_flat else y.view_as(like))
             if y._version != version or time._version != of_time:
-                self._refuse_writes(y, version)
+                self._refuse_writes(y, version, before)
         else:
             dy = self.f(time, y if self._is_flat else y.view_as(like))
+            if before is not None and not torch.equal(before, y):
+                self._refuse_writes(y, None, before)
         if isinstance(dy, Tensor) and dy.shape == like.shape and dy.dtype == like.dtype:
             if (
                 not self._trusted
@@ -140,8 +143,11 @@ class FlatField:
             self._trusted, self._returned = True, None
         return dy.clone()
 
-    def _refuse_writes(self, y: Tensor, version: int) -> None:
-        what = "y" if y._version != version else "t"
+    def _refuse_writes(self, y: Tensor, version: int | None, before: Tensor | None = None) -> None:
+        """version: of y before the call, where it has one. before: what y was, to be so again."""
+        what = "t" if version is not None and y._version == version else "y"
+        if before is not None:
+            y.detach().copy_(before)
         raise ValueError(
             f"the vector field writes into {what}, on which the solve goes on: compute with new tensors, "
             f"or begin with {what} = {what}.clone()"
