@@ -1,14 +1,13 @@
 """What the time of an event depends on: all that the solution and g do."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from node.event import Event
 from node.flow import ORDERS, Flow
-from node.refusal import is_asked_for
+from node.refusal import Refusal
 
 
 def time_of_event(event: Event, flow: Flow, entry: int, stop: Tensor, y: Tensor) -> Tensor:
@@ -21,7 +20,7 @@ def time_of_event(event: Event, flow: Flow, entry: int, stop: Tensor, y: Tensor)
     """
     rate = rates(event, flow, stop.detach(), y.detach())[entry]
     if rate == 0 or not math.isfinite(rate):
-        return _without_rate(stop, y, entry)
+        return without_rate(stop, y, f"entry {entry}")
     at = stop
     for _ in range(ORDERS):
         g = event.entries(*flow.arguments(flow(y, stop, at), at))[entry]
@@ -45,23 +44,11 @@ def _rate(g: Tensor, stop: Tensor, y: Tensor, slopes: Tensor) -> float:
     return rate if of_y is None else rate + float((of_y.conj() * slopes).real.sum())
 
 
-def _without_rate(stop: Tensor, y: Tensor, entry: int) -> Tensor:
-    """The time, which cannot be differentiated."""
-    at: Tensor = _WithoutRate.apply(entry, stop, y)
-    return at
-
-
-class _WithoutRate(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, entry: int, stop: Tensor, _: Tensor) -> Tensor:
-        ctx.entry = entry
-        return stop.clone()
-
-    @staticmethod
-    def backward(ctx: Any, bar: Tensor) -> tuple[None, None, None]:
-        if is_asked_for([bar]):
-            raise RuntimeError(
-                f"the event's time has no gradient: g (entry {ctx.entry}) has no rate there, as it is flat, boolean or "
-                "detached: let it pass through zero with a slope, or take event.t.detach() for a given time"
-            )
-        return None, None, None
+def without_rate(at: Tensor, y: Tensor, where: str) -> Tensor:
+    """Times of events, equal to `at`, whose gradient is refused. where: the entry or sample whose g has no rate."""
+    message = (
+        f"the event's time has no gradient: g ({where}) has no rate there, as it is flat, boolean or detached: "
+        "let it pass through zero with a slope, or take event.t.detach() for a given time"
+    )
+    (refused,) = Refusal(message, (at, y)).of(at)
+    return refused

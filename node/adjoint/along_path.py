@@ -94,11 +94,22 @@ class ParameterIntegral:
             if slope.requires_grad:
                 slopes.append(slope)
                 pushed.append(equation.split(equation.pushed(t, b)) * (node.weight * piece.dt))
-        if not slopes:
-            return
-        products = torch.autograd.grad(slopes, equation.parameters, pushed, allow_unused=True)
-        if any(product is not None for product in products):
-            equation.vjps += len(slopes)
-        for total, product in zip(self.sums, products, strict=True):
-            if product is not None:
-                total += product
+        add_products(equation, equation.parameters, self.sums, slopes, pushed)
+
+
+def add_products(
+    equation: AdjointField,
+    parameters: Sequence[Tensor],
+    sums: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    pushed: Sequence[Tensor],
+) -> None:
+    """Add to each parameter's sum the products of what is pushed with the slopes' derivatives, in one pass."""
+    if not slopes:
+        return
+    products = torch.autograd.grad(slopes, parameters, pushed, allow_unused=True)
+    if any(product is not None for product in products):
+        equation.vjps += len(slopes)
+    for total, product in zip(sums, products, strict=True):
+        if product is not None:
+            total += product

@@ -112,9 +112,9 @@ class _Solve:
         return tuple(next(gradients) if x.requires_grad else None for x in (y0, *parameters))
 
     def _check_ends(self, replay: Replay) -> None:
-        """Refuse steps that, taken again, have led elsewhere than in the forward pass."""
+        """Raise an error if a recomputed step ends elsewhere than it did in the forward pass."""
         if replay.is_astray():
-            raise self.conditions.changed("a step leads elsewhere when it is taken again")
+            raise self.conditions.changed("a step that is recomputed ends elsewhere")
 
     def _check_finite(self, gradients: Gradients) -> None:
         self.stats.status_backward = Status.success

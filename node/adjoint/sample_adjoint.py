@@ -38,12 +38,13 @@ class Mode(Choices, Protocol):
 
 
 def _check(mode: Mode, problem: InitialValueProblem) -> None:
-    """Answer a backward solver that cannot begin anew where some samples are at outputs and others are not."""
+    """Raise an error for a backward solver that cannot restart only those samples that are at outputs."""
     solver = mode.solver or problem.solver
     if isinstance(solver, Adams):
         raise ValueError(
-            f"{mode.name}: {solver.name} has a past that samples do not begin anew together, as at their outputs: with "
-            "batch='independent' pass a solver of the backward pass without one, solver=SOLVERS['dopri5'] of the mode"
+            f"{mode.name}: {solver.name} has a past, which cannot be restarted in some samples alone, as at their "
+            "outputs: with batch='independent' pass a solver of the backward pass without one, "
+            "solver=SOLVERS['dopri5'] of the mode"
         )
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.adjoint_field import AdjointField
+from node.adjoint.along_path import add_products
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.quadrature import gauss_legendre
 from node.controller import Norm
@@ -168,14 +169,7 @@ class SampleParameterIntegral:
             if slope.requires_grad:
                 slopes.append(slope)
                 pushed.append(a * (-self._size * column(node.weight * dt, z)))
-        if not slopes:
-            return
-        products = torch.autograd.grad(slopes, equation.parameters, pushed, allow_unused=True)
-        if any(product is not None for product in products):
-            equation.vjps += len(slopes)
-        for total, product in zip(self.sums, products, strict=True):
-            if product is not None:
-                total += product
+        add_products(equation, equation.parameters, self.sums, slopes, pushed)
 
 
 def _times(t: Time) -> Tensor:

@@ -16,7 +16,7 @@ S = TypeVar("S", bound=ReplayStep)
 class Memory(Protocol):
     """What is kept of a solve's states, and how it gives all of them back."""
 
-    keeps_states: bool  # whether what it gives back is what was there, not computed anew from the end
+    keeps_states: bool  # whether the states that it gives back were stored, not recomputed from the end
 
     def keep(self, i: int, start: State, end: State) -> None:
         """Told of step i as it is taken, with what it started from and gave."""

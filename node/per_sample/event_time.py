@@ -1,6 +1,6 @@
 """What the times of samples' events depend on: all that their solutions and g do."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,12 +8,11 @@ from torch import Tensor
 
 from node.adjoint import InitialValueProblem
 from node.event import Event
+from node.event_time import without_rate
 from node.flow import ORDERS, Flow
-from node.per_sample.clock import Bools
 from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
 from node.per_sample.stand_in import StandIn
-from node.refusal import is_asked_for
 from node.solution import Stats
 from node.vector_field import FlatField
 
@@ -48,7 +47,7 @@ def points_of_events(
         g = entries(event, f, at.to(t), flow(y.unsqueeze(0), stop, at)[0]).gather(1, entry)
         at = at - (g - g.detach()).to(at) / rate
     if flat.any():
-        at = _refused(at, y, flat.squeeze(1).cpu().numpy())
+        at = without_rate(at, y, f"sample {int(flat.int().argmax())}").where(flat, at)
     there = flow(y.unsqueeze(0), stop, at)[0]
     return EventPoints(at.where(own, torch.nan).squeeze(1), there.where(own, torch.nan))
 
@@ -63,25 +62,3 @@ def _rates(f: FlatField, event: Event, t: Tensor, flow: Flow, entry: Tensor) -> 
         of_t, of_y = torch.autograd.grad(g.sum(), (t, y), allow_unused=True)  # samples do not see each other
     rate = torch.zeros_like(t) if of_t is None else of_t
     return rate if of_y is None else rate + (of_y.conj() * flow.slopes[0]).real.sum(dim=1, keepdim=True)
-
-
-def _refused(at: Tensor, y: Tensor, flat: Bools) -> Tensor:
-    """The times, which cannot be differentiated in samples in which g is flat."""
-    refused: Tensor = _WithoutRate.apply(flat, at, y)
-    return refused
-
-
-class _WithoutRate(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, flat: Bools, at: Tensor, _: Tensor) -> Tensor:
-        ctx.flat = flat
-        return at.clone()
-
-    @staticmethod
-    def backward(ctx: Any, bar: Tensor) -> tuple[None, Tensor, None]:
-        if is_asked_for([bar[torch.from_numpy(ctx.flat).to(bar.device)]]):
-            raise RuntimeError(
-                f"the event's time has no gradient in sample {int(ctx.flat.argmax())}: g has no rate there, as it is "
-                "flat, boolean or detached: let it pass through zero with a slope, or take event.t.detach()"
-            )
-        return None, bar, None

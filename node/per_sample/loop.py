@@ -290,7 +290,7 @@ class SampleLoop:
             self._anew = here & clock.alive & jumps
 
     def _land(self, y: Tensor, landed: Landed) -> None:
-        """Let samples begin anew at outputs, from what their states have jumped to."""
+        """Restart samples at outputs, from what their states have jumped to."""
         here = np.zeros_like(self._clock.alive)
         here[landed.sample] = True
         self._y, here = y, here & self._clock.alive

@@ -46,7 +46,7 @@ class Pace(ABC):
 
     @abstractmethod
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Told that these samples begin anew where they stand, after the step of that number."""
+        """Told that these samples restart where they stand, after the step of that number."""
 
     @abstractmethod
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
@@ -60,7 +60,7 @@ class FixedPace(Pace):
         self._controller = controller
         self.one_sided = controller.one_sided
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
-        self._from: tuple[Floats, Ints] | None = None  # where each sample has begun anew, and the step before
+        self._from: tuple[Floats, Ints] | None = None  # where each sample has restarted, and the step before
 
     def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
         """None: the grid knows."""

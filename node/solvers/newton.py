@@ -10,7 +10,7 @@ from node.vector_field import FlatField, Time
 
 # Where the iteration takes more than these it is lost, and so is the step: its state is not a number.
 MAX_ITERATIONS = 15
-# Iterations that a matrix is good for: where it would take more, it is made anew.
+# Iterations for which a matrix is kept: where convergence would take more, a new matrix is made.
 MORE_ITERATIONS = 2
 
 
@@ -18,8 +18,8 @@ MORE_ITERATIONS = 2
 class Newton:
     """Solves y = rest + weight f(t, y) to rounding, for one stage of a step after the other.
 
-    The matrix I - weight df/dy is made at the first guess. Where it brings an iterate too slowly to the solution it is
-    made anew there, in those samples alone. weight: dt times the method's diagonal coefficient.
+    The matrix I - weight df/dy is made at the first guess. In samples that converge too slowly with it, a new one is
+    made at their iterate. weight: dt times the method's diagonal coefficient.
     """
 
     f: FlatField
@@ -60,7 +60,7 @@ class Newton:
         return y
 
     def _change(self, t: Time, rest: Tensor, y: Tensor, anew: Tensor) -> tuple[Tensor, Tensor]:
-        """Of y in one iteration, with a new matrix where it is to be made anew; and where it is new."""
+        """Of y in one iteration, with a new matrix where one is needed; and where it is new."""
         matrix = self._matrix
         if matrix is None or bool(anew.any()):
             at = linearise(self.f, t, y, solver=self.solver)
