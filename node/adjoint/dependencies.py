@@ -32,10 +32,12 @@ def dependencies(f: FlatField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
     closures of f, and then among all that goes into the operations of one more call.
     """
     before = _generator_states(f)
-    start, dy = _recorded(f, t, y)
+    call = _recorded(f, t, y)
+    start, dy = call.start, call.flat
     random = any(not torch.equal(a, b) for a, b in zip(before, _generator_states(f), strict=True))
-    leaves, outer = _before(start, dy)
-    found = list(leaves)
+    found, outer, reached = _before(start, dy)
+    if not reached or isinstance(call.dy, tuple):
+        check_derivative(lambda _, near: _parts(f.called(t, start, near)), f.time(t), call.state, call.dy)
     for candidates in (_attributes, operands):
         if not outer:
             break
@@ -129,18 +131,25 @@ def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
 
 def unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """Those of the tensors that require grad, each once."""
-    return tuple({edge_of(x): x for x in tensors if x.requires_grad}.values())
+    return tuple({id(x) if x.is_leaf else edge_of(x): x for x in tensors if x.requires_grad}.values())
 
 
-def _recorded(f: FlatField, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
-    """y as f was given it, in a graph, and f there; an f that has no derivative in it, and should, is refused."""
+class _Recorded(NamedTuple):
+    """A call of f with a graph."""
+
+    start: Tensor  # flat y
+    state: Any  # as f was given it
+    dy: Any  # as f gave it
+    flat: Tensor  # and flat
+
+
+def _recorded(f: FlatField, t: Time, y: Tensor) -> _Recorded:
+    y = y.clone() if y.is_inference() else y.detach()
     with torch.enable_grad():
-        start = y.detach().requires_grad_().clone()
+        start = y.requires_grad_().clone()
         state = f.layout.restore(start)
         dy = _parts(f.called(t, start, state))
-        flat = f.layout.flatten(dy)
-        check_derivative(lambda _, near: _parts(f.called(t, start, near)), f.time(t), state, dy)
-        return start, flat
+        return _Recorded(start, state, dy, f.layout.flatten(dy))
 
 
 def _parts(dy: Any) -> Any:
@@ -148,31 +157,34 @@ def _parts(dy: Any) -> Any:
     return tuple(dy) if isinstance(dy, Iterable) and not isinstance(dy, Tensor) else dy
 
 
-def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge]]:
-    """The leaves that the graph of dy leads to, and its edges to what was computed before `start` was.
+def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
+    """The leaves that the graph of dy leads to, its edges to what was computed before `start`, and if it leads there.
 
     Nodes are numbered as they are made, in each thread. Those that another thread has made may have any number: then
     the walk goes on to the leaves behind them.
     """
-    if dy.grad_fn is None:
-        return ([dy] if dy.requires_grad else []), set()
-    assert start.grad_fn is not None
-    first, seen, rest = start.grad_fn._sequence_nr(), {start.grad_fn}, [Edge(dy.grad_fn, dy.output_nr)]
+    end = start.grad_fn
+    if dy.grad_fn is None or end is None:
+        return ([dy] if dy.requires_grad else []), set(), False
+    first, reached = end._sequence_nr(), False
+    rest: list[Any] = [(dy.grad_fn, dy.output_nr)]
     leaves: dict[int, Tensor] = {}
     outer: set[Edge] = set()
+    seen: set[Any] = set()
     while rest:
-        edge = rest.pop()
-        node = edge.node
+        node, output = rest.pop()
         if node in seen:
             continue
-        if hasattr(node, "variable"):
+        if node is end:
+            reached = True
+        elif hasattr(node, "variable"):
             leaves[id(node.variable)] = node.variable
         elif node._sequence_nr() < first:
-            outer.add(edge)
+            outer.add(Edge(node, output))
         else:
             seen.add(node)
-            rest += [Edge(*following) for following in node.next_functions if following[0] is not None]
-    return list(leaves.values()), outer
+            rest += [following for following in node.next_functions if following[0] is not None]
+    return list(leaves.values()), outer, reached
 
 
 class _Operands(TorchDispatchMode):
