@@ -11,6 +11,7 @@ from lawful import T, assert_lawful, backprop_of, every_mode, gradients, how, is
 from torch import Tensor, nn
 
 from node import FixedStep, solve
+from node.models import MLP
 
 Y0 = tensor(0.5, -0.3, 0.8)
 
@@ -199,3 +200,25 @@ def test_a_second_backward_pass_is_as_the_first(mode: str) -> None:
     f.zero_grad()
     loss.backward()
     torch.testing.assert_close([p.grad for p in f.parameters()], first, rtol=0, atol=1e-14)
+
+
+class Closing:
+    """A callable object that gives something back at its end, as an open file does."""
+
+    def __init__(self, net: nn.Module, closed: list[bool]):
+        self.net, self.closed = net, closed
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.net(t, y)
+
+    def __del__(self) -> None:
+        self.closed.append(True)
+
+
+@every_mode
+def test_an_object_that_closes_something_at_its_end_is_not_ended_by_a_solve(mode: str) -> None:
+    closed: list[bool] = []
+    field = Closing(MLP(2, width=3).double(), closed)
+    solve(field, tensor(0.3, -0.2), T, **how(mode)).y.sum().backward()
+    assert not closed
+    assert field.net.net[0].weight.grad is not None

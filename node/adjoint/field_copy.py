@@ -104,7 +104,7 @@ class FieldCopy:
         if id(x) in self._copies:
             return self._copies[id(x)][1]
         if isinstance(x, nn.Module):
-            return x if isinstance(x, ScriptModule) else self._copied_object(x)
+            return self._copied_object(x) if _can_be_copied(type(x)) else x
         if isinstance(x, Tensor):
             return self._copied_tensor(x)
         if isinstance(x, types.FunctionType):
@@ -114,6 +114,8 @@ class FieldCopy:
         if type(x) is functools.partial:
             function = self._copied(x.func, is_called=True)
             return functools.partial(function, *self._copied(x.args), **self._copied(x.keywords))
+        if _is_data(x):
+            return x
         if isinstance(x, tuple):
             items = [self._copied(item) for item in x]
             return x._make(items) if hasattr(x, "_make") else tuple(items)
@@ -250,10 +252,20 @@ def _content(cell: types.CellType) -> Any:
 def _is_plain(x: Any) -> bool:
     """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
     kind = type(x)
-    return (
-        hasattr(x, "__dict__")
-        and kind.__new__ is object.__new__
-        and kind.__weakrefoffset__ != 0
-        and not isinstance(x, type | types.ModuleType | types.FunctionType | types.BuiltinFunctionType)
-        and not kind.__module__.startswith("torch._dynamo")
-    )
+    is_object = hasattr(x, "__dict__") and not isinstance(x, type | types.ModuleType | types.BuiltinFunctionType)
+    return is_object and kind.__new__ is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(kind)
+
+
+def _can_be_copied(kind: type) -> bool:
+    """Whether a second object with the same attributes does no harm: it has no slots, and closes nothing at its end."""
+    slots = any(getattr(base, "__slots__", ()) for base in kind.__mro__)
+    compiled = issubclass(kind, ScriptModule) or kind.__module__.startswith("torch._dynamo")
+    return not (slots or compiled or hasattr(kind, "__del__"))
+
+
+def _is_data(x: Any) -> bool:
+    """Whether x is a long list, tuple or dictionary of numbers or words, which lead to no module and no tensor."""
+    if not isinstance(x, list | tuple | dict) or len(x) <= 100:
+        return False
+    first = next(iter(x.values() if isinstance(x, dict) else x))
+    return type(first) in _ATOMS
