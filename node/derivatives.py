@@ -32,16 +32,18 @@ class Products(NamedTuple):
 def products(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
     """function(*inputs), by one call, and the products of rows (m, *value.shape) with its derivatives.
 
-    Both have a graph where grad mode is on. What the function holds beside its inputs counts as a constant, also where
-    it was made of them.
+    Both have a graph where grad mode is on and an input, or what the function holds, requires grad. The latter counts
+    as a constant, also where it was made of the inputs.
     """
     if in_transform() or torch.is_inference_mode_enabled():
         return _by_torch_func(function, inputs, rows)
-    graph = torch.is_grad_enabled()
-    leaves = [_own(x if graph else without_graph(x)) for x in inputs]
+    enabled = torch.is_grad_enabled()
+    graph = enabled and any(x.requires_grad for x in inputs)
+    own = _Together.apply(*inputs) if graph else tuple(map(_leaf, inputs))
     with torch.enable_grad():
-        value = function(*leaves)
-        found = pulled_back((value,), leaves, (rows,), graph=graph) if value.requires_grad else (None,) * len(leaves)
+        value = function(*own)
+        graph = graph or (enabled and bool(leaves_behind(value, but=own)))
+        found = pulled_back((value,), own, (rows,), graph=graph) if value.requires_grad else (None,) * len(own)
     return Products(value if graph else without_graph(value), found)
 
 
@@ -65,10 +67,41 @@ def in_transform() -> bool:
     return peek_interpreter_stack() is not None
 
 
-def _own(x: Tensor) -> Tensor:
-    """x as a tensor of its own, which nothing else was made of."""
+def in_dual_level() -> bool:
+    """Whether dual numbers are at work: no public name tells."""
+    return forward_ad._current_level >= 0
+
+
+def differentiates(*values: object) -> bool:
+    """Whether derivatives are taken of what is made of these: one of them has a graph, or a transform may see to it."""
+    return in_transform() or in_dual_level() or any(isinstance(x, Tensor) and x.requires_grad for x in values)
+
+
+class _Together(torch.autograd.Function):
+    """Tensors as they are, of one node of the graph, which is newer than all that they were made of.
+
+    A search for derivatives in them ends there. In an input that is older than others, as times are, it would go on
+    through all that the others were made of: in a solve, through all steps so far.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return tuple(map(torch.clone, inputs))
+
+    @staticmethod
+    def backward(ctx: Any, *products: Tensor) -> tuple[Tensor, ...]:
+        return products
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, ...]:
+        return tangents
+
+
+def _leaf(x: Tensor) -> Tensor:
+    """x as a tensor of its own, which nothing was made of yet."""
+    x = without_graph(x)
     x = x.clone() if x.is_inference() else x.view_as(x)
-    return x if x.requires_grad else x.requires_grad_()
+    return x.requires_grad_()
 
 
 def without_graph(x: Tensor) -> Tensor:
@@ -158,6 +191,24 @@ def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
         seen.add(node)
         due += [function for function, _ in node.next_functions]
     return any(value is x for x in inputs)
+
+
+def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
+    """The leaves that x was computed from, otherwise than by way of some tensors."""
+    if x.grad_fn is None:
+        return [x] if x.requires_grad and all(x is not y for y in but) else []
+    seen: set[Any] = {y.grad_fn for y in but}
+    rest: list[Any] = [x.grad_fn]
+    found: list[Tensor] = []
+    while rest:
+        node = rest.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        rest += [following for following, _ in node.next_functions]
+    return [leaf for leaf in found if all(leaf is not y for y in but)]
 
 
 def check_constant(

@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 
 from node.adjoint.backprop import Backprop
 from node.adjoint.base import Adjoint
-from node.derivatives import in_transform
+from node.derivatives import in_dual_level, in_transform
 from node.layout import State
 
 VMAP = (
@@ -42,7 +42,7 @@ def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, indepe
             "take reverse mode, such as torch.func.jacrev or backward(), for derivatives in t"
         )
     if not in_transform():
-        if _in_dual_level() and torch.is_grad_enabled() and not isinstance(mode, Backprop):
+        if in_dual_level() and torch.is_grad_enabled() and not isinstance(mode, Backprop):
             raise ValueError(f"{mode.name} has no forward-mode derivative: pass gradient='backprop' for dual numbers")
         return
     if any(map(_is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
@@ -73,11 +73,6 @@ def torch_in_words() -> Iterator[None]:
         if "does not require grad" in str(error):
             raise ValueError(GRADIENT_INSIDE) from error
         raise
-
-
-def _in_dual_level() -> bool:
-    """Whether dual numbers are at work: no public name tells."""
-    return forward_ad._current_level >= 0
 
 
 def _is_batched(x: Tensor) -> bool:

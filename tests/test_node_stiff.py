@@ -190,5 +190,13 @@ def test_a_field_may_branch_write_in_place_and_share_memory(solver: Solver) -> N
     torch.testing.assert_close(y, torch.exp(tensor(-0.1, -0.1, -0.1)), rtol=1e-3, atol=0)
 
 
+@every_stiff_solver
+def test_where_nothing_is_differentiated_a_solution_has_no_graph(solver: Solver) -> None:
+    """Though its steps take derivatives."""
+    field = Oscillator().requires_grad_(False)
+    y = solve(field, tensor(1.0, 0.0), tensor(0.0, 2.0), solver=solver, controller=FixedStep(0.5)).y
+    assert not y.requires_grad
+
+
 def test_the_registry_holds_them() -> None:
     assert [SOLVERS[name] for name in STIFF] == list(STIFF.values())

@@ -6,10 +6,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from node.adjoint.dependencies import Dependencies, check_apart, leaves_behind, operands
+from node.adjoint.dependencies import Dependencies, check_apart, operands
 from node.adjoint.field_copy import FieldCopy
 from node.adjoint.watched import watched
 from node.autocast import full_precision
+from node.derivatives import leaves_behind
 from node.layout import Layout
 from node.vector_field import FlatField, VectorField
 

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from node.adjoint.field_copy import Edge, FieldCopy, edge_of
-from node.derivatives import check_derivative
+from node.derivatives import check_derivative, leaves_behind
 from node.vector_field import FirstCall, FlatField, Time
 
 
@@ -105,24 +105,6 @@ def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor])
                 "and also what that was computed from: compute it inside, or let it be an attribute or a local of the "
                 "function that makes f, or take gradient='backprop'"
             )
-
-
-def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
-    """The leaves that x was computed from, otherwise than by way of some tensors."""
-    if x.grad_fn is None:
-        return [x] if x.requires_grad and all(x is not y for y in but) else []
-    seen: set[Any] = {y.grad_fn for y in but}
-    rest: list[Any] = [x.grad_fn]
-    found: list[Tensor] = []
-    while rest:
-        node = rest.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            found.append(node.variable)
-        rest += [following for following, _ in node.next_functions]
-    return [leaf for leaf in found if all(leaf is not y for y in but)]
 
 
 def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:

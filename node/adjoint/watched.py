@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.adjoint.dependencies import leaves_behind
 from node.adjoint.field_copy import FieldCopy
+from node.derivatives import leaves_behind
 from node.vector_field import VectorField
 
 

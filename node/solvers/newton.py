@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from node.derivatives import differentiates
 from node.jacobian import Factors, factors, linearise
 from node.vector_field import FlatField, Time
 
@@ -53,11 +54,13 @@ class Newton:
         There dy = (I - weight df/dy)^-1 d(rest + weight f), the implicit function theorem, is the derivative of one
         more iteration with the solution's own matrix; of two more, so are the second derivatives.
         """
+        value = self.f(t, y)
+        if not differentiates(rest, self.weight, value):
+            return y
         with torch.no_grad():
             matrix = factors(1.0, self.weight, linearise(self.f, t, y, solver=self.solver).dy)
-        for _ in range(2):
-            y = y + matrix.solve(rest + self.weight * self.f(t, y) - y)
-        return y
+        y = y + matrix.solve(rest + self.weight * value - y)
+        return y + matrix.solve(rest + self.weight * self.f(t, y) - y)
 
     def _change(self, t: Time, rest: Tensor, y: Tensor, anew: Tensor) -> tuple[Tensor, Tensor]:
         """Of y in one iteration, with a new matrix where one is needed; and where it is new."""

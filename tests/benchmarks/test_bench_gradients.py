@@ -27,7 +27,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 from workloads import WORKLOADS, assert_solved
 
-from node import ADJOINTS, SOLVERS, Counted, PIDController, solve
+from node import ADJOINTS, SOLVERS, Counted, FixedStep, PIDController, solve
 
 # Tangents are for few parameters: Van der Pol's one. Its contraction is what undone steps do not find back from.
 CASES = [
@@ -83,3 +83,20 @@ def test_a_training_step_is_timed_and_right(benchmark: BenchmarkFixture, gradien
     assert counted.vjps > 0
     assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in field.parameters())
     assert_solved(name, y)
+
+
+@pytest.mark.parametrize("solver", ["rodas5p", "kencarp4"])
+def test_a_long_stiff_training_step_is_timed_beside_short_ones(benchmark: BenchmarkFixture, solver: str) -> None:
+    """Eight times as many steps, which take Jacobians along the way, are to take eight times as long."""
+    name = "Van der Pol"
+    field, y0, _ = WORKLOADS[name].make()
+
+    def solved(t_end: float) -> Callable[[], Tensor]:
+        times, controller = torch.tensor([0.0, t_end]), FixedStep(dt=0.05)
+        return training_step(field, lambda: solve(field, y0[:1], times, solver=solver, controller=controller).y)
+
+    short = solved(0.5)
+    benchmark.group = f"{name}: training step, {solver}, 80 steps"
+    benchmark.extra_info |= {"workload": name, "what": f"training step, {solver}"}
+    y = timed_in_pairs(benchmark, solved(4.0), {"eight of ten steps": lambda: [short() for _ in range(8)]})
+    assert y.isfinite().all()
