@@ -104,7 +104,7 @@ class FieldCopy:
         if id(x) in self._copies:
             return self._copies[id(x)][1]
         if isinstance(x, nn.Module):
-            return self._copied_object(x) if _can_be_copied(type(x)) else x
+            return self._copied_object(x) if _can_be_copied(x) else x
         if isinstance(x, Tensor):
             return self._copied_tensor(x)
         if isinstance(x, types.FunctionType):
@@ -163,10 +163,10 @@ class FieldCopy:
                 self.tensors += [buffer for buffer in buffers.values() if buffer is not None]
             if children:
                 state["_modules"] = {name: self._copied(child) for name, child in children.items()}
-        own = {}
-        for name, value in x.__dict__.items():
-            if name not in of_torch:
-                own[name] = state[name] = value if type(value) in _ATOMS else self._copied(value)
+        own = {name: value for name, value in x.__dict__.items() if name not in of_torch}
+        for name, value in own.items():
+            if type(value) not in _ATOMS:
+                own[name] = state[name] = self._copied(value)
         self._parts.append(_Part(x, copy, own))
         return copy
 
@@ -253,11 +253,18 @@ def _is_plain(x: Any) -> bool:
     """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
     kind = type(x)
     is_object = hasattr(x, "__dict__") and not isinstance(x, type | types.ModuleType | types.BuiltinFunctionType)
-    return is_object and kind.__new__ is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(kind)
+    return is_object and kind.__new__ is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
 
 
-def _can_be_copied(kind: type) -> bool:
-    """Whether a second object with the same attributes does no harm: it has no slots, and closes nothing at its end."""
+def _can_be_copied(x: object) -> bool:
+    """Whether a second object with the same attributes does no harm."""
+    kind: type = type(x)
+    return _keeps_nothing_else(kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _keeps_nothing_else(kind: type) -> bool:
+    """Whether its objects have no slots, and close nothing at their end."""
     slots = any(getattr(base, "__slots__", ()) for base in kind.__mro__)
     compiled = issubclass(kind, ScriptModule) or kind.__module__.startswith("torch._dynamo")
     return not (slots or compiled or hasattr(kind, "__del__"))

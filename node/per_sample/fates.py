@@ -1,9 +1,11 @@
 """How each of many samples fares: how it ends, and after how many tries."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from node.per_sample.clock import Bools
 from node.solution import SampleStats, Status
@@ -30,6 +32,14 @@ class Fates:
         for i in np.flatnonzero(samples):
             if self._status[i] is Status.success:
                 self._status[i] = status
+
+    def checked(self, outputs: Tensor) -> Tensor:
+        """Outputs (T, B, n), where samples whose outputs left the finite numbers are named, and are NaN."""
+        finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
+        if finite.all():
+            return outputs
+        self.put(np.logical_not(finite.all(axis=0)), Status.non_finite)
+        return outputs.where(torch.from_numpy(finite).to(outputs.device).unsqueeze(2), math.nan)
 
     @property
     def status(self) -> Status:
