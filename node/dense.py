@@ -26,7 +26,7 @@ class DensePiece(NamedTuple):
         powers = torch.tensor(
             [theta**j for theta in thetas for j in range(1, degree + 1)], dtype=self.y.dtype, device="cpu"
         )
-        return self.sum(powers.view(-1, degree).to(self.y.device, non_blocking=True))
+        return torch.addmm(self.y, powers.view(-1, degree).to(self.y.device, non_blocking=True), self.c)
 
     def sum(self, powers: Tensor) -> Tensor:
         """States (m, n), from the powers theta, theta^2, ..., of which there may be more than c has: (m, ...)."""
