@@ -83,7 +83,8 @@ def test_backprops_gradient_is_that_of_finite_differences(family: str) -> None:
         direction = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in leaves]
         slope = sum(float((g * d).sum()) for g, d in zip(found, direction, strict=True))
         true = difference(program, how, direction, 2e-4 if tight else 1e-4)
-        assert slope == pytest.approx(true, rel=1e-5, abs=3e-5)
+        # A solve to a tolerance is off by as much, in each of the differences by more than a thousand times that.
+        assert slope == pytest.approx(true, rel=1e-5 if tight else 1e-7, abs=3e-5 if tight else 1e-8)
 
     holds()
 

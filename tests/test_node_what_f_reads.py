@@ -1,5 +1,6 @@
 """What a field reads, and from where: replicas, closures, what was made outside, what only some calls read."""
 
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from node import FixedStep, NeuralODE, solve
 from node.models import MLP
 
 Y0 = tensor(0.5, -0.3, 0.8)
+MADE = tensor(0.0)  # by a test
 W = tensor(0.3, -0.2, 0.5, 0.1, -0.4, 0.2, -0.3, 0.6, 0.2).view(3, 3)
 
 
@@ -59,12 +61,23 @@ class _Holding(nn.Module):
         return torch.tanh(y @ made) * torch.cos(t)
 
 
+def _in(call: Callable[[Any, Tensor, Tensor], Tensor], held: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda t, y: call(held, t, y)
+
+
+def _by_default(given: list[nn.Module]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda t, y, held=given: held[0](t, y)
+
+
 REACHED: dict[str, Callable[[Tensor], Any]] = {
     "a closure": lambda made: lambda t, y: torch.tanh(y @ made) * torch.cos(t),
     "a default": lambda made: lambda t, y, made=made: torch.tanh(y @ made) * torch.cos(t),
     "an attribute": _Holding,
     "a list": lambda made: _Holding([made]),
     "a bound method": lambda made: _Holding(made).forward,
+    "a module in a list": lambda made: _in(lambda held, t, y: held[0](t, y), [_Holding(made), 0]),
+    "a module in a dictionary": lambda made: _in(lambda held, t, y: held["f"][0](t, y), {"f": [_Holding(made)]}),
+    "a default's list": lambda made: _by_default([_Holding(made)]),
 }
 
 
@@ -85,6 +98,22 @@ def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, w
     found = or_refused(lambda: gradients(lambda: loss(how(mode)), [p]))
     assert_lawful(found, true, mode)
     assert found is not None or (mode == "forward" and what == "exp of a parameter of f")
+
+
+@every_mode
+def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_is_refused(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p = nn.Parameter(W.clone())
+
+    def loss(way: dict[str, object]) -> Tensor:
+        made = torch.exp(p) / 3
+        monkeypatch.setattr(sys.modules[__name__], "MADE", made)
+        f = _Holding(made)
+        return solve(lambda t, y: f(t, y) + torch.sin(y @ MADE), Y0, T, **way).y.square().sum()
+
+    true = gradients(lambda: loss(backprop_of(mode)), [p])
+    assert_lawful(or_refused(lambda: gradients(lambda: loss(how(mode)), [p])), true, mode)
 
 
 class Cached(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from node.adjoint.dependencies import Dependencies, check_apart, operands
+from node.adjoint.dependencies import Dependencies, check_apart, operands, outside
 from node.adjoint.field_copy import FieldCopy
 from node.adjoint.watched import watched
 from node.autocast import full_precision
@@ -59,11 +59,26 @@ class Conditions:
             self._check_versions()
             return work()
 
-    def check(self) -> int:
-        """Call f at the start of the solve again, and refuse it if it gives another slope; the number of calls."""
+    def check(self, *, replayed: bool = False) -> int:
+        """Call f at the start of the solve again, and refuse it if it gives another slope; the number of calls.
+
+        With a graph, where leaves stand for what was computed outside: f may not read that in another way as well.
+        replayed: the steps of the solve tell whether the slope is another: f need not be called for that.
+        """
         field, call = self._field(), self._found.call
-        with torch.no_grad():
-            now = field(call.t, call.y)
+        if self._copy.met:
+            now, others = outside(field, call.t, call.y)
+            if self._copy.met & others:
+                raise ValueError(
+                    f"{self._mode}: the vector field reads a tensor that was computed outside of it in two ways, of "
+                    "which one is a global name: let it be an attribute or a local of the function that makes f, or "
+                    "take gradient='backprop'"
+                )
+        elif replayed:
+            return 0
+        else:
+            with torch.no_grad():
+                now = field(call.t, call.y)
         if not _same(now, call.dy):
             raise self.changed(f"at the start of the solve it gives {_shown(now)}, and gave {_shown(call.dy)}")
         return 1

@@ -92,6 +92,12 @@ def operands(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
     return seen.tensors
 
 
+def outside(f: FlatField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
+    """f(t, flat y), without a graph, and where its graph leads to what was computed before."""
+    call = _recorded(f, t, y)
+    return call.flat.detach(), _before(call.start, call.flat)[1]
+
+
 def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor]) -> None:
     """Refuse what was computed outside of f from something that f reads too.
 

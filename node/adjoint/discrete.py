@@ -72,8 +72,7 @@ class _Solve:
         parameters = self.conditions.parameters
         sums = [torch.zeros_like(p) for p in parameters]
         bar, n, end = Cotangents(None), len(steps), self.steps.end
-        if not self.steps.memory.keeps_states:
-            self.stats.nfe_backward += self.conditions.check()
+        self.stats.nfe_backward += self.conditions.check(replayed=self.steps.memory.keeps_states)
         for i, state in zip(reversed(range(n)), self.steps.memory.backwards(replay, n), strict=True):
             bar, of_parameters = replay.pull_back(i, state, cotangents.join(bar, i, steps[i]), parameters, end)
             end = state.y if self.steps.memory.keeps_states else None

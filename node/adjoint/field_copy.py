@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import operator
 import types
 import weakref
 from collections.abc import Collection, Iterable, Iterator
@@ -50,7 +51,7 @@ class FieldCopy:
         """depends_on: the tensors whose graph is part of f; None for all."""
         self.tensors: list[Tensor] = []  # beside parameters: buffers, and what is an attribute or in a closure
         self._leaves = None if depends_on is None else _leaves_for(depends_on)
-        self._met: set[Edge] = set()
+        self.met: set[Edge] = set()  # of tensors with a graph for which a leaf stands
         self.others = 0  # how many tensors with a graph it has met that f does not depend on
         self._copies: dict[int, tuple[Any, Any]] = {}  # by id: the original, which so keeps its id, and its copy
         self._parts: list[_Part] = []
@@ -76,11 +77,11 @@ class FieldCopy:
     def own(self, tensors: Iterable[Tensor]) -> list[Tensor]:
         """What stands in the copy for what f depends on; itself where the copy has it as it is, as in a global name."""
         leaves = self._leaves or {}
-        return [leaves[edge_of(x)] if edge_of(x) in self._met else x for x in tensors]
+        return [leaves[edge_of(x)] if edge_of(x) in self.met else x for x in tensors]
 
     def not_met(self, tensors: Iterable[Tensor]) -> list[Tensor]:
         """Those of the tensors that have a graph and are in the copy as they are."""
-        return [x for x in tensors if x.grad_fn is not None and edge_of(x) not in self._met]
+        return [x for x in tensors if x.grad_fn is not None and edge_of(x) not in self.met]
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -144,7 +145,7 @@ class FieldCopy:
             self.others += 1
             with torch.enable_grad():
                 return x.detach().requires_grad_().clone()  # into which f may write
-        self._met.add(edge)
+        self.met.add(edge)
         return self._leaves[edge]
 
     def _copied_object(self, x: Any) -> Any:
@@ -171,19 +172,26 @@ class FieldCopy:
         return copy
 
     def _copied_function(self, x: types.FunctionType) -> Any:
-        """The function over copies of what it has closed over; numbers and lists there are in the user's own cells."""
+        """The function over copies of its closure and defaults; numbers and lists of such are there the user's own."""
         self._noted(x, x)  # to itself it may be what it is
         self._globals += [x.__globals__[name] for name in x.__code__.co_names if name in x.__globals__]
         cells = []
         for cell in x.__closure__ or ():
             content = _content(cell)
-            copy = self._copied(content, is_called=True)
-            cells.append(cell if copy is content or type(content) in (list, dict) else types.CellType(copy))
-        if all(new is cell for new, cell in zip(cells, x.__closure__ or (), strict=True)):
+            copy = self._own_or_copied(content, is_called=True)
+            cells.append(cell if copy is content else types.CellType(copy))
+        defaults = [self._own_or_copied(default) for default in x.__defaults__ or ()]
+        by_name = {name: self._own_or_copied(default) for name, default in (x.__kwdefaults__ or {}).items()}
+        new = (*cells, *defaults, *by_name.values())
+        old = (*(x.__closure__ or ()), *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values())
+        if all(map(operator.is_, new, old)):
             return x
-        copy = types.FunctionType(x.__code__, x.__globals__, x.__name__, x.__defaults__, tuple(cells))
-        copy.__kwdefaults__ = x.__kwdefaults__
+        copy = types.FunctionType(x.__code__, x.__globals__, x.__name__, tuple(defaults) or None, tuple(cells))
+        copy.__kwdefaults__ = by_name or None
         return self._noted(x, copy)
+
+    def _own_or_copied(self, x: Any, *, is_called: bool = False) -> Any:
+        return _own_where_same(x, self._copied(x, is_called=is_called))
 
 
 def _leaves_for(tensors: Iterable[Tensor]) -> dict[Edge, Tensor]:
@@ -247,6 +255,17 @@ def _content(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:  # it is empty
         return None
+
+
+def _own_where_same(x: Any, copy: Any) -> Any:
+    """The copy of x, where lists and dictionaries that lead to nothing that was copied are the user's own again."""
+    if type(x) is list:
+        items = list(map(_own_where_same, x, copy))
+        return x if all(map(operator.is_, items, x)) else items
+    if type(x) is dict:
+        values = {key: _own_where_same(x[key], copy[key]) for key in x}
+        return x if all(values[key] is x[key] for key in x) else values
+    return copy
 
 
 def _is_plain(x: Any) -> bool:
