@@ -70,9 +70,9 @@ class Conditions:
             now, others = outside(field, call.t, call.y)
             if self._copy.met & others:
                 raise ValueError(
-                    f"{self._mode}: the vector field reads a tensor that was computed outside of it in two ways, of "
-                    "which one is a global name: let it be an attribute or a local of the function that makes f, or "
-                    "take gradient='backprop'"
+                    f"{self._mode}: the vector field reads a tensor that was computed outside of it as an attribute or "
+                    "a local, and in another way too, such as a global name, a class or an object with slots: let it "
+                    "be read in one way, or take gradient='backprop'"
                 )
         elif replayed:
             return 0
