@@ -27,8 +27,7 @@ def irregular(t_end: float, n: int) -> Tensor:
 
 
 def gradient(f: nn.Module, y0: Tensor, t: Tensor, mode: object, name: str, tolerance: float) -> tuple[Tensor, ...]:
-    found, _ = gradient_and_cost(f, y0, t, mode, name, tolerance)
-    return found
+    return gradient_and_cost(f, y0, t, mode, name, tolerance)[0]
 
 
 def gradient_and_cost(

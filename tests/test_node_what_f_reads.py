@@ -15,7 +15,7 @@ from node import FixedStep, NeuralODE, solve
 from node.models import MLP
 
 Y0 = tensor(0.5, -0.3, 0.8)
-MADE = tensor(0.0)  # by a test
+MADE = tensor(0.0)  # a test sets it, and reads it by this name
 W = tensor(0.3, -0.2, 0.5, 0.1, -0.4, 0.2, -0.3, 0.6, 0.2).view(3, 3)
 
 
@@ -101,16 +101,22 @@ def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, w
 
 
 @every_mode
+@pytest.mark.parametrize("start", [0.0, 0.4])
 def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_is_refused(
-    mode: str, monkeypatch: pytest.MonkeyPatch
+    mode: str, start: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """From the solve's start on, or at later times only."""
     p = nn.Parameter(W.clone())
 
     def loss(way: dict[str, object]) -> Tensor:
         made = torch.exp(p) / 3
         monkeypatch.setattr(sys.modules[__name__], "MADE", made)
         f = _Holding(made)
-        return solve(lambda t, y: f(t, y) + torch.sin(y @ MADE), Y0, T, **way).y.square().sum()
+
+        def field(t: Tensor, y: Tensor) -> Tensor:
+            return f(t, y) + torch.sin(y @ MADE) if t >= start else f(t, y)
+
+        return solve(field, Y0, T, **way).y.square().sum()
 
     true = gradients(lambda: loss(backprop_of(mode)), [p])
     assert_lawful(or_refused(lambda: gradients(lambda: loss(how(mode)), [p])), true, mode)

@@ -172,7 +172,10 @@ class FieldCopy:
         return copy
 
     def _copied_function(self, x: types.FunctionType) -> Any:
-        """The function over copies of its closure and defaults; numbers and lists of such are there the user's own."""
+        """The function with copies of its closure's contents and of its defaults.
+
+        Numbers, and lists of numbers, are not copied: the function reads and writes the user's.
+        """
         self._noted(x, x)  # to itself it may be what it is
         self._globals += [x.__globals__[name] for name in x.__code__.co_names if name in x.__globals__]
         cells = []
@@ -258,9 +261,9 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _own_where_same(x: Any, copy: Any) -> Any:
-    """The copy of x, where lists and dictionaries that lead to nothing that was copied are the user's own again."""
-    if type(x) is list:
-        items = list(map(_own_where_same, x, copy))
+    """The copy of x, in which a list, tuple or dictionary that leads to nothing that was copied is the user's own."""
+    if type(x) in (list, tuple):
+        items = type(x)(map(_own_where_same, x, copy))
         return x if all(map(operator.is_, items, x)) else items
     if type(x) is dict:
         values = {key: _own_where_same(x[key], copy[key]) for key in x}

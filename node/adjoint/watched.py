@@ -12,12 +12,13 @@ from node.vector_field import VectorField
 
 
 def watched(mode: str, f: VectorField[Any], copy: FieldCopy, known: Sequence[Tensor]) -> VectorField[Any]:
-    """f, which is watched where there are tensors within its reach that it might yet read and that get no gradient.
+    """f, which is watched where there are tensors that it might yet read and that get no gradient.
 
+    Such are within its reach; or they stand behind one for which its copy has a leaf, if f also reads that elsewhere.
     copy: of f. known: what gets one, or was read at the start, and so is known to get none.
     """
     ids = {id(x) for x in known}
-    if copy.others or any(x.requires_grad and id(x) not in ids for x in copy.within_reach()):
+    if copy.others or copy.met or any(x.requires_grad and id(x) not in ids for x in copy.within_reach()):
         return Watched(mode, f, ids)
     return f
 

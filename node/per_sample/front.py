@@ -34,7 +34,7 @@ class Front:
     def __init__(self, f: FlatField, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
         self.y = y0
         self.carry: Any = None
-        self.anew: Bools | None = None  # the samples that stand where f jumps, with a carry from before
+        self.restarted: Bools | None = None  # samples at a jump of f; their carry is of before the jump
         self._away: tuple[Tensor, Tensor] | None = None  # the samples that stand where another did, and its time
         self._f = f
         self._solver = solver
@@ -46,9 +46,9 @@ class Front:
         """See to the carry at t: where f has jumped, and where a solver does not hand one on."""
         if self.carry is None:
             self.carry, _ = self._started(t)
-        elif self.anew is not None:
-            self.carry = carries.select(mask(self.anew, self.y), self._started(t)[0], self.carry)
-        self.anew = None
+        elif self.restarted is not None:
+            self.carry = carries.select(mask(self.restarted, self.y), self._started(t)[0], self.carry)
+        self.restarted = None
 
     def begin_with(self, t: Tensor, f0: Tensor) -> None:
         """As `begin`, at the start of all, where f is f0."""

@@ -152,9 +152,9 @@ class SampleLoop:
         front = self._front
         if self._pace.one_sided:
             self._limits.put(t0, t1)
-            front.carry, front.anew = None, np.ones_like(self._clock.alive)
-        if self._book is not None and front.anew is not None:
-            self._book.begin(front.anew)
+            front.carry, front.restarted = None, np.ones_like(self._clock.alive)
+        if self._book is not None and front.restarted is not None:
+            self._book.begin(front.restarted)
         front.begin(t)
 
     def _call(self, callback: Callback | None, t: Floats, dt: Floats, samples: Bools) -> None:
@@ -216,7 +216,7 @@ class SampleLoop:
         jumps = self._limits.are_jumps(stop)
         if jumps is not None:
             self._limits.confine(here & clock.alive, stop)
-            self._front.anew = here & clock.alive & jumps
+            self._front.restarted = here & clock.alive & jumps
 
     def _land(self, y: Tensor, landed: Landed) -> None:
         """Restart samples at outputs, from what their states have jumped to."""
@@ -224,7 +224,7 @@ class SampleLoop:
         here[landed.sample] = True
         self._front.y, here = y, here & self._clock.alive
         if here.any():
-            self._front.anew = here if self._front.anew is None else self._front.anew | here
+            self._front.restarted = here if self._front.restarted is None else self._front.restarted | here
             self._pace.begin(here, self._clock, self._tries)
 
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
