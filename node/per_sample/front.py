@@ -26,7 +26,7 @@ class Attempt(NamedTuple):
 
 
 class Front:
-    """Where the samples stand.
+    """The samples' states and carries, as the steps so far have left them.
 
     record: whether steps leave a graph. estimate: whether their errors are wanted.
     """
@@ -42,17 +42,13 @@ class Front:
         self._record = record
         self._estimate = estimate
 
-    def begin(self, t: Tensor) -> None:
-        """See to the carry at t: where f has jumped, and where a solver does not hand one on."""
+    def begin(self, t: Tensor, f0: Tensor | None = None) -> None:
+        """Make a carry at t where there is none, and in samples where f has jumped. f0: f there, if it is known."""
         if self.carry is None:
-            self.carry, _ = self._started(t)
+            self.carry, _ = self._started(t, f0)
         elif self.restarted is not None:
             self.carry = carries.select(mask(self.restarted, self.y), self._started(t)[0], self.carry)
         self.restarted = None
-
-    def begin_with(self, t: Tensor, f0: Tensor) -> None:
-        """As `begin`, at the start of all, where f is f0."""
-        self.carry, _ = self._started(t, f0)
 
     def tried(self, t: Tensor, dt: Tensor) -> Attempt:
         """A step of each sample from where it stands."""

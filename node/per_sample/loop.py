@@ -103,7 +103,7 @@ class SampleLoop:
         clock, y = self._clock, self._front.y
         t = self._column(clock.t)
         f0 = self._f(t, y)
-        self._front.begin_with(t, f0)
+        self._front.begin(t, f0)
         with torch.no_grad():
             clock.dt = np.where(clock.alive, self._pace.first_dt(clock, self._f, y, f0), 0.0)
         self._least = LEAST_STEP * clock.dt
@@ -148,7 +148,7 @@ class SampleLoop:
             self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
 
     def _begin(self, t: Tensor, t0: Floats, t1: Floats) -> None:
-        """See to where f is called, and to what samples begin with there."""
+        """Set the times between which f is called, and the carry with which the step begins."""
         front = self._front
         if self._pace.one_sided:
             self._limits.put(t0, t1)
