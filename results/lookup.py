@@ -1,5 +1,7 @@
 """Runs and cells by the start of their keys, which is what people type."""
 
+import difflib
+from collections.abc import Collection
 from typing import Literal
 
 from sqlalchemy import Connection, select
@@ -10,7 +12,19 @@ from results.where import begins
 
 LISTED = 8  # so many of those that begin alike are named, the others are counted
 
+# By the order of recording; runs of databases that were merged may share a place in it.
+NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
+
 Kind = Literal["run", "cell"]
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What ends a line about an unknown name: the nearest one, and some of those that there are."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else "."
+    some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return f"{hint} There are: {some}" if names else f"{hint} There is none"
 
 
 def run_id(connection: Connection, start: str) -> str:

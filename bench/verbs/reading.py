@@ -2,26 +2,38 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
 
 from bench.failure import UsageError
+from bench.source import backends, library
 from bench.verbs.columns import columns
 from results.annotations import Note, notes_of_cell
-from results.store import Store, StoreError
+from results.store import EVERYTHING, Store, StoreError
 from results.where import Where
 
 
-def write_report(url: str, folder: Path) -> None:
-    """Write the page and say where it is."""
-    from reports import ReportError, write
+def write_report(
+    url: str,
+    folder: Path,
+    *,
+    environment: str = "",
+    runs: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
+    baseline: str = "",
+    only: Where = EVERYTHING,
+) -> None:
+    """Write the page of what is asked for and say where it is."""
+    from reports import ReportError, Wanted, write
 
+    here = {name: library(name) for name in backends()}
+    wanted = Wanted(environment=environment, runs=runs, sweeps=sweeps, baseline=baseline, only=only, here=here)
     with opened(url) as store:
         try:
-            print(f"report: {write(store, folder)}")
+            print(f"report: {write(store, folder, wanted)}")
         except ReportError as error:
             raise UsageError(str(error)) from None
 

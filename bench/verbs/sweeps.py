@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from bench.backends import BACKENDS
+from bench.block import asked
+from bench.due import Asked, Recorded, pending
 from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
 from bench.known import recorded
@@ -16,7 +18,7 @@ from bench.machine.environment import environment
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
-from bench.protocol import Recorded, kinds, pending
+from bench.protocol import kinds
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Sweep, load_sweep, shipped
 from bench.verbs.columns import columns
@@ -76,19 +78,21 @@ def _standing(store: Store, sweep: Sweep) -> str:
 def print_plan(name: str, url: str) -> None:
     """A line a cell, with what of it is recorded."""
     sweep = load_sweep(name)
-    cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
+    cells, wanted = sweep.cells, asked(sweep.measure)
     known, taken = _recorded(url, cells)
-    print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))
-    done = sum(not pending([cell], known) for cell in cells)
+    print(columns((_plan_row(cell, known, wanted) for cell in cells), _PLAN_HEADER))
+    done = sum(not pending([cell], known, wanted) for cell in cells)
     refused = sum(refusal(cell)[0] != "ok" for cell in cells)
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
+    if known.outdated:
+        print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
     print(_duration(sweep, known, taken))
 
 
 def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
     """How long the rest of it will take."""
-    possible = (cell for cell in dict.fromkeys(planned.cell for planned in sweep.planned) if refusal(cell)[0] == "ok")
-    due = pending(possible, known)
+    possible = (cell for cell in sweep.cells if refusal(cell)[0] == "ok")
+    due = pending(possible, known, asked(sweep.measure))
     if not due:
         return "nothing is left to measure"
     seconds = estimated_s(due, sweep.measure, taken)
@@ -100,12 +104,12 @@ def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
 _PLAN_HEADER = ("key", "cell", "measured", "state")
 
 
-def _plan_row(cell: Cell, known: Recorded) -> tuple[str, ...]:
-    failures = sorted({status for status in known.of(cell).values() if status != "ok"})
+def _plan_row(cell: Cell, known: Recorded, wanted: Asked) -> tuple[str, ...]:
+    failures = [status for status in known.statuses(cell) if status != "ok"]
     status, _ = refusal(cell)
     state = ", ".join(failures) or (status if status != "ok" else "")
     every = kinds(cell)
-    return cell.key, cell.label, f"{sum(known.done(cell, kind) for kind in every)}/{len(every)}", state
+    return cell.key, cell.label, f"{sum(known.done(cell, kind, wanted) for kind in every)}/{len(every)}", state
 
 
 def print_registry(registry: str) -> None:
@@ -156,9 +160,8 @@ def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
 
 def _census(store: Store, sweep: Sweep) -> str:
     """How the sweep's cells stand."""
-    keys = [planned.cell.key for planned in sweep.planned]
-    recorded = store.recorded(environment().fingerprint, keys)
-    ends = Counter(next((status for status in done.values() if status != "ok"), "ok") for done in recorded.values())
+    known = recorded(store, sweep.cells)
+    ends = Counter(ended for cell in sweep.cells if (ended := known.ended(cell)))
     ordered = sorted(ends.items(), key=lambda end: (end[0] != "ok", -end[1]))
     return ", ".join(f"{count} cells {status}" for status, count in ordered) or "no cell measured"
 
