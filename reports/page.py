@@ -18,14 +18,15 @@ from reports.views.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.selection import ReportError
 from results.records import METRICS
-from results.store import Store
+from results.store import EVERYTHING, Store
+from results.where import Where
 
 __all__ = ["ReportError", "render", "write"]
 
 
-def write(store: Store, folder: str | os.PathLike[str]) -> Path:
-    """Write `index.html` into the folder, whole or not at all, and say where it is."""
-    html = render(report(store))
+def write(store: Store, folder: str | os.PathLike[str], *, only: Where = EVERYTHING) -> Path:
+    """Write `index.html` on the cells of that condition into the folder, whole or not at all, and say where it is."""
+    html = render(report(store, only=only))
     path = Path(folder) / "index.html"
     draft = path.with_name(f".index-{os.getpid()}.html")
     try:

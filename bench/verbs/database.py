@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.verbs.columns import columns
-from bench.verbs.reading import explained, opened
+from bench.verbs.reading import chosen, explained, opened
 from reports.format import count as grouped
 from reports.format import plural, size
 from results import annotations, baselines, lookup, summary
@@ -16,7 +16,6 @@ from results.inventory import Inventory, inventory
 from results.merge import merge
 from results.prune import prune, vacuum
 from results.pytest_benchmark import read, take_in
-from results.where import Where
 
 
 def print_stats(url: str) -> None:
@@ -36,12 +35,12 @@ def merge_from(other_url: str, url: str) -> None:
             print(f"baseline {name!r} names other trials there: ours stays")
 
 
-def export_to(file: Path, frame: str, fields: Mapping[str, Any], runs: Sequence[str], url: str) -> None:
+def export_to(file: Path, frame: str, only: Sequence[str], runs: Sequence[str], url: str) -> None:
     """Write the file, and say how much is in it."""
     with opened(url) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
-        count = export(store, file, frame=frame, where=Where(run_id=run_ids, **fields))
+        count = export(store, file, frame=frame, where=replace(chosen(store, only), run_id=run_ids))
         print(f"{file}: {plural(count, 'row')} of {frame}")
 
 

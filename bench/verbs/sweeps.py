@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -20,18 +21,19 @@ from bench.protocol import Recorded, kinds, pending
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Sweep, load_sweep, shipped
 from bench.verbs.columns import columns
-from bench.verbs.reading import opened
+from bench.verbs.reading import explained, opened
 from node import ADJOINTS, SOLVERS
 from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
+from results.only import choose, parse
 from results.records import Cell
 from results.store import Store
 from results.where import Where
 
 
-def run_sweep(name: str, url: str) -> int:
+def run_sweep(name: str, url: str, *, only: Sequence[str]) -> int:
     """Measure what is pending; the exit code."""
-    sweep = load_sweep(name)
+    sweep = _chosen(load_sweep(name), only)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
@@ -46,6 +48,15 @@ def run_sweep(name: str, url: str) -> int:
     if not complete:
         return 130
     return 1 if store.spooled.files else 0
+
+
+def _chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
+    """The sweep with the cells that the filter chooses, and no others."""
+    if not only:
+        return sweep
+    with explained():
+        cells = set(choose(parse(only), [planned.cell for planned in sweep.planned]))
+    return replace(sweep, planned=tuple(planned for planned in sweep.planned if planned.cell in cells))
 
 
 def _told(runner: Runner, seconds: float) -> str:
@@ -73,9 +84,9 @@ def _standing(store: Store, sweep: Sweep) -> str:
         return ""  # why is said of what was spooled
 
 
-def print_plan(name: str, url: str) -> None:
+def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     """A line a cell, with what of it is recorded."""
-    sweep = load_sweep(name)
+    sweep = _chosen(load_sweep(name), only)
     cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
     known, taken = _recorded(url, cells)
     print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))

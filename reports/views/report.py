@@ -14,7 +14,8 @@ from reports.views.section import Section
 from reports.views.selection import select
 from reports.views.summary import summary_table
 from reports.views.table import Table
-from results.store import Store
+from results.store import EVERYTHING, Store
+from results.where import Where
 
 STUDIES: Mapping[str, Callable[[str, Sequence[MeasuredCell]], Section]] = {
     "solvers": solvers.section,
@@ -34,9 +35,9 @@ class Report:
     failures: tuple[FailureGroup, ...]
 
 
-def report(store: Store) -> Report:
-    """The report on the newest run's environment."""
-    selection = select(store)
+def report(store: Store, *, only: Where = EVERYTHING) -> Report:
+    """The report on the newest run's environment, and there on the cells that meet the condition."""
+    selection = select(store, only=only)
     cells = selection.cells.values()
     return Report(
         overview(selection),
