@@ -28,6 +28,14 @@ class Frame(StrEnum):
     noise_floors = "noise_floors"
 
 
+class Form(StrEnum):
+    """How `nodebench db export -` can write."""
+
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.")]
 
 
@@ -52,7 +60,8 @@ def merge(
 
 @db.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="What to write: *.csv, *.parquet or *.jsonl.")],
+    file: Annotated[Path, typer.Argument(help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout.")],
+    form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
     only: Only = None,
     run: Annotated[
@@ -63,7 +72,7 @@ def export(
     """Write a table of measurements for other tools."""
     from bench.verbs.database import export_to
 
-    export_to(file, frame.value, only or [], run or [], db)
+    export_to(file, form and form.value, frame.value, only or [], run or [], db)
 
 
 @db.command("import")
