@@ -4,10 +4,19 @@ import re
 
 import pytest
 import three_runs
-from test_bench_cli import SWEEP
 
 from results.store import Store
 
+SWEEP = """
+title = "Small"
+
+[[grid]]
+problem = "spiral"
+backend = ["node", "torchdiffeq"]
+solver = ["bosh3", "dopri5"]
+"rtol,atol" = [[1e-3, 1e-5], [1e-4, 1e-6]]
+device = ["cpu", "cuda:99"]
+"""
 FILTER = ("--only", "device=cuda:99", "--only", "solver=bosh3 rtol=0.001,1e-4")  # what is there at once: unavailable
 
 
