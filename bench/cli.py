@@ -15,7 +15,7 @@ import typer
 from bench import forkserver
 from bench.failure import UsageError
 from bench.verbs.db import db
-from bench.verbs.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only
 
 app = typer.Typer(
     name="nodebench",
@@ -44,31 +44,32 @@ class Registry(StrEnum):
 
 
 @app.command()
-def run(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
+def run(sweep: SweepName, only: Only = None, db: Database = DEFAULT_DATABASE) -> None:
     """Measure what of SWEEP is not in the database yet."""
     forkserver.start()
     from bench.verbs.sweeps import run_sweep
 
-    raise typer.Exit(run_sweep(sweep, db))
+    raise typer.Exit(run_sweep(sweep, db, only=only or []))
 
 
 @app.command()
-def plan(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
+def plan(sweep: SweepName, only: Only = None, db: Database = DEFAULT_DATABASE) -> None:
     """Print the cells of SWEEP and what of each is measured already."""
     from bench.verbs.sweeps import print_plan
 
-    print_plan(sweep, db)
+    print_plan(sweep, db, only=only or [])
 
 
 @app.command()
 def report(
+    only: Only = None,
     db: Database = DEFAULT_DATABASE,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
 ) -> None:
     """Write the report: one HTML page that opens offline."""
     from bench.verbs.reading import write_report
 
-    write_report(db, output)
+    write_report(db, output, only=only or [])
 
 
 @app.command()
@@ -92,13 +93,21 @@ def list_(registry: Annotated[Registry, typer.Argument(help="What to list.")]) -
 
 @app.command()
 def show(
-    key: Annotated[str, typer.Argument(help="A cell's key, or the start of it (see the report or nodebench plan).")],
+    key: Annotated[
+        str | None, typer.Argument(help="A cell's key, or the start of it; without it, the cells are listed.")
+    ] = None,
+    only: Only = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Print all that is known of one cell."""
-    from bench.verbs.reading import print_cell
+    """Print all that is known of one cell, or list the cells that there are."""
+    from bench.verbs.reading import print_cell, print_cells
 
-    print_cell(key, db)
+    if key is not None and only:
+        raise UsageError(f"KEY {key} names one cell, --only several: give one of the two")
+    if key is None:
+        print_cells(db, only=only or [])
+    else:
+        print_cell(key, db)
 
 
 def main() -> None:

@@ -133,9 +133,9 @@ class Runner:
 
 def due_trials(store: Store, sweep: Sweep, again: Again | None = None) -> list[Pending]:
     """What of the sweep is still to be measured in this environment."""
-    found = recorded(store, sweep.cells)
-    counts = anew(sweep.cells, found, again) if again else found
-    return pending(sweep.cells, counts, asked(sweep.measure))
+    found = recorded(store, sweep.wanted)
+    counts = anew(sweep.wanted, found, again) if again else found
+    return pending(sweep.wanted, counts, asked(sweep.measure))
 
 
 def refusal(cell: Cell) -> tuple[TrialStatus, str]:

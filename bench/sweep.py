@@ -2,8 +2,9 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -75,11 +76,17 @@ class Sweep:
     measure: Measure
     planned: tuple[Planned, ...]
     goals: Mapping[str, Goal] = field(default_factory=dict)  # by study, of those that state one
+    chosen: Collection[Cell] | None = None  # that a filter leaves; None: all
 
-    @property
+    @cached_property
     def cells(self) -> list[Cell]:
         """Each cell once: two studies may share one."""
         return list(dict.fromkeys(planned.cell for planned in self.planned))
+
+    @property
+    def wanted(self) -> list[Cell]:
+        """The cells that are to be measured now: the others stay planned."""
+        return self.cells if self.chosen is None else [cell for cell in self.cells if cell in self.chosen]
 
     def exact_enough(self) -> dict[Cell, float]:
         """The error, or of a cell with a gradient the gradient error, that each study of a cell is content with.

@@ -1,22 +1,26 @@
 """What the verbs of `nodebench db` do and print. No torch."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO
 
+from bench.failure import UsageError
 from bench.verbs.columns import columns
-from bench.verbs.reading import explained, opened
+from bench.verbs.reading import chosen, explained, opened
 from reports.format import count as grouped
 from reports.format import plural, size
 from results import annotations, baselines, lookup, summary
 from results.backup import back_up_at
-from results.export import export
+from results.export import export, stream
 from results.inventory import Inventory, inventory
 from results.merge import merge
 from results.prune import prune, vacuum
 from results.pytest_benchmark import read, take_in
-from results.where import Where
 
 
 def print_stats(url: str) -> None:
@@ -36,13 +40,35 @@ def merge_from(other_url: str, url: str) -> None:
             print(f"baseline {name!r} names other trials there: ours stays")
 
 
-def export_to(file: Path, frame: str, fields: Mapping[str, Any], runs: Sequence[str], url: str) -> None:
-    """Write the file, and say how much is in it."""
+def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], runs: Sequence[str], url: str) -> None:
+    """Write the file, and say how much is in it; or write to stdout, and say nothing else there."""
+    to_stdout = file == Path("-")
+    if form and not to_stdout:
+        raise UsageError(f"--format {form} is for stdout, which is called -: the suffix of {file} says its format")
     with opened(url) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
-        count = export(store, file, frame=frame, where=Where(run_id=run_ids, **fields))
-        print(f"{file}: {plural(count, 'row')} of {frame}")
+        where = replace(chosen(store, only), run_id=run_ids)
+        if to_stdout:
+            with _stdout() as out:
+                stream(store, out, form=form or "csv", frame=frame, where=where)
+        else:
+            print(f"{file}: {plural(export(store, file, frame=frame, where=where), 'row')} of {frame}")
+
+
+@contextmanager
+def _stdout() -> Iterator[IO[bytes]]:
+    """Where bytes go, in UTF-8 whatever the terminal's encoding, of which none wait when it is closed."""
+    if sys.stdout is None:
+        raise UsageError("stdout is closed: name a file")
+    sys.stdout.flush()
+    try:
+        with open(os.dup(sys.stdout.fileno()), "wb") as file:
+            yield file
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        raise UsageError(f"stdout cannot be written ({error.strerror}): name a file elsewhere") from error
 
 
 def import_from(file: Path, url: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.verbs.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only
 
 db = typer.Typer(
     help="Look after the database: count, move, name, note, prune, back up.",
@@ -28,7 +28,14 @@ class Frame(StrEnum):
     noise_floors = "noise_floors"
 
 
-Filter = list[str] | None
+class Form(StrEnum):
+    """How `nodebench db export -` can write."""
+
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.")]
 
 
@@ -53,21 +60,19 @@ def merge(
 
 @db.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="What to write: *.csv, *.parquet or *.jsonl.")],
+    file: Annotated[Path, typer.Argument(help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout.")],
+    form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
-    problem: Annotated[Filter, typer.Option(help="Only this problem (repeat for several).")] = None,
-    solver: Annotated[Filter, typer.Option(help="Only this solver (repeat for several).")] = None,
-    backend: Annotated[Filter, typer.Option(help="Only this backend (repeat for several).")] = None,
-    gradient: Annotated[Filter, typer.Option(help="Only this gradient mode (repeat for several).")] = None,
-    device: Annotated[Filter, typer.Option(help="Only this device (repeat for several).")] = None,
-    run: Annotated[Filter, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")] = None,
+    only: Only = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")
+    ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write a table of measurements for other tools."""
     from bench.verbs.database import export_to
 
-    fields = {"problem": problem, "solver": solver, "backend": backend, "gradient": gradient, "device": device}
-    export_to(file, frame.value, {name: wanted for name, wanted in fields.items() if wanted}, run or [], db)
+    export_to(file, form and form.value, frame.value, only or [], run or [], db)
 
 
 @db.command("import")

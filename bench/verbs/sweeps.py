@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -22,18 +23,19 @@ from bench.protocol import kinds
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Sweep, load_sweep, shipped
 from bench.verbs.columns import columns
-from bench.verbs.reading import opened
+from bench.verbs.reading import explained, opened
 from node import ADJOINTS, SOLVERS
 from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
+from results.only import choose, parse
 from results.records import Cell
 from results.store import Store
 from results.where import Where
 
 
-def run_sweep(name: str, url: str) -> int:
+def run_sweep(name: str, url: str, *, only: Sequence[str]) -> int:
     """Measure what is pending; the exit code."""
-    sweep = load_sweep(name)
+    sweep = _chosen(load_sweep(name), only)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
@@ -48,6 +50,14 @@ def run_sweep(name: str, url: str) -> int:
     if not complete:
         return 130
     return 1 if store.spooled.files else 0
+
+
+def _chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
+    """The sweep with the cells that the filter chooses, and no others."""
+    if not only:
+        return sweep
+    with explained():
+        return replace(sweep, chosen=frozenset(choose(parse(only), sweep.cells)))
 
 
 def _told(runner: Runner, seconds: float) -> str:
@@ -75,10 +85,10 @@ def _standing(store: Store, sweep: Sweep) -> str:
         return ""  # why is said of what was spooled
 
 
-def print_plan(name: str, url: str) -> None:
+def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     """A line a cell, with what of it is recorded."""
-    sweep = load_sweep(name)
-    cells, wanted = sweep.cells, asked(sweep.measure)
+    sweep = _chosen(load_sweep(name), only)
+    cells, wanted = sweep.wanted, asked(sweep.measure)
     known, taken = _recorded(url, cells)
     print(columns((_plan_row(cell, known, wanted) for cell in cells), _PLAN_HEADER))
     done = sum(not pending([cell], known, wanted) for cell in cells)
@@ -91,7 +101,7 @@ def print_plan(name: str, url: str) -> None:
 
 def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
     """How long the rest of it will take."""
-    possible = (cell for cell in sweep.cells if refusal(cell)[0] == "ok")
+    possible = (cell for cell in sweep.wanted if refusal(cell)[0] == "ok")
     due = pending(possible, known, asked(sweep.measure))
     if not due:
         return "nothing is left to measure"
@@ -160,8 +170,8 @@ def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
 
 def _census(store: Store, sweep: Sweep) -> str:
     """How the sweep's cells stand."""
-    known = recorded(store, sweep.cells)
-    ends = Counter(ended for cell in sweep.cells if (ended := known.ended(cell)))
+    known = recorded(store, sweep.wanted)
+    ends = Counter(ended for cell in sweep.wanted if (ended := known.ended(cell)))
     ordered = sorted(ends.items(), key=lambda end: (end[0] != "ok", -end[1]))
     return ", ".join(f"{count} cells {status}" for status, count in ordered) or "no cell measured"
 
