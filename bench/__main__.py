@@ -1,6 +1,6 @@
 """`python -m bench` is `nodebench`."""
 
-from bench.cli import main
+from bench.main import main
 
 if __name__ == "__main__":
     main()

@@ -2,18 +2,19 @@
 
 import multiprocessing
 import multiprocessing.forkserver
-import signal
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+
+from bench.interrupt import unheard
 
 
 def start() -> None:
     """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
     _preloaded()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a new process inherits
-    try:
+    with unheard():
+        resource_tracker.ensure_running()  # which would otherwise be started by the next, and end with Ctrl-C unblocked
+    with unheard():
         multiprocessing.forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def context(device: str) -> SpawnContext | ForkServerContext:

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from bench.machine.descendants import adopt
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.cli", "bench.worker"):
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.main", "bench.worker"):
     import_module(_name)
 
 adopt()  # what a worker leaves when it ends

@@ -4,7 +4,6 @@ import itertools
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bench.axes import AXES, checked, impossible
 from bench.failure import UsageError
 from bench.problems import PROBLEMS
+from bench.shipped import shipped
 from node.solve import unknown
 from results.records import Cell, Planned
 
@@ -60,12 +60,6 @@ class Sweep:
     text: str
     measure: Measure
     planned: tuple[Planned, ...]
-
-
-def shipped() -> dict[str, Path]:
-    """The sweeps that ship, by name."""
-    folder = Path(str(resources.files("bench") / "sweeps"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_sweep(name: str) -> Sweep:
