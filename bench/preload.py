@@ -11,7 +11,7 @@ from importlib import import_module
 from bench.machine.descendants import adopt
 from bench.source import library
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.cli", "bench.worker"):
+for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.main", "bench.worker"):
     import_module(_name)
 
 library("node")  # its hash, read beside the code itself: a worker would read what has been edited since

@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from bench.axes import AXES, checked, impossible
 from bench.failure import UsageError
 from bench.problems import PROBLEMS
+from bench.shipped import shipped
 from node.solve import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
 
@@ -99,12 +99,6 @@ class Sweep:
             stated = goal.error if one.cell.gradient == "none" else goal.gradient_error
             wanted.setdefault(one.cell, []).append(stated or 0.0)
         return {cell: min(errors) for cell, errors in wanted.items() if min(errors) > 0}
-
-
-def shipped() -> dict[str, Path]:
-    """The sweeps that ship, by name."""
-    folder = Path(str(resources.files("bench") / "sweeps"))
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load_sweep(name: str) -> Sweep:

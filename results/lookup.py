@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from results.location import StoreError
 from results.tables import cell, run
+from results.tables import environment as environment_table
 from results.where import begins
 
 LISTED = 8  # so many of those that begin alike are named, the others are counted
@@ -30,6 +31,19 @@ def nearest(name: str, known: Collection[str]) -> str:
 def run_id(connection: Connection, start: str) -> str:
     """The run whose id is or begins so."""
     return _only(_starting(connection, "run", start), start, "run")[1]
+
+
+def environment(connection: Connection, start: str) -> str:
+    """The environment whose fingerprint is or begins so."""
+    column = environment_table.c.fingerprint
+    found = list(connection.scalars(select(column).where(column.startswith(start, autoescape=True)).order_by(column)))
+    if len(found) != 1:
+        known = connection.scalars(select(column).order_by(column)).all()
+        count = len(found) or "no"
+        raise StoreError(
+            f"{count} environments begin with {start!r}: pass another start. There are: {', '.join(known)}"
+        )
+    return found[0]
 
 
 def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:

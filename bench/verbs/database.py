@@ -19,8 +19,9 @@ from results.backup import back_up_at
 from results.export import export, stream
 from results.inventory import Inventory, inventory
 from results.merge import merge
-from results.prune import prune, vacuum
+from results.prune import forget, kept_by_baselines, prune, vacuum
 from results.pytest_benchmark import read, take_in
+from results.records import TRIAL_STATUSES
 
 
 def print_stats(url: str) -> None:
@@ -86,6 +87,28 @@ def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
     with opened(url) as store:
         removed = _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run)) or "nothing"
         print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
+        if not dry_run:
+            vacuum(store)
+
+
+def forget_in(
+    url: str, *, only: Sequence[str], runs: Sequence[str], environment: str, statuses: Sequence[str], dry_run: bool
+) -> None:
+    """Remove what meets all of the conditions, and say what it was and what a baseline keeps."""
+    if not (only or runs or environment or statuses):
+        raise UsageError("forget what? pass --only, --run, --environment or --status (--dry-run tells what would go)")
+    if wrong := next((status for status in statuses if status not in TRIAL_STATUSES), None):
+        raise UsageError(f"no trial ends as {wrong!r}{lookup.nearest(wrong, TRIAL_STATUSES)}")
+    with opened(url) as store:
+        with store.database.reading() as connection:
+            run_ids = [lookup.run_id(connection, start) for start in runs] or None
+            place = lookup.environment(connection, environment) if environment else None
+        where = replace(chosen(store, only), run_id=run_ids, fingerprint=place, status=list(statuses) or None)
+        kept = kept_by_baselines(store, where)
+        gone = _counted(forget(store, where, dry_run=dry_run)) or "nothing"
+        print(f"{'would remove' if dry_run else 'removed'}: {gone}", flush=True)
+        if kept:
+            print(f"{plural(kept, 'trial')} stay: baselines name them (nodebench db baseline NAME --remove)")
         if not dry_run:
             vacuum(store)
 

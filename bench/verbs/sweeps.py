@@ -3,12 +3,10 @@
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rich.console import Console
-
+from bench.again import again as measured_again
 from bench.backends import BACKENDS
 from bench.block import asked
 from bench.due import Asked, Recorded, pending
@@ -20,11 +18,14 @@ from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.protocol import kinds
-from bench.runner import Runner, due_trials, refusal
-from bench.sweep import Sweep, load_sweep, shipped
+from bench.runner import Runner, refusal
+from bench.shipped import shipped
+from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
 from bench.verbs.reading import explained, opened
+from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
+from reports.format import duration
 from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
 from results.only import choose, parse
@@ -33,14 +34,19 @@ from results.store import Store
 from results.where import Where
 
 
-def run_sweep(name: str, url: str, *, only: Sequence[str]) -> int:
-    """Measure what is pending; the exit code."""
+def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str], quiet: bool, strict: bool) -> int:
+    """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
     sweep = _chosen(load_sweep(name), only)
+    anew = measured_again(again, sweep.wanted)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
-        runner = Runner(store, sweep, Progress(Console(stderr=True)))
+        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
         complete = runner.run()
-        print(f"{sweep.name}: {_told(runner, time.monotonic() - started)}{_standing(store, sweep)}")
+        told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep)
+        if standing:
+            print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
+        else:
+            print(f"{sweep.name}: {told}")
         for holder, count in runner.left.items():
             print(f"{count} of these trials are left to {holder}, which is at them now")
         if not complete:
@@ -49,7 +55,8 @@ def run_sweep(name: str, url: str, *, only: Sequence[str]) -> int:
             print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
     if not complete:
         return 130
-    return 1 if store.spooled.files else 0
+    wanting = strict and (standing is None or standing.due or standing.failed)
+    return 1 if store.spooled.files or wanting else 0
 
 
 def _chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
@@ -65,7 +72,7 @@ def _told(runner: Runner, seconds: float) -> str:
     if not runner.measured:
         return "0 trials measured"
     return (
-        f"{runner.measured} trials measured in {_minutes(seconds)} "
+        f"{runner.measured} trials measured in {duration(seconds)} "
         f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
         "a trial for the rest)"
     )
@@ -75,14 +82,14 @@ def _tell(said: str) -> None:
     print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
 
-def _standing(store: Store, sweep: Sweep) -> str:
-    """What is left, and how the sweep's cells stand."""
+def _standing(store: Store, sweep: Sweep) -> Standing | None:
+    """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
     try:
-        return f", {len(due_trials(store, sweep))} to do\n{_census(store, sweep)}"
+        return Standing.of(store, sweep)
     except UnwritableError:
         if not store.spooled.files:
             raise
-        return ""  # why is said of what was spooled
+        return None
 
 
 def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
@@ -96,10 +103,10 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
     if known.outdated:
         print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
-    print(_duration(sweep, known, taken))
+    print(_time_left(sweep, known, taken))
 
 
-def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
+def _time_left(sweep: Sweep, known: Recorded, taken: Costs) -> str:
     """How long the rest of it will take."""
     possible = (cell for cell in sweep.wanted if refusal(cell)[0] == "ok")
     due = pending(possible, known, asked(sweep.measure))
@@ -108,7 +115,7 @@ def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
     seconds = estimated_s(due, sweep.measure, taken)
     if math.isnan(seconds):
         return "how long it takes can be estimated when trials of these kinds were measured on this machine"
-    return f"about {_minutes(seconds)} to measure what is left, by what trials alike took on this machine"
+    return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"
 
 
 _PLAN_HEADER = ("key", "cell", "measured", "state")
@@ -166,16 +173,3 @@ def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
         if isinstance(error.__cause__, MissingDatabaseError):
             return Recorded(), Costs()
         raise
-
-
-def _census(store: Store, sweep: Sweep) -> str:
-    """How the sweep's cells stand."""
-    known = recorded(store, sweep.wanted)
-    ends = Counter(ended for cell in sweep.wanted if (ended := known.ended(cell)))
-    ordered = sorted(ends.items(), key=lambda end: (end[0] != "ok", -end[1]))
-    return ", ".join(f"{count} cells {status}" for status, count in ordered) or "no cell measured"
-
-
-def _minutes(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"
