@@ -14,7 +14,7 @@ def main() -> None:
     except FileNotFoundError:  # Python finds its way from there, but some libraries do not
         print("nodebench: the working folder was deleted: go to one that is there (cd)", file=sys.stderr)
         sys.exit(2)
-    from bench.cli import main as run_command_line
+    from bench.main import main as run_command_line
 
     run_command_line()
 

@@ -3,25 +3,25 @@
 import multiprocessing
 import multiprocessing.forkserver
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess, current_process
 
 from bench import working_folder
+from bench.interrupt import unheard
 from bench.machine import temporary
 
 
 def start() -> None:
     """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
     _preloaded()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which a new process inherits
-    try:
-        with _apart():
+    with _apart():
+        with unheard():
+            resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
+        with unheard():
             multiprocessing.forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def context(device: str) -> SpawnContext | ForkServerContext:

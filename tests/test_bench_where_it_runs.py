@@ -68,9 +68,10 @@ def test_nor_is_it_by_an_entry_of_pythonpath_that_means_it(entry, tmp_path, swee
 
 
 STARTED = """
-from bench import forkserver, working_folder
+from bench import working_folder
+working_folder.leave()
+from bench import forkserver
 if __name__ == "__main__":
-    working_folder.leave()
     for device in ("cpu", "cuda"):
         process = forkserver.context(device).Process(target=exec, args=("import random, json, colorsys",))
         forkserver.begin(process)

@@ -15,7 +15,8 @@ from bench.machine import state
 from bench.machine.cores import chosen
 from results.records import Environment
 
-_LIBRARIES = ("nodebench", "torch", "torchdiffeq", "numpy")
+_SHARED = ("torch",)  # what every cell runs on; a backend's own library is part of what its cells measure
+_KNOWN = ("nodebench", "numpy")  # worth knowing
 
 
 @cache
@@ -27,7 +28,7 @@ def environment() -> Environment:
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _LIBRARIES},
+        **{name: metadata.version(name) for name in _SHARED},
         **{f"gpu {i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())},
     }
     return Environment(facts)
@@ -44,6 +45,7 @@ def volatile() -> dict[str, str]:
         "governor": state.governor(max(pinned, default=0)),
         "boost": "" if boost is None else ("on" if boost else "off"),
         "steal": f"{steal:.2%} since boot" if steal else "",
+        **{name: metadata.version(name) for name in _KNOWN},
     }
     return {name: text for name, text in told.items() if text}
 
