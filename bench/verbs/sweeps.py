@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bench.again import again as measured_again
 from bench.backends import BACKENDS
+from bench.known import recorded
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
