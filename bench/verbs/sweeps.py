@@ -17,6 +17,7 @@ from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.protocol import Recorded, kinds, pending
+from bench.remarks import remarks
 from bench.runner import Runner, due_trials, refusal
 from bench.sweep import Sweep, load_sweep, shipped
 from bench.verbs.columns import columns
@@ -82,7 +83,7 @@ def print_plan(name: str, url: str) -> None:
     done = sum(not pending([cell], known) for cell in cells)
     refused = sum(refusal(cell)[0] != "ok" for cell in cells)
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
-    print(_duration(sweep, known, taken))
+    print("\n".join([_duration(sweep, known, taken), *remarks(cells)]))
 
 
 def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
