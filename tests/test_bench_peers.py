@@ -1,8 +1,11 @@
 """What the other libraries are asked for: as many steps as ours, no call too many, and the form that serves best."""
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -109,3 +112,12 @@ def test_of_many_steps_that_do_not_fit_three_are_named():
     lines = remarks([replace(FIXED, backend="node", dt=1.5 / (steps + 0.5)) for steps in range(1, 10)])
     assert len(lines) == 4
     assert re.fullmatch(r"\.\.\. and 6 more steps that do not fit", lines[-1])
+
+
+def test_the_script_repeats_the_tables_of_the_docs():
+    script = Path(__file__).parent.parent / "docs" / "examples" / "peers"
+    command = [sys.executable, str(script), "--problem", "lotka_volterra", "--outputs", "11"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
+    (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("lotka_volterra  dopri8  1e-07"))
+    assert row[-1] == "each"
+    assert float(row[-2]) < 1e-3 * float(row[-4])

@@ -2,7 +2,8 @@
 
     python docs/examples/peers
 
-Calls and errors are the same on every machine but for rounding; times are medians of ratios, one pair after the other.
+Calls and errors are the same on every machine but for rounding; times are medians of ratios of
+this process's own seconds, one form after the other.
 A minute or two, in float64 (the spiral's net in float32), on one thread.
 """
 
@@ -110,9 +111,9 @@ def times(rounds: int) -> Iterator[tuple[str, ...]]:
     with torch.no_grad():
         for _ in range(rounds):
             for name in random.sample(list(forms), len(forms)):
-                start = time.perf_counter()
+                start = time.process_time()
                 _odeint(asked, asked.instance.field, method="euler", options=forms[name])
-                taken[name].append(time.perf_counter() - start)
+                taken[name].append(time.process_time() - start)
     for name, seconds in taken.items():
         ratio = statistics.median(a / b for a, b in zip(seconds, taken["grid given"], strict=True))
         calls, _ = asked.forward(partial(_odeint, asked, method="euler", options=forms[name]))
