@@ -6,7 +6,7 @@ from made import RK4, a_cell, in_block, plain
 from reports.measured import MeasuredCell
 from reports.statistics import Ratio
 from reports.views.comparison import Comparison, compare
-from reports.views.library import NO_WINNER, library_finding, library_pairs
+from reports.views.library import ASKED, NO_WINNER, library_finding, library_notes, library_pairs
 from reports.views.section import Finding
 from reports.views.spread import Spread
 
@@ -67,3 +67,28 @@ def test_of_times_only_what_is_called_a_difference_counts(n, clear):
     spread = Spread.timed(compared)
     assert (spread.clear, spread.equal) == (clear, n == 0)
     assert ("too uncertain" in str(spread)) == (n == 0)
+
+
+def test_what_torchdiffeq_is_asked_for_is_said_where_it_is_compared():
+    ours, theirs = a_cell(RK4, forward_s=1.0), a_cell(replace(RK4, backend="torchdiffeq"), forward_s=3.0)
+    assert library_notes([ours]) == ()
+    assert library_notes([ours, theirs]) == (ASKED,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "final", "noted"),
+    [
+        ({}, 1e-7, True),
+        ({}, 1e-5, False),  # not far
+        ({"backend": "node"}, 1e-7, False),
+        ({"n_outputs": 2}, 1e-7, False),
+        ({"dt": 0.1, "rtol": None, "atol": None}, 1e-7, False),  # each output is the end of a step
+        ({"dt": 0.3, "rtol": None, "atol": None}, 1e-7, True),
+    ],
+)
+def test_a_peer_whose_outputs_err_far_more_than_its_end_has_a_note_on_why(changes, final, noted):
+    cell = replace(
+        RK4, backend="torchdiffeq", solver="dopri8", horizon=1.0, n_outputs=11, dt=None, rtol=1e-7, atol=1e-9
+    )
+    notes = library_notes([a_cell(replace(cell, **changes), error=1.2e-5, error_final=final)])
+    assert any("1 cell of torchdiffeq (dopri8)" in note and "120 times" in note for note in notes) == noted

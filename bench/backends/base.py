@@ -33,5 +33,9 @@ class Backend(ABC):
         return ""
 
     @abstractmethod
+    def asked(self, cell: Cell) -> str:
+        """In which of its forms the library solves a cell that it can, in a line."""
+
+    @abstractmethod
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The cell as something that can be called."""

@@ -36,6 +36,10 @@ class NodeBackend(Backend):
             return ""
         return node.ADJOINTS[cell.gradient].unsupported(node.SOLVERS[cell.solver])
 
+    def asked(self, cell: Cell) -> str:
+        """Nothing beside the cell's own fields is chosen."""
+        return "node.solve as it stands"
+
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """Bind solver, controller and mode."""
         gradient = "backprop" if cell.gradient == "none" else cell.gradient

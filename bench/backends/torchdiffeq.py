@@ -1,5 +1,7 @@
-"""torchdiffeq, the reference: odeint and odeint_adjoint at the settings that serve it best."""
+"""torchdiffeq: odeint and odeint_adjoint in the forms that serve them best, as docs/peers.md has measured them."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from torchdiffeq._impl.odeint import SOLVERS
 
 from bench.backends.base import Backend
+from bench.backends.grid import grid, met
 from bench.failure import TrialFailure
 from bench.problems import Problem
 from bench.workload import Workload
@@ -16,6 +19,14 @@ from results.records import Cell, TrialStatus
 # Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have: SOLVERS is read at run time.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
 _FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4_38": "rk4"}
+
+# Fixed steps whose outputs lie between two steps: a line costs no call, and errs no more than these methods do.
+_LINE_IS_ENOUGH = ("euler", "midpoint", "heun")
+
+# (share, order): the pairs whose interpolation errs far more than their steps. They step to each output while there are
+# at most share * rtol^(-1 / order) of these, which grows as the number of steps does; beyond, it takes less time to
+# interpolate. dopri5 interpolates about as well as it steps. Measured: docs/peers.md.
+_LANDS = {"bosh3": (5.0, 3), "dopri8": (9.0, 8)}
 
 _FAILURES: dict[str, TrialStatus] = {
     "underflow in dt": "dt_underflow",
@@ -52,12 +63,24 @@ class TorchdiffeqBackend(Backend):
             return f"torchdiffeq steps {cell.solver} at a fixed size only: it takes no tolerance"
         return ""
 
+    def asked(self, cell: Cell) -> str:
+        """Which of its forms this cell is solved in."""
+        if cell.dt is None:
+            landing = cell.rtol is not None and lands(cell.solver, cell.rtol, cell.n_outputs)
+            backwards = ", and on each backwards" if cell.gradient == "adjoint" else ""
+            return f"steps end on {'each' if landing else 'the last'} output (step_t){backwards}"
+        apart = cell.horizon / (cell.n_outputs - 1)
+        return f"interp = {_interp(cell, cell.dt, (0.0, apart, cell.horizon - apart, cell.horizon))!r}"
+
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Bind method, options and odeint or odeint_adjoint."""
+        """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
         instance = problem.instance(cell)
+        # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.
+        many = sum(p.numel() for p in instance.field.parameters()) > instance.y0.numel()
+        own = _arguments(cell, instance.t, seminorm=many)
 
         def solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
-            arguments = _arguments(cell, t)
+            arguments = own if t is instance.t else _arguments(cell, t, seminorm=many)
             try:
                 if cell.gradient == "adjoint":
                     return torchdiffeq.odeint_adjoint(field, y0, t, **arguments)
@@ -68,20 +91,63 @@ class TorchdiffeqBackend(Backend):
         return Workload(instance, solve)
 
 
-def _arguments(cell: Cell, t: Tensor) -> dict[str, Any]:
-    if cell.dt is not None:
-        # Its default between grid points is linear, and would hide the order of every method above Euler's.
-        return {"method": _FIXED[cell.solver], "options": {"step_size": cell.dt, "interp": "cubic"}}
-    arguments: dict[str, Any] = {
-        "method": _ADAPTIVE[cell.solver],
-        "rtol": cell.rtol,
-        "atol": cell.atol,
-        # A step to the end time itself: it would interpolate there, at an error of its own.
-        "options": {"step_t": t[-1:].to(torch.float64)},
-    }
+def _arguments(cell: Cell, t: Tensor, *, seminorm: bool) -> dict[str, Any]:
+    return _adaptive(cell, cell.rtol, t, seminorm=seminorm) if cell.dt is None else _fixed(cell, cell.dt, t)
+
+
+def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
+    """A grid of ours: step_size takes a step of no length where rounding has it so, and misses outputs by a rounding.
+
+    The adjoint goes back from output to output, the ends of its grids: there is nothing to interpolate.
+    """
+    times = t.tolist()
+    ends = torch.tensor(grid(dt, times), dtype=t.dtype, device=t.device)
+    options = {"grid_constructor": lambda func, y0, t: ends, "interp": _interp(cell, dt, times)}
+    arguments: dict[str, Any] = {"method": _FIXED[cell.solver], "options": options}
     if cell.gradient == "adjoint":
-        arguments["adjoint_options"] = {}
+        arguments["adjoint_options"] = {"grid_constructor": partial(_construct, dt)}
     return arguments
+
+
+def _construct(dt: float, func: Any, y0: Tensor, t: Tensor) -> Tensor:
+    """The grid over times that are known in the backward pass only."""
+    return torch.tensor(grid(dt, t.tolist()), dtype=t.dtype, device=t.device)
+
+
+def _interp(cell: Cell, dt: float, times: Sequence[float]) -> str:
+    """Cubic costs a call an output, also where the output is the end of a step."""
+    return "linear" if cell.solver in _LINE_IS_ENOUGH or met(dt, times) else "cubic"
+
+
+def _adaptive(cell: Cell, rtol: float | None, t: Tensor, *, seminorm: bool) -> dict[str, Any]:
+    """A step to the end time at least, where by default it interpolates."""
+    if rtol is None:
+        raise ValueError(f"cell {cell.key} has neither dt nor rtol and atol")
+    stops = stops_at(t) if lands(cell.solver, rtol, len(t)) else t[-1:]
+    arguments = {"method": _ADAPTIVE[cell.solver], "rtol": rtol, "atol": cell.atol, "options": {"step_t": stops}}
+    if cell.gradient == "adjoint":
+        # It solves from output to output, each time anew: where a step ends on the output, it interpolates nothing.
+        arguments["adjoint_options"] = {"step_t": t[:-1], **({"norm": "seminorm"} if seminorm else {})}
+    return arguments
+
+
+def lands(solver: str, rtol: float, n_outputs: int) -> bool:
+    """Whether steps end on each of so many outputs, at this tolerance."""
+    if solver not in _LANDS:
+        return False
+    share, order = _LANDS[solver]
+    return rtol == 0 or n_outputs <= share * rtol ** (-1 / order)
+
+
+def stops_at(t: Tensor) -> Tensor:
+    """The outputs as `step_t`, each later by a hair, at most 2e-15 * len(t)^2 of the whole time; the last as it is.
+
+    Where a step ends on a time of step_t by its own size, torchdiffeq 0.2.5 does not notice, and steps to none of
+    those that follow. A step of the last one's size does so where outputs are evenly spaced. Here each is nearer to
+    the one before by 1e-14 of the whole time, some ten roundings, so that such a step is cut.
+    """
+    after = torch.arange(1, len(t), dtype=t.dtype, device=t.device)
+    return t[1:] + 5e-15 * (t[-1] - t[0]) * after * (len(t) - 1 - after)
 
 
 def _failure(error: AssertionError) -> TrialFailure:

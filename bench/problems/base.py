@@ -41,7 +41,7 @@ class Instance:
 
     field: nn.Module  # f(t, y), its constants being parameters, so that every gradient mode has some
     y0: Tensor  # (batch, *state)
-    t: Tensor  # (n_outputs,)
+    t: Tensor  # (n_outputs,), in the precision of `clock`
     loss: Callable[[Tensor], Tensor]  # of states (n_outputs, batch, *state)
     training: Training | None = None
 
@@ -82,9 +82,17 @@ def from_start(problem: Problem, cell: Cell) -> Instance:
 
 
 def output_times(cell: Cell) -> Tensor:
-    """The cell's output times (n_outputs,), evenly spaced over [0, horizon], in its dtype."""
+    """The cell's output times (n_outputs,), evenly spaced over [0, horizon]."""
     t = torch.linspace(0.0, cell.horizon, cell.n_outputs, dtype=torch.float64)
-    return t.to(cell.device, getattr(torch, cell.dtype))
+    return t.to(cell.device, clock(cell))
+
+
+def clock(cell: Cell) -> torch.dtype:
+    """The dtype of a cell's times: float64 whatever the state's, or steps of dt miss the outputs by a rounding.
+
+    Every library measured takes such times with a float32 state. MPS has no float64.
+    """
+    return torch.float32 if cell.device == "mps" else torch.float64
 
 
 def mean_square(y: Tensor) -> Tensor:

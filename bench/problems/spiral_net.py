@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 import node
-from bench.problems.base import Batch, Instance, Problem, Recipe, Training, output_times
+from bench.problems.base import Batch, Instance, Problem, Recipe, Training, clock, output_times
 from bench.problems.spiral import CubicSpiral
 from node.models import MLP
 from results.records import Cell
 
-_POINTS, _END = 1000, 25.0
+_POINTS, _END = 1001, 25.0  # ode_demo has 1000 points: with one more they are 0.025 apart, which steps can divide
 _WINDOW = 10  # points of a training window, which sets the problem's horizon
 
 
@@ -28,7 +28,7 @@ class SpiralNet(nn.Module):
 
 
 def _true_trajectory() -> Tensor:
-    """The spiral at 1000 points of [0, 25], (1000, 2), float64."""
+    """The spiral at 1001 points of [0, 25], (1001, 2), float64."""
     with torch.no_grad():
         return (
             node.solve(
@@ -65,7 +65,7 @@ def _instance(problem: Problem, cell: Cell) -> Instance:
         training=Training(
             batches=batches,
             y0=trajectory[:1],
-            t=torch.linspace(0.0, _END, _POINTS, dtype=torch.float64).to(cell.device, dtype),
+            t=torch.linspace(0.0, _END, _POINTS, dtype=torch.float64).to(cell.device, clock(cell)),
             trajectory=trajectory.unsqueeze(1),
         ),
     )
@@ -73,7 +73,7 @@ def _instance(problem: Problem, cell: Cell) -> Instance:
 
 SPIRAL_NET = Problem(
     name="spiral_net",
-    equation="y' = net(y^3), 2-50-2 tanh, trained on windows of 10 points of the spiral's 1000 on [0, 25]",
+    equation="y' = net(y^3), 2-50-2 tanh, trained on windows of 10 points of the spiral's 1001 on [0, 25]",
     source="torchdiffeq, examples/ode_demo.py",
     horizon=(_WINDOW - 1) * _END / (_POINTS - 1),
     n_outputs=_WINDOW,

@@ -11,6 +11,7 @@ from bench.failure import UsageError
 from bench.known import recorded
 from bench.machine.environment import environment
 from bench.protocol import Pending, kinds
+from bench.remarks import remarks
 from bench.runner import refusal
 from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
@@ -36,7 +37,7 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     print(f"\n{sweep.title}: {len(sweep.wanted)} cells, {done} done in {url}, {len(refused)} cannot be measured here")
     if known.outdated:
         print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
-    print(_time_left([one for one in due if one.cell not in refused], sweep, taken))
+    print(_time_left([one for one in due if one.cell not in refused], sweep, taken), *remarks(sweep.wanted), sep="\n")
 
 
 def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs]:

@@ -8,6 +8,7 @@ from reports import format as text
 from reports.measured import MeasuredCell
 from reports.views import adaptive, adjoint, other, solvers, spiral
 from reports.views.failures import FailureGroup, failure_groups
+from reports.views.library import library_notes
 from reports.views.noise import noise_note
 from reports.views.overview import Overview, overview
 from reports.views.section import Section
@@ -48,10 +49,11 @@ def report(store: Store, wanted: Wanted = NO_WISH) -> Report:
 
 
 def study_section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """A study's section, with notes on its noise and on the cells that have no number."""
+    """A study's section, with notes on its noise, on the libraries and on the cells that have no number."""
     build = STUDIES.get(study, other.section)
     section = build(study, [cell for cell in cells if cell.measured])
-    return replace(section, noise=noise_note(cells), notes=(*section.notes, *_without_numbers(cells)))
+    notes = (*section.notes, *library_notes(cells), *_without_numbers(cells))
+    return replace(section, noise=noise_note(cells), notes=notes)
 
 
 def _without_numbers(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
