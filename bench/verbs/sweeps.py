@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from bench.backends import BACKENDS
 from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
+from bench.interrupt import ignore_all
 from bench.known import recorded
 from bench.machine.environment import environment
 from bench.machine.lock import turn
@@ -36,6 +37,8 @@ def run_sweep(name: str, url: str, *, quiet: bool, strict: bool) -> int:
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr))
         complete = runner.run()
+        if not complete:
+            ignore_all()  # the first signal has ended the run: no other one takes its last lines away
         told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep)
         if standing:
             print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
