@@ -38,11 +38,6 @@ class Ending:
         told = sys.unraisablehook
         sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else told(lost)
 
-    def over(self) -> None:
-        """Answer no signal any more: all is done but to exit, and that would be a traceback if it were cut short."""
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
     def tell(self) -> None:
         """Say that the process was interrupted, in one line, even if what it writes with is broken."""
         by = f" by {signal.Signals(self.number).name}" if self.number not in (0, signal.SIGINT) else ""
@@ -52,11 +47,17 @@ class Ending:
     def _answer(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
         if _imports(frame):
-            self.over()
+            ignore_all()
             self.tell()
             os._exit(self.exit_code)
         if not _is_interrupted():
             raise KeyboardInterrupt
+
+
+def ignore_all() -> None:
+    """Answer no signal to end any more: the process is about to exit, and has only to say so."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 class Interrupt:

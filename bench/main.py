@@ -8,7 +8,7 @@ by SIGHUP).
 import sys
 
 from bench.failure import UsageError
-from bench.interrupt import Ending
+from bench.interrupt import Ending, ignore_all
 from bench.streams import standard_streams
 
 
@@ -18,9 +18,9 @@ def main() -> None:
     ending.begin()
     try:
         code = _answered(ending)
-        ending.over()
+        ignore_all()
     except BaseException as error:
-        ending.over()
+        ignore_all()
         if not ending.number and not isinstance(error, KeyboardInterrupt):
             raise
         ending.tell()  # whatever some library has made of it: it is a KeyboardInterrupt that was caught and raised anew

@@ -94,11 +94,13 @@ def test_another_machine_tells_nothing(of, store):
     assert estimated_s([], MEASURE, elsewhere) == 0.0
 
 
-def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("scale", "told"), [(1, "2 min"), (35, "1 h 10 min")])
+def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatch, scale, told):
     from bench.machine.environment import environment
 
     cells = [CELL, replace(CELL, rtol=1e-4)]
-    everything = [alone(CELL, kind, 20.0) for kind in ("counts", "accuracy", "memory")] + timed(CELL, 10.0)
+    everything = [alone(CELL, kind, 20.0 * scale) for kind in ("counts", "accuracy", "memory")]
+    everything += timed(CELL, 10.0 * scale)
     settled = [
         replace(trial, metrics={"unstable": 0.0}, source=source_of(CELL, trial.kind).key) for trial in everything
     ]
@@ -108,7 +110,7 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
         store.record("here", trial)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "two.toml").write_text(
-        "[measure]\nprocesses = 2\nmax_processes = 2\nrounds = 5\n"
+        "[measure]\nprocesses = 2\nmax_processes = 2\nrounds = 5\nmax_s = 1e6\n"
         '[[grid]]\nproblem = "spiral"\nbackend = "node"\nsolver = "dopri5"\nhorizon = 1.5\nn_outputs = 2\n'
         "rtol = [1e-5, 1e-4]\natol = 1e-7\n"
     )
@@ -116,4 +118,4 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
     assert code == 0
     assert "2 cells, 1 done" in out
     # One cell is left: three trials, and two processes of it and of the reference, which is timed twice.
-    assert out.splitlines()[-1].startswith("about 2 min 0 s to measure what is left")
+    assert out.splitlines()[-1].startswith(f"about {told} to measure what is left")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bench.again import again as measured_again
 from bench.backends import BACKENDS
+from bench.interrupt import ignore_all
 from bench.known import recorded
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
@@ -32,6 +33,8 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
         complete = runner.run()
+        if not complete:
+            ignore_all()  # the first signal has ended the run: no other one takes its last lines away
         told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep, runner)
         if standing:
             print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
