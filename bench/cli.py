@@ -1,6 +1,6 @@
 """The command line: a verb parses, calls one function and prints. stdout carries the answer, stderr the progress.
 
-Exit code 0: done. 2: wrong usage, said in one line. 130: interrupted.
+Exit code 0: done. 1: the machine did not let it be done. 2: wrong usage. 130: interrupted. All but 0 say why in a line.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bench import forkserver
-from bench.failure import UsageError
+from bench.failure import InfrastructureError, UsageError
 from bench.verbs.db import db
 from bench.verbs.place import DEFAULT_DATABASE, Database
 
@@ -109,6 +109,9 @@ def main() -> None:
     except UsageError as error:
         print(f"nodebench: {error}", file=sys.stderr)
         sys.exit(2)
+    except InfrastructureError as error:
+        print(f"nodebench: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("nodebench: interrupted", file=sys.stderr)
         sys.exit(130)

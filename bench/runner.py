@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bench.backends import BACKENDS
 from bench.block import Block
+from bench.failure import InfrastructureError
 from bench.interrupt import Interrupt, deferred
 from bench.known import Known, recorded
 from bench.machine.environment import environment, git_revision, missing_device, volatile
@@ -40,7 +41,10 @@ class Runner:
         self._positions = itertools.count()
 
     def run(self) -> bool:
-        """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
+        """Measure what is pending; False if interrupted. What is recorded stays, whatever happens.
+
+        An InfrastructureError ends it: of the trials that were under way nothing is recorded.
+        """
         due = due_trials(self._store, self._sweep)
         self._store.begin(self._run, self._sweep.planned)
         try:
@@ -52,6 +56,9 @@ class Runner:
         except KeyboardInterrupt:
             self._finish("interrupted")
             return False
+        except InfrastructureError:
+            self._finish("interrupted")
+            raise
         self._finish("complete")
         return True
 

@@ -2,9 +2,10 @@
 
 from rich.console import Console
 
+from bench.measure import Measure
 from bench.progress import Progress
 from bench.runner import Runner
-from bench.sweep import Measure, Sweep
+from bench.sweep import Sweep
 from results.records import Cell, Planned
 from results.store import Store
 

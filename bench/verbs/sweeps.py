@@ -12,6 +12,7 @@ from bench.backends import BACKENDS
 from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
 from bench.known import recorded
+from bench.machine.crowding import crowded
 from bench.machine.environment import environment
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
@@ -32,6 +33,7 @@ from results.where import Where
 def run_sweep(name: str, url: str) -> int:
     """Measure what is pending; the exit code."""
     sweep = load_sweep(name)
+    _warn(sweep)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(Console(stderr=True)))
@@ -59,6 +61,11 @@ def _told(runner: Runner, seconds: float) -> str:
     )
 
 
+def _warn(sweep: Sweep) -> None:
+    for line in crowded(dict.fromkeys(planned.cell for planned in sweep.planned)):
+        _tell(line)
+
+
 def _tell(said: str) -> None:
     print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
@@ -76,6 +83,7 @@ def _standing(store: Store, sweep: Sweep) -> str:
 def print_plan(name: str, url: str) -> None:
     """A line a cell, with what of it is recorded."""
     sweep = load_sweep(name)
+    _warn(sweep)
     cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
     known, taken = _recorded(url, cells)
     print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))

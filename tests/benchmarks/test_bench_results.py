@@ -29,8 +29,8 @@ from servers import server_database
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from bench.measure import Measure
 from bench.protocol import pending
-from bench.sweep import Measure
 from results import Where, frames, tables
 from results.records import Cell, Planned, Sample, Trial
 from results.store import Store
