@@ -208,6 +208,18 @@ def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("misdeed", "said"),
+    [(raises, "Traceback (most recent call last)"), (segfaults, "Fatal Python error: Segmentation fault")],
+)
+def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
+    bad = replace(CHEAP, backend=misdeed.__name__)
+    assert run(store, sweep_of(bad, measure=QUICK))
+    shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
+    assert said in shown
+    assert re.search(rf'test_bench_failing_workers.py", line \d+,? in {misdeed.__name__}', shown)
+
+
+@pytest.mark.parametrize(
     ("misdeed", "how"),
     [
         (exits, "the worker was exited with code 3"),
