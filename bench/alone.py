@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from bench.failure import TrialFailure
-from bench.process import Worker
+from bench.process import started
 from bench.task import Task
 from results.records import Reference, Trial
 
@@ -20,15 +20,15 @@ class Alone(NamedTuple):
 def measured_alone(task: Task) -> Alone:
     """The trial in a process of its own; its failure is its outcome."""
     trial = Trial(cell_key=task.cell.key, kind=task.kind, started_at=time.time())
-    worker = Worker(task)
+    start = time.perf_counter()  # which nobody sets, as they may the clock of the wall
+    worker = started(task)
+    found: dict[str, Any] = {}
+    references: tuple[Reference, ...] = ()
     try:
         with worker:
             outcome = worker.outcome()
+        found, references = {"metrics": outcome.metrics, "curves": outcome.curves}, outcome.references
     except TrialFailure as failure:
-        return Alone(_ended(trial, status=failure.status, reason=failure.reason, log_tail=worker.log_tail))
-    ended = _ended(trial, metrics=outcome.metrics, curves=outcome.curves, log_tail=worker.log_tail)
-    return Alone(ended, outcome.references)
-
-
-def _ended(trial: Trial, **found: Any) -> Trial:
-    return replace(trial, duration_s=time.time() - trial.started_at, **found)
+        found = {"status": failure.status, "reason": failure.reason}
+    spent_s = time.perf_counter() - start
+    return Alone(replace(trial, duration_s=spent_s, log_tail=worker.log_tail, **found), references)

@@ -7,15 +7,18 @@ from typing import Annotated, Any
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from bench.backends import BACKENDS
+from bench.failure import seen, shortened
 from bench.measures import optimisers
 from bench.problems import PROBLEMS
-from bench.ways import impossible_step, known_solvers, ways
+from bench.ways import endless, impossible_step, known_solvers, number, ways
 from node import ADJOINTS
 from node.solve import unknown
 
-_Positive = Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)]
-_NotNegative = Annotated[StrictFloat | StrictInt, Field(ge=0, allow_inf_nan=False)]
+# That a float is finite, and neither tiny nor huge, is for `number` to say.
+_Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]
+_NotNegative = Annotated[StrictFloat | StrictInt, Field(ge=0)]
 _LARGEST = 2**31 - 1  # whole number that a column of any database holds
+_MOST_THREADS = 1024  # above it starting them is what fails
 _Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
 _Natural = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 
@@ -32,7 +35,7 @@ _KINDS: Mapping[str, Any] = {
     "horizon": _Positive,
     "n_outputs": Annotated[StrictInt, Field(ge=2, le=_LARGEST)],
     "batch_size": _Count,
-    "threads": _Count,
+    "threads": Annotated[StrictInt, Field(ge=1, le=_MOST_THREADS)],
     "seed": _Natural,
     "iterations": _Natural,
     "optimiser": StrictStr,
@@ -43,7 +46,8 @@ AXES: Mapping[str, TypeAdapter[Any]] = {axis: TypeAdapter(kind) for axis, kind i
 
 _FLOATS = ("rtol", "atol", "dt", "horizon", "learning_rate")
 _OF_TRAINING = ("optimiser", "learning_rate", "evaluate")  # axes that say nothing without iterations
-_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+_DEVICE = re.compile(r"cpu|mps|cuda(:(0|[1-9][0-9]?))?")  # "cuda:07" would be another cell on the same device
+_TIMES_APART = {"float32": 2 * 2.0**-23, "float64": 2 * 2.0**-52}  # by two roundings of the last one, which is largest
 
 
 def names(axis: str) -> Iterable[str]:
@@ -63,23 +67,47 @@ def checked(axis: str, value: Any) -> Any:
     try:
         AXES[axis].validate_python(value)
     except ValidationError as error:
-        raise ValueError(f"{value!r} does not do: {error.errors()[0]['msg'].lower()}") from None
+        raise ValueError(f"{seen(value)} does not do: {error.errors()[0]['msg'].lower()}") from None
     known = list(names(axis))
     if known and value not in known:
-        raise ValueError(unknown(axis, value, known))
+        raise ValueError(unknown(axis, shortened(value), known))
     if axis == "device" and not _DEVICE.fullmatch(value):
-        raise ValueError(unknown("device", value, ["cpu", "cuda", "cuda:0", "mps"]))
-    if axis == "optimiser" and (reason := optimisers.refusal(value)):
+        raise ValueError(unknown("device", shortened(value), ["cpu", "cuda", "cuda:0", "mps"]))
+    if axis == "optimiser" and (reason := optimisers.refusal(shortened(value))):
         raise ValueError(reason)
     if axis == "evaluate":
         return "; ".join(map(str, ways(value)))
-    return float(value) if axis in _FLOATS else value
+    return _float(value) if axis in _FLOATS else value
+
+
+def _float(value: float) -> float:
+    try:
+        return number(value)
+    except ValueError as error:
+        raise ValueError(f"{seen(value)} does not do: {error}") from None
 
 
 def impossible(named: Mapping[str, Any]) -> str:
-    """Why these values together make no cell; empty if they do."""
+    """Why these values together make no cell; empty if they do. What the cell takes from its problem is among them."""
     step = {axis: named[axis] for axis in ("dt", "rtol", "atol") if axis in named}
-    return impossible_step(named["solver"], step) or _impossible_training(named)
+    reasons = (
+        impossible_step(named["solver"], step),
+        _impossible_times(named),
+        PROBLEMS[named["problem"]].beyond(named),
+        _impossible_training(named),
+    )
+    return next(filter(None, reasons), "")
+
+
+def _impossible_times(named: Mapping[str, Any]) -> str:
+    """Steps without end, and output times that rounding makes one."""
+    dtype = named.get("dtype", "float32")
+    most = int(1 / _TIMES_APART[dtype]) + 1
+    if named["n_outputs"] > most:
+        return f"n_outputs = {named['n_outputs']}: {dtype} tells at most {most} times apart: take fewer, or float64"
+    steps = [named["dt"]] if "dt" in named else []
+    steps += [way.dt for way in ways(named.get("evaluate", "")) if way.dt is not None]
+    return next(filter(None, (endless(dt, named["horizon"]) for dt in steps)), "")
 
 
 def _impossible_training(named: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from bench.interrupt import deferred
 from bench.known import Known
 from bench.machine.cores import chosen
 from bench.machine.limits import available, default_limit, together
+from bench.measure import Measure
 from bench.protocol import TOGETHER, Pending, groups
-from bench.sweep import Measure
 from bench.task import Task
 from bench.timing import Group, waves
 from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind

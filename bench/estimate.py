@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from bench.measure import Measure
 from bench.protocol import TOGETHER, Pending, blocks
-from bench.sweep import Measure
 from results.records import Cell, TrialKind
 
 # The cells that tell what one takes: of the first of these likenesses that any of them shares with it.

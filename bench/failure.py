@@ -1,9 +1,11 @@
-"""How a measured thing fails: an outcome with a status and a reason, recorded as a row like any other."""
+"""How things fail: a measured thing (a row like any other), the machine around it, and a caller."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # with it comes the database, which a verb that asks for help does not need
     from results.records import TrialStatus
+
+_SEEN = 60  # characters of a wrong value that a line repeats
 
 
 class TrialFailure(Exception):
@@ -18,5 +20,34 @@ class TrialFailure(Exception):
         return f"{self.status}: {self.reason}"
 
 
-class UsageError(Exception):
+class _OneLine(Exception):
+    """An error whose text is one printable line, whatever a file, a name or a library has put into it."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+class UsageError(_OneLine):
     """A caller's mistake: one line that says what was wrong, what was seen and what to do. Exit code 2."""
+
+
+class InfrastructureError(_OneLine):
+    """What the machine did to a trial, which says nothing of its cell: one line. Exit code 1.
+
+    No row is written: the next run measures the cell.
+    """
+
+
+def seen(value: object) -> str:
+    """A wrong value as a line repeats it: written as in Python, and not to its end where that is far."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list in lists without end
+        return f"({type(value).__name__} too long to be shown)"
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """The text; only its start if it is long."""
+    return text if len(text) <= _SEEN else f"{text[:_SEEN]}..."

@@ -1,13 +1,13 @@
 """The process of the command line: its signals, its streams and its exit code. Loads little, so that it is ready soon.
 
-Exit code 0: done. 1: not all was measured, or not all that was measured could be stored. 2: refused, in one line: wrong
+Exit code 0: done. 1: not all was measured or stored, or this machine did not let it. 2: refused, in one line: wrong
 usage, a place that cannot be read or written. 128 and its number: ended by a signal (130 by Ctrl-C, 143 by SIGTERM, 129
 by SIGHUP).
 """
 
 import sys
 
-from bench.failure import UsageError
+from bench.failure import InfrastructureError, UsageError
 from bench.interrupt import Ending, ignore_all
 from bench.streams import standard_streams
 
@@ -37,6 +37,8 @@ def _answered(ending: Ending) -> int:
             code = answer(sys.argv[1:])
         except UsageError as error:
             code = _refused(str(error))
+        except InfrastructureError as error:
+            code = _refused(str(error), 1)
         except OSError as error:  # of this machine: no space, no right; not of this program
             code = _refused(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.stdout.flush()
@@ -49,8 +51,8 @@ def _answered(ending: Ending) -> int:
     return ending.exit_code
 
 
-def _refused(reason: str) -> int:
+def _refused(reason: str, code: int = 2) -> int:
     line = " ".join(reason.split())
     shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
     print(f"nodebench: {shown}", file=sys.stderr)
-    return 2
+    return code

@@ -5,15 +5,25 @@ second each, and no part of any workload; and the command line, which each worke
 loaded is frozen: a collection in a worker would otherwise walk all of it, and copy every page that it touches.
 """
 
+import contextlib
 import gc
+import sys
 from importlib import import_module
 
 from bench.machine.descendants import adopt
 from bench.source import library
 
 for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.main", "bench.worker"):
-    import_module(_name)
+    with contextlib.suppress(Exception):  # what cannot be imported, a worker says when it needs it
+        import_module(_name)
 
+
+def _say(kind: type[BaseException], error: BaseException, _: object) -> None:
+    """One line in place of a traceback: of a fork that was refused, say."""
+    print(f"nodebench: what starts the workers has failed: {kind.__name__}: {error}", file=sys.stderr, flush=True)
+
+
+sys.excepthook = _say
 library("node")  # its hash, read beside the code itself: a worker would read what has been edited since
 adopt()  # what a worker leaves when it ends
 gc.collect()

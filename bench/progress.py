@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from bench.sweep import Measure
+from bench.measure import Measure
 from bench.task import Task
 from reports.format import duration
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bench.failure import TrialFailure
-from bench.process import Worker
+from bench.process import Worker, started
 from bench.task import Task
 from results.records import Sample, Trial
 
@@ -46,7 +46,7 @@ class _Timed:
 
     def warm_up(self, workers: ExitStack) -> None:
         """Start the worker, which calls what it measures until it is warm."""
-        self.worker = workers.enter_context(Worker(self.task))
+        self.worker = workers.enter_context(started(self.task))
         self.metrics = dict(self.worker.outcome().metrics)
 
     def sample(self, round_index: int, position: int) -> None:

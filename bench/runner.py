@@ -11,7 +11,7 @@ from dataclasses import replace
 from bench.backends import BACKENDS
 from bench.block import Block, asked
 from bench.due import Again, Recorded, anew, pending
-from bench.failure import UsageError
+from bench.failure import InfrastructureError
 from bench.interrupt import Interrupt, deferred
 from bench.known import Known, recorded
 from bench.machine.environment import environment, git_revision, missing_device, volatile
@@ -48,7 +48,10 @@ class Runner:
         self._positions = itertools.count()
 
     def run(self) -> bool:
-        """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
+        """Measure what is due; False if interrupted. What is recorded stays, whatever happens.
+
+        An InfrastructureError ends it: of the trials that were under way nothing is recorded.
+        """
         self.found = recorded(self._store, self._sweep.wanted)
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
@@ -63,7 +66,7 @@ class Runner:
         except KeyboardInterrupt:
             self._finish("interrupted")
             return False
-        except UsageError:
+        except InfrastructureError:
             self._finish("interrupted")
             raise
         self._finish("complete")
@@ -97,7 +100,7 @@ class Runner:
     def _measure(self, block: Sequence[Pending]) -> None:
         """What of the block is still due, when the impossible is recorded as such."""
         if edited := changed_since_read():
-            raise UsageError(
+            raise InfrastructureError(
                 f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
                 "run the same command again"
             )

@@ -1,65 +1,51 @@
 """A sweep: a TOML file of grids, read, checked at once, and unfolded into cells."""
 
 import itertools
+import math
+import re
 import tomllib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from bench.axes import AXES, checked, impossible
-from bench.failure import UsageError
+from bench.failure import UsageError, seen, shortened
+from bench.goals import Goals
+from bench.measure import Measure
 from bench.problems import PROBLEMS
 from bench.shipped import shipped
 from node.solve import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
 
 _REQUIRED = ("problem", "backend", "solver")
+_MOST_CELLS = 1_000_000  # of a file: a year of measuring at half a minute each
+_MOST_BYTES = 2**20  # of a file: the largest that ships has four thousand
+_DEEP = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){50}""")  # a key that tomllib takes minutes to read
+_LONGEST = 200  # characters of a title
 
 
-class Measure(BaseModel):
-    """How much is measured of each cell: no part of what is measured, so no part of its key."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
-    max_processes: int = Field(default=12, ge=1, le=100)  # at most
-    rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
-    sampling_s: float = Field(default=1.0, gt=0)  # of a process, after which a slow cell has three rounds and no more
-    precision: float = Field(default=0.03, gt=0, lt=1)  # half-width of the ratio's interval at which a cell is done
-    max_s: float = Field(default=300.0, gt=0)  # of timing a group of cells; no round begins after it
-    cut_ratio: float = Field(default=30.0, gt=1)  # so many times slower than a cell no less exact: timed no further
-    timeout_s: float = Field(default=60.0, gt=0)  # of one trial, and of one sample
-    memory_gib: float | None = Field(default=None, gt=0)  # that a worker may take; None: half of what there is
-
-    @model_validator(mode="after")
-    def _least_is_not_above_most(self) -> Self:
-        if self.processes > self.max_processes:
-            raise ValueError(f"processes = {self.processes} is above max_processes = {self.max_processes}")
-        return self
+def _line(text: str) -> str:
+    if not text.isprintable() or len(text) > _LONGEST:
+        raise ValueError(f"it should be one line of at most {_LONGEST} characters")
+    return text
 
 
-_Stated = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Line = Annotated[str, AfterValidator(_line)]
 
 
-class Goals(BaseModel):
-    """What is to be reached, by metric: races are run to it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    error: _Stated | None = None
-    gradient_error: _Stated | None = None
-    loss: _Stated | None = None
+_Choices = list[tuple[tuple[str, Any], ...]]  # of a key of a grid: (axis, value) pairs, several for a joint axis
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    title: str = ""
-    study: str = ""  # the report's section; the file's name if empty
+    title: _Line = ""
+    study: _Line = ""  # the report's section; the file's name if empty
     include: list[str] = []
     measure: Measure = Measure()
     goal: Goals = Goals()
@@ -103,14 +89,12 @@ class Sweep:
 
 def load_sweep(name: str) -> Sweep:
     """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy."""
-    path = shipped().get(name, Path(name))
-    if path.suffix != ".toml" or not path.is_file():
-        raise UsageError(f"{unknown('sweep', name, shipped())}; or the path of a .toml file that exists")
+    path = shipped().get(name) or _file(name)
     text = _read(path)
     content = _parse(path, text)
     planned = list(_planned(path, content))
     goals: dict[str, Goal] = {}
-    for included in content.include:
+    for included in dict.fromkeys(content.include):
         part = _load_included(path, included)
         planned += part.planned
         goals |= part.goals
@@ -123,79 +107,125 @@ def load_sweep(name: str) -> Sweep:
     return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals)
 
 
+def _file(name: str) -> Path:
+    """The file of a sweep that does not ship, by its path."""
+    path = Path(name)
+    try:
+        path = path.expanduser()
+        if path.suffix.lower() == ".toml" and path.is_dir():
+            raise UsageError(f"{path} is a folder: give the path of a .toml file")
+        if path.suffix.lower() == ".toml" and path.is_file():
+            path.name.encode()
+            return path
+    except UnicodeEncodeError:
+        raise UsageError(f"{path.name}: a sweep is named by its file, and this name is no text: rename it") from None
+    except (OSError, RuntimeError) as error:  # a folder that cannot be looked into, a name too long; ~ of nobody
+        raise UsageError(f"{shortened(name)}: cannot be read: {getattr(error, 'strerror', '') or error}") from None
+    raise UsageError(f"{unknown('sweep', shortened(name), shipped())}; or the path of a .toml file that exists")
+
+
 def _load_included(path: Path, included: str) -> Sweep:
     if included not in shipped():
-        raise UsageError(f"{path.name}: include: {unknown('sweep', included, shipped())}")
+        raise UsageError(f"{path.name}: include: {unknown('sweep', shortened(included), shipped())}")
     if shipped()[included] == path or _parse(shipped()[included], _read(shipped()[included])).include:
         raise UsageError(f"{path.name}: include: {included!r} includes others: name those instead")
     return load_sweep(included)
 
 
 def _read(path: Path) -> str:
+    """The file's text, without a byte order mark, its lines ended as on Unix."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise UsageError(f"{path.name}: more than {_MOST_BYTES // 2**20} MiB: a sweep is a small file of grids")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name}: cannot be read: no UTF-8 text ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
         raise UsageError(f"{path.name}: cannot be read: {error}") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse(path: Path, text: str) -> _File:
+    if _DEEP.search(text):
+        raise UsageError(f"{path.name}: a key of more than 50 names set apart by dots: a sweep's keys have two")
     try:
         return _File.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path.name}: not TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            tables: dict[str, type[BaseModel]] = {"measure": Measure, "goal": Goals}
-            table = tables.get(str(first["loc"][0]), _File)
-            raise UsageError(f"{path.name}: {unknown('key', str(first['loc'][-1]), table.model_fields)}") from None
-        raise UsageError(f"{path.name}: {key}: {first['input']!r} does not do: {first['msg'].lower()}") from None
+        raise UsageError(f"{path.name}: {_said(error)}") from None
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, lists in lists
+        raise UsageError(f"{path.name}: not TOML that can be read: {error}: simplify it") from None
+
+
+def _said(error: ValidationError) -> str:
+    """What is wrong with the first key that is."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        tables: dict[str, type[BaseModel]] = {"measure": Measure, "goal": Goals}
+        table = tables.get(str(first["loc"][0]), _File)
+        return unknown("key", shortened(str(first["loc"][-1])), table.model_fields)
+    return f"{key}: {seen(first['input'])} does not do: {first['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _planned(path: Path, content: _File) -> Iterator[Planned]:
+    left = _MOST_CELLS
     for number, grid in enumerate(content.grid, start=1):
         try:
-            for cell in _cells(grid):
+            choices = _of_grid(grid)
+            count = math.prod(map(len, choices))
+            if count > left:
+                raise ValueError(f"{count:.3g} cells: a sweep has at most {_MOST_CELLS:,}: leave out some values")
+            left -= count
+            for cell in _cells(choices):
                 yield Planned(content.study or path.stem, cell)
         except ValueError as error:
             raise UsageError(f"{path.name}: grid {number}, {error}") from None
 
 
-def _cells(grid: dict[str, Any]) -> Iterator[Cell]:
-    """The grid's full product. Its ValueErrors begin with the axis."""
+def _of_grid(grid: dict[str, Any]) -> list[_Choices]:
+    """What each of the grid's keys may be. Its ValueErrors begin with the axis."""
     choices = [_choices(key, value) for key, value in grid.items()]
-    given = [axis for choice in choices for axis, _ in choice[0]]
+    given = Counter(axis for choice in choices for axis, _ in choice[0])
     for axis in _REQUIRED:
         if axis not in given:
             raise ValueError(f"{axis}: missing: every grid names problem, backend and solver")
-    for axis in given:
-        if given.count(axis) > 1:
+    for axis, times in given.items():
+        if times > 1:
             raise ValueError(f"{axis}: given twice: an axis stands alone or in one joint axis")
+    return choices
+
+
+def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
+    """The full product."""
     for combination in itertools.product(*choices):
-        named = dict(itertools.chain.from_iterable(combination))
+        given_here = dict(itertools.chain.from_iterable(combination))
+        problem = PROBLEMS[given_here["problem"]]
+        named = {"horizon": problem.horizon, "n_outputs": problem.n_outputs} | given_here
         if reason := impossible(named):
             raise ValueError(f"solver: {reason}")
-        problem = PROBLEMS[named["problem"]]
-        yield Cell(**{"horizon": problem.horizon, "n_outputs": problem.n_outputs} | named)
+        yield Cell(**named)
 
 
-def _choices(key: str, value: Any) -> list[tuple[tuple[str, Any], ...]]:
+def _choices(key: str, value: Any) -> _Choices:
     """What a key of the grid may be, as (axis, value) pairs: several pairs a choice for a joint axis "a,b"."""
     axes = [axis.strip() for axis in key.split(",")]
     for axis in axes:
         if axis not in AXES:
-            raise ValueError(f"{unknown('axis', axis, AXES)}")
+            raise ValueError(f"{unknown('axis', shortened(axis), AXES)}")
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise ValueError(f"{key}: an empty list makes no cell: give a value or leave the axis out")
+        raise ValueError(f"{shortened(key)}: an empty list makes no cell: give a value or leave the axis out")
     return [tuple(_pairs(key, axes, one)) for one in values]
 
 
 def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any]]:
     joint = value if len(axes) > 1 else [value]
     if not isinstance(joint, list) or len(joint) != len(axes):
-        raise ValueError(f"{key}: {value!r} does not do: each choice is a list of {len(axes)} values")
+        raise ValueError(f"{shortened(key)}: {seen(value)} does not do: each choice is a list of {len(axes)} values")
     for axis, one in zip(axes, joint, strict=True):
         try:
             yield axis, checked(axis, one)

@@ -14,8 +14,8 @@ from itertools import count
 
 import pandas as pd
 
+from bench.measure import Measure
 from bench.rounds import timed_in_rounds
-from bench.sweep import Measure
 from bench.task import Task
 from reports.statistics import Ratio, median, paired_ratio
 from results.records import Cell, Trial, TrialKind

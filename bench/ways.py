@@ -1,14 +1,16 @@
 """A way to solve: a solver with its step or tolerances, as a sweep writes it, "dopri5 rtol=1e-6 atol=1e-8"."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
+from bench.failure import seen, shortened
 from node import SOLVERS
 from node.solve import unknown
 from results.records import Cell
 
+SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual
+_MOST_STEPS = 1e9  # at some microseconds each, hours
 _STEPS = ("dt", "rtol", "atol")
 
 
@@ -37,10 +39,12 @@ def known_solvers() -> list[str]:
 
 def ways(text: str) -> tuple[Way, ...]:
     """The ways of a text in which they are set apart by ";"; a ValueError of one line names the one that is wrong."""
-    found = [_way(part.strip()) for part in text.split(";")] if text else []
-    for way in found:
-        if found.count(way) > 1:
+    found: dict[Way, None] = {}
+    for part in text.split(";") if text else []:
+        way = _way(part.strip())
+        if way in found:
             raise ValueError(f"{str(way)!r} is given twice: once is enough")
+        found[way] = None
     return tuple(found)
 
 
@@ -58,22 +62,36 @@ def impossible_step(solver: str, step: Mapping[str, float]) -> str:
     return ""
 
 
+def endless(dt: float, horizon: float) -> str:
+    """Why nobody waits for the end of so many steps; empty if somebody may."""
+    if horizon <= _MOST_STEPS * dt:
+        return ""
+    return f"dt = {dt:g} makes {horizon / dt:.1e} steps to {horizon:g}: take at most {_MOST_STEPS:.0e}, by a larger dt"
+
+
+def number(value: float) -> float:
+    """A step, a tolerance or a length as a cell holds it: 0, or neither tiny nor huge; else a ValueError."""
+    if value != 0 and not SMALLEST <= abs(value) <= LARGEST:  # NaN is not within either
+        raise ValueError(f"it must be between {SMALLEST:g} and {LARGEST:g}")
+    return float(value) + 0.0  # no negative zero, which is the same and would have another key
+
+
 def _way(part: str) -> Way:
     solver, *steps = part.split() or [""]
     if not solver:
         raise ValueError('an empty way: write "euler dt=0.1" or "dopri5 rtol=1e-6 atol=1e-8", with ; between two')
     if solver not in known_solvers():
-        raise ValueError(f"{part!r}: {unknown('solver', solver, known_solvers())}")
+        raise ValueError(f"{seen(part)}: {unknown('solver', shortened(solver), known_solvers())}")
     values: dict[str, float] = {}
     for step in steps:
         name, _, value = step.partition("=")
         if name not in _STEPS or name in values:
             raise ValueError(
-                f"{part!r}: {step!r} does not do: a solver is followed by dt=..., or rtol=... and atol=..."
+                f"{seen(part)}: {seen(step)} does not do: a solver is followed by dt=..., or rtol=... and atol=..."
             )
         values[name] = _number(part, name, value)
     if reason := impossible_step(solver, values):
-        raise ValueError(f"{part!r}: {reason}")
+        raise ValueError(f"{seen(part)}: {reason}")
     return Way(solver, **values)
 
 
@@ -81,9 +99,11 @@ def _number(part: str, name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{part!r}: {name}={text!r} is no number: write {name}=1e-3") from None
-    if not math.isfinite(value) or value < 0 or (name == "dt" and value == 0):
-        raise ValueError(
-            f"{part!r}: {name} is {text}: it must be finite and {'above' if name == 'dt' else 'at least'} 0"
-        )
-    return value
+        raise ValueError(f"{seen(part)}: {name}={seen(text)} is no number: write {name}=1e-3") from None
+    if value < 0 or (name == "dt" and value == 0):
+        least = "above" if name == "dt" else "at least"
+        raise ValueError(f"{seen(part)}: {name} is {shortened(text)}: it must be finite and {least} 0")
+    try:
+        return number(value)
+    except ValueError as error:
+        raise ValueError(f"{seen(part)}: {name} is {shortened(text)}: {error}") from None

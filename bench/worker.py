@@ -1,6 +1,7 @@
 """The isolated process that prepares and measures one cell."""
 
 import contextlib
+import faulthandler
 import io
 import os
 import signal
@@ -8,49 +9,28 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import cast
 
 import torch
 
 from bench.backends import BACKENDS
+from bench.entrance import Started
 from bench.failure import TrialFailure
 from bench.machine.cores import pin
 from bench.machine.descendants import adopt
 from bench.machine.gpu import readings
-from bench.machine.limits import limit_memory
+from bench.machine.limits import lift_limit, limit_memory
 from bench.measures.accuracy import errors
 from bench.measures.clock import Clocked, warm_up
 from bench.measures.counts import count
 from bench.measures.memory import memory
 from bench.measures.training import train
+from bench.outcome import Hindered, Outcome, Sampled, unexpected
 from bench.problems import PROBLEMS
 from bench.task import Task
 from bench.workload import Workload
-from node import SolveError
-from results.records import Curve, Reference, TrialStatus
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker sends: what it measured, or why it could not."""
-
-    status: TrialStatus = "ok"
-    reason: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    curves: Mapping[str, Curve] = field(default_factory=dict)
-    references: tuple[Reference, ...] = ()  # true values that were not known yet
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """One sample of each clock: name -> (seconds a call, calls)."""
-
-    seconds: Mapping[str, tuple[float, int]]
-    busy_s: float
-    readings: Mapping[str, float] = field(default_factory=dict)  # of the device, as metrics
 
 
 def serve(connection: Connection, task: Task, log: Path) -> None:
@@ -59,26 +39,43 @@ def serve(connection: Connection, task: Task, log: Path) -> None:
     adopt()  # that which leaves the group, too
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _redirect_output(log)
     try:
-        _alarm(task.timeout_s)
-        _confine(task)
-        if task.kind in ("timing", "twin"):
-            _serve_samples(connection, task)
-        else:
-            connection.send(_measure(task))
+        _redirect_output(log)
+    except OSError as error:
+        connection.send(Started(f"it cannot write its log: {error}"))
+        return
+    faulthandler.enable()  # the traceback of a segmentation fault goes to the log
+    connection.send(Started())
+    _alarm(task.timeout_s)
+    try:
+        _answer(connection, task)
     except TrialFailure as failure:
         connection.send(Outcome(failure.status, failure.reason))
     except Exception as error:  # noqa: BLE001  (whatever a measured thing does is a row, not the end of the run)
-        connection.send(unexpected(error))
+        connection.send(_told(error, task))
 
 
-def _confine(task: Task) -> None:
-    """The cores, threads and memory that the task has."""
+def _answer(connection: Connection, task: Task) -> None:
+    """Measure as the task says, with its cores, threads and memory."""
     pin(task.cores)
     torch.set_num_threads(task.cell.threads)
     if task.memory_bytes is not None:
         limit_memory(task.memory_bytes)
+    if task.kind in ("timing", "twin"):
+        _serve_samples(connection, task)
+    else:
+        found = _measure(task)
+        lift_limit()  # it is of measuring, not of sending
+        connection.send(found)
+
+
+def _told(error: Exception, task: Task) -> Outcome | Hindered:
+    """What was raised, as it is sent; its traceback is left in the log."""
+    left = lift_limit()  # else there may be no memory to tell of it
+    with contextlib.suppress(OSError):  # a full disk
+        traceback.print_exception(error)
+        sys.stderr.flush()
+    return unexpected(error, task.memory_bytes, left)
 
 
 def _measure(task: Task) -> Outcome:
@@ -134,16 +131,6 @@ def _redirect_output(log: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a worker that is killed has written what it printed
-
-
-def unexpected(error: Exception) -> Outcome:
-    """The outcome of a trial that raised what nobody has foreseen."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    if isinstance(error, SolveError) and error.status is not None:  # of a backward pass
-        return Outcome(cast(TrialStatus, error.status.name), text)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-        return Outcome("out_of_memory", text)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return Outcome("error", f"{text} ({Path(where.filename).name}:{where.lineno})")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what is killed has written what it printed, in whatever language
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)

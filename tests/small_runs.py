@@ -1,8 +1,9 @@
 """Runs of a few cells that take a second each."""
 
+from bench.measure import Measure
 from bench.progress import Progress
 from bench.runner import Runner
-from bench.sweep import Measure, Sweep
+from bench.sweep import Sweep
 from results.records import Cell, Planned
 from results.store import Store
 

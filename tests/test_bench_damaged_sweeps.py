@@ -64,6 +64,17 @@ ODD = (
     "[1, [2]]",
     "1e-300",
     "9" * 30,
+    "9" * 400,
+    "9" * 5_000,
+    "0x" + "f" * 5_000,
+    "-0.0",
+    "1e308",
+    "5e-324",
+    "2147483648",
+    "07:32:00",
+    '"cuda:99999999999"',
+    "[" * 2_000,
+    str(list(range(2, 2_000))),
 )
 
 
@@ -88,9 +99,14 @@ def the_bytes_changed(text: str, draw: random.Random) -> bytes:
     return bytes(damaged)
 
 
+def from_another_system(text: str, draw: random.Random) -> bytes:
+    ended = text.replace("\n", draw.choice(["\r\n", "\r", "\n\r"]))
+    return ended.encode(draw.choice(["utf-8-sig", "utf-8", "utf-16", "utf-32", "latin-1"]), errors="replace")
+
+
 DAMAGES: tuple[Callable[[str, random.Random], str | bytes], ...] = (
     lines_shuffled, a_line_lost, a_line_doubled, cut_off, a_letter_changed, a_letter_lost, a_value_changed,
-    a_key_changed, the_bytes_changed,
+    a_key_changed, the_bytes_changed, from_another_system,
 )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from bench.block import asked
 from bench.due import Recorded, anew, any_failed, any_unstable, pending
+from bench.measure import Measure
 from bench.protocol import kinds
 from bench.source import source_of
-from bench.sweep import Measure
 from results.records import Cell
 from results.standing import Standing, StandingTrial
 

@@ -7,9 +7,9 @@ import pytest
 from stocked import HERE, a_run
 
 from bench.estimate import Costs, estimated_s
+from bench.measure import Measure
 from bench.protocol import TOGETHER, Pending
 from bench.source import source_of
-from bench.sweep import Measure
 from results.costs import costs
 from results.records import Cell, NoiseFloor, Planned, Sample, Trial
 from results.where import Where

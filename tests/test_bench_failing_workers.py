@@ -18,7 +18,7 @@ from torch import Tensor
 from bench import worker
 from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
-from bench.sweep import Measure
+from bench.measure import Measure
 from results.records import Cell
 from results.store import Store
 from results.where import Where
@@ -208,6 +208,18 @@ def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
 
 
 @pytest.mark.parametrize(
+    ("misdeed", "said"),
+    [(raises, "Traceback (most recent call last)"), (segfaults, "Fatal Python error: Segmentation fault")],
+)
+def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
+    bad = replace(CHEAP, backend=misdeed.__name__)
+    assert run(store, sweep_of(bad, measure=QUICK))
+    shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
+    assert said in shown
+    assert re.search(rf'test_bench_failing_workers.py", line \d+,? in {misdeed.__name__}', shown)
+
+
+@pytest.mark.parametrize(
     ("misdeed", "how"),
     [
         (exits, "the worker was exited with code 3"),
@@ -254,7 +266,7 @@ def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> 
     trials = measured_around(store, replace(CHEAP, backend="prints_megabytes"))
     assert set(trials["status"]) == {"ok"}
     for log in trials["log_tail"]:
-        assert len(log) == 2_000
+        assert len(log) == 10_000
         assert log.endswith("x" * 100 + "the end\n")
 
 

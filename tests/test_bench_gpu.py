@@ -7,8 +7,8 @@ import torch
 from small_runs import run, sweep_of
 
 from bench.machine.gpu import readings, throttled
+from bench.measure import Measure
 from bench.measures.memory import peak_bytes
-from bench.sweep import Measure
 from results.records import Cell
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")

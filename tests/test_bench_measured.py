@@ -9,8 +9,8 @@ from bench.failure import TrialFailure
 from bench.measures.accuracy import errors
 from bench.measures.clock import warm_up
 from bench.measures.counts import count
+from bench.outcome import unexpected
 from bench.problems import PROBLEMS
-from bench.worker import unexpected
 from node import SOLVERS, SolveError, Status
 from results.records import TRIAL_STATUSES, Cell
 

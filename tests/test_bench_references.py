@@ -7,9 +7,9 @@ import pytest
 from small_runs import run, sweep_of
 
 from bench.backends import BACKENDS
+from bench.measure import Measure
 from bench.measures.accuracy import errors
 from bench.problems import PROBLEMS
-from bench.sweep import Measure
 from results.merge import merge
 from results.records import Cell, Reference
 from results.references import keep, kept

@@ -123,7 +123,7 @@ def print_and_serve(connection, asked, log) -> None:
 
     def redirect_and_print(path):
         redirect(path)
-        os.write(2, b"x" * 5_000)
+        os.write(2, b"x" * 50_000)
         print(" end")
 
     worker._redirect_output = redirect_and_print
@@ -134,7 +134,7 @@ def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
     monkeypatch.setattr("bench.process.serve", print_and_serve)
     alone = measured_alone(task(CELL, "counts")).trial
     assert (alone.status, alone.log_tail[-6:]) == ("ok", "x end\n")
-    assert len(alone.log_tail) == 2_000
+    assert len(alone.log_tail) == 10_000
     [timing] = timed_in_rounds([task(CELL, "timing")], 1, lambda _: None)
     assert (timing.status, timing.log_tail[-6:]) == ("ok", "x end\n")
     late = measured_alone(task(ENDLESS, "counts", timeout_s=1.0)).trial

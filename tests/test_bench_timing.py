@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.sweep import Measure
+from bench.measure import Measure
 from bench.task import Task
 from bench.timing import Group, Taken, waves
 from results.records import Cell, Sample, Trial

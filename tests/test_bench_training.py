@@ -27,7 +27,10 @@ CELL = Cell(
     dt=0.025, gradient="backprop", batch_size=20, iterations=4,
 )  # fmt: skip
 DOPRI5 = {"solver": "dopri5", "dt": None, "rtol": 1e-4, "atol": 1e-6}
-NAMED = {"problem": "spiral_net", "solver": "euler", "dt": 0.025, "gradient": "backprop", "iterations": 3}
+NAMED = {
+    "problem": "spiral_net", "solver": "euler", "dt": 0.025, "gradient": "backprop", "iterations": 3,
+    "horizon": CELL.horizon, "n_outputs": CELL.n_outputs,
+}  # fmt: skip
 BOTH = pytest.mark.parametrize("backend", BACKENDS)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.machine import cgroup
+from bench.machine.files import said
 
 _SHARE = 0.5  # of the machine's memory, for the one worker that runs: the rest is for those that wait, and all else
 
@@ -36,9 +37,33 @@ def limit_memory(limit: int) -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-    soft = held + limit
+    soft = _held() + limit
     resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def lift_limit() -> int | None:
+    """Take the limit off this process again; the bytes of it that were left, None if there was none."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+    return None if soft == hard else soft - _held()
+
+
+def _held() -> int:
+    """Bytes of this process that the limit counts."""
+    import resource
+
+    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory, here since boot; None where it does not tell."""
+    told = [said(Path("/proc/vmstat")), *cgroup.read("memory", "memory.events", "memory.oom_control").values()]
+    counts = re.findall(r"^oom_kill (\d+)$", "\n".join(told), re.MULTILINE)
+    return sum(map(int, counts)) if counts else None
 
 
 def together(peaks: Iterable[float], room: float) -> int:

@@ -21,6 +21,7 @@ from results.records import Cell, Reference, TrialStatus
 _SOLVER, _TOLERANCE = "dopri8", 1e-12
 # As backprop's to rounding. The graph of all steps at so tight a tolerance would fill the memory of a worker.
 _GRADIENT = "checkpointed"
+_MOST_KEPT = 2**28  # bytes of an array that the database is burdened with: what is larger is computed again
 
 
 class Truth:
@@ -55,7 +56,8 @@ class Truth:
         except node.SolveError as error:
             status = cast(TrialStatus, error.status.name if error.status else "error")
             raise TrialFailure(status, f"there is no true {name} to compare with: {error}") from error
-        self.computed.append(self._packed(name, values))
+        if values.nbytes <= _MOST_KEPT:
+            self.computed.append(self._packed(name, values))
         return values
 
     def _packed(self, name: str, values: Tensor) -> Reference:

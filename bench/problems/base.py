@@ -1,7 +1,8 @@
 """What every problem is: a vector field, a start, a loss, and how to know the right answer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,11 +61,17 @@ class Problem:
     exact: Callable[[Tensor], Tensor] | None = None  # times (n,) -> states (n, *state), float64
     make: "Callable[[Problem, Cell], Instance] | None" = None  # None: from `field` and `start`
     recipe: Recipe | None = None  # None: it is not trained, and its instances have no `training`
+    most: tuple[tuple[str, int], ...] = ()  # axes of which its data have so much and no more
 
     def instance(self, cell: Cell) -> Instance:
         """The problem as this cell asks for it."""
         torch.manual_seed(cell.seed)
         return (self.make or from_start)(self, cell)
+
+    def beyond(self, named: Mapping[str, Any]) -> str:
+        """Why its data have not so much as these values ask for; empty if they have."""
+        asked = ((axis, named.get(axis, 0), most) for axis, most in self.most)
+        return next((f"{axis} = {n}: {self.name} has at most {most}" for axis, n, most in asked if n > most), "")
 
 
 def from_start(problem: Problem, cell: Cell) -> Instance:

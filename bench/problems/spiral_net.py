@@ -81,4 +81,5 @@ SPIRAL_NET = Problem(
     start=(),
     make=_instance,
     recipe=Recipe("RMSprop", 1e-3),
+    most=(("n_outputs", _WINDOW + 1), ("batch_size", _POINTS - _WINDOW)),  # points from a start on, and starts
 )

@@ -16,7 +16,7 @@ from bench.runner import refusal
 from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from bench.verbs.sweeps import chosen
+from bench.verbs.sweeps import chosen, warn
 from reports.format import duration
 from results.costs import costs
 from results.location import MissingDatabaseError
@@ -29,6 +29,7 @@ _HEADER = ("key", "cell", "measured", "state")
 def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     """A line a cell, with what of it is recorded."""
     sweep = chosen(load_sweep(name), only)
+    warn(sweep)
     refused = {cell: status for cell in sweep.wanted if (status := refusal(cell)[0]) != "ok"}
     known, due, taken = _due(sweep, url, refused)
     left = Counter(one.cell for one in due)

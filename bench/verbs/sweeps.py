@@ -9,6 +9,7 @@ from bench.again import again as measured_again
 from bench.backends import BACKENDS
 from bench.interrupt import ignore_all
 from bench.known import recorded
+from bench.machine.crowding import crowded
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
@@ -28,6 +29,7 @@ from results.store import Store
 def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str], quiet: bool, strict: bool) -> int:
     """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
     sweep = chosen(load_sweep(name), only)
+    warn(sweep)
     anew = measured_again(again, sweep.wanted)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
@@ -69,6 +71,12 @@ def _told(runner: Runner, seconds: float) -> str:
         f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
         "a trial for the rest)"
     )
+
+
+def warn(sweep: Sweep) -> None:
+    """Say what is not as the cells ask for."""
+    for line in crowded(sweep.wanted):
+        _tell(line)
 
 
 def _tell(said: str) -> None:

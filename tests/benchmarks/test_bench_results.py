@@ -31,7 +31,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bench.block import asked
 from bench.due import Recorded, pending
-from bench.sweep import Measure
+from bench.measure import Measure
 from results import Where, frames, tables
 from results.records import Cell, Planned, Sample, Trial
 from results.store import Store

@@ -1,0 +1,37 @@
+"""How much is measured of each cell, and in which time and memory: a sweep's [measure]."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_LONGEST_S = 604_800.0  # a week: timers of the operating system take 24 days at most
+_MOST_GIB = 2.0**20  # above any machine's, and below what a limit of the operating system takes
+
+
+class Measure(BaseModel):
+    """How much is measured of each cell: no part of what is measured, so no part of its key.
+
+    Every number is finite: it is written to the database, whose JSON knows no infinity.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
+    max_processes: int = Field(default=12, ge=1, le=100)  # at most
+    rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
+    # of a process, after which a slow cell has three rounds and no more
+    sampling_s: float = Field(default=1.0, gt=0, le=_LONGEST_S)
+    # half-width of the ratio's interval at which a cell is done; no clock tells a millionth
+    precision: float = Field(default=0.03, ge=1e-6, lt=1)
+    max_s: float = Field(default=300.0, gt=0, le=_LONGEST_S)  # of timing a group of cells; no round begins after it
+    # so many times slower than a cell no less exact: timed no further
+    cut_ratio: float = Field(default=30.0, gt=1, le=1e9)
+    timeout_s: float = Field(default=60.0, gt=0, le=_LONGEST_S)  # of one trial, and of one sample
+    # that a worker may take; None: half of what there is
+    memory_gib: float | None = Field(default=None, gt=0, le=_MOST_GIB)
+
+    @model_validator(mode="after")
+    def _least_is_not_above_most(self) -> Self:
+        if self.processes > self.max_processes:
+            raise ValueError(f"processes = {self.processes} is above max_processes = {self.max_processes}")
+        return self
