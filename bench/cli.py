@@ -15,7 +15,7 @@ import typer
 from bench import forkserver
 from bench.failure import UsageError
 from bench.verbs.db import db
-from bench.verbs.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database, expand
 
 app = typer.Typer(
     name="nodebench",
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 SweepName = Annotated[
-    str, typer.Argument(help="A sweep that ships (nodebench list sweeps) or the path of a .toml file.")
+    str, typer.Argument(callback=expand, help="A sweep that ships (nodebench list sweeps) or the path of a .toml file.")
 ]
 
 app.add_typer(db, name="db")
@@ -63,7 +63,9 @@ def plan(sweep: SweepName, db: Database = DEFAULT_DATABASE) -> None:
 @app.command()
 def report(
     db: Database = DEFAULT_DATABASE,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
+    output: Annotated[Path, typer.Option("--output", "-o", callback=expand, help="Folder of the page.")] = Path(
+        "out/report"
+    ),
 ) -> None:
     """Write the report: one HTML page that opens offline."""
     from bench.verbs.reading import write_report

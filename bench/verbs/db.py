@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.verbs.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database, expand
 
 db = typer.Typer(
     help="Look after the database: count, move, name, note, prune, back up.",
@@ -53,7 +53,7 @@ def merge(
 
 @db.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="What to write: *.csv, *.parquet or *.jsonl.")],
+    file: Annotated[Path, typer.Argument(callback=expand, help="What to write: *.csv, *.parquet or *.jsonl.")],
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
     problem: Annotated[Filter, typer.Option(help="Only this problem (repeat for several).")] = None,
     solver: Annotated[Filter, typer.Option(help="Only this solver (repeat for several).")] = None,
@@ -72,7 +72,9 @@ def export(
 
 @db.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="What pytest --benchmark-json=FILE wrote, or --benchmark-save.")],
+    file: Annotated[
+        Path, typer.Argument(callback=expand, help="What pytest --benchmark-json=FILE wrote, or --benchmark-save.")
+    ],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Take in pytest-benchmark's JSON as a run; a file that is in already changes nothing."""
@@ -145,7 +147,8 @@ def annotate(
 @db.command()
 def backup(
     file: Annotated[
-        Path | None, typer.Argument(help="A new file; without it, one that names the version and the time.")
+        Path | None,
+        typer.Argument(callback=expand, help="A new file; without it, one that names the version and the time."),
     ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
