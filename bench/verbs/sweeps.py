@@ -45,7 +45,7 @@ def run_sweep(name: str, url: str) -> int:
             print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
     if not complete:
         return 130
-    return 1 if store.spooled.files else 0
+    return 1 if store.spooled.files or store.database.astray else 0
 
 
 def _told(runner: Runner, seconds: float) -> str:

@@ -1,0 +1,69 @@
+"""A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from results import schema
+from results.backup import copy_rows
+from results.database import Database
+from results.engine import connect
+from results.location import LOGS, StoreError, UnwritableError, beside, file_of
+from results.tables import SCHEMA_VERSION
+
+_TRIES = 5
+_PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, of which the last two may be missing
+
+
+def leave(database: Database) -> None:
+    """From now on, read the newest schema there, and change nothing of what was opened.
+
+    SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
+    """
+    path = file_of(database.url)
+    found = None if path else schema.known(database)
+    if found == SCHEMA_VERSION:  # a server's
+        return
+    try:
+        database.temporary = Path(tempfile.mkdtemp(prefix="nodebench-copy-"))
+        copy = database.temporary / "copy.db"
+        if path:
+            _copy_file(Path(os.path.realpath(path)), copy)
+        else:
+            copy_rows(database, copy)
+    except (OSError, sqlite3.Error) as error:
+        to = database.temporary or "a temporary folder"
+        raise StoreError(
+            f"{database.place} cannot be copied to {to}, to be read there ({error}): make room, or set TMPDIR"
+        ) from error
+    database.read_instead(copy)
+    found = schema.known(database)
+    if found not in (None, SCHEMA_VERSION):
+        from results.migration import upgrade_copy  # Alembic takes a while to load
+
+        upgrade_copy(database, found)
+
+
+def _copy_file(path: Path, copy: Path) -> None:
+    """All that is in it, and none of it changed, also while another process writes to it."""
+    for _ in range(_TRIES):
+        if all(beside(path, log).exists() for log in LOGS):  # it may be in use: by SQLite's rules then
+            with closing(connect(path, "mode=ro")) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+            return
+        before = _state(path)
+        for part in _PARTS:
+            if beside(path, part).exists():
+                shutil.copyfile(beside(path, part), beside(copy, part))
+        if _state(path) == before:
+            return
+    raise UnwritableError(f"{path} is changed again and again while it is copied: try again when it is at rest")
+
+
+def _state(path: Path) -> list[tuple[str, int, int, int]]:
+    """What would be another if anybody had opened or written it."""
+    found = [(part, beside(path, part)) for part in (*_PARTS, "-shm")]
+    return [(part, s.st_ino, s.st_size, s.st_mtime_ns) for part, file in found if file.exists() for s in [file.stat()]]
