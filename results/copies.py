@@ -1,10 +1,12 @@
 """A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from results import schema
@@ -14,6 +16,7 @@ from results.engine import connect
 from results.location import LOGS, StoreError, UnwritableError, beside, file_of
 from results.tables import SCHEMA_VERSION
 
+_PREFIX = "nodebench-copy-"
 _TRIES = 5
 _PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, of which the last two may be missing
 
@@ -24,27 +27,57 @@ def leave(database: Database) -> None:
     SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
     """
     path = file_of(database.url)
-    found = None if path else schema.known(database)
-    if found == SCHEMA_VERSION:  # a server's
-        return
+    if path or schema.known(database) != SCHEMA_VERSION:
+        database.read_instead(_copied(database, path))
+        found = schema.known(database)
+        if found not in (None, SCHEMA_VERSION):
+            from results.migration import upgrade_copy  # Alembic takes a while to load
+
+            upgrade_copy(database, found)
+    database.only_read = True
+
+
+def _copied(database: Database, path: Path | None) -> Path:
+    """Its copy, in a folder that is removed when the database is closed."""
     try:
-        database.temporary = Path(tempfile.mkdtemp(prefix="nodebench-copy-"))
-        copy = database.temporary / "copy.db"
+        folder, database.on_closing = _folder()
+        copy = folder / "copy.db"
         if path:
             _copy_file(Path(os.path.realpath(path)), copy)
         else:
             copy_rows(database, copy)
     except (OSError, sqlite3.Error) as error:
-        to = database.temporary or "a temporary folder"
         raise StoreError(
-            f"{database.place} cannot be copied to {to}, to be read there ({error}): make room, or set TMPDIR"
+            f"{database.place} cannot be copied to be read ({error}): make room, or set TMPDIR to a folder that has it"
         ) from error
-    database.read_instead(copy)
-    found = schema.known(database)
-    if found not in (None, SCHEMA_VERSION):
-        from results.migration import upgrade_copy  # Alembic takes a while to load
+    return copy
 
-        upgrade_copy(database, found)
+
+def _folder() -> tuple[Path, Callable[[], None]]:
+    """A new folder, and what removes it. It is locked, which ends with this process: the next one removes it then."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # in use, or another user's
+            held = _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+            os.close(held)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    held = _locked(folder, fcntl.LOCK_SH)
+
+    def remove() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+    return folder, remove
+
+
+def _locked(folder: Path, how: int) -> int:
+    held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, how)
+    except OSError:
+        os.close(held)
+        raise
+    return held
 
 
 def _copy_file(path: Path, copy: Path) -> None:

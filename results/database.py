@@ -2,10 +2,9 @@
 
 import os
 import shlex
-import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from results.engine import engine_for, is_frozen
-from results.location import file_of, locate, place, state_folder
+from results.location import UnwritableError, file_of, locate, place, state_folder
 from results.open_file import Change, OpenFile
 from results.refusal import refusal
 
@@ -31,7 +30,8 @@ class Database:
         self.place = place(self.url)
         self.notices: list[str] = []  # what the user should know of what was done
         self.astray: Path | None = None  # the file that is written, since another one stands where it was
-        self.temporary: Path | None = None  # a folder that is removed on closing
+        self.on_closing: Callable[[], None] | None = None
+        self.only_read = False  # what is written to a copy would be gone with it
         self._patience_s = PATIENCE_S
         self._held: OpenFile | None = None
         path = file_of(self.url)
@@ -49,7 +49,7 @@ class Database:
         return self._engine.dialect.name == "sqlite"
 
     def read_instead(self, copy: Path) -> None:
-        """Use a copy of it."""
+        """Use a copy of it from now on."""
         self._engine.dispose()
         self._connect(URL.create("sqlite", database=str(copy)))
 
@@ -57,11 +57,12 @@ class Database:
         """Give the connections back."""
         try:
             if self._held is not None and self._held.change() is not Change.cut:  # of that, nothing can be saved
-                self._stay()
+                with self._explained("written"):
+                    self._stay()
         finally:
             self._let_go()
-            if self.temporary is not None:
-                shutil.rmtree(self.temporary, ignore_errors=True)
+            if self.on_closing:
+                self.on_closing()
 
     def _let_go(self) -> None:
         self._engine.dispose()
@@ -86,6 +87,11 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is written, or nothing."""
+        if self.only_read:
+            raise UnwritableError(
+                f"{self.place} cannot be written where it is, and a copy of it is read: "
+                "copy it to where it can be written, or pass --db with another path"
+            )
         with self._explained("written"):
             self._stay()
             with self._writer.begin() as connection:

@@ -12,6 +12,7 @@ import pytest
 from stocked import contents, stock
 
 from results.store import Store
+from results.tables import SCHEMA_VERSION
 
 OLD = sorted((Path(__file__).parent / "databases").glob("version_*.db"))
 
@@ -71,6 +72,7 @@ import os, sys
 sys.path.insert(0, sys.argv[2])
 from stocked import stock
 from results.store import Store
+from results.tables import SCHEMA_VERSION
 store = Store.open(sys.argv[1], create=True)
 stock(store)
 os._exit(9)
@@ -132,7 +134,7 @@ def test_an_old_database_on_read_only_media_is_read_from_an_upgraded_copy(archiv
     assert f"{archive}: SQLite" in done.stdout
     assert done.stderr == (
         f"nodebench: {archive} has schema version 1 and stays as it is: "
-        "a temporary copy of it, upgraded to 3, is read\n"
+        f"a temporary copy of it, upgraded to {int(SCHEMA_VERSION)}, is read\n"
     )
     assert state(archive.parent) == before
     assert list(temporary.iterdir()) == []
@@ -152,6 +154,28 @@ def test_where_no_copy_can_be_made_that_is_said_in_one_line(theirs, tmp_path, mo
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     code, _, err = call("db", "merge", str(theirs), "--db", str(tmp_path / "ours.db"))
     assert (code, err.count("\n")) == (2, 1)
-    assert f"{theirs} cannot be copied to a temporary folder" in err
-    assert err.endswith("make room, or set TMPDIR\n")
+    assert f"{theirs} cannot be copied to be read (" in err
+    assert err.endswith("make room, or set TMPDIR to a folder that has it\n")
     assert not (tmp_path / "ours.db").exists()
+
+
+def test_what_would_be_written_to_a_copy_is_refused(archive, temporary):
+    done = as_common_user(archive, temporary, "db", "baseline", "good")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{archive} cannot be written where it is, and a copy of it is read: copy it to where it can" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_copy_of_a_killed_process_is_removed_by_the_next(theirs, temporary):
+    shutil.copy(OLD[0], theirs)
+    killed = "import os, sys; from results.store import Store; s = Store.open(sys.argv[1], as_it_is=True); os._exit(9)"
+    subprocess.run(
+        [sys.executable, "-c", killed, str(theirs)], env=os.environ | {"TMPDIR": str(temporary)}, check=False
+    )
+    (left,) = temporary.iterdir()
+    with Store.open(str(theirs), as_it_is=True):
+        (folder,) = temporary.iterdir()
+        assert folder != left
+        with Store.open(str(theirs), as_it_is=True):
+            assert len(list(temporary.iterdir())) == 2
+    assert list(temporary.iterdir()) == []
