@@ -1,12 +1,15 @@
 """How a measured thing fails: an outcome with a status and a reason, recorded as a row like any other."""
 
-from results.records import TrialStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # with it comes the database, which a verb that asks for help does not need
+    from results.records import TrialStatus
 
 
 class TrialFailure(Exception):
     """A trial that ended without its measurement."""
 
-    def __init__(self, status: TrialStatus, reason: str):
+    def __init__(self, status: "TrialStatus", reason: str):
         super().__init__(status, reason)
         self.status = status
         self.reason = reason

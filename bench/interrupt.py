@@ -1,18 +1,62 @@
-"""Ctrl-C and its like, which are never lost.
+"""Ctrl-C and its like, which are never lost and never a traceback.
 
 Python raises a KeyboardInterrupt wherever it happens to be: in a callback of the garbage collector, say, which can only
-print and forget it. So the signal is also remembered, and the runner asks between any two measurements. Or between a
-trial's being written and its being known to be: what must be done whole or not at all is done with signals `deferred`.
+print and forget it; or in the middle of an import, which may make any other error of it. So the process remembers which
+signal came first, ends at once while it imports, and lets nothing cut short what the first signal has begun to undo.
+A run asks between any two measurements, too. What must be done whole or not at all is done with signals `deferred`:
+or a trial would be written, and not be known to be.
 """
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ending:
+    """How the whole process answers signals to end, from its first lines to its last."""
+
+    def __init__(self) -> None:
+        self.number = 0  # of the first signal that came
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports of a process that this signal has ended: 130 for Ctrl-C."""
+        return 128 + (self.number or signal.SIGINT)
+
+    def begin(self) -> None:
+        """Answer signals from now on."""
+        for number in _heeded():
+            signal.signal(number, self._answer)
+        told = sys.unraisablehook
+        sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else told(lost)
+
+    def over(self) -> None:
+        """Answer no signal any more: all is done but to exit, and that would be a traceback if it were cut short."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def tell(self) -> None:
+        """Say that the process was interrupted, in one line, even if what it writes with is broken."""
+        by = f" by {signal.Signals(self.number).name}" if self.number not in (0, signal.SIGINT) else ""
+        with contextlib.suppress(OSError):  # of a terminal that is gone
+            os.write(2, f"nodebench: interrupted{by}\n".encode())
+
+    def _answer(self, number: int, frame: FrameType | None) -> None:
+        self.number = self.number or number
+        if _imports(frame):
+            self.over()
+            self.tell()
+            os._exit(self.exit_code)
+        if not _is_interrupted():
+            raise KeyboardInterrupt
 
 
 class Interrupt:
@@ -24,7 +68,7 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._note) for number in _heeded()}
         return self
 
     def __exit__(
@@ -41,7 +85,9 @@ class Interrupt:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signalled = True
-        raise KeyboardInterrupt
+        if not callable(self._before[number]):
+            raise KeyboardInterrupt
+        self._before[number](number, None)  # without the frame: a run has workers to end, even while it imports
 
 
 @contextmanager
@@ -51,9 +97,9 @@ def deferred() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
@@ -61,3 +107,38 @@ def deferred() -> Iterator[None]:
             signal.signal(number, handler)
         for first in came[:1]:
             signal.raise_signal(first)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """A body whose new processes do not hear what a terminal signals to all that it has started.
+
+    They are born with these signals blocked, which lasts. For this process they wait until the body is done.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _heeded() -> list[signal.Signals]:
+    """The signals that whoever has started this process does not want ignored, as nohup and a shell's `&` do."""
+    return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether an import statement is under way."""
+    while frame is not None:
+        if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_interrupted() -> bool:
+    """Whether the process undoes what a KeyboardInterrupt has cut short."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

@@ -135,6 +135,8 @@ class Trial:
     duration_s: float = 0.0
     position: int | None = None  # place in the run's order of trials
     log_tail: str = ""  # the end of what the process printed
+    source: str | None = None  # key of the Source that was measured; None: not known
+    series: str = ""  # the run that began to measure this kind of the cell anew; empty: the trial's own run
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
@@ -170,6 +172,35 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The code that a trial measured: what is due again when it has changed.
+
+    Each fact is a name, a space, and versions or hashes. `library`: the backend's library. `adapter`: the backend, and
+    what binds the library. `problem`: the problem, and its definition. `measure`: the kind of trial, and what measures
+    it.
+    """
+
+    facts: Mapping[str, str]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the facts."""
+        return _hash(dict(self.facts))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a sweep wants to reach: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
+
+    error: float | None = None  # of METRICS
+    gradient_error: float | None = None  # of METRICS
+    loss: float | None = None  # on the whole trajectory
+
+
+NO_GOAL = Goal()
+
+
+@dataclass(frozen=True)
 class Environment:
     """The machine and its software: what breaks comparability when it changes."""
 
@@ -191,7 +222,7 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One going of `nodebench run`: the sweep verbatim, where and from which code it ran."""
+    """One execution of a sweep: its text verbatim, what it asked for, where and from which code it ran."""
 
     id: str
     sweep_name: str
@@ -201,6 +232,8 @@ class Run:
     git_revision: str = ""
     git_dirty: bool = False
     volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: known, but no part of the fingerprint
+    measure: Mapping[str, float] = field(default_factory=dict)  # how much was asked for of each trial
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # by study
 
 
 def _hash(named: Mapping[str, Any]) -> str:

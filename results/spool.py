@@ -16,11 +16,10 @@ from sqlalchemy import URL, Connection, select
 from results import recording
 from results.database import Database
 from results.location import StoreError, UnwritableError, file_of, place, state_folder
-from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
 from results.tables import run
 
 _FORMAT = 1
-_Begun = tuple[Run, Sequence[Planned]]
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,25 @@ class Spooled:
         return f"{len(self.files)} trial(s) are in {named(self.files)}, not in the database: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a database knows of a run before its first trial."""
+
+    run: Run
+    plan: Sequence[Planned]
+    sources: Sequence[Source]
+
+
 class Spool:
     """The files of one database: beside it, or with the user's own where that cannot be written."""
 
     def __init__(self, url: URL) -> None:
         self.folders = _folders(url)
 
-    def put(self, run_id: str, trial: Trial, begun: _Begun | None = None) -> Path:
+    def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
         """Keep a trial; the file that has it. An OSError if no folder takes it.
 
-        `begun`: the run and its plan, which are kept too, for a database that will have lost them.
+        `begun`: what its run began with, which is kept too, for a database that will have lost it.
         """
         name = f"{time.time_ns()}-{uuid.uuid4().hex}.json"  # by time: in the order of measuring
         content = {"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}
@@ -115,11 +123,10 @@ def _read(path: Path) -> tuple[str, Trial]:
     return content["run_id"], Trial(**{**fields, "samples": samples, "curves": curves})
 
 
-def _keep(folder: Path, name: str, content: Any, begun: _Begun | None) -> Path:
+def _keep(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    if begun and not _file_of_run(folder, begun[0].id).exists():
-        whole = {"run": asdict(begun[0]), "plan": [asdict(planned) for planned in begun[1]]}
-        _write_whole(_file_of_run(folder, begun[0].id), whole)
+    if begun and not _file_of_run(folder, begun.run.id).exists():
+        _write_whole(_file_of_run(folder, begun.run.id), asdict(begun))
     return _write_whole(folder / name, content)
 
 
@@ -130,9 +137,19 @@ def _file_of_run(folder: Path, run_id: str) -> Path:
 def _begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
     """The run, where the database has lost it and the spool knows it."""
     if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None and _file_of_run(folder, run_id).exists():
-        kept = json.loads(_file_of_run(folder, run_id).read_bytes())
-        began = Run(**{**kept["run"], "environment": Environment(**kept["run"]["environment"])})
-        recording.begin(connection, began, [Planned(one["study"], Cell(**one["cell"])) for one in kept["plan"]])
+        begun = _read_begun(_file_of_run(folder, run_id))
+        recording.begin(connection, begun.run, begun.plan, begun.sources)
+
+
+def _read_begun(path: Path) -> Begun:
+    content = json.loads(path.read_bytes())
+    named = content["run"]
+    goals = {study: Goal(**goal) for study, goal in named["goals"].items()}
+    return Begun(
+        Run(**{**named, "environment": Environment(**named["environment"]), "goals": goals}),
+        [Planned(one["study"], Cell(**one["cell"])) for one in content["plan"]],
+        [Source(**one) for one in content["sources"]],
+    )
 
 
 def _clear(folder: Path) -> None:

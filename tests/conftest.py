@@ -75,18 +75,21 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process: (exit code, stdout, stderr)."""
-    from bench.cli import main
+    from bench.interrupt import SIGNALS
+    from bench.main import main
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["nodebench", *arguments])
-        terminate = signal.getsignal(signal.SIGTERM)
+        monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+        answered = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             main()
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)
         finally:
-            signal.signal(signal.SIGTERM, terminate)
+            for number, handler in answered.items():
+                signal.signal(number, handler)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

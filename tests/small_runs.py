@@ -1,7 +1,5 @@
 """Runs of a few cells that take a second each."""
 
-from rich.console import Console
-
 from bench.progress import Progress
 from bench.runner import Runner
 from bench.sweep import Measure, Sweep
@@ -17,7 +15,7 @@ def sweep_of(*cells: Cell, measure: Measure = MEASURE) -> Sweep:
 
 
 def runner(store: Store, sweep: Sweep) -> Runner:
-    return Runner(store, sweep, Progress(Console(stderr=True, quiet=True)))
+    return Runner(store, sweep, Progress(None))
 
 
 def run(store: Store, sweep: Sweep) -> bool:

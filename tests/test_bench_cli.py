@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from importlib import metadata
 
 import psutil
 import pytest
@@ -179,7 +180,7 @@ def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, 
         other.execute("begin immediate")
 
     monkeypatch.setattr(Store, "begin", begin_and_lose)
-    code, out, err = call("run", "small.toml")
+    code, out, err = call("run", "small.toml", "--quiet")
     other.close()
     monkeypatch.setattr(Store, "begin", begin)
     assert code == 1
@@ -187,7 +188,7 @@ def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, 
     (line,) = [line for line in err.splitlines() if line.startswith("nodebench:")]
     assert "17 trial(s) are in out/bench.db.spool, not in the database" in line
     assert "wait for the process that uses it; then run the same command again: it takes them in" in line
-    code, out, err = call("run", "small.toml")
+    code, out, err = call("run", "small.toml", "--quiet")
     assert code == 0
     assert "0 trials measured" in out
     assert "17 spooled trial(s) taken in from out/bench.db.spool to out/bench.db" in err
@@ -212,6 +213,12 @@ def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
             ("run", "large.toml"),
             "large.toml: grid 1, seed: 3000000000 does not do: input should be less than or equal to",
         ),
+        (
+            ("run", "small.toml", "--only", "solver=dopri55"),
+            "only: no cell has solver='dopri55'. Did you mean 'dopri5'?",
+        ),
+        (("plan", "small.toml", "--only", "solvr=dopri5"), "only: unknown field 'solvr'. Did you mean 'solver'?"),
+        (("show", "abc", "--only", "solver=dopri5"), "KEY abc names one cell, --only several: give one of the two"),
         (("plan", "typo.toml"), "typo.toml: grid 1, solver: unknown solver 'dopri55'"),
         (("run", "small.toml", "--db", "foreign.db"), "foreign.db is not an SQLite database"),
         (("run", "small.toml", "--db", "/proc/nowhere/bench.db"), "/proc/nowhere/bench.db"),
@@ -235,6 +242,62 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, ca
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def test_an_unknown_verb_or_registry_is_wrong_usage(call):
-    assert call("mesure")[0] == 2
-    assert call("list", "planets")[0] == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("runn", "unknown verb 'runn'. Did you mean 'run'? Known: run, plan,"),
+        ("db expor", "db: unknown verb 'expor'. Did you mean 'export'? Known: stats,"),
+        ("run --dbb x", "run: unknown option '--dbb'. Did you mean '--db'? Known:"),
+        ("run -x smoke", "run: unknown option '-x'. Known:"),
+        ("--bogus", "unknown option '--bogus'. Known: --version,"),
+        ("run", "run: SWEEP is missing: A sweep that ships"),
+        ("list", "list: WHAT is missing: What to list. Known: problems, solvers,"),
+        ("list solver", "list: unknown WHAT 'solver'. Did you mean 'solvers'? Known: problems,"),
+        ("list planets", "list: unknown WHAT 'planets'. Known: problems,"),
+        (
+            "db export a.csv --frame metric",
+            "db export: unknown --frame 'metric'. Did you mean 'metrics'? Known: summary,",
+        ),
+        ("noise --seconds abc", "noise: --seconds: 'abc' does not do: input should be a valid number"),
+        ("noise --seconds 0", "noise: --seconds: '0' does not do: input should be greater than or equal to 1"),
+        ("plan smoke twice", "plan: got unexpected extra argument(s) (twice): nodebench plan --help says"),
+        ("run --db", "option '--db' requires an argument: nodebench --help lists the verbs"),
+        ("db prune --dry-run=3", "option '--dry-run' does not take a value: nodebench --help lists the verbs"),
+    ],
+)
+def test_what_the_parser_refuses_is_one_line_with_the_nearest_name(call, arguments, said):
+    code, out, err = call(*arguments.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"nodebench: {said}")
+    assert err.count("\n") == 1
+
+
+def test_the_version_is_told(call):
+    assert call("--version") == (0, f"nodebench {metadata.version('nodebench')}\n", "")
+
+
+@pytest.mark.parametrize(("options", "expected"), [([], 0), (["--strict"], 1)])
+def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(folder, call, options, expected):
+    only = (
+        SWEEP.replace(', "torchdiffeq"', "")
+        .replace('"bosh3", ', "")
+        .replace("[measure]", "[measure]\ntimeout_s = 1e-3")
+    )
+    (folder / "hasty.toml").write_text(only)
+    for _ in range(2):  # measured now, or before: a failure stays one
+        code, out, err = call("run", "hasty.toml", "--quiet", *options)
+        assert (code, err) == (expected, "")
+        lines = out.splitlines()
+        assert lines[1] == "2 cells timeout, 2 cells unavailable"
+        assert lines[2] == "failed: 2 cells"
+        keys = [re.fullmatch(r"  (\w+)  timeout  spiral node dopri5 .* cpu", line)[1] for line in lines[3:5]]
+        assert lines[5:] == [f"nodebench show {keys[0]} tells all that is known of the first"]
+    assert call("show", keys[0])[0] == 0
+
+
+def test_what_cannot_be_measured_here_is_no_failure(folder, call):
+    (folder / "elsewhere.toml").write_text(SWEEP.replace('"cpu", ', ""))
+    code, out, _ = call("run", "elsewhere.toml", "--strict")
+    assert code == 0
+    assert "8 cells unavailable" in out
+    assert "failed" not in out

@@ -2,14 +2,12 @@
 
 import random
 import re
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
 from bench.failure import UsageError
 from bench.sweep import load_sweep, shipped
 
@@ -108,17 +106,11 @@ def damaged(seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_damaged_sweep_is_a_plan_or_one_clear_line(seed, tmp_path, monkeypatch, capsys):
+def test_a_damaged_sweep_is_a_plan_or_one_clear_line(seed, tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
     path = Path("damaged.toml")
     path.write_bytes(damaged(seed))
-    monkeypatch.setattr(sys, "argv", ["nodebench", "plan", str(path)])
-    code = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    out, err = capsys.readouterr()
+    code, out, err = call("plan", str(path))
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     if code == 0:
         assert re.search(r"\d+ cells, 0 done", out)

@@ -10,7 +10,7 @@ from results.store import Store
 
 LOADED = """
 import contextlib, io, sys
-from bench.cli import main
+from bench.main import main
 for arguments in {verbs}:
     sys.argv[1:] = arguments
     with contextlib.redirect_stdout(io.StringIO()):

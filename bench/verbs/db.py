@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
-from bench.verbs.place import DEFAULT_DATABASE, Database, expand
+from bench.verbs.help import example
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only, expand
+from bench.verbs.refusals import Verbs
 
 db = typer.Typer(
     help="Look after the database: count, move, name, note, prune, back up.",
-    no_args_is_help=True,
+    cls=Verbs,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -28,11 +31,18 @@ class Frame(StrEnum):
     noise_floors = "noise_floors"
 
 
-Filter = list[str] | None
+class Form(StrEnum):
+    """How `nodebench db export -` can write."""
+
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.")]
 
 
-@db.command()
+@db.command(epilog=example("nodebench db stats"))
 def stats(db: Database = DEFAULT_DATABASE) -> None:
     """Print what is in the database."""
     from bench.verbs.database import print_stats
@@ -40,65 +50,104 @@ def stats(db: Database = DEFAULT_DATABASE) -> None:
     print_stats(db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db merge other.db"))
 def merge(
-    other: Annotated[str, typer.Argument(help="Another database: a path, or an SQLAlchemy URL.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another database: a path, or an SQLAlchemy URL.")],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Bring in everything of OTHER that the database has not; OTHER stays as it is."""
+    """Bring in all that OTHER has and the database has not.
+
+    OTHER stays as it is, and doing it twice changes nothing.
+    """
     from bench.verbs.database import merge_from
 
     merge_from(other, db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db export summary.parquet --only solver=dopri5"))
 def export(
-    file: Annotated[Path, typer.Argument(callback=expand, help="What to write: *.csv, *.parquet or *.jsonl.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            callback=expand, metavar="FILE", help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout."
+        ),
+    ],
+    form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
-    problem: Annotated[Filter, typer.Option(help="Only this problem (repeat for several).")] = None,
-    solver: Annotated[Filter, typer.Option(help="Only this solver (repeat for several).")] = None,
-    backend: Annotated[Filter, typer.Option(help="Only this backend (repeat for several).")] = None,
-    gradient: Annotated[Filter, typer.Option(help="Only this gradient mode (repeat for several).")] = None,
-    device: Annotated[Filter, typer.Option(help="Only this device (repeat for several).")] = None,
-    run: Annotated[Filter, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")] = None,
+    only: Only = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")
+    ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write a table of measurements for other tools."""
     from bench.verbs.database import export_to
 
-    fields = {"problem": problem, "solver": solver, "backend": backend, "gradient": gradient, "device": device}
-    export_to(file, frame.value, {name: wanted for name, wanted in fields.items() if wanted}, run or [], db)
+    export_to(file, form and form.value, frame.value, only or [], run or [], db)
 
 
-@db.command("import")
+@db.command("import", epilog=example("nodebench db import benchmark.json"))
 def import_(
     file: Annotated[
-        Path, typer.Argument(callback=expand, help="What pytest --benchmark-json=FILE wrote, or --benchmark-save.")
+        Path,
+        typer.Argument(
+            callback=expand, metavar="FILE", help="What pytest --benchmark-json=FILE wrote, or --benchmark-save."
+        ),
     ],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Take in pytest-benchmark's JSON as a run; a file that is in already changes nothing."""
+    """Take in what pytest-benchmark has measured, as a run.
+
+    A file that is in already changes nothing.
+    """
     from bench.verbs.database import import_from
 
     import_from(file, db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db prune --older-than 30 --dry-run"))
 def prune(
     older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Only what is older.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Remove superseded and interrupted trials, and what nothing names after them.
+    """Remove superseded and interrupted trials.
 
-    The newest trials stay, and so does what a baseline or a note is about, and what is being measured.
+    What nothing names after them goes too. The newest trials stay, and so does what a baseline or a note is about, and
+    what is being measured.
     """
     from bench.verbs.database import prune_database
 
     prune_database(older_than, dry_run, db)
 
 
-@db.command()
+@db.command(
+    epilog=example(
+        'nodebench db forget --only "solver=rk4 problem=spiral" --dry-run', "nodebench db forget --run 3f2a91c0"
+    )
+)
+def forget(
+    only: Only = None,
+    run: Annotated[list[str] | None, typer.Option("--run", metavar="ID", help="Only of this run (repeat it).")] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this one, by the start of its name.")
+    ] = "",
+    status: Annotated[
+        list[str] | None, typer.Option("--status", metavar="WORD", help="Only what ended so, such as timeout.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Remove what was measured and should not count, the newest too.
+
+    What a baseline names stays. The next run of a sweep that asks for the cells measures them.
+    """
+    from bench.verbs.database import forget_in
+
+    forget_in(db, only=only or [], runs=run or [], environment=environment, statuses=status or [], dry_run=dry_run)
+
+
+@db.command(epilog=example("nodebench db rebuild"))
 def rebuild(db: Database = DEFAULT_DATABASE) -> None:
     """Make the table `summary` anew from what was measured."""
     from bench.verbs.database import rebuild_summary
@@ -106,7 +155,7 @@ def rebuild(db: Database = DEFAULT_DATABASE) -> None:
     rebuild_summary(db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db baseline before-tuning --note 'the last release'"))
 def baseline(
     name: Named,
     run: Annotated[str | None, typer.Option(help="The run's id, or the start of it.")] = None,
@@ -115,7 +164,10 @@ def baseline(
     remove: Annotated[bool, typer.Option("--remove", help="Forget the baseline; its trials stay.")] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Name the newest trials, to compare later ones with; they are never pruned."""
+    """Name the newest trials, to compare later ones with.
+
+    They are never pruned.
+    """
     from bench.verbs.database import keep_baseline, remove_baseline
 
     if remove:
@@ -124,7 +176,7 @@ def baseline(
         keep_baseline(name, run, note, replace, db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db baselines"))
 def baselines(db: Database = DEFAULT_DATABASE) -> None:
     """List the baselines."""
     from bench.verbs.database import print_baselines
@@ -132,10 +184,10 @@ def baselines(db: Database = DEFAULT_DATABASE) -> None:
     print_baselines(db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db annotate 9cb6703c 'the fan was broken'"))
 def annotate(
-    key: Annotated[str, typer.Argument(help="A run's id or a cell's key, or the start of it.")],
-    text: Annotated[str, typer.Argument(help="What is to be said of it.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A run's id or a cell's key, or the start of it.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said of it.")],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Leave a note on a run or a cell; nodebench show prints it."""
@@ -144,23 +196,31 @@ def annotate(
     annotate_key(key, text, db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db backup copy.db"))
 def backup(
     file: Annotated[
         Path | None,
-        typer.Argument(callback=expand, help="A new file; without it, one that names the version and the time."),
+        typer.Argument(
+            callback=expand, metavar="FILE", help="A new file; without it, one that names the version and the time."
+        ),
     ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Copy the database, a file's or a server's, to an SQLite file; merging that restores it."""
+    """Copy the database to an SQLite file.
+
+    The database may be a server's. Merging the copy restores it.
+    """
     from bench.verbs.database import back_up_to
 
     back_up_to(file, db)
 
 
-@db.command()
+@db.command(epilog=example("nodebench db upgrade --db old.db"))
 def upgrade(db: Database = DEFAULT_DATABASE) -> None:
-    """Bring an older database to this nodebench's schema, after a backup; any opening does so too."""
+    """Bring an older database to this nodebench's schema.
+
+    It is backed up before. Whatever opens it does the same.
+    """
     from bench.verbs.database import upgrade_database
 
     upgrade_database(db)

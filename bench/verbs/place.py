@@ -1,4 +1,4 @@
-"""Which database and which files a verb works on. A `~` in their names is the user's home, whatever the shell did."""
+"""Which database and files a verb works on, where `~` is the user's home, and which cells of it or of a sweep."""
 
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,5 +23,14 @@ def expand(name: Name) -> Name:
 
 
 Database = Annotated[str, typer.Option("--db", help="Database: a path, or an SQLAlchemy URL.")]
+
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="FILTER",
+        help='Only such cells: "solver=dopri5,tsit5 device=cpu", "dt=none", "key=9cb6". Repeat it: all must hold.',
+    ),
+]
 
 DEFAULT_DATABASE = "out/bench.db"

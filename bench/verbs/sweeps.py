@@ -3,12 +3,13 @@
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from rich.console import Console
-
+from bench.again import again as measured_again
 from bench.backends import BACKENDS
+from bench.block import asked
+from bench.due import Asked, Recorded, pending
 from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
 from bench.known import recorded
@@ -16,27 +17,36 @@ from bench.machine.environment import environment
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
-from bench.protocol import Recorded, kinds, pending
-from bench.runner import Runner, due_trials, refusal
-from bench.sweep import Sweep, load_sweep, shipped
+from bench.protocol import kinds
+from bench.runner import Runner, refusal
+from bench.shipped import shipped
+from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
-from bench.verbs.reading import opened
+from bench.verbs.reading import explained, opened
+from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
+from reports.format import duration
 from results.costs import costs
 from results.location import MissingDatabaseError, UnwritableError
+from results.only import choose, parse
 from results.records import Cell
 from results.store import Store
 from results.where import Where
 
 
-def run_sweep(name: str, url: str) -> int:
-    """Measure what is pending; the exit code."""
-    sweep = load_sweep(name)
+def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str], quiet: bool, strict: bool) -> int:
+    """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
+    sweep = _chosen(load_sweep(name), only)
+    anew = measured_again(again, sweep.wanted)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
-        runner = Runner(store, sweep, Progress(Console(stderr=True)))
+        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
         complete = runner.run()
-        print(f"{sweep.name}: {_told(runner, time.monotonic() - started)}{_standing(store, sweep)}")
+        told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep)
+        if standing:
+            print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
+        else:
+            print(f"{sweep.name}: {told}")
         for holder, count in runner.left.items():
             print(f"{count} of these trials are left to {holder}, which is at them now")
         if not complete:
@@ -45,7 +55,16 @@ def run_sweep(name: str, url: str) -> int:
             print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
     if not complete:
         return 130
-    return 1 if store.spooled.files or store.database.astray else 0
+    wanting = strict and (standing is None or standing.due or standing.failed)
+    return 1 if store.spooled.files or store.database.astray or wanting else 0
+
+
+def _chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
+    """The sweep with the cells that the filter chooses, and no others."""
+    if not only:
+        return sweep
+    with explained():
+        return replace(sweep, chosen=frozenset(choose(parse(only), sweep.cells)))
 
 
 def _told(runner: Runner, seconds: float) -> str:
@@ -53,7 +72,7 @@ def _told(runner: Runner, seconds: float) -> str:
     if not runner.measured:
         return "0 trials measured"
     return (
-        f"{runner.measured} trials measured in {_minutes(seconds)} "
+        f"{runner.measured} trials measured in {duration(seconds)} "
         f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
         "a trial for the rest)"
     )
@@ -63,49 +82,51 @@ def _tell(said: str) -> None:
     print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
 
-def _standing(store: Store, sweep: Sweep) -> str:
-    """What is left, and how the sweep's cells stand."""
+def _standing(store: Store, sweep: Sweep) -> Standing | None:
+    """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
     try:
-        return f", {len(due_trials(store, sweep))} to do\n{_census(store, sweep)}"
+        return Standing.of(store, sweep)
     except UnwritableError:
         if not store.spooled.files:
             raise
-        return ""  # why is said of what was spooled
+        return None
 
 
-def print_plan(name: str, url: str) -> None:
+def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     """A line a cell, with what of it is recorded."""
-    sweep = load_sweep(name)
-    cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
+    sweep = _chosen(load_sweep(name), only)
+    cells, wanted = sweep.wanted, asked(sweep.measure)
     known, taken = _recorded(url, cells)
-    print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))
-    done = sum(not pending([cell], known) for cell in cells)
+    print(columns((_plan_row(cell, known, wanted) for cell in cells), _PLAN_HEADER))
+    done = sum(not pending([cell], known, wanted) for cell in cells)
     refused = sum(refusal(cell)[0] != "ok" for cell in cells)
     print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
-    print(_duration(sweep, known, taken))
+    if known.outdated:
+        print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
+    print(_time_left(sweep, known, taken))
 
 
-def _duration(sweep: Sweep, known: Recorded, taken: Costs) -> str:
+def _time_left(sweep: Sweep, known: Recorded, taken: Costs) -> str:
     """How long the rest of it will take."""
-    possible = (cell for cell in dict.fromkeys(planned.cell for planned in sweep.planned) if refusal(cell)[0] == "ok")
-    due = pending(possible, known)
+    possible = (cell for cell in sweep.wanted if refusal(cell)[0] == "ok")
+    due = pending(possible, known, asked(sweep.measure))
     if not due:
         return "nothing is left to measure"
     seconds = estimated_s(due, sweep.measure, taken)
     if math.isnan(seconds):
         return "how long it takes can be estimated when trials of these kinds were measured on this machine"
-    return f"about {_minutes(seconds)} to measure what is left, by what trials alike took on this machine"
+    return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"
 
 
 _PLAN_HEADER = ("key", "cell", "measured", "state")
 
 
-def _plan_row(cell: Cell, known: Recorded) -> tuple[str, ...]:
-    failures = sorted({status for status in known.of(cell).values() if status != "ok"})
+def _plan_row(cell: Cell, known: Recorded, wanted: Asked) -> tuple[str, ...]:
+    failures = [status for status in known.statuses(cell) if status != "ok"]
     status, _ = refusal(cell)
     state = ", ".join(failures) or (status if status != "ok" else "")
     every = kinds(cell)
-    return cell.key, cell.label, f"{sum(known.done(cell, kind) for kind in every)}/{len(every)}", state
+    return cell.key, cell.label, f"{sum(known.done(cell, kind, wanted) for kind in every)}/{len(every)}", state
 
 
 def print_registry(registry: str) -> None:
@@ -152,17 +173,3 @@ def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
         if isinstance(error.__cause__, MissingDatabaseError):
             return Recorded(), Costs()
         raise
-
-
-def _census(store: Store, sweep: Sweep) -> str:
-    """How the sweep's cells stand."""
-    keys = [planned.cell.key for planned in sweep.planned]
-    recorded = store.recorded(environment().fingerprint, keys)
-    ends = Counter(next((status for status in done.values() if status != "ok"), "ok") for done in recorded.values())
-    ordered = sorted(ends.items(), key=lambda end: (end[0] != "ok", -end[1]))
-    return ", ".join(f"{count} cells {status}" for status, count in ordered) or "no cell measured"
-
-
-def _minutes(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60} s"

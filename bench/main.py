@@ -1,0 +1,56 @@
+"""The process of the command line: its signals, its streams and its exit code. Loads little, so that it is ready soon.
+
+Exit code 0: done. 1: not all was measured, or not all that was measured could be stored. 2: refused, in one line: wrong
+usage, a place that cannot be read or written. 128 and its number: ended by a signal (130 by Ctrl-C, 143 by SIGTERM, 129
+by SIGHUP).
+"""
+
+import sys
+
+from bench.failure import UsageError
+from bench.interrupt import Ending
+from bench.streams import standard_streams
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    ending = Ending()
+    ending.begin()
+    try:
+        code = _answered(ending)
+        ending.over()
+    except BaseException as error:
+        ending.over()
+        if not ending.number and not isinstance(error, KeyboardInterrupt):
+            raise
+        ending.tell()  # whatever some library has made of it: it is a KeyboardInterrupt that was caught and raised anew
+        code = ending.exit_code
+    sys.exit(code)
+
+
+def _answered(ending: Ending) -> int:
+    """The exit code, when all is said."""
+    with standard_streams() as output:
+        try:
+            from bench.cli import answer
+
+            code = answer(sys.argv[1:])
+        except UsageError as error:
+            code = _refused(str(error))
+        except OSError as error:  # of this machine: no space, no right; not of this program
+            code = _refused(f"{error.filename or 'the system'}: {error.strerror or error}")
+        sys.stdout.flush()
+        if output.refusal:
+            code = _refused(output.refusal) if code == 0 else code
+    if not ending.number:
+        return code
+    if code == 0:  # the signal got lost, and the verb went on to its end
+        ending.tell()
+    return ending.exit_code
+
+
+def _refused(reason: str) -> int:
+    line = " ".join(reason.split())
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
+    print(f"nodebench: {shown}", file=sys.stderr)
+    return 2

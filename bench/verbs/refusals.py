@@ -1,0 +1,77 @@
+"""What the option parser refuses, in one line: what was wrong, what was seen, what to do."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from bench.failure import UsageError
+
+
+class Verbs(TyperGroup):
+    """A group of verbs, which answers no verb with its help and a wrong one with the nearest."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is left for the verb."""
+        if not args and not ctx.resilient_parsing:
+            print(ctx.get_help())
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The verb that is named, and what follows it."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UsageError(_of_verb(ctx) + unknown("verb", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
+def refusal(error: typer.TyperException) -> str:
+    """The line that answers what the parser refuses. The parser's errors are told apart by what they hold."""
+    context: Any = getattr(error, "ctx", None)
+    if context is None:
+        return f"{_lowered(error.message)}: nodebench --help lists the verbs, nodebench VERB --help its options"
+    verb = _of_verb(context)
+    if hasattr(error, "possibilities"):
+        return verb + unknown("option", str(getattr(error, "option_name", "")), _options(context))
+    parameter: Any = getattr(error, "param", None)
+    if parameter is None:
+        return f"{verb}{_lowered(error.message)}: {context.command_path} --help says how it is called"
+    known = [item.value for item in parameter.shell_complete(context, "")]
+    name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
+    if error.__cause__ is None and not error.message:
+        choices = f" Known: {', '.join(known)}" if known else ""
+        return f"{verb}{name} is missing: {parameter.help}{choices}"
+    seen = _seen(error)
+    if known and seen is not None:
+        return verb + unknown(name, str(seen), known)
+    shown = "" if seen is None else f"{seen!r} does not do: "
+    return f"{verb}{name}: {shown}{_lowered(error.message)}"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The line that answers a wrong name."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
+
+
+def _of_verb(context: Any) -> str:
+    words = context.command_path.split()[1:]
+    return f"{' '.join(words)}: " if words else ""
+
+
+def _options(context: Any) -> list[str]:
+    return [name for parameter in context.command.get_params(context) for name in parameter.opts if name[:1] == "-"]
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].rstrip(".")
+
+
+def _seen(error: typer.TyperException) -> object:
+    """The value that was checked; None if the error does not tell."""
+    errors = getattr(error.__cause__, "errors", None)  # of pydantic, by which typer checks
+    return errors()[0]["input"] if errors else None

@@ -1,0 +1,56 @@
+"""How a sweep's cells stand: what a run says last."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.known import recorded
+from bench.runner import due_trials
+from bench.sweep import Sweep
+from bench.verbs.columns import columns
+from bench.verbs.place import DEFAULT_DATABASE
+from reports.format import plural
+from results.store import Store
+
+_NO_FAILURES = ("ok", "unsupported", "unavailable")  # what cannot be measured here was foreseen
+_NAMED = 5  # failures that are named one by one
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What of a sweep is measured in this environment, by this run or by others."""
+
+    due: int  # trials that are still to do
+    labels: Mapping[str, str]  # of its cells, by key
+    ends: Mapping[str, str]  # the first status that is not ok, else ok, by the key of each cell that was begun
+
+    @classmethod
+    def of(cls, store: Store, sweep: Sweep) -> "Standing":
+        """As the database has it now."""
+        labels = {cell.key: cell.label for cell in sweep.wanted}
+        known = recorded(store, sweep.wanted)
+        ends = {cell.key: ended for cell in sweep.wanted if (ended := known.ended(cell))}
+        return cls(len(due_trials(store, sweep)), labels, ends)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Status by key of the cells that should have been measured and could not."""
+        return {key: status for key, status in self.ends.items() if status not in _NO_FAILURES}
+
+    def census(self) -> str:
+        """How many cells have ended in which way."""
+        ordered = sorted(Counter(self.ends.values()).items(), key=lambda end: (end[0] != "ok", -end[1]))
+        return ", ".join(f"{plural(count, 'cell')} {status}" for status, count in ordered) or "no cell measured"
+
+    def failures(self, url: str) -> Iterator[str]:
+        """Lines that name the first that failed and say how to look at them; none if none has."""
+        named = list(self.failed.items())[:_NAMED]
+        if not named:
+            return
+        yield f"failed: {plural(len(self.failed), 'cell')}"
+        yield columns(("", key, status, self.labels[key]) for key, status in named)
+        if len(self.failed) > len(named):
+            yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
+        where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(url)}"
+        yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
