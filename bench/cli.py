@@ -106,7 +106,7 @@ def run(
 @app.command(epilog=example("nodebench plan default"))
 def plan(sweep: SweepName, only: Only = None, db: Database = DEFAULT_DATABASE) -> None:
     """Print the cells of SWEEP and what of each is measured already."""
-    from bench.verbs.sweeps import print_plan
+    from bench.verbs.plan import print_plan
 
     print_plan(sweep, db, only=only or [])
 

@@ -111,13 +111,12 @@ class Recorded:
 
 def pending(cells: Iterable[Cell], recorded: Recorded, asked: Asked) -> list[Pending]:
     """What is due. A cell whose counts have failed for good is done."""
-    return [
-        Pending(cell, kind)
-        for cell in cells
-        if not recorded.failed(cell, "counts") or not recorded.done(cell, "counts", asked)
-        for kind in kinds(cell)
-        if not recorded.done(cell, kind, asked)
-    ]
+    due: list[Pending] = []
+    for cell in cells:
+        of_cell = [Pending(cell, kind) for kind in kinds(cell) if not recorded.done(cell, kind, asked)]
+        if of_cell and (of_cell[0].kind == "counts" or not recorded.failed(cell, "counts")):
+            due += of_cell
+    return due
 
 
 Again = Callable[[Cell, TrialKind, Sequence[StandingTrial]], bool]  # whether to measure this anew

@@ -51,6 +51,8 @@ def _apart() -> Iterator[None]:
     # Where multiprocessing has its socket. There is no public way to say it that leaves other temporary files alone.
     current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
     ours = {**working_folder.variables(), "TMPDIR": folder}
+    if not os.access(os.path.expanduser("~"), os.R_OK | os.X_OK):  # libraries look for their settings and caches there
+        ours["HOME"] = folder
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from bench.backends import BACKENDS
 from bench.block import Block, asked
-from bench.due import Again, anew, pending
+from bench.due import Again, Recorded, anew, pending
 from bench.failure import UsageError
 from bench.interrupt import Interrupt, deferred
 from bench.known import Known, recorded
@@ -34,6 +34,8 @@ class Runner:
         self.measured = 0  # trials that a worker was started for
         self.busy_s = 0.0  # seconds that these have prepared and measured
         self.left: Counter[Holder] = Counter()  # what other runs were at to the end
+        self.found = Recorded()  # what counted as the run began
+        self.nothing_due = False
         self._store = store
         self._sweep = sweep
         self._again = again
@@ -47,7 +49,9 @@ class Runner:
 
     def run(self) -> bool:
         """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
-        due = due_trials(self._store, self._sweep, self._again)
+        self.found = recorded(self._store, self._sweep.wanted)
+        due = due_trials(self._sweep, self.found, self._again)
+        self.nothing_due = not due
         sources = (source_of(cell, kind) for cell in self._cells for kind in (*kinds(cell), "twin"))
         self._store.begin(self._run, self._sweep.planned, sources)
         try:
@@ -131,9 +135,8 @@ class Runner:
             self._store.record_floors(self._run.id, floors)
 
 
-def due_trials(store: Store, sweep: Sweep, again: Again | None = None) -> list[Pending]:
-    """What of the sweep is still to be measured in this environment."""
-    found = recorded(store, sweep.wanted)
+def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:
+    """What of the sweep is still to be measured, where this was found to count."""
     counts = anew(sweep.wanted, found, again) if again else found
     return pending(sweep.wanted, counts, asked(sweep.measure))
 

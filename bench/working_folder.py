@@ -3,6 +3,9 @@
 Python puts it first in the path of `python -m bench` and of each `python -c`, as which multiprocessing starts its fork
 server, its resource tracker and spawned workers: a user's `random.py` would be run in place of the standard one.
 This module imports what every Python has loaded before it looks there, and nothing else.
+
+Before any code of ours, `python -m bench` itself looks there for `bench` and for `types`, `warnings` and the few others
+that Python needs to find a module. The command `nodebench` does not.
 """
 
 import os

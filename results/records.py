@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -81,10 +81,7 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Hash of the canonical JSON. A field at its default is left out, so that a new axis keeps old keys."""
-        named = {f.name: getattr(self, f.name) for f in fields(self)}
-        defaults = {f.name: f.default for f in fields(self)}
-        named = {name: value for name, value in named.items() if value != defaults[name]}
-        return _hash(named)
+        return _hash({name: value for name, value in vars(self).items() if value != _DEFAULTS.get(name, _NO_DEFAULT)})
 
     @property
     def block(self) -> tuple[Any, ...]:
@@ -101,7 +98,14 @@ class Cell:
         step = "".join(f" {name}={value:g}" for name, value in named.items() if value is not None)
         gradient = "" if self.gradient == "none" else f" {self.gradient}"
         scale = f"T={self.horizon:g} outputs={self.n_outputs} batch={self.batch_size} {self.dtype} {self.device}"
-        return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}"
+        rest = ("threads", "seed", "iterations", "optimiser", "learning_rate", "evaluate")
+        others = ((name, getattr(self, name)) for name in rest)
+        said = "".join(f" {name}={value}" for name, value in others if value != _DEFAULTS[name])
+        return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}{said}"
+
+
+_NO_DEFAULT = object()
+_DEFAULTS = {each.name: each.default for each in fields(Cell) if each.default is not MISSING}
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from results.records import Cell, Goal, Planned, Run, Source, Trial
 
 Row = dict[str, Any]
+_FIELDS = tuple(each.name for each in fields(Cell))
 
 
 def sweep_row(run: Run) -> Row:
@@ -48,7 +49,7 @@ def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
 def cell_rows(plan: Sequence[Planned]) -> list[Row]:
     """Each cell once."""
     cells = {planned.cell.key: planned.cell for planned in plan}
-    return [{"key": key, **asdict(cell)} for key, cell in cells.items()]
+    return [{"key": key, **{name: getattr(cell, name) for name in _FIELDS}} for key, cell in cells.items()]
 
 
 def planned_rows(run_id: str, plan: Sequence[Planned]) -> list[Row]:

@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import fcntl
 import os
+import platform
 import shutil
 import socket
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from bench.failure import UsageError
 
 _PREFIX = "nodebench-run-"
-_MARK = "process"  # a file with the run's number, which tells its folder from a user's of such a name
+_MARK = "process"  # a file with the run's machine and number, which tells its folder from a user's of such a name
 _ASKED = ("TMPDIR", "TEMP", "TMP")  # in the order of tempfile
 _USUAL = ("/tmp", "/var/tmp", "/usr/tmp", "/dev/shm")
 _SOCKET = "listener-12345678"  # as long as multiprocessing's names
@@ -72,7 +73,7 @@ def _locked(place: str) -> tuple[Path, int]:
             held = os.open(made, os.O_RDONLY)
             try:
                 fcntl.flock(held, fcntl.LOCK_SH)  # on NFS an exclusive one needs a file that can be written
-                (made / _MARK).write_text(f"{os.getpid()}\n")
+                (made / _MARK).write_text(f"{platform.node()} {os.getpid()}\n")
             except OSError:
                 os.close(held)
                 shutil.rmtree(made, ignore_errors=True)
@@ -106,9 +107,12 @@ def _remove_if_free(left: Path) -> None:
     held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if (left / _MARK).exists():
-            shutil.rmtree(left)
-        else:
+        try:
+            machine, _, _ = (left / _MARK).read_text().partition(" ")
+        except FileNotFoundError:
             left.rmdir()  # killed as soon as it was made; one with files in it is somebody's own
+        else:
+            if machine in (platform.node(), ""):  # a folder that is shared need not share its locks
+                shutil.rmtree(left)
     finally:
         os.close(held)
