@@ -12,7 +12,7 @@ from bench.failure import UsageError
 from bench.shipped import shipped
 from bench.verbs.db import db
 from bench.verbs.help import example
-from bench.verbs.place import DEFAULT_DATABASE, Database, Only
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only, expand
 from bench.verbs.refusals import Verbs, refusal
 
 NAME = "nodebench"
@@ -30,6 +30,7 @@ app = typer.Typer(
 SweepName = Annotated[
     str,
     typer.Argument(
+        callback=expand,
         metavar="SWEEP",
         help="A sweep that ships (nodebench list sweeps) or the path of a .toml file.",
         autocompletion=lambda: list(shipped()),
@@ -132,7 +133,9 @@ def report(
     baseline: Annotated[str, typer.Option("--baseline", metavar="NAME", help="The trials of this baseline.")] = "",
     only: Only = None,
     db: Database = DEFAULT_DATABASE,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")] = Path("out/report"),
+    output: Annotated[Path, typer.Option("--output", "-o", callback=expand, help="Folder of the page.")] = Path(
+        "out/report"
+    ),
 ) -> None:
     """Write the report: one HTML page that opens offline.
 

@@ -40,7 +40,7 @@ def back_up(database: Database, path: Path | None = None) -> Path:
     draft.unlink(missing_ok=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        (_copy_file if database.is_file else _copy_rows)(database, draft)
+        (_copy_file if database.is_file else copy_rows)(database, draft)
         draft.replace(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be written ({error}): pass another name or make room") from error
@@ -66,7 +66,7 @@ def _copy_file(database: Database, path: Path) -> None:
         source.driver_connection.backup(target)
 
 
-def _copy_rows(database: Database, path: Path) -> None:
+def copy_rows(database: Database, path: Path) -> None:
     """Every table as it is on the server, in types that SQLite has."""
     target = create_engine(f"sqlite:///{path}")
     try:

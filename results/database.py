@@ -1,16 +1,20 @@
 """A database and its transactions. What is in it, it does not know."""
 
+import os
+import shlex
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from results.engine import engine_for
-from results.location import locate, place
+from results.engine import engine_for, is_frozen
+from results.location import UnwritableError, file_of, locate, place, state_folder
+from results.open_file import Change, OpenFile
 from results.refusal import refusal
 
 PATIENCE_S = 30.0  # a trial is written in milliseconds: whoever holds the lock this long has hung
@@ -24,19 +28,47 @@ class Database:
     def __init__(self, url: str, *, create: bool) -> None:
         self.url = locate(url, create=create)
         self.place = place(self.url)
+        self.notices: list[str] = []  # what the user should know of what was done
+        self.astray: Path | None = None  # the file that is written, since another one stands where it was
+        self.on_closing: Callable[[], None] | None = None
+        self.only_read = False  # what is written to a copy would be gone with it
         self._patience_s = PATIENCE_S
-        self._engine = engine_for(self.url, create=create, patience_s=lambda: self._patience_s)
+        self._held: OpenFile | None = None
+        path = file_of(self.url)
+        self._connect(self.url, frozen=path is not None and not create and is_frozen(path))
+
+    def _connect(self, url: URL, *, frozen: bool = False) -> None:
+        self._engine = engine_for(url, frozen=frozen, patience_s=lambda: self._patience_s)
         # A writer takes SQLite's lock at once: a reader that turns writer is refused instead of waiting.
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        self._file = None if frozen else file_of(url)  # that is written
 
     @property
     def is_file(self) -> bool:
         """Whether it is an SQLite file, and no server's."""
         return self._engine.dialect.name == "sqlite"
 
+    def read_instead(self, copy: Path) -> None:
+        """Use a copy of it from now on."""
+        self._engine.dispose()
+        self._connect(URL.create("sqlite", database=str(copy)))
+
     def close(self) -> None:
         """Give the connections back."""
+        try:
+            if self._held is not None and self._held.change() is not Change.cut:  # of that, nothing can be saved
+                with self._explained("written"):
+                    self._stay()
+        finally:
+            self._let_go()
+            if self.on_closing:
+                self.on_closing()
+
+    def _let_go(self) -> None:
         self._engine.dispose()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def be_patient(self, patient: bool) -> None:
         """Wait for a lock as long as it may take, or hardly: what has been refused once is not waited for each time."""
@@ -55,8 +87,15 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is written, or nothing."""
-        with self._explained("written"), self._writer.begin() as connection:
-            yield connection
+        if self.only_read:
+            raise UnwritableError(
+                f"{self.place} cannot be written where it is, and a copy of it is read: "
+                "copy it to where it can be written, or pass --db with another path"
+            )
+        with self._explained("written"):
+            self._stay()
+            with self._writer.begin() as connection:
+                yield connection
 
     @contextmanager
     def alone(self, lock: int) -> Iterator[Connection]:
@@ -91,6 +130,36 @@ class Database:
         if self.is_file:
             return time.time()
         return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+
+    def _stay(self) -> None:
+        """See to it that what is written has a name: the file that was opened may have been taken away."""
+        if self._file is None:
+            return
+        if self._held is None:
+            try:
+                self._held = OpenFile(Path(os.path.realpath(self._file)))
+            except (OSError, sqlite3.Error) as error:
+                raise OperationalError("", None, error) from error
+            self._engine.dispose()  # what it has open may be another file, which was taken away already
+        elif change := self._held.change():
+            path = self._held.save(change, state_folder() / "rescued")
+            if change is not Change.cut:
+                self._go_on(change, path)
+                self._stay()
+
+    def _go_on(self, change: Change, path: Path) -> None:
+        """Write into the file that has now what the open one has had."""
+        said = f"{self.place} {change.value} while it was written"
+        if self._held is None or path == self._held.path:
+            self.notices.append(f"{said}: it was restored, and nothing is lost")
+        else:
+            merge = f"nodebench db merge {shlex.quote(str(path))} --db {shlex.quote(self.place)}"
+            self.notices.append(f"{said}: what was in it, and what was measured since, is in {path}: {merge}")
+            self.astray = path
+            self.url = self.url.set(database=str(path))
+            self.place = place(self.url)
+        self._let_go()
+        self._connect(self.url)
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:

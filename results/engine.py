@@ -8,39 +8,38 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import NoSuchModuleError
 
-from results.location import StoreError, file_of, place
-
-_PACKAGES = {"psycopg": "'psycopg[binary]'"}  # where the driver alone does not do
+from results.location import StoreError, beside, file_of, place
 
 
-def engine_for(url: URL, *, create: bool, patience_s: Callable[[], float]) -> Engine:
-    """An engine; each of its connections waits for a lock as long as `patience_s` says when it is made."""
+def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
+    """An engine; each of its connections waits for a lock as long as `patience_s` says when it is made.
+
+    `frozen`: nobody writes to the file, and nothing is made beside it.
+    """
+    path = file_of(url)
+    if path is not None:
+        return _of_file(url, path, frozen=frozen, patience_s=patience_s)
     try:
-        if url.get_backend_name() == "sqlite":
-            return _of_file(url, create=create, patience_s=patience_s)
         # A server may have been started anew since the last transaction: each connection is tried before it is used.
         engine = create_engine(url, pool_pre_ping=True)
-    except NoSuchModuleError as error:
-        raise StoreError(
-            f"unknown kind of database {url.drivername!r}: pass --db with a path or sqlite:///out/bench.db"
-        ) from error
     except ImportError as error:
-        driver = error.name or url.get_driver_name()
         raise StoreError(
-            f"{place(url)} needs the Python package {driver!r}, which is not installed: "
-            f"pip install {_PACKAGES.get(driver, driver)}"
+            f"{place(url)} needs the Python package {error.name or 'psycopg'!r}, which is not installed: "
+            "pip install 'psycopg[binary]'"
         ) from error
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "do_connect", _waiting(patience_s))
+    event.listen(engine, "do_connect", _waiting(patience_s))
     return engine
 
 
-def _of_file(url: URL, *, create: bool, patience_s: Callable[[], float]) -> Engine:
-    path = file_of(url)
-    frozen = path is not None and not create and _is_frozen(path)
-    engine = create_engine(url, creator=lambda: _immutable(path)) if frozen else create_engine(url)
+def connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
+    """A connection to a file that is there, by SQLite's own URI, so that no name means anything but itself."""
+    name = quote(os.path.abspath(os.fsencode(path)))
+    return sqlite3.connect(f"file:{name}?{how}", uri=True, check_same_thread=False)
+
+
+def _of_file(url: URL, path: Path, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
+    engine = create_engine(url, creator=lambda: connect(path, "immutable=1" if frozen else "mode=rw"))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -53,17 +52,15 @@ def _of_file(url: URL, *, create: bool, patience_s: Callable[[], float]) -> Engi
     return engine
 
 
-def _is_frozen(path: Path) -> bool:
-    """Whether nobody here can write beside it, which SQLite must to read a file that is written ahead.
+def is_frozen(path: Path) -> bool:
+    """Whether we can write neither it nor beside it, which SQLite would to read a file that is written ahead.
 
     What is still in a -wal file would not be seen: with one, SQLite may look for itself.
     """
-    wal = path.with_name(f"{path.name}-wal")
-    return path.exists() and not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
-
-
-def _immutable(path: Path | None) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True, check_same_thread=False)
+    path = Path(os.path.realpath(path))  # SQLite writes beside what a link leads to
+    wal = beside(path, "-wal")
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return not writable and not (wal.exists() and wal.stat().st_size)
 
 
 def _begin(connection: Connection) -> None:

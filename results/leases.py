@@ -14,7 +14,7 @@ import psutil
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from results.database import Database
-from results.location import UnwritableError
+from results.location import MissingRowError, UnwritableError
 from results.records import Run
 from results.tables import lease
 
@@ -64,6 +64,12 @@ class Leases:
 
     def take(self, cell_keys: Collection[str]) -> list[Holder]:
         """Lease all of the cells, or none: then those who hold some of them. What the dead have left is taken over."""
+        try:
+            return self._take(cell_keys)
+        except MissingRowError as error:  # this run and its cells were there when it began
+            raise UnwritableError(f"{self._database.place} was overwritten while it was written") from error
+
+    def _take(self, cell_keys: Collection[str]) -> list[Holder]:
         of_cells = (lease.c.fingerprint == self._fingerprint, lease.c.cell_key.in_(cell_keys))
         with self._database.alone(_LEASING) as connection:
             now = self._database.now(connection)

@@ -1,12 +1,21 @@
 """Where a database is: a URL or a path, checked before anything is opened or made."""
 
+import os
 import re
+import stat
+import tempfile
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 _SECRETS = ("password", "sslpassword")  # what a URL may say after its question mark
+_URL = re.compile(r"[^/]*://|(sqlite|postgres|postgresql)(\+\w*)?:")
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+_WRITE = "write a path such as out/bench.db, sqlite:///out/bench.db, or postgresql://user@host/name"
+_LONGEST = 500  # its limit is 512 with what it appends for the files beside
+LOGS = ("-wal", "-shm")  # what SQLite keeps beside a file while it is open
+_KINDS = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
 
 
 class StoreError(Exception):
@@ -17,48 +26,120 @@ class MissingDatabaseError(StoreError):
     """There is no database yet, where one was only to be read."""
 
 
+class MissingRowError(StoreError):
+    """The database lacks what a row refers to."""
+
+
 class UnwritableError(StoreError):
     """The database cannot be used now: locked, full, read only, or its server away. Nothing was wrong with the data."""
 
 
 def locate(url: str, *, create: bool) -> URL:
-    """The checked URL; a plain path means SQLite. With `create`, the folders above a file are made."""
+    """The checked URL; a plain path means SQLite. With `create`, a file and the folders above it are made."""
     parsed = _parse(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice depends on its release
     path = file_of(parsed)
     if path is not None:
+        if str(parsed.database).endswith("/"):
+            raise _folder(path)
         _check_file(path, create=create)
     return parsed
 
 
 def file_of(url: URL) -> Path | None:
-    """The database's file; None for a server's, and for one in memory."""
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        return None
-    return Path(str(url.database))
+    """The database's file; None for a server's."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of SQLite's that stands beside a database while it is open."""
+    return path.with_name(f"{path.name}{suffix}")
 
 
 def place(url: URL) -> str:
     """What the user would call it; a password is left out."""
     if url.get_backend_name() == "sqlite":
-        return url.database or "the database in memory"
+        return str(url.database)
     public = url._replace(drivername=url.get_backend_name(), password=None)  # URL.set leaves out what is None
     return public.difference_update_query(_SECRETS).render_as_string()
+
+
+def expanded(path: str) -> str:
+    """The path with a user's home folder for its `~`, which not every shell has expanded: in a URL none does."""
+    if not path.startswith("~"):
+        return path
+    whole = os.path.expanduser(path)
+    user = path.partition("/")[0]
+    if not os.path.isabs(whole) or (user == "~" and os.environ.get("HOME") == ""):
+        raise StoreError(f"{path}: no home folder is known for {user}: write the whole path, or ./{path} for that name")
+    return whole
+
+
+def state_folder() -> Path:
+    """Where the user's programs keep what is no setting and no document: our part of it."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
+    return (folder if folder.is_absolute() else Path(tempfile.gettempdir())) / "nodebench"  # some have no home
 
 
 def _parse(url: str) -> URL:
     if not url.strip():
         raise StoreError("the database's name is empty: pass --db with a path or a URL")
-    if "://" not in url and not url.startswith("sqlite:"):
-        return URL.create("sqlite", database=url)
+    if "\0" in url:
+        raise StoreError(f"malformed path {url!r}: no file's name has a zero byte")
+    if not _URL.match(url):
+        return _of_path(url)
     try:
-        return make_url(url)
+        parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
+        raise StoreError(f"malformed database URL {_without_password(url)!r}: {_WRITE}") from error
+    if parsed.drivername == "postgres":
+        now = place(parsed.set(drivername="postgresql"))
+        raise StoreError(f"unknown kind of database 'postgres': its scheme is postgresql now, write {now}")
+    if parsed.drivername not in _DRIVERS:
+        raise StoreError(f"unknown kind of database {parsed.drivername!r}: {_WRITE}")
+    is_file = parsed.get_backend_name() == "sqlite"
+    return _of_file(parsed, shown=_without_password(url)) if is_file else _of_server(parsed)
+
+
+def _of_path(path: str) -> URL:
+    if path == ":memory:" or path.startswith("file:"):
+        raise _in_memory(path) if "memory" in path else _uri(path)
+    return URL.create("sqlite", database=expanded(path))
+
+
+def _of_file(url: URL, *, shown: str) -> URL:
+    path = url.database or ""
+    if url.host or url.username or url.port:
+        meant = "/".join(part for part in (url.host, path) if part)
+        raise StoreError(f"{shown} names a host, which a file has not: write sqlite:///{meant}, with three slashes")
+    if path in ("", ":memory:") or url.query.get("mode") == "memory" or path.startswith("file::memory:"):
+        raise _in_memory(shown)
+    if path.startswith("file:"):
+        raise _uri(shown)
+    if url.query:
         raise StoreError(
-            f"malformed database URL {_without_password(url)!r}: "
-            "write a path such as out/bench.db, or sqlite:///out/bench.db"
-        ) from error
+            f"{shown} has options, of which SQLite's URL takes none: write sqlite:///{path}; "
+            "a file with a question mark in its name is passed as a path"
+        )
+    return url.set(database=expanded(path))
+
+
+def _of_server(url: URL) -> URL:
+    if not url.database and not {"dbname", "service"} & set(url.query):
+        # The driver would take the user's own name for it.
+        raise StoreError(f"{place(url)} names no database: write it as in postgresql://user@host/name")
+    return url.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice depends on its release
+
+
+def _in_memory(url: str) -> StoreError:
+    return StoreError(f"{url} is in memory, and gone with the process that measures: pass --db with a path")
+
+
+def _uri(url: str) -> StoreError:
+    return StoreError(f"{url} is SQLite's own kind of URI: pass --db with the path alone (./file:x is a file's name)")
+
+
+def _folder(path: Path) -> StoreError:
+    return StoreError(f"{path} is a folder: pass --db with a file, such as {path / 'bench.db'}")
 
 
 def _without_password(url: str) -> str:
@@ -68,16 +149,38 @@ def _without_password(url: str) -> str:
 
 def _check_file(path: Path, *, create: bool) -> None:
     try:
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder: pass --db with a file, such as {path / 'bench.db'}")
-        if path.exists():
-            _check_header(path)
-        elif create:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        else:
-            raise MissingDatabaseError(f"no database at {path}: run `nodebench run` first or pass --db")
+        if path.is_symlink() and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+            raise StoreError(f"{path} is a link to {os.readlink(path)}, which is not there: make or mount its folder")
+        if create and not path.exists():
+            _make(Path(os.path.realpath(path)))
+        _check_kind(path)
+        _check_header(path)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not create:
+            raise MissingDatabaseError(f"no database at {path}: run `nodebench run` first or pass --db") from error
         raise StoreError(f"{path} cannot be opened ({error.strerror}): pass --db with another path") from error
+
+
+def _make(path: Path) -> None:
+    """An empty file: SQLite makes none for us, as one that was taken away must not come back empty."""
+    if len(os.fsencode(path)) > _LONGEST:
+        raise StoreError(f"{path} is longer than the {_LONGEST} bytes that SQLite takes: pass a shorter path")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (
+        *LOGS,
+        "-journal",
+    ):  # of one that was taken away while a run wrote into it: the new one is not to share them
+        beside(path, suffix).unlink(missing_ok=True)
+    path.touch()
+
+
+def _check_kind(path: Path) -> None:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise _folder(path)
+    for is_kind, kind in _KINDS.items():
+        if is_kind(mode):  # to open a pipe would wait for who writes to it
+            raise StoreError(f"{path} is a {kind}, not a file: pass --db with another path")
 
 
 def _check_header(path: Path) -> None:

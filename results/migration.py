@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection, delete, false, insert, inspect
 
 from results import migrations, schema, summary
 from results.backup import back_up
@@ -16,21 +16,38 @@ def upgrade_at(url: str) -> str:
     """Open a database as any opening does; what was done to it."""
     database = Database(url, create=False)
     try:
-        done = schema.ensure(database, create=False)
+        schema.ensure(database, create=False)
     finally:
         database.close()
-    return done or f"{database.place} is at schema version {int(SCHEMA_VERSION)} already"
+    return " ".join(database.notices) or f"{database.place} is at schema version {int(SCHEMA_VERSION)} already"
 
 
-def upgrade(database: Database, version: str) -> Path | None:
-    """Bring it from this version to the newest; where its backup is, or None if another process has been faster."""
+def upgrade(database: Database, version: str) -> None:
+    """Bring it from this version to the newest, after a backup, unless another process has been faster; say so."""
     with database.remaking() as connection:
         if schema.version(connection) != version:
-            return None
+            return
+        connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
         backup = back_up(database)
-        step_up(connection, version)
-        summary.remake(connection)
-    return backup
+        _upgrade(connection, version)
+    database.notices.append(
+        f"{database.place} was upgraded from schema version {int(version)} to {int(SCHEMA_VERSION)}; before: {backup}"
+    )
+
+
+def upgrade_copy(database: Database, version: str) -> None:
+    """The same for a copy of it, which needs no backup."""
+    with database.remaking() as connection:
+        _upgrade(connection, version)
+    database.notices.append(
+        f"{database.place} has schema version {int(version)} and stays as it is: "
+        f"a temporary copy of it, upgraded to {int(SCHEMA_VERSION)}, is read"
+    )
+
+
+def _upgrade(connection: Connection, version: str) -> None:
+    step_up(connection, version)
+    summary.remake(connection)
 
 
 def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:

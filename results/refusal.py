@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from results.location import StoreError, UnwritableError
+from results.location import MissingRowError, StoreError, UnwritableError
 
 _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not write
 
@@ -23,6 +23,7 @@ _ADVICE = {
     'role "': "check the user in the URL",
     'database "': "make it with createdb, or check its name in the URL",
     "resolve host": "check the host in the URL",
+    "connection option": "check what the URL says after its question mark",
     "connection": "start the server, or check host and port in the URL",
 }
 
@@ -30,7 +31,7 @@ _ADVICE = {
 def refusal(error: DBAPIError, *, place: str, verb: str) -> StoreError:
     """The error for the user; an UnwritableError unless the data or the code was wrong."""
     if isinstance(error, IntegrityError):
-        return StoreError(_broken_rule(error.orig, place))
+        return _broken_rule(error.orig, place)
     no_right = getattr(error.orig, "sqlstate", None) == _NO_RIGHT
     wrong = isinstance(error, DataError | ProgrammingError | NotSupportedError) and not no_right
     said = str(error.orig).partition("\n")[0]
@@ -39,13 +40,14 @@ def refusal(error: DBAPIError, *, place: str, verb: str) -> StoreError:
     return (StoreError if wrong else UnwritableError)(f"{place} cannot be {verb} ({seen}): {advice}")
 
 
-def _broken_rule(error: Any, place: str) -> str:
+def _broken_rule(error: Any, place: str) -> StoreError:
     rule, table = _rule_of_sqlite(str(error)) if hasattr(error, "sqlite_errorname") else _rule_of_postgresql(error)
-    return {
+    said = {
         "unique": f"{place} has this {table} already: each is written once, under a name of its own",
         "foreign key": f"{place} lacks what a row refers to (no such run, cell or trial): begin its run first",
         "not null": f"{place} takes no {table} without its value (it is missing or not a number): measure it again",
     }.get(rule, f"{place} takes no such {table} (it breaks the rule {rule!r}): check what is written")
+    return (MissingRowError if rule == "foreign key" else StoreError)(said)
 
 
 def _rule_of_sqlite(said: str) -> tuple[str, str]:

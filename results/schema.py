@@ -9,17 +9,25 @@ from results.tables import SCHEMA_VERSION, metadata, nodebench
 _FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said it
 
 
-def ensure(database: Database, *, create: bool) -> str:
-    """Leave the newest schema behind, or a StoreError. What was done, if anything worth telling."""
+def ensure(database: Database, *, create: bool) -> None:
+    """Leave the newest schema behind, or a StoreError."""
+    found = known(database, create=create)
+    if found is None:
+        _make(database)
+    elif found != SCHEMA_VERSION:
+        from results.migration import upgrade  # Alembic takes a while to load, and is seldom needed
+
+        upgrade(database, found)
+
+
+def known(database: Database, *, create: bool = False) -> str | None:
+    """The schema's version, of a database that we know; None for an empty one, if one is to be made there."""
     with database.reading() as connection:
         found = version(connection)
-    if found == SCHEMA_VERSION:
-        return ""
     if found is None:
         if not create:
             raise StoreError(f"{database.place} is empty: run `nodebench run` first or pass --db with another path")
-        _make(database)
-        return ""
+        return None
     if not found.isdecimal():
         raise StoreError(f"{database.place} is a foreign database ({found}): pass --db with another path")
     if int(found) > int(SCHEMA_VERSION):
@@ -27,12 +35,7 @@ def ensure(database: Database, *, create: bool) -> str:
             f"{database.place} has schema version {int(found)}, this nodebench knows {int(SCHEMA_VERSION)}: "
             "update nodebench or pass --db with another path"
         )
-    from results.migration import upgrade  # Alembic takes a while to load, and is seldom needed
-
-    backup = upgrade(database, found)
-    if backup is None:
-        return ""
-    return f"{database.place} was upgraded from schema version {int(found)} to {int(SCHEMA_VERSION)}; before: {backup}"
+    return found
 
 
 def version(connection: Connection) -> str | None:

@@ -3,20 +3,21 @@
 import hashlib
 import json
 import os
-import tempfile
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection, select
 
 from results import recording
 from results.database import Database
-from results.location import StoreError, UnwritableError, file_of, place
-from results.records import Curve, Sample, Trial
+from results.location import StoreError, UnwritableError, file_of, place, state_folder
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
+from results.tables import run
 
 _FORMAT = 1
 
@@ -32,26 +33,33 @@ class Spooled:
         return f"{len(self.files)} trial(s) are in {named(self.files)}, not in the database: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What a database knows of a run before its first trial."""
+
+    run: Run
+    plan: Sequence[Planned]
+    sources: Sequence[Source]
+
+
 class Spool:
     """The files of one database: beside it, or with the user's own where that cannot be written."""
 
     def __init__(self, url: URL) -> None:
         self.folders = _folders(url)
 
-    def put(self, run_id: str, trial: Trial) -> Path:
-        """Keep a trial; the file that has it. An OSError if no folder takes it."""
+    def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
+        """Keep a trial; the file that has it. An OSError if no folder takes it.
+
+        `begun`: what its run began with, which is kept too, for a database that will have lost it.
+        """
         name = f"{time.time_ns()}-{uuid.uuid4().hex}.json"  # by time: in the order of measuring
-        content = json.dumps({"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}).encode()
-        refused = OSError("a database in memory has no spool")
-        for folder in self.folders:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                _write_whole(folder / name, content)
-            except OSError as error:
-                refused = error
-            else:
-                return folder / name
-        raise refused
+        content = {"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}
+        *others, last = self.folders
+        for folder in others:
+            with suppress(OSError):
+                return _keep(folder, name, content, begun)
+        return _keep(last, name, content, begun)
 
     def waiting(self) -> list[Path]:
         """The files, in the order of measuring; none of a folder that may not be read, such as of another's home."""
@@ -62,15 +70,14 @@ class Spool:
         return sorted(found, key=lambda path: path.name)
 
 
-def left(spool: Spool) -> str:
-    """What a reader should know: empty if nothing waits."""
+def left(spool: Spool) -> list[str]:
+    """What a reader should know: nothing if nothing waits."""
     waiting = spool.waiting()
-    if not waiting:
-        return ""
-    return f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: the next `nodebench run` here takes them in"
+    where = f"{len(waiting)} spooled trial(s) wait in {named(waiting)}"
+    return [f"{where}: the next `nodebench run` here takes them in"] if waiting else []
 
 
-def take_in(database: Database, spool: Spool) -> tuple[str, ...]:
+def take_in(database: Database, spool: Spool) -> list[str]:
     """Write what waits, each trial in a transaction of its own; what the user should know of it.
 
     What cannot be written stays where it is.
@@ -81,6 +88,7 @@ def take_in(database: Database, spool: Spool) -> tuple[str, ...]:
         try:
             run_id, trial = _read(path)
             with database.writing() as connection:
+                _begin_missing(connection, run_id, path.parent)
                 recording.record_missing(connection, run_id, trial)
             path.unlink(missing_ok=True)
             taken += 1
@@ -93,8 +101,8 @@ def take_in(database: Database, spool: Spool) -> tuple[str, ...]:
             stay.setdefault(str(error), []).append(path)
     for folder in spool.folders if waiting else ():
         with suppress(OSError):  # what stays keeps it
-            folder.rmdir()
-    return tuple(_notices(database, waiting, taken, stay))
+            _clear(folder)
+    return _notices(database, waiting, taken, stay)
 
 
 def _notices(database: Database, waiting: list[Path], taken: int, stay: dict[str, list[Path]]) -> list[str]:
@@ -119,12 +127,49 @@ def _read(path: Path) -> tuple[str, Trial]:
     return content["run_id"], Trial(**{**fields, "samples": samples, "curves": curves})
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _keep(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if begun and not _file_of_run(folder, begun.run.id).exists():
+        _write_whole(_file_of_run(folder, begun.run.id), asdict(begun))
+    return _write_whole(folder / name, content)
+
+
+def _file_of_run(folder: Path, run_id: str) -> Path:
+    return folder / f"{run_id}.run"
+
+
+def _begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
+    """The run, where the database has lost it and the spool knows it."""
+    if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None and _file_of_run(folder, run_id).exists():
+        begun = _read_begun(_file_of_run(folder, run_id))
+        recording.begin(connection, begun.run, begun.plan, begun.sources)
+
+
+def _read_begun(path: Path) -> Begun:
+    content = json.loads(path.read_bytes())
+    named = content["run"]
+    goals = {study: Goal(**goal) for study, goal in named["goals"].items()}
+    return Begun(
+        Run(**{**named, "environment": Environment(**named["environment"]), "goals": goals}),
+        [Planned(one["study"], Cell(**one["cell"])) for one in content["plan"]],
+        [Source(**one) for one in content["sources"]],
+    )
+
+
+def _clear(folder: Path) -> None:
+    """Remove an empty spool."""
+    if not any(folder.glob("*.json")):
+        for path in folder.glob("*.run"):
+            path.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _write_whole(path: Path, content: Any) -> Path:
     """All of the file, on the disk, or nothing of it."""
     draft = path.with_name(f".{path.name}.draft")
     try:
         with draft.open("wb") as file:
-            file.write(content)
+            file.write(json.dumps(content).encode())
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -135,18 +180,11 @@ def _write_whole(path: Path, content: bytes) -> None:
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
+    return path
 
 
 def _folders(url: URL) -> tuple[Path, ...]:
     path = file_of(url)
-    if path is None and url.get_backend_name() == "sqlite":
-        return ()  # in memory: it ends with its process
-    named = str(path.resolve()) if path else place(url)
-    own = _state() / "nodebench" / "spool" / hashlib.sha256(named.encode()).hexdigest()[:16]
+    path = Path(os.path.realpath(path)) if path else None  # under all the names that a link gives it
+    own = state_folder() / "spool" / hashlib.sha256(os.fsencode(path or place(url))).hexdigest()[:16]
     return (path.with_name(f"{path.name}.spool"), own) if path else (own,)
-
-
-def _state() -> Path:
-    """Where the user's programs keep what is no setting and no document."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
-    return folder if folder.is_absolute() else Path(tempfile.gettempdir())  # some have no home

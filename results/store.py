@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
-from results import frames, recording, rows, schema, spool
+from results import copies, frames, recording, rows, schema, spool
 from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
 from results.lookup import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, Source, Trial
-from results.spool import Spool, Spooled
+from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, StandingTrial
 from results.tables import cell, curve, metric, run, sample
 from results.where import Where, begins
@@ -30,27 +31,38 @@ EVERYTHING = Where()
 class Store:
     """The database of measurements. A context manager, which closes its connections."""
 
-    def __init__(self, database: Database, notices: Sequence[str] = ()) -> None:
-        self.notices = tuple(notices)  # what the user should know of what was done
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.spooled = Spooled()
+        self._begun: dict[str, Begun] = {}
         self._spool = Spool(database.url)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False) -> Store:
-        """Open by SQLAlchemy URL, or by path for SQLite. Without `create` no file is made."""
+    def open(cls, url: str, *, create: bool = False, as_it_is: bool = False) -> Store:
+        """Open by SQLAlchemy URL, or by path for SQLite. Without `create` no file is made.
+
+        `as_it_is`: only read it, and change nothing of it, not even an old version or what stands beside a file.
+        """
         database = Database(url, create=create)
         try:
-            upgraded = schema.ensure(database, create=create)
-        except StoreError:
+            if as_it_is:
+                copies.leave(database)
+            else:
+                _ready(database, create=create)
+        except BaseException:
             database.close()
             raise
-        store = cls(database, [upgraded] if upgraded else [])
+        store = cls(database)
         if create:
             store._take_in()
-        elif left := spool.left(store._spool):
-            store.notices += (left,)
+        else:
+            database.notices += spool.left(store._spool)
         return store
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of what was done, in the order in which it was."""
+        return tuple(self.database.notices)
 
     def __enter__(self) -> Store:
         return self
@@ -60,8 +72,10 @@ class Store:
 
     def begin(self, started: Run, plan: Sequence[Planned], sources: Iterable[Source] = ()) -> None:
         """Write down what a run sets out to measure, where, and of which code. It is `running` until `finish`."""
+        begun = Begun(started, plan, tuple(sources))
         with self.database.writing() as connection:
-            recording.begin(connection, started, plan, sources)
+            recording.begin(connection, begun.run, begun.plan, begun.sources)
+        self._begun[started.id] = begun
 
     def lease(self, started: Run, *, longest_s: float) -> Leases:
         """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
@@ -73,7 +87,7 @@ class Store:
         What a database that cannot be used now does not take is spooled, and written after the next success.
         """
         try:
-            with self.database.writing() as connection:
+            with self._writing_of(run_id) as connection:
                 recording.record(connection, run_id, measured)
         except UnwritableError as error:
             self._keep(run_id, measured, error)
@@ -81,16 +95,25 @@ class Store:
             if self.spooled.files:
                 self._take_in()
 
+    @contextmanager
+    def _writing_of(self, run_id: str) -> Iterator[Connection]:
+        """A transaction about a run; an UnwritableError if it began here and is not there any more."""
+        with self.database.writing() as connection:
+            if run_id in self._begun and connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+                place = self.database.place
+                raise UnwritableError(f"{place} has lost run {run_id[:8]}: it was overwritten while it was written")
+            yield connection
+
     def _keep(self, run_id: str, measured: Trial, refused: UnwritableError) -> None:
         try:
-            path = self._spool.put(run_id, measured)
+            path = self._spool.put(run_id, measured, self._begun.get(run_id))
         except OSError as error:
             raise UnwritableError(f"{refused}. Nor could the trial be spooled ({error}): it is lost") from refused
         self.spooled = Spooled((*self.spooled.files, path), str(refused))
         self.database.be_patient(False)
 
     def _take_in(self) -> None:
-        self.notices += spool.take_in(self.database, self._spool)
+        self.database.notices += spool.take_in(self.database, self._spool)
         self.spooled = Spooled(tuple(path for path in self.spooled.files if path.exists()), self.spooled.reason)
         if not self.spooled.files:
             self.database.be_patient(True)
@@ -99,7 +122,7 @@ class Store:
         """Close a run as `complete` or `interrupted`."""
         if state not in ("complete", "interrupted"):
             raise ValueError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
-        with self.database.writing() as connection:
+        with self._writing_of(run_id) as connection:
             ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time())
             if connection.execute(ended).rowcount == 0:
                 raise StoreError(f"no run {run_id!r} in this database: begin it first")
@@ -122,7 +145,7 @@ class Store:
 
     def record_floors(self, run_id: str, floors: Sequence[NoiseFloor]) -> None:
         """Write what the twins of a block differed by."""
-        with self.database.writing() as connection:
+        with self._writing_of(run_id) as connection:
             recording.record_floors(connection, run_id, floors)
 
     def cell(self, key: str) -> Cell | None:
@@ -205,6 +228,16 @@ class Store:
         pairs: int64.
         """
         return frames.read(self.database, frames.noise_floors(where))
+
+
+def _ready(database: Database, *, create: bool) -> None:
+    """In the newest schema, in place where that can be written."""
+    try:
+        schema.ensure(database, create=create)
+    except UnwritableError:
+        if create or not database.is_file:
+            raise
+        copies.leave(database)
 
 
 def _listed(cells: Sequence[Cell]) -> str:

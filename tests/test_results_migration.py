@@ -167,6 +167,21 @@ def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
         assert store.notices == ()
 
 
+def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):
+    columns = columns_on(old_server)
+    before = rows_on(old_server, columns)
+    with Store.open(old_server, as_it_is=True) as store:
+        (notice,) = store.notices
+        assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
+        copied = store.trials()
+    assert "has schema version 1 and stays as it is: a temporary copy of it, upgraded to" in notice
+    assert columns_on(old_server) == columns
+    assert rows_on(old_server, columns) == before
+    with Store.open(old_server) as store:
+        assert "was upgraded from schema version 1" in store.notices[0]
+        assert store.trials().equals(copied)
+
+
 def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
     with Store.open(old_server) as store:
         ours = store.trials()

@@ -32,7 +32,7 @@ def print_stats(url: str) -> None:
 
 def merge_from(other_url: str, url: str) -> None:
     """Merge, and say what came in."""
-    with opened(other_url) as other, opened(url, create=True) as store:
+    with opened(other_url, as_it_is=True) as other, opened(url, create=True) as store:
         merged = merge(store, other)
         print(f"from {other.database.place}: {_counted(merged.rows) or 'nothing that was not here'}")
         if merged.ended:

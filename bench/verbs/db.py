@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.verbs.help import example
-from bench.verbs.place import DEFAULT_DATABASE, Database, Only
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only, expand
 from bench.verbs.refusals import Verbs
 
 db = typer.Typer(
@@ -68,7 +68,9 @@ def merge(
 def export(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout."),
+        typer.Argument(
+            callback=expand, metavar="FILE", help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout."
+        ),
     ],
     form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
@@ -87,7 +89,10 @@ def export(
 @db.command("import", epilog=example("nodebench db import benchmark.json"))
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What pytest --benchmark-json=FILE wrote, or --benchmark-save.")
+        Path,
+        typer.Argument(
+            callback=expand, metavar="FILE", help="What pytest --benchmark-json=FILE wrote, or --benchmark-save."
+        ),
     ],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
@@ -195,7 +200,9 @@ def annotate(
 def backup(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="A new file; without it, one that names the version and the time."),
+        typer.Argument(
+            callback=expand, metavar="FILE", help="A new file; without it, one that names the version and the time."
+        ),
     ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:

@@ -103,12 +103,23 @@ def chosen(store: Store, only: Sequence[str]) -> Where:
 
 
 @contextmanager
-def opened(url: str, *, create: bool = False) -> Iterator[Store]:
-    """The store, whose errors are the user's."""
-    with explained(), Store.open(url, create=create) as store:
-        for notice in store.notices:
-            print(f"nodebench: {notice}", file=sys.stderr)
-        yield store
+def opened(url: str, *, create: bool = False, as_it_is: bool = False) -> Iterator[Store]:
+    """The store, whose errors are the user's; what is to be known of it is said when it is opened and closed."""
+    with explained():
+        store = Store.open(url, create=create, as_it_is=as_it_is)
+        said = _tell(store.notices)
+        try:
+            with store:
+                yield store
+        finally:
+            _tell(store.notices[said:])
+
+
+def _tell(notices: Sequence[str]) -> int:
+    """Say them; how many."""
+    for notice in notices:
+        print(f"nodebench: {notice}", file=sys.stderr)
+    return len(notices)
 
 
 @contextmanager

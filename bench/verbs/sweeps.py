@@ -51,7 +51,7 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
     if not complete:
         return 130
     wanting = strict and (standing is None or standing.due or standing.failed)
-    return 1 if store.spooled.files or wanting else 0
+    return 1 if store.spooled.files or store.database.astray or wanting else 0
 
 
 def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:

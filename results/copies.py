@@ -1,0 +1,102 @@
+"""A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
+
+import fcntl
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+from results import schema
+from results.backup import copy_rows
+from results.database import Database
+from results.engine import connect
+from results.location import LOGS, StoreError, UnwritableError, beside, file_of
+from results.tables import SCHEMA_VERSION
+
+_PREFIX = "nodebench-copy-"
+_TRIES = 5
+_PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, of which the last two may be missing
+
+
+def leave(database: Database) -> None:
+    """From now on, read the newest schema there, and change nothing of what was opened.
+
+    SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
+    """
+    path = file_of(database.url)
+    if path or schema.known(database) != SCHEMA_VERSION:
+        database.read_instead(_copied(database, path))
+        found = schema.known(database)
+        if found not in (None, SCHEMA_VERSION):
+            from results.migration import upgrade_copy  # Alembic takes a while to load
+
+            upgrade_copy(database, found)
+    database.only_read = True
+
+
+def _copied(database: Database, path: Path | None) -> Path:
+    """Its copy, in a folder that is removed when the database is closed."""
+    try:
+        folder, database.on_closing = _folder()
+        copy = folder / "copy.db"
+        if path:
+            _copy_file(Path(os.path.realpath(path)), copy)
+        else:
+            copy_rows(database, copy)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{database.place} cannot be copied to be read ({error}): make room, or set TMPDIR to a folder that has it"
+        ) from error
+    return copy
+
+
+def _folder() -> tuple[Path, Callable[[], None]]:
+    """A new folder, and what removes it. It is locked, which ends with this process: the next one removes it then."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # in use, or another user's
+            held = _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left)
+            os.close(held)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    held = _locked(folder, fcntl.LOCK_SH)
+
+    def remove() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+    return folder, remove
+
+
+def _locked(folder: Path, how: int) -> int:
+    held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, how)
+    except OSError:
+        os.close(held)
+        raise
+    return held
+
+
+def _copy_file(path: Path, copy: Path) -> None:
+    """All that is in it, and none of it changed, also while another process writes to it."""
+    for _ in range(_TRIES):
+        if all(beside(path, log).exists() for log in LOGS):  # it may be in use: by SQLite's rules then
+            with closing(connect(path, "mode=ro")) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+            return
+        before = _state(path)
+        for part in _PARTS:
+            if beside(path, part).exists():
+                shutil.copyfile(beside(path, part), beside(copy, part))
+        if _state(path) == before:
+            return
+    raise UnwritableError(f"{path} is changed again and again while it is copied: try again when it is at rest")
+
+
+def _state(path: Path) -> list[tuple[str, int, int, int]]:
+    """What would be another if anybody had opened or written it."""
+    found = [(part, beside(path, part)) for part in (*_PARTS, "-shm")]
+    return [(part, s.st_ino, s.st_size, s.st_mtime_ns) for part, file in found if file.exists() for s in [file.stat()]]
