@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-import psutil
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from results.database import Database
@@ -29,22 +29,20 @@ class Holder:
 
     host: str  # its name, its machine's number and its process namespace: within one, a pid is one process
     pid: int
-    pid_started_at: float  # seconds since the epoch
+    pid_started_at: float  # by a clock that nobody sets, where there is one
 
     @classmethod
     def this_process(cls) -> Self:
         """The one that asks."""
-        return cls(_host(), os.getpid(), psutil.Process().create_time())
+        return cls(_host(), os.getpid(), _started_at(os.getpid()) or 0.0)
 
     def lives(self, *, expires_at: float, now: float) -> bool:
         """Whether it goes on: known at once of a process here, believed of another machine's until it expires."""
         if self.host != _host():
             return now < expires_at
-        try:
-            started_at = psutil.Process(self.pid).create_time()
-        except psutil.Error:
-            return False
-        return abs(started_at - self.pid_started_at) < _CLOCK_STEP_S  # a number is given to another process later
+        started_at = _started_at(self.pid)
+        # A number is given to another process later.
+        return started_at is not None and abs(started_at - self.pid_started_at) < _CLOCK_STEP_S
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host.partition(' ')[0]}"
@@ -114,6 +112,25 @@ class Leases:
         if cell_keys:
             connection.execute(insert(lease), [{"cell_key": key, **of_all} for key in dict.fromkeys(cell_keys)])
         self._tried_at = time.monotonic()
+
+
+def _started_at(pid: int) -> float | None:
+    """When a process here has started, in seconds; None if there is none.
+
+    On Linux since the machine has: what it is since the epoch follows from a clock, and moves when that is set.
+    """
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may hold anything
+        except OSError:
+            return None
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    import psutil
+
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
 
 
 @cache

@@ -113,6 +113,8 @@ planned = Table(
     sqlite_with_rowid=False,
 )
 
+_PID_STARTED_AT = "start of that process, in seconds since the epoch or, on Linux, since that of its machine"
+
 lease = Table(
     "lease",
     metadata,
@@ -121,7 +123,7 @@ lease = Table(
     Column("run_id", ForeignKey("run.id"), nullable=False, comment="the run that measures it"),
     Column("host", String, nullable=False, comment="machine and process namespace of the measuring process"),
     Column("pid", Integer, nullable=False, comment="number of the measuring process on its host"),
-    Column("pid_started_at", Double, nullable=False, comment="start of that process, seconds since the epoch"),
+    Column("pid_started_at", Double, nullable=False, comment=_PID_STARTED_AT),
     Column("expires_at", Double, nullable=False, comment="seconds since the epoch; until then it is nobody else's"),
     comment="a cell that is being measured now, so that no two runs do it at once",
 )

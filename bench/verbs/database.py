@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from bench.failure import UsageError
 from bench.verbs.columns import columns
 from bench.verbs.reading import chosen, explained, opened
 from reports.format import count as grouped
-from reports.format import plural, size
+from reports.format import date, plural, size
 from results import annotations, baselines, lookup, summary
 from results.backup import back_up_at
 from results.export import export, stream
@@ -137,7 +136,7 @@ def print_baselines(url: str) -> None:
     """A line a baseline."""
     with opened(url) as store:
         rows = [
-            (row.name, _day(row.created_at), str(row.trials), str(row.cells), str(row.runs), row.note)
+            (row.name, date(row.created_at), str(row.trials), str(row.cells), str(row.runs), row.note)
             for row in baselines.listed(store).itertuples(index=False)
         ]
     print(columns(rows, ("name", "made", "trials", "cells", "runs", "note")) if rows else "no baselines")
@@ -168,7 +167,7 @@ def _stats(found: Inventory) -> Iterator[str]:
     yield f"{found.place}: {found.engine}, schema version {found.version}, {size(found.size_bytes)}{empty}\n"
     measured = "none"
     if found.oldest_trial is not None and found.newest_trial is not None:
-        measured = f"{_day(found.oldest_trial)} to {_day(found.newest_trial)}"
+        measured = f"{date(found.oldest_trial)} to {date(found.newest_trial)}"
     census = (
         ("runs", _census(found.runs)),
         ("trials", _census(found.trials)),
@@ -183,7 +182,7 @@ def _stats(found: Inventory) -> Iterator[str]:
     if found.environments:
         yield "\n" + columns(_environments(found), ("environment", "machine and software"))
     if found.newest_runs:
-        lines = [(r.id, r.sweep, r.fingerprint, r.state, _day(r.started_at), str(r.trials)) for r in found.newest_runs]
+        lines = [(r.id, r.sweep, r.fingerprint, r.state, date(r.started_at), str(r.trials)) for r in found.newest_runs]
         yield "\n" + columns(lines, ("newest runs", "sweep", "environment", "state", "began", "trials"))
 
 
@@ -201,7 +200,3 @@ def _counted(rows: Mapping[str, int]) -> str:
 
 
 _NOUNS = {"noise_floor": "noise floor", "planned": "planned cell"}  # where the table's name does not do
-
-
-def _day(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

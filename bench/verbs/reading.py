@@ -1,7 +1,6 @@
 """The verbs that only read the database: loaded without torch, so that they answer soon."""
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from textwrap import indent
 from bench.failure import UsageError
 from bench.source import backends, library
 from bench.verbs.columns import columns
+from reports.format import date
 from results.annotations import Note, notes_of_cell
 from results.only import FilterError, check, found, parse
 from results.store import Store, StoreError
@@ -90,8 +90,7 @@ _REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in e
 
 
 def _note_row(note: Note) -> tuple[str, ...]:
-    day = time.strftime("%Y-%m-%d", time.localtime(note.created_at))
-    return day, note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
+    return date(note.created_at), note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
 
 
 def chosen(store: Store, only: Sequence[str]) -> Where:

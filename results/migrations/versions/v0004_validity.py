@@ -6,6 +6,7 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
+_PID_STARTED_AT = "start of that process, in seconds since the epoch or, on Linux, since that of its machine"
 _SOURCE = "the code that was measured; null: not known"
 _RUN = sa.table("run", sa.column("id"), sa.column("started_at"), sa.column("sequence"))
 
@@ -45,6 +46,8 @@ def upgrade() -> None:
         op.add_column("run", column)
     _extend_trials()
     _number_runs()
+    if op.get_bind().dialect.name != "sqlite":  # which keeps no comments
+        op.alter_column("lease", "pid_started_at", existing_type=sa.Double(), comment=_PID_STARTED_AT)
 
 
 def _extend_trials() -> None:
