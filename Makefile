@@ -8,10 +8,10 @@ OUT := out
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress scale twins clean
+.PHONY: help bench test check report regress scale twins clean clean-results
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bench: $(READY) ## measure the default sweep into out/bench.db and write out/report/index.html
 	@$(BIN)/nodebench run default --db sqlite:///$(OUT)/bench.db
@@ -38,9 +38,14 @@ scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: m
 twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? Minutes
 	@$(BIN)/python docs/examples/twins --blocks 20
 
-clean: ## remove what was generated: out/ and caches (the environment stays)
-	rm -rf $(OUT) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+clean: ## remove what can be made again: the page and caches (the environment stays, and all that was measured)
+	rm -rf "$(OUT)/report" dist .hypothesis .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+clean-results: ## remove out/ with all that was measured: databases, their backups, trials to be taken in
+	@if [ ! -d "$(OUT)" ]; then echo "nothing to remove: no $(OUT)/"; else \
+	    find "$(OUT)" -mindepth 1 -maxdepth 1 -exec du -sh {} + && rm -rf "$(OUT)" && \
+	    echo "removed: $(OUT)/ with all of this"; fi
 
 $(PEERS): $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev,peers]'

@@ -1,6 +1,23 @@
-"""`python -m bench` is `nodebench`."""
+"""The program: `nodebench`, or `python -m bench`."""
 
-from bench.main import main
+import os
+import sys
+
+from bench import working_folder
+
+
+def main() -> None:
+    """Run the command line, for which nothing is imported before the working folder is left."""
+    working_folder.leave()
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # Python finds its way from there, but some libraries do not
+        print("nodebench: the working folder was deleted: go to one that is there (cd)", file=sys.stderr)
+        sys.exit(2)
+    from bench.main import main as run_command_line
+
+    run_command_line()
+
 
 if __name__ == "__main__":
     main()

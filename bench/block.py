@@ -11,7 +11,7 @@ from bench.machine.limits import available, default_limit, together
 from bench.protocol import TOGETHER, Pending, groups
 from bench.sweep import Measure
 from bench.task import Task
-from bench.timing import Group, Taken, waves
+from bench.timing import Group, waves
 from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind
 
 _ROOM = 0.5  # share of the free memory that the workers of a group may hold
@@ -26,6 +26,7 @@ class Block:
     ):
         self._known = known
         self._measure = measure
+        self._asked_for = asked(measure)
         self._hand_over = record
         self._before = before
         self._under_way: dict[tuple[str, TrialKind, int], Task] = {}
@@ -42,7 +43,7 @@ class Block:
         except KeyboardInterrupt:
             with deferred():
                 for task in self._under_way.values():
-                    self._hand_over(_interrupted(task))
+                    self._hand_over(self._known.placed(_interrupted(task)))
             raise
 
     def _measure_alone(self, one: Pending) -> None:
@@ -56,7 +57,7 @@ class Block:
     def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
         """Time the cells, group by group, beside the same reference; another one only when that has failed."""
         counted = self._known.by_work()
-        taken, process = Taken(), self._known.recorded.next_process(counted)
+        taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
         references: dict[Cell, None] = {}
         while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
             reference = next((cell for cell in counted if not self._unfit(cell)), None)
@@ -81,7 +82,7 @@ class Block:
 
     def _record(self, trial: Trial) -> None:
         with deferred():  # written and under way still, it would be written again, as interrupted
-            self._hand_over(trial)
+            self._hand_over(self._known.placed(trial))
             self._known.add(trial)
             self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
         if trial.status != "ok":
@@ -91,6 +92,8 @@ class Block:
 
     def _unfit(self, cell: Cell) -> bool:
         """Whether it has failed as a reference."""
+        if self._known.recorded.failed(cell, "timing"):
+            return True
         return not self._failed.isdisjoint([(cell.key, "timing"), (cell.key, "twin")])
 
     def _most(self, cells: Sequence[Cell]) -> int:
@@ -102,19 +105,26 @@ class Block:
         self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[Reference, ...] = ()
     ) -> Task:
         """A task, under way until its trial is recorded."""
-        gib, on_cuda = self._measure.memory_gib, cell.device.startswith("cuda")
-        limit = default_limit() if gib is None else int(gib * 2**30)
+        on_cuda = cell.device.startswith("cuda")
         task = Task(
             cell=cell,
             kind=kind,
             process_index=process_index,
             timeout_s=self._measure.timeout_s,
-            memory_bytes=None if on_cuda else limit,  # what CUDA maps into the process is not what it uses
+            # What CUDA maps into the process is not what it uses.
+            memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
             cores=chosen(cell.threads),
             references=references,
         )
         self._under_way[cell.key, kind, process_index] = task
         return task
+
+
+def asked(measure: Measure) -> dict[str, float]:
+    """How much a run asks for, as it is recorded with the run: the keys of a sweep's [measure], memory in bytes."""
+    gib = measure.memory_gib
+    limit = default_limit() if gib is None else int(gib * 2**30)
+    return {**measure.model_dump(exclude={"memory_gib"}), "memory_bytes": limit}
 
 
 def _interrupted(task: Task) -> Trial:

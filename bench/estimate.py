@@ -25,8 +25,9 @@ _Means = Mapping[tuple[str, ...], float]  # by what is alike
 class Costs:
     """Seconds a unit (an iteration of training, a round of timing, else a trial), and how far paired ratios spread."""
 
-    units: Mapping[str, Sequence[_Means]] = field(default_factory=dict)  # by kind, in the order of the likenesses
+    taken: pd.DataFrame | None = None  # of `results.costs`, with the seconds of a unit; None: nothing was measured
     spread: float = 0.0  # half-width of a twin's interval times the root of its pairs, the median over blocks
+    _known: dict[tuple[str, tuple[str, ...]], _Means] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, taken: pd.DataFrame, floors: pd.DataFrame) -> "Costs":
@@ -34,9 +35,8 @@ class Costs:
         units = taken["iterations"].where(taken["kind"] == "training", 1)
         units = taken["rounds"].clip(lower=1).where(taken["kind"] == "timing", units)
         each = taken.assign(unit_s=taken["spent_s"] / taken["trials"] / units)
-        by_kind = {str(kind): [_means(group, axes) for axes in _LIKENESSES] for kind, group in each.groupby("kind")}
         spreads = np.log(floors["high"] / floors["low"]) / 2 * np.sqrt(floors["pairs"])
-        return cls(by_kind, float(spreads.median()) if len(spreads) else 0.0)
+        return cls(each, float(spreads.median()) if len(spreads) else 0.0)
 
     def processes(self, measure: Measure) -> float:
         """How many a cell takes until its interval, which narrows as the root of its pairs, is as asked."""
@@ -45,10 +45,17 @@ class Costs:
 
     def unit_s(self, cell: Cell, kind: TrialKind) -> float:
         """By those most alike; NaN if no trial of this kind was measured."""
-        for axes, means in zip(_LIKENESSES, self.units.get(kind, ()), strict=False):
-            if (alike := tuple(getattr(cell, axis) for axis in axes)) in means:
+        for axes in _LIKENESSES:
+            if (alike := tuple(getattr(cell, axis) for axis in axes)) in (means := self._means(kind, axes)):
                 return means[alike]
         return float("nan")
+
+    def _means(self, kind: TrialKind, axes: tuple[str, ...]) -> _Means:
+        """The mean seconds of a unit, by what is alike."""
+        if (kind, axes) not in self._known:
+            of_kind = None if self.taken is None else self.taken[self.taken["kind"] == kind]
+            self._known[kind, axes] = {} if of_kind is None else _means(of_kind, axes)
+        return self._known[kind, axes]
 
 
 def _means(taken: pd.DataFrame, axes: Sequence[str]) -> _Means:

@@ -2,19 +2,26 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess, current_process
 
+from bench import working_folder
 from bench.interrupt import unheard
+from bench.machine import temporary
 
 
 def start() -> None:
     """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
     _preloaded()
-    with unheard():
-        resource_tracker.ensure_running()  # which would otherwise be started by the next, and end with Ctrl-C unblocked
-    with unheard():
-        multiprocessing.forkserver.ensure_running()
+    with _apart():
+        with unheard():
+            resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
+        with unheard():
+            multiprocessing.forkserver.ensure_running()
 
 
 def context(device: str) -> SpawnContext | ForkServerContext:
@@ -22,7 +29,54 @@ def context(device: str) -> SpawnContext | ForkServerContext:
     return multiprocessing.get_context("spawn") if device.startswith("cuda") else _preloaded()
 
 
+def begin(process: BaseProcess) -> None:
+    """Start a process of such a context, and what multiprocessing starts beside it."""
+    with _apart():
+        process.start()
+
+
 def _preloaded() -> ForkServerContext:
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(["bench.preload"])
     return forking
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """A body whose new processes import nothing from the working folder and have the run's temporary folder.
+
+    That is so from their start. Their path and their working folder then become their parent's, as in multiprocessing.
+    """
+    folder = str(temporary.folder())
+    # Where multiprocessing has its socket. There is no public way to say it that leaves other temporary files alone.
+    current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
+    ours = {**working_folder.variables(), "TMPDIR": folder}
+    if not os.access(os.path.expanduser("~"), os.R_OK | os.X_OK):  # libraries look for their settings and caches there
+        ours["HOME"] = folder
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        with _somewhere(folder):
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _somewhere(folder: str) -> Iterator[None]:
+    """A body in which multiprocessing can tell a new process where to go: to `folder`, where nobody can go to ours.
+
+    It was deleted, or is another user's. What a new process cannot enter ends it.
+    """
+    asked = os.getcwd
+    try:
+        os.chdir(asked())
+    except OSError:
+        os.getcwd = lambda: folder
+    try:
+        yield
+    finally:
+        os.getcwd = asked

@@ -2,11 +2,14 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from bench.due import Again, Asked, Recorded, anew
 from bench.machine.environment import environment
-from bench.protocol import Recorded
-from bench.timing import clock
+from bench.source import source_of
+from bench.timing import Taken, clock
 from results.location import UnwritableError
 from results.records import Cell, Reference, Trial
 from results.references import keep, kept
@@ -18,30 +21,60 @@ _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
 
 
 def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
-    """What the database has of the cells in this environment."""
-    here, keys = environment().fingerprint, [cell.key for cell in cells]
-    return Recorded(store.recorded(here, keys), store.settled(here, keys))
+    """What the database has of the cells in this environment, and what of it counts."""
+    cells = list(cells)
+    standing = store.standing(environment().fingerprint, [cell.key for cell in cells])
+    return Recorded.of(standing, cells)
 
 
 class Known:
     """Metrics and true values. Without its database a run knows what it has measured itself."""
 
-    def __init__(self, store: Store, cells: Sequence[Cell]):
+    def __init__(
+        self,
+        store: Store,
+        cells: Sequence[Cell],
+        again: Again | None = None,
+        exact_enough: Mapping[Cell, float] | None = None,
+    ):
+        """`again`: what is measured anew. `exact_enough`: the error beyond which exactness is worth nothing."""
         self._store = store
-        self._cells = cells
+        self._exact_enough = exact_enough or {}
+        self._cells = {cell.key: cell for cell in cells}
         self._metrics: dict[str, dict[str, float]] = defaultdict(dict)
         self._references: dict[str, Reference] = {}
-        try:
-            self._read(Where(fingerprint=environment().fingerprint, cell_key=[cell.key for cell in cells]))
-            self.recorded = recorded(store, cells)
-        except UnwritableError:
-            self.recorded = Recorded()
+        self.recorded = Recorded()
+        with contextlib.suppress(UnwritableError):
+            found = recorded(store, cells)
+            self.recorded = anew(cells, found, again) if again else found
+            self._read()
 
-    def _read(self, where: Where) -> None:
-        for row in self._store.metrics(where).itertuples():
-            self._metrics[row.cell_key][row.name] = row.value
-        for problem in {cell.problem for cell in self._cells}:
+    def _read(self) -> None:
+        for row in self._store.metrics(self._of_cells()).itertuples():
+            if (row.cell_key, row.kind) in self.recorded.trials:
+                self._metrics[row.cell_key][row.name] = row.value
+        for problem in {cell.problem for cell in self._cells.values()}:
             self._references |= {one.key: one for one in kept(self._store, problem)}
+
+    def _of_cells(self, **changes: Any) -> Where:
+        return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), **changes)
+
+    def taken(self, asked: Asked) -> Taken:
+        """The samples that further ones are added to."""
+        cells = self._cells.values()
+        taken = Taken({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
+        with contextlib.suppress(UnwritableError):
+            for row in self._store.samples(self._of_cells(kind=["timing", "twin"])).itertuples():
+                if self.recorded.series(self._cells[row.cell_key], row.kind):
+                    place = (row.run_id, row.process_index, row.round_index)
+                    taken.put(row.cell_key, row.kind, row.name, place, row.value)
+        return taken
+
+    def placed(self, trial: Trial) -> Trial:
+        """The trial with the code that it measured, and the series that it belongs to."""
+        cell = self._cells[trial.cell_key]
+        series = self.recorded.series(cell, trial.kind)
+        return replace(trial, source=source_of(cell, trial.kind).key, series=series)
 
     def add(self, trial: Trial) -> None:
         """What a trial has measured."""
@@ -58,13 +91,17 @@ class Known:
         return tuple(one for one in self._references.values() if one.problem == problem)
 
     def errors(self) -> dict[Cell, float]:
-        """Of the cells whose error is known, by what they are compared by: the solution's or the gradient's."""
-        found = {cell: self._metrics[cell.key].get(_ERRORS[clock(cell)]) for cell in self._cells}
-        return {cell: error for cell, error in found.items() if error is not None}
+        """Of the cells whose error is known, by what they are compared by: the solution's or the gradient's.
+
+        An error within the goal is the goal's: a cell is not saved by being more exact than anybody wants.
+        """
+        found = {cell: self._metrics[cell.key].get(_ERRORS[clock(cell)]) for cell in self._cells.values()}
+        known = {cell: error for cell, error in found.items() if error is not None}
+        return {cell: max(error, self._exact_enough.get(cell, 0.0)) for cell, error in known.items()}
 
     def by_work(self) -> list[Cell]:
         """The cells that could be counted, the cheapest first."""
-        counted = [cell for cell in self._cells if "nfe_forward" in self._metrics[cell.key]]
+        counted = [cell for cell in self._cells.values() if "nfe_forward" in self._metrics[cell.key]]
         return sorted(counted, key=lambda cell: (self._work(cell), cell.key))
 
     def _work(self, cell: Cell) -> float:

@@ -9,10 +9,12 @@ import gc
 from importlib import import_module
 
 from bench.machine.descendants import adopt
+from bench.source import library
 
 for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.main", "bench.worker"):
     import_module(_name)
 
+library("node")  # its hash, read beside the code itself: a worker would read what has been edited since
 adopt()  # what a worker leaves when it ends
 gc.collect()
 gc.freeze()

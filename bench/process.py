@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from bench.failure import TrialFailure
-from bench.forkserver import context
+from bench.forkserver import begin, context
 from bench.interrupt import deferred
+from bench.machine import temporary
 from bench.machine.descendants import end_all_of, end_strays
 from bench.task import Task
 from bench.worker import Outcome, Sampled, serve
@@ -25,14 +26,14 @@ class Worker:
     def __init__(self, task: Task):
         self.log_tail = ""  # the end of what it has printed; known when it has ended
         self._timeout_s = task.timeout_s
-        self._folder = tempfile.TemporaryDirectory(prefix="nodebench-")
+        self._folder = tempfile.TemporaryDirectory(prefix="worker-", dir=temporary.folder())
         self._log = Path(self._folder.name) / "log"
         starting = context(task.cell.device)
         self._connection, theirs = starting.Pipe()
         self._process = starting.Process(target=serve, args=(theirs, task, self._log), daemon=True)
         try:
             with deferred():  # a process that has half started complains of its parent's silence
-                self._process.start()
+                begin(self._process)
         except BaseException:  # nobody else knows of the process yet
             self.end()
             raise

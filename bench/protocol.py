@@ -1,7 +1,6 @@
-"""Which trials a cell needs, in which order they run, and which are still to be done."""
+"""Which trials a cell needs, and in which order they run."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -17,30 +16,6 @@ class Pending(NamedTuple):
     kind: TrialKind
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What is known of the cells in this environment."""
-
-    statuses: Mapping[str, Mapping[tuple[str, int], str]] = field(default_factory=dict)  # of Store.recorded
-    settled: Collection[str] = frozenset()  # cells whose timing has come to its end
-
-    def done(self, cell: Cell, kind: TrialKind) -> bool:
-        """Whether nothing of this kind is left to do. A failed trial is a result, and is not repeated."""
-        ends = [status for (of, _), status in self.of(cell).items() if of == kind]
-        if kind == "timing":
-            return cell.key in self.settled or any(status != "ok" for status in ends)
-        return bool(ends)
-
-    def of(self, cell: Cell) -> Mapping[tuple[str, int], str]:
-        """Status by kind and process."""
-        return self.statuses.get(cell.key, {})
-
-    def next_process(self, cells: Iterable[Cell]) -> int:
-        """The first process index that no timing of these cells has: samples of an earlier run stay what they are."""
-        timed = (index for cell in cells for kind, index in self.of(cell) if kind in ("timing", "twin"))
-        return max(timed, default=-1) + 1
-
-
 def kinds(cell: Cell) -> list[TrialKind]:
     """All that is measured of a cell: counts first, since a cell that cannot be counted is not measured further.
 
@@ -49,17 +24,6 @@ def kinds(cell: Cell) -> list[TrialKind]:
     if cell.iterations:
         return ["counts", "accuracy", "memory", "training", "timing"]
     return ["counts", "accuracy", "memory", "timing"]
-
-
-def pending(cells: Iterable[Cell], recorded: Recorded) -> list[Pending]:
-    """What is not recorded yet. A cell whose counts have failed is done."""
-    return [
-        Pending(cell, kind)
-        for cell in cells
-        if recorded.of(cell).get(("counts", 0), "ok") == "ok"
-        for kind in kinds(cell)
-        if not recorded.done(cell, kind)
-    ]
 
 
 def blocks(trials: Iterable[Pending]) -> list[list[Pending]]:

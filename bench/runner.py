@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.backends import BACKENDS
-from bench.block import Block
+from bench.block import Block, asked
+from bench.due import Again, Recorded, anew, pending
+from bench.failure import UsageError
 from bench.interrupt import Interrupt, deferred
 from bench.known import Known, recorded
 from bench.machine.environment import environment, git_revision, missing_device, volatile
 from bench.progress import Progress
-from bench.protocol import Pending, blocks, pending
+from bench.protocol import Pending, blocks, kinds
+from bench.source import changed_since_read, source_of
 from bench.sweep import Sweep
 from bench.task import Task
 from results.leases import Holder
@@ -24,15 +27,20 @@ from results.store import Store
 
 
 class Runner:
-    """One going of a sweep: what is pending is measured, and nothing that is there already or is another run's now."""
+    """One execution of a sweep: what is due is measured, and nothing that counts already or is another run's now."""
 
-    def __init__(self, store: Store, sweep: Sweep, progress: Progress):
+    def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None):
+        """`again`: what is measured anew although it counts."""
         self.measured = 0  # trials that a worker was started for
         self.busy_s = 0.0  # seconds that these have prepared and measured
         self.left: Counter[Holder] = Counter()  # what other runs were at to the end
+        self.found = Recorded()  # what counted as the run began
+        self.nothing_due = False
         self._store = store
         self._sweep = sweep
-        self._cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
+        self._again = again
+        self._exact_enough = sweep.exact_enough()
+        self._cells = sweep.cells
         self._progress = progress
         self._interrupt = Interrupt()
         self._run = _run_of(sweep)
@@ -41,8 +49,11 @@ class Runner:
 
     def run(self) -> bool:
         """Measure what is pending; False if interrupted. What is recorded stays, whatever happens."""
-        due = due_trials(self._store, self._sweep)
-        self._store.begin(self._run, self._sweep.planned)
+        self.found = recorded(self._store, self._sweep.wanted)
+        due = due_trials(self._sweep, self.found, self._again)
+        self.nothing_due = not due
+        sources = (source_of(cell, kind) for cell in self._cells for kind in (*kinds(cell), "twin"))
+        self._store.begin(self._run, self._sweep.planned, sources)
         try:
             with self._interrupt, self._progress.over(len(due), self._sweep.measure):
                 held = [block for block in blocks(due) if self._unless_held(block)]
@@ -52,6 +63,9 @@ class Runner:
         except KeyboardInterrupt:
             self._finish("interrupted")
             return False
+        except UsageError:
+            self._finish("interrupted")
+            raise
         self._finish("complete")
         return True
 
@@ -82,17 +96,24 @@ class Runner:
 
     def _measure(self, block: Sequence[Pending]) -> None:
         """What of the block is still due, when the impossible is recorded as such."""
-        known = Known(self._store, [cell for cell in self._cells if cell.block == block[0].cell.block])
-        due = pending(dict.fromkeys(one.cell for one in block), known.recorded)
-        impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell)}
+        if edited := changed_since_read():
+            raise UsageError(
+                f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
+                "run the same command again"
+            )
+        cells = [cell for cell in self._cells if cell.block == block[0].cell.block]
+        known = Known(self._store, cells, self._again, self._exact_enough)
+        due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
+        impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell, known)}
         measuring = Block(known, self._sweep.measure, record=self._record, before=self._before)
         self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
 
-    def _impossible(self, cell: Cell) -> bool:
+    def _impossible(self, cell: Cell, known: Known) -> bool:
         """Whether no process is needed to know that it cannot be measured here; its row says why."""
         status, reason = refusal(cell)
         if status != "ok":
-            self._write(Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time()))
+            refused = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
+            self._write(known.placed(refused))
         return status != "ok"
 
     def _before(self, task: Task) -> None:
@@ -114,10 +135,10 @@ class Runner:
             self._store.record_floors(self._run.id, floors)
 
 
-def due_trials(store: Store, sweep: Sweep) -> list[Pending]:
-    """What of the sweep is not recorded yet in this environment."""
-    cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
-    return pending(cells, recorded(store, cells))
+def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:
+    """What of the sweep is still to be measured, where this was found to count."""
+    counts = anew(sweep.wanted, found, again) if again else found
+    return pending(sweep.wanted, counts, asked(sweep.measure))
 
 
 def refusal(cell: Cell) -> tuple[TrialStatus, str]:
@@ -140,4 +161,6 @@ def _run_of(sweep: Sweep) -> Run:
         git_revision=revision,
         git_dirty=dirty,
         volatile=volatile(),
+        measure=asked(sweep.measure),
+        goals=sweep.goals,
     )

@@ -2,10 +2,11 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,7 +15,7 @@ from bench.failure import UsageError
 from bench.problems import PROBLEMS
 from bench.shipped import shipped
 from node.solve import unknown
-from results.records import Cell, Planned
+from results.records import NO_GOAL, Cell, Goal, Planned
 
 _REQUIRED = ("problem", "backend", "solver")
 
@@ -41,6 +42,19 @@ class Measure(BaseModel):
         return self
 
 
+_Stated = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Goals(BaseModel):
+    """What is to be reached, by metric: races are run to it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    error: _Stated | None = None
+    gradient_error: _Stated | None = None
+    loss: _Stated | None = None
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,6 +62,7 @@ class _File(BaseModel):
     study: str = ""  # the report's section; the file's name if empty
     include: list[str] = []
     measure: Measure = Measure()
+    goal: Goals = Goals()
     grid: list[dict[str, Any]] = []
 
 
@@ -60,6 +75,30 @@ class Sweep:
     text: str
     measure: Measure
     planned: tuple[Planned, ...]
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # by study, of those that state one
+    chosen: Collection[Cell] | None = None  # that a filter leaves; None: all
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Each cell once: two studies may share one."""
+        return list(dict.fromkeys(planned.cell for planned in self.planned))
+
+    @property
+    def wanted(self) -> list[Cell]:
+        """The cells that are to be measured now: the others stay planned."""
+        return self.cells if self.chosen is None else [cell for cell in self.cells if cell in self.chosen]
+
+    def exact_enough(self) -> dict[Cell, float]:
+        """The error, or of a cell with a gradient the gradient error, that each study of a cell is content with.
+
+        Cells of a study that states no such goal are left out.
+        """
+        wanted: dict[Cell, list[float]] = {}
+        for one in self.planned:
+            goal = self.goals.get(one.study, NO_GOAL)
+            stated = goal.error if one.cell.gradient == "none" else goal.gradient_error
+            wanted.setdefault(one.cell, []).append(stated or 0.0)
+        return {cell: min(errors) for cell, errors in wanted.items() if min(errors) > 0}
 
 
 def load_sweep(name: str) -> Sweep:
@@ -70,13 +109,18 @@ def load_sweep(name: str) -> Sweep:
     text = _read(path)
     content = _parse(path, text)
     planned = list(_planned(path, content))
+    goals: dict[str, Goal] = {}
     for included in content.include:
         part = _load_included(path, included)
         planned += part.planned
+        goals |= part.goals
         text += f"\n# --- included: {included}\n\n{part.text}"
+    stated = content.goal.model_dump(exclude_none=True)
+    if stated:  # of all its studies, also those that are included
+        goals = {one.study: replace(goals.get(one.study, Goal()), **stated) for one in planned}
     if not planned:
         raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
-    return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)))
+    return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals)
 
 
 def _load_included(path: Path, included: str) -> Sweep:
@@ -103,8 +147,9 @@ def _parse(path: Path, text: str) -> _File:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            known = Measure.model_fields if key.startswith("measure.") else _File.model_fields
-            raise UsageError(f"{path.name}: {unknown('key', key.removeprefix('measure.'), known)}") from None
+            tables: dict[str, type[BaseModel]] = {"measure": Measure, "goal": Goals}
+            table = tables.get(str(first["loc"][0]), _File)
+            raise UsageError(f"{path.name}: {unknown('key', str(first['loc'][-1]), table.model_fields)}") from None
         raise UsageError(f"{path.name}: {key}: {first['input']!r} does not do: {first['msg'].lower()}") from None
 
 

@@ -7,7 +7,7 @@ processes or the time that were granted are used up.
 """
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -21,20 +21,32 @@ from reports.statistics import Ratio, median, paired_ratio
 from results.records import Cell, Trial, TrialKind
 
 Ask = Callable[[Cell, TrialKind, int], Task]  # the task of timing a cell in the process of this index
+_Place = tuple[str, int, int]  # of a sample: run, empty for the one that goes on, process, round: pairs share it
 Marks = dict[str, float]  # metrics that end a cell's timing
 
 
 class Taken:
-    """The samples that a run has taken of the cells of a block."""
+    """The samples of the cells of a block: those of earlier runs that count, and those that this one takes."""
 
-    def __init__(self) -> None:
-        self._values: dict[tuple[str, TrialKind, str], dict[tuple[int, int], float]] = defaultdict(dict)
+    def __init__(self, processes: Mapping[str, int] | None = None) -> None:
+        """`processes`: how many of each cell, by key, have been timed in all the rounds that are asked for."""
+        self._processes = Counter(processes or {})
+        self._values: dict[tuple[str, TrialKind, str], dict[_Place, float]] = defaultdict(dict)
+
+    def put(self, cell_key: str, kind: TrialKind, name: str, place: _Place, value: float) -> None:
+        """A sample: name -> seconds."""
+        self._values[cell_key, kind, name][place] = value
 
     def add(self, trial: Trial) -> None:
-        """Those of one process."""
+        """The samples of one process of this run."""
         for name, samples in trial.samples.items():
-            of_rounds = {(trial.process_index, sample.round_index): sample.value for sample in samples}
-            self._values[trial.cell_key, trial.kind, name].update(of_rounds)
+            for sample in samples:
+                self.put(trial.cell_key, trial.kind, name, ("", trial.process_index, sample.round_index), sample.value)
+        self._processes[trial.cell_key] += trial.kind == "timing" and trial.status == "ok"
+
+    def processes(self, cell: Cell) -> int:
+        """How many have timed the cell."""
+        return self._processes[cell.key]
 
     def median(self, cell: Cell) -> float:
         """Seconds a call, of the samples that the cell is compared by; NaN without any."""
@@ -88,21 +100,22 @@ def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[li
         trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
         for trial in trials:
             group.taken.add(trial)
-        enough = wave + 1 >= measure.processes
-        over = wave + 1 >= measure.max_processes or time.monotonic() > until
-        marks = {cell.key: _marks(group, cell, enough=enough, over=over) for cell in waiting}
+        late = time.monotonic() > until
+        marks = {cell.key: _marks(group, cell, late=late) for cell in waiting}
         failed = {trial.cell_key for trial in trials if trial.status != "ok"}
         waiting = [cell for cell in waiting if not marks[cell.key] and cell.key not in failed]
         if not waiting:
-            marks[reference.key] = _marks(group, reference, enough=enough, over=over)
+            marks[reference.key] = _marks(group, reference, late=late)
         yield [_marked(trial, marks.get(trial.cell_key, {})) for trial in trials]
         if marks.get(reference.key) or reference.key in failed:
             return
 
 
-def _marks(group: Group, cell: Cell, *, enough: bool, over: bool) -> Marks:
+def _marks(group: Group, cell: Cell, *, late: bool) -> Marks:
     """The metrics that end a cell's timing; none if it goes on."""
-    ratio = group.taken.ratio(cell, group.reference) if enough else None
+    processes = group.taken.processes(cell)
+    ratio = group.taken.ratio(cell, group.reference) if processes >= group.measure.processes else None
+    over = late or processes >= group.measure.max_processes
     sure = ratio is not None and ratio.half_width <= group.measure.precision
     slower = _slower(group, cell)
     if slower > group.measure.cut_ratio and cell != group.reference:
@@ -124,7 +137,7 @@ def _marked(trial: Trial, marks: Marks) -> Trial:
     return replace(trial, metrics={**trial.metrics, **marks})
 
 
-def _series(values: Mapping[tuple[int, int], float]) -> pd.Series:
-    """Indexed by process and round."""
-    index = pd.MultiIndex.from_tuples(list(values), names=["process_index", "round_index"])
+def _series(values: Mapping[_Place, float]) -> pd.Series:
+    """Indexed by run, process and round."""
+    index = pd.MultiIndex.from_tuples(list(values), names=["run_id", "process_index", "round_index"])
     return pd.Series(list(values.values()), index, dtype=float)

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reports.page import ReportError, write
+    from reports.page import ReportError, Wanted, write
 
-__all__ = ["ReportError", "write"]
+__all__ = ["ReportError", "Wanted", "write"]
 
 
 def __getattr__(name: str) -> Any:

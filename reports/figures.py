@@ -5,15 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 import pandas
-import seaborn
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from reports.palette import Colour, colour_of, stroke_of
+from reports.plotting import Axes, Figure, FigureCanvasAgg, Line2D, as_shipped, seaborn
 from reports.ticks import set_ticks
 from reports.views.figure import Line, Panel
 
@@ -39,7 +34,7 @@ def drawings(panel: Panel) -> tuple[str, str]:
 
 
 def _drawn(panel: Panel) -> str:
-    with matplotlib.rc_context(_settings()):
+    with as_shipped(_settings()):
         figure = Figure(figsize=SQUARE if panel.square else WIDE, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()

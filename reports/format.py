@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -97,6 +98,14 @@ def within(half_width: float) -> str:
 def tick(text: str) -> str:
     """A number's text without the zeros that only show its precision: 1.00 ms is 1 ms."""
     return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
+
+
+def date(seconds: float) -> str:
+    """A moment since the epoch, in UTC to the minute; out of the calendar: as the number that it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):  # a clock may say anything
+        return f"{seconds:g} s"
 
 
 def plural(value: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from pandas import Series
 
 from reports.blocks import NO_REFERENCE, Block
 from reports.statistics import Ratio, median
-from results.records import Cell
+from results.records import NO_GOAL, Cell, Goal
 
 EXPECTED = ("unsupported", "unavailable")  # statuses that say what cannot be, not what went wrong
 
@@ -48,6 +48,7 @@ class MeasuredCell:
     samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (run_id, process_index, round_index)
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
     block: Block = NO_REFERENCE
+    goal: Goal = NO_GOAL  # what the study wants to reach
     ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's reference's
 
     @property

@@ -16,16 +16,16 @@ from reports.palette import colour_of, stroke_of
 from reports.views.figure import Panel
 from reports.views.glossary import TERMS
 from reports.views.report import Report, report
-from reports.views.selection import ReportError
+from reports.views.wanted import NO_WISH, ReportError, Wanted
 from results.records import METRICS
 from results.store import Store
 
-__all__ = ["ReportError", "render", "write"]
+__all__ = ["ReportError", "Wanted", "render", "write"]
 
 
-def write(store: Store, folder: str | os.PathLike[str]) -> Path:
+def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = NO_WISH) -> Path:
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
-    html = render(report(store))
+    html = render(report(store, wanted))
     path = Path(folder) / "index.html"
     draft = path.with_name(f".index-{os.getpid()}.html")
     try:

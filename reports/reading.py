@@ -3,9 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pandas import DataFrame, Series
@@ -18,15 +18,36 @@ from results.store import Store
 from results.where import Where
 
 
-def measured_cells(store: Store, planned: DataFrame, *, fingerprint: str) -> dict[str, MeasuredCell]:
-    """The planned cells by key, with the trials recorded in the environment."""
+@dataclass(frozen=True)
+class Frames:
+    """What was measured of some cells, as the store's frames of these names tell."""
+
+    trials: DataFrame
+    metrics: DataFrame
+    samples: DataFrame
+    curves: DataFrame
+
+    @classmethod
+    def of(cls, store: Store, where: Where) -> Self:
+        """What meets the condition, the newest of each."""
+        return cls(store.trials(where), store.metrics(where), store.samples(where), store.curves(where))
+
+    def without(self, left_out: Collection[tuple[str, str]]) -> Self:
+        """Nothing of these cells (key) and kinds."""
+        return replace(self, **{each.name: _without(getattr(self, each.name), left_out) for each in fields(self)})
+
+
+def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFrame:
+    out = [pair in left_out for pair in zip(frame["cell_key"], frame["kind"], strict=True)]
+    return frame[~np.array(out, dtype=bool)]
+
+
+def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell]:
+    """The planned cells by key, with what was measured of them."""
     cells = {row["cell_key"]: _cell(row) for row in planned.to_dict("records")}
-    keys = list(cells)
-    trials = _trials(store.trials(Where(fingerprint=fingerprint, cell_key=keys)))
-    metrics = _metrics(store.metrics(Where(fingerprint=fingerprint, cell_key=keys)))
-    timed = store.samples(Where(fingerprint=fingerprint, cell_key=keys))
+    trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
-    curves = _curves(store.curves(Where(fingerprint=fingerprint, cell_key=keys)))
+    curves = _curves(frames.curves)
     blocks = _blocks([Reference.of(key, cells[key], samples[key], twin) for key, twin in twins.items()])
     return {
         key: MeasuredCell(

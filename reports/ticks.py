@@ -2,10 +2,9 @@
 
 import math
 
-from matplotlib.axis import Axis as DrawnAxis
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
-
 from reports import format as text
+from reports.plotting import Axis as DrawnAxis
+from reports.plotting import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from reports.views.figure import Axis
 
 MOST = 6  # ticks of one axis

@@ -11,7 +11,7 @@ from results import frames, lookup
 from results.location import StoreError
 from results.pytest_benchmark import SWEEP
 from results.store import Store
-from results.tables import baseline, baseline_trial, metric, run, sample, sweep, trial
+from results.tables import baseline, baseline_trial, curve, metric, run, sample, sweep, trial
 from results.where import Where
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def samples(store: Store, name: str) -> DataFrame:
     return frames.read(store.database, _measured(sample, name))
 
 
+def curves(store: Store, name: str) -> DataFrame:
+    """Their curves, as in `Store.curves`."""
+    return frames.unpack(frames.read(store.database, _measured(curve, name)))
+
+
 def _measured(table: Table, name: str) -> Select[Any]:
     return frames.measured_of(table, _members(name))
 
@@ -89,9 +94,7 @@ def _scope(connection: Connection, run_start: str | None) -> Where:
     if run_start is not None:
         return Where(run_id=lookup.run_id(connection, run_start))
     newest = select(run.c.fingerprint).join(sweep).where(sweep.c.name != SWEEP)
-    return Where(
-        fingerprint=connection.scalar(newest.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(1)) or ""
-    )
+    return Where(fingerprint=connection.scalar(newest.order_by(*lookup.NEWEST_RUN_FIRST).limit(1)) or "")
 
 
 def _is_there(connection: Connection, name: str) -> bool:

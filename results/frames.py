@@ -1,7 +1,8 @@
 """What readers see: typed pandas frames, filtered in the database.
 
-Of the trials of one (environment, cell, kind, process) the newest counts. An interrupted trial measured
-nothing, so it is seen only where there is no other.
+Of one (environment, cell, kind) the newest series of trials stands, and of each of its processes the newest trial. What
+is newest follows from the order of recording, never from a clock. An interrupted trial measured nothing, so it is seen
+only where there is no other.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, and_, func, select
 
 from results.database import Database
-from results.tables import cell, environment, metric, noise_floor, planned, run, summary, sweep, trial
+from results.tables import cell, environment, metric, noise_floor, planned, run, source, summary, sweep, trial
 from results.where import Where, among
 
 if TYPE_CHECKING:
@@ -29,52 +30,62 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
     if not newest or isinstance(where.run_id, str):  # a run measures nothing twice
         every = select(trial.c.id).join(run).where(*conditions)
         return every if ended is None else every.where(ended)
-    rank = func.row_number().over(
-        partition_by=(run.c.fingerprint, trial.c.cell_key, trial.c.kind, trial.c.process_index),
-        order_by=(trial.c.status == "interrupted", trial.c.started_at.desc(), trial.c.id.desc()),
-    )
-    ranked = select(trial.c.id, trial.c.status, rank.label("rank")).join(run).where(*conditions).subquery("ranked")
-    first = select(ranked.c.id).where(ranked.c.rank == 1)
+    newest_first = (trial.c.status == "interrupted", run.c.sequence.desc(), trial.c.id.desc())
+    of_kind = (run.c.fingerprint, trial.c.cell_key, trial.c.kind)
+    standing = func.first_value(trial.c.series).over(partition_by=of_kind, order_by=newest_first)
+    of_process = (*of_kind, trial.c.process_index, trial.c.series)
+    rank = func.row_number().over(partition_by=of_process, order_by=newest_first)
+    columns = (trial.c.id, trial.c.status, trial.c.series, standing.label("standing"), rank.label("rank"))
+    ranked = select(*columns).join(run).where(*conditions).subquery("ranked")
+    first = select(ranked.c.id).where(ranked.c.rank == 1, ranked.c.series == ranked.c.standing)
     ended = among(ranked.c.status, where.status)
     return first if ended is None else first.where(ended)
 
 
-def statuses(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
-    """Cell, kind, process and status of all that was measured of the cells in the environment; the newest last."""
-    return (
-        select(trial.c.cell_key, trial.c.kind, trial.c.process_index, trial.c.status)
-        .join(run)
-        .where(run.c.fingerprint == fingerprint, *Where(cell_key=cell_keys).on_trials())
-        .where(trial.c.status != "interrupted")
-        .order_by(trial.c.started_at, trial.c.id)
-    )
+def standing(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
+    """What stands of the cells in the environment, a trial a row: how it ended, and what a timing says of its end."""
+    marks = {name: metric.alias(name) for name in ("unstable", "cut_ratio")}
+    newest = chosen_trials(Where(fingerprint=fingerprint, cell_key=cell_keys))
+    columns = (trial.c[name] for name in ("cell_key", "kind", "process_index", "status", "source", "series", "run_id"))
+    query = select(*columns, *(mark.c.value.label(name) for name, mark in marks.items()))
+    for name, mark in marks.items():
+        query = query.outerjoin(mark, and_(mark.c.trial_id == trial.c.id, mark.c.name == name))
+    return query.where(trial.c.id.in_(newest), trial.c.status != "interrupted").order_by(trial.c.id)
 
 
-def settled(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
-    """The cells with a timing that is marked as the last one."""
-    return (
-        select(trial.c.cell_key)
+def sources(fingerprint: str) -> Select[Any]:
+    """The facts of all code that was measured in the environment, the newest last."""
+    newest = (
+        select(trial.c.source, func.max(run.c.sequence).label("sequence"))
         .join(run)
-        .join(metric, (metric.c.trial_id == trial.c.id) & (metric.c.name == "unstable"))
-        .where(run.c.fingerprint == fingerprint, *Where(cell_key=cell_keys, kind="timing").on_trials())
-        .distinct()
+        .where(run.c.fingerprint == fingerprint, trial.c.source.is_not(None))
+        .group_by(trial.c.source)
+        .subquery("newest")
     )
+    return select(source).join(newest, newest.c.source == source.c.key).order_by(newest.c.sequence, source.c.key)
+
+
+def last_process(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
+    """The largest index that a timing process of these cells has in the environment, in any series."""
+    timed = Where(cell_key=cell_keys, kind=["timing", "twin"]).on_trials()
+    return select(func.max(trial.c.process_index)).join(run).where(run.c.fingerprint == fingerprint, *timed)
 
 
 def runs() -> Select[Any]:
-    """Every run with its sweep and its environment, oldest first."""
+    """Every run with its sweep and its environment, in the order in which they were recorded."""
     return (
         select(
             run.c.id.label("run_id"),
             sweep.c.name.label("sweep_name"),
             sweep.c.text.label("sweep_text"),
+            sweep.c.sha.label("sweep_sha"),
             run.c.fingerprint,
             environment.c.facts,
             *(column for column in run.c if column.name not in ("id", "sweep_id", "fingerprint")),
         )
         .join_from(run, sweep)
         .join(environment)
-        .order_by(run.c.started_at, run.c.id)
+        .order_by(run.c.sequence, run.c.started_at, run.c.id)
     )
 
 
@@ -87,7 +98,7 @@ def plans(where: Where) -> Select[Any]:
         .join(cell)
         .join(run)
         .where(*where.on_runs(), *where.on_cells())
-        .order_by(run.c.started_at, planned.c.run_id, planned.c.position)
+        .order_by(run.c.sequence, run.c.started_at, planned.c.run_id, planned.c.position)
     )
 
 

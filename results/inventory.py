@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, select, text
 
-from results import schema
+from results import lookup, schema
 from results.spool import Spool
 from results.store import Store
 from results.tables import baseline, environment, metadata, nodebench, run, sweep, trial
@@ -86,7 +86,7 @@ def _census(connection: Connection, column: Column[Any]) -> dict[str, int]:
 def _newest_runs(connection: Connection, newest: int) -> tuple[RunLine, ...]:
     trials = select(func.count()).where(trial.c.run_id == run.c.id).scalar_subquery()
     columns = (run.c.id, sweep.c.name, run.c.fingerprint, run.c.state, run.c.started_at, trials)
-    found = select(*columns).join_from(run, sweep).order_by(run.c.started_at.desc(), run.c.id.desc()).limit(newest)
+    found = select(*columns).join_from(run, sweep).order_by(*lookup.NEWEST_RUN_FIRST).limit(newest)
     return tuple(RunLine(*row) for row in connection.execute(found))
 
 

@@ -1,21 +1,49 @@
 """Runs and cells by the start of their keys, which is what people type."""
 
+import difflib
+from collections.abc import Collection
 from typing import Literal
 
 from sqlalchemy import Connection, select
 
 from results.location import StoreError
 from results.tables import cell, run
+from results.tables import environment as environment_table
 from results.where import begins
 
 LISTED = 8  # so many of those that begin alike are named, the others are counted
 
+# By the order of recording; runs of databases that were merged may share a place in it.
+NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
+
 Kind = Literal["run", "cell"]
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What ends a line about an unknown name: the nearest one, and some of those that there are."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else "."
+    some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    return f"{hint} There are: {some}" if names else f"{hint} There is none"
 
 
 def run_id(connection: Connection, start: str) -> str:
     """The run whose id is or begins so."""
     return _only(_starting(connection, "run", start), start, "run")[1]
+
+
+def environment(connection: Connection, start: str) -> str:
+    """The environment whose fingerprint is or begins so."""
+    column = environment_table.c.fingerprint
+    found = list(connection.scalars(select(column).where(column.startswith(start, autoescape=True)).order_by(column)))
+    if len(found) != 1:
+        known = connection.scalars(select(column).order_by(column)).all()
+        count = len(found) or "no"
+        raise StoreError(
+            f"{count} environments begin with {start!r}: pass another start. There are: {', '.join(known)}"
+        )
+    return found[0]
 
 
 def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:

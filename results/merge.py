@@ -34,6 +34,7 @@ from results.tables import (
     sweep,
     trial,
 )
+from results.tables import source as source_table
 from results.where import Where
 
 _CHUNK = 500  # trials, or rows of another table, in memory and in a transaction
@@ -57,7 +58,7 @@ def merge(store: Store, other: Store) -> Merged:
     target, came, ended = store.database, Counter[str](), 0
     with other.database.reading() as source:
         _refuse_itself(target, other.database)
-        for table in (sweep, environment, cell, reference):
+        for table in (sweep, environment, cell, reference, source_table):
             came[table.name] += _copy(source, target, table)
         for part in chunks(source, select(run, sweep.c.sha).join(sweep).order_by(run.c.id), _CHUNK):
             with target.writing() as connection:

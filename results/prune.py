@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from results import summary
 from results.frames import chosen_trials
+from results.lookup import NEWEST_RUN_FIRST
 from results.store import Store
 from results.tables import (
     annotation,
@@ -42,6 +43,7 @@ from results.tables import (
     planned,
     run,
     sample,
+    source,
     sweep,
     trial,
 )
@@ -60,11 +62,39 @@ _DOOMED = Table(
 
 def prune(store: Store, *, older_than_days: float = 0.0, dry_run: bool = False) -> Mapping[str, int]:
     """Remove it, in one transaction; how many rows of each table. With `dry_run` how many it would be."""
+    before = time.time() - older_than_days * _DAY_S
+    return _removed(store, _uncounted(before), _superseded_runs(before), dry_run=dry_run)
+
+
+def forget(store: Store, where: Where, *, dry_run: bool = False) -> Mapping[str, int]:
+    """Remove every trial that meets the condition, the newest too, but for those of baselines and of what is measured.
+
+    With conditions on runs alone, the runs go too once they have no trial left: what they planned is not missed.
+    """
+    trials = (
+        select(trial.c.id, trial.c.run_id, trial.c.cell_key)
+        .join(run)
+        .where(trial.c.id.in_(chosen_trials(where, newest=False)), ~_in_baseline(), ~_at_work())
+    )
+    runs = _runs_to_forget(where) if where.on_runs() and not where.on_cells() else None
+    return _removed(store, trials, runs, dry_run=dry_run)
+
+
+def kept_by_baselines(store: Store, where: Where) -> int:
+    """How many trials that meet the condition a baseline names."""
+    chosen = select(func.count()).where(trial.c.id.in_(chosen_trials(where, newest=False)), _in_baseline())
+    with store.database.reading() as connection:
+        return connection.scalar(chosen.select_from(trial)) or 0
+
+
+def _removed(
+    store: Store, trials: Select[tuple[int, str, str]], runs: Select[tuple[str]] | None, *, dry_run: bool
+) -> Mapping[str, int]:
     with store.database.writing() as connection:
         if not store.database.is_file:  # no run may begin on the cells that are about to go; trials are recorded on
             connection.execute(text("lock table sweep, environment, cell, run in share row exclusive mode"))
         _DOOMED.create(connection)
-        removed = _remove(connection, before=time.time() - older_than_days * _DAY_S)
+        removed = _remove(connection, trials, runs)
         _DOOMED.drop(connection)
         if dry_run:
             connection.rollback()
@@ -77,8 +107,11 @@ def vacuum(store: Store) -> None:
         store.database.outside("VACUUM")
 
 
-def _remove(connection: Connection, *, before: float) -> Counter[str]:
-    connection.execute(insert(_DOOMED).from_select(["id", "run_id", "cell_key"], _uncounted(before)))
+def _remove(
+    connection: Connection, trials: Select[tuple[int, str, str]], runs: Select[tuple[str]] | None
+) -> Counter[str]:
+    """The trials, then those of the runs that have none left, then what nothing names any more."""
+    connection.execute(insert(_DOOMED).from_select(["id", "run_id", "cell_key"], trials))
     removed = Counter[str]()
     of_doomed = select(_DOOMED.c.id)
     for table, column in (
@@ -89,7 +122,7 @@ def _remove(connection: Connection, *, before: float) -> Counter[str]:
     ):
         removed[table.name] = _delete(connection, table, column.in_(of_doomed))
     summary.refresh_all(connection, select(_DOOMED.c.run_id, _DOOMED.c.cell_key))
-    bare = list(connection.scalars(_bare_runs(before)))
+    bare = list(connection.scalars(_bare(runs))) if runs is not None else []
     for start in range(0, len(bare), 1_000):
         ids = bare[start : start + 1_000]
         for table, column in ((planned, planned.c.run_id), (noise_floor, noise_floor.c.run_id), (run, run.c.id)):
@@ -99,6 +132,7 @@ def _remove(connection: Connection, *, before: float) -> Counter[str]:
     removed["sweep"] = _delete(connection, sweep, ~exists().where(run.c.sweep_id == sweep.c.id))
     fingerprint = environment.c.fingerprint
     named = or_(exists().where(run.c.fingerprint == fingerprint), exists().where(lease.c.fingerprint == fingerprint))
+    removed["source"] = _delete(connection, source, ~exists().where(trial.c.source == source.c.key))
     removed["environment"] = _delete(connection, environment, ~named)
     return removed
 
@@ -114,33 +148,40 @@ def _uncounted(before: float) -> Select[tuple[int, str, str]]:
         or_(annotation.c.run_id.is_(None), annotation.c.run_id == trial.c.run_id),
         or_(annotation.c.cell_key.is_(None), annotation.c.cell_key == trial.c.cell_key),
     )
-    kept = exists().where(baseline_trial.c.trial_id == trial.c.id)
     return (
         select(trial.c.id, trial.c.run_id, trial.c.cell_key)
         .join(run)
         .outerjoin(newest, newest.c.id == trial.c.id)
         .where(or_(newest.c.id.is_(None), trial.c.status == "interrupted"))
-        .where(trial.c.started_at < before, ~noted, ~kept, ~_at_work())
+        .where(trial.c.started_at < before, ~noted, ~_in_baseline(), ~_at_work())
     )
+
+
+def _in_baseline() -> ColumnElement[bool]:
+    return exists().where(baseline_trial.c.trial_id == trial.c.id)
 
 
 def _at_work() -> ColumnElement[bool]:
     return and_(run.c.state == "running", exists().where(lease.c.run_id == run.c.id))
 
 
-def _bare_runs(before: float) -> Select[tuple[str]]:
-    """The runs that go: without trials, and their sweep was run again in their environment."""
-    order = (run.c.started_at.desc(), run.c.id.desc())
-    place = func.row_number().over(partition_by=(sweep.c.name, run.c.fingerprint), order_by=order)
+def _superseded_runs(before: float) -> Select[tuple[str]]:
+    """The runs whose sweep was run again in their environment."""
+    place = func.row_number().over(partition_by=(sweep.c.id, run.c.fingerprint), order_by=NEWEST_RUN_FIRST)
     placed = select(run.c.id, place.label("place")).join(sweep).subquery("placed")
+    again = select(run.c.id).join(placed, placed.c.id == run.c.id)
+    return again.where(placed.c.place > 1, run.c.started_at < before)
+
+
+def _runs_to_forget(where: Where) -> Select[tuple[str]]:
+    return select(run.c.id).where(*where.on_runs())
+
+
+def _bare(runs: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Those of the runs that nothing names and that have not just begun."""
     beginning = and_(run.c.state == "running", run.c.started_at > time.time() - _DAY_S)
     named = or_(*(exists().where(table.c.run_id == run.c.id) for table in (trial, lease, annotation)))
-    return (
-        select(run.c.id)
-        .join(placed, placed.c.id == run.c.id)
-        .where(placed.c.place > 1, run.c.started_at < before, ~named, ~beginning)
-        .order_by(run.c.id)
-    )
+    return select(run.c.id).where(run.c.id.in_(runs), ~named, ~beginning).order_by(run.c.id)
 
 
 def _floor_of_nothing() -> ColumnElement[bool]:

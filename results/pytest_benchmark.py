@@ -59,7 +59,7 @@ def take_in(store: Store, content: Content) -> Imported:
     with store.database.writing() as connection:
         state = connection.scalar(select(run.c.state).where(run.c.id == started.id))
         if state is None:
-            begin(connection, started, [Planned(Path(cell.problem).stem, cell) for cell, _ in trials])
+            begin(connection, started, [Planned(Path(cell.problem).stem, cell) for cell, _ in trials], ())
         found = select(trial.c.cell_key, trial.c.process_index).where(trial.c.run_id == started.id)
         known = {tuple(row) for row in connection.execute(found)}
     new = [one for _, one in trials if (one.cell_key, one.process_index) not in known]

@@ -1,26 +1,31 @@
 """What a run writes: its beginning, and one trial after the other. Each function is a part of one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select
+from sqlalchemy import Connection, Table, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from results import rows, summary
 from results.location import StoreError
-from results.records import NoiseFloor, Planned, Run, Trial
-from results.tables import cell, curve, environment, metric, noise_floor, planned, run, sample, sweep, trial
+from results.records import NoiseFloor, Planned, Run, Source, Trial
+from results.tables import cell, curve, environment, metric, noise_floor, planned, run, sample, source, sweep, trial
 
 
-def begin(connection: Connection, started: Run, plan: Sequence[Planned]) -> None:
-    """The run, with its sweep, environment and cells where they are new."""
+def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
+    """The run, with its sweep, environment, cells and sources where they are new; it comes after all runs known here.
+
+    Two that begin at once on a server may get one number: neither is the later one.
+    """
     sweep_row = rows.sweep_row(started)
     insert_missing(connection, sweep, [sweep_row])
     insert_missing(connection, environment, [rows.environment_row(started)])
     insert_missing(connection, cell, rows.cell_rows(plan))
+    insert_missing(connection, source, rows.source_rows(sources))
+    sequence = (connection.scalar(select(func.max(run.c.sequence))) or 0) + 1
     sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
-    _insert(connection, run, [rows.run_row(started, sweep_id=sweep_id)])
+    _insert(connection, run, [rows.run_row(started, sweep_id=sweep_id, sequence=sequence)])
     _insert(connection, planned, rows.planned_rows(started.id, plan))
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -81,10 +81,7 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Hash of the canonical JSON. A field at its default is left out, so that a new axis keeps old keys."""
-        named = {f.name: getattr(self, f.name) for f in fields(self)}
-        defaults = {f.name: f.default for f in fields(self)}
-        named = {name: value for name, value in named.items() if value != defaults[name]}
-        return _hash(named)
+        return _hash({name: value for name, value in vars(self).items() if value != _DEFAULTS.get(name, _NO_DEFAULT)})
 
     @property
     def block(self) -> tuple[Any, ...]:
@@ -101,7 +98,14 @@ class Cell:
         step = "".join(f" {name}={value:g}" for name, value in named.items() if value is not None)
         gradient = "" if self.gradient == "none" else f" {self.gradient}"
         scale = f"T={self.horizon:g} outputs={self.n_outputs} batch={self.batch_size} {self.dtype} {self.device}"
-        return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}"
+        rest = ("threads", "seed", "iterations", "optimiser", "learning_rate", "evaluate")
+        others = ((name, getattr(self, name)) for name in rest)
+        said = "".join(f" {name}={value}" for name, value in others if value != _DEFAULTS[name])
+        return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}{said}"
+
+
+_NO_DEFAULT = object()
+_DEFAULTS = {each.name: each.default for each in fields(Cell) if each.default is not MISSING}
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ class Trial:
     duration_s: float = 0.0
     position: int | None = None  # place in the run's order of trials
     log_tail: str = ""  # the end of what the process printed
+    source: str | None = None  # key of the Source that was measured; None: not known
+    series: str = ""  # the run that began to measure this kind of the cell anew; empty: the trial's own run
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
@@ -170,6 +176,35 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The code that a trial measured: what is due again when it has changed.
+
+    Each fact is a name, a space, and versions or hashes. `library`: the backend's library. `adapter`: the backend, and
+    what binds the library. `problem`: the problem, and its definition. `measure`: the kind of trial, and what measures
+    it.
+    """
+
+    facts: Mapping[str, str]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the facts."""
+        return _hash(dict(self.facts))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a sweep wants to reach: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
+
+    error: float | None = None  # of METRICS
+    gradient_error: float | None = None  # of METRICS
+    loss: float | None = None  # on the whole trajectory
+
+
+NO_GOAL = Goal()
+
+
+@dataclass(frozen=True)
 class Environment:
     """The machine and its software: what breaks comparability when it changes."""
 
@@ -191,7 +226,7 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One going of `nodebench run`: the sweep verbatim, where and from which code it ran."""
+    """One execution of a sweep: its text verbatim, what it asked for, where and from which code it ran."""
 
     id: str
     sweep_name: str
@@ -201,6 +236,8 @@ class Run:
     git_revision: str = ""
     git_dirty: bool = False
     volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: known, but no part of the fingerprint
+    measure: Mapping[str, float] = field(default_factory=dict)  # how much was asked for of each trial
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # by study
 
 
 def _hash(named: Mapping[str, Any]) -> str:

@@ -3,13 +3,14 @@
 import hashlib
 import math
 import struct
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
-from results.records import Cell, Planned, Run, Trial
+from results.records import Cell, Goal, Planned, Run, Source, Trial
 
 Row = dict[str, Any]
+_FIELDS = tuple(each.name for each in fields(Cell))
 
 
 def sweep_row(run: Run) -> Row:
@@ -23,7 +24,12 @@ def environment_row(run: Run) -> Row:
     return {"fingerprint": run.environment.fingerprint, "facts": dict(run.environment.facts)}
 
 
-def run_row(run: Run, *, sweep_id: int) -> Row:
+def source_rows(sources: Iterable[Source]) -> list[Row]:
+    """Each once."""
+    return [{"key": key, "facts": dict(facts)} for key, facts in {one.key: one.facts for one in sources}.items()]
+
+
+def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
     """A run that has just begun."""
     return {
         "id": run.id,
@@ -34,13 +40,16 @@ def run_row(run: Run, *, sweep_id: int) -> Row:
         "git_revision": run.git_revision,
         "git_dirty": run.git_dirty,
         "volatile": dict(run.volatile),
+        "sequence": sequence,
+        "measure": dict(run.measure),
+        "goals": {study: _stated(goal) for study, goal in run.goals.items() if _stated(goal)},
     }
 
 
 def cell_rows(plan: Sequence[Planned]) -> list[Row]:
     """Each cell once."""
     cells = {planned.cell.key: planned.cell for planned in plan}
-    return [{"key": key, **asdict(cell)} for key, cell in cells.items()]
+    return [{"key": key, **{name: getattr(cell, name) for name in _FIELDS}} for key, cell in cells.items()]
 
 
 def planned_rows(run_id: str, plan: Sequence[Planned]) -> list[Row]:
@@ -65,6 +74,8 @@ def trial_row(run_id: str, trial: Trial) -> Row:
         "duration_s": trial.duration_s,
         "position": trial.position,
         "log_tail": _text(trial.log_tail),
+        "source": trial.source,
+        "series": trial.series or run_id,
     }
 
 
@@ -107,6 +118,10 @@ def curve_rows(trial: Trial, *, trial_id: int) -> list[Row]:
 def cell_of(row: Row) -> Cell:
     """The cell that a row of the table `cell` holds."""
     return Cell(**{name: value for name, value in row.items() if name != "key"})
+
+
+def _stated(goal: Goal) -> dict[str, float]:
+    return {name: value for name, value in asdict(goal).items() if value is not None}
 
 
 def _number(value: float) -> float | None:

@@ -10,7 +10,7 @@ from results import tables
 BEGIN, END = "<!-- schema: made by `python -m results.schema_docs` -->", "<!-- end of the schema -->"
 GROUPS = {
     "What was asked for": (tables.sweep, tables.cell, tables.planned),
-    "Where and when": (tables.environment, tables.run, tables.lease),
+    "Where and when": (tables.environment, tables.run, tables.source, tables.lease),
     "What was measured": (tables.trial, tables.metric, tables.sample, tables.curve),
     "What is derived or kept": (
         tables.summary,
@@ -27,7 +27,7 @@ PICTURES = {  # from left to right or from top to bottom
         True,
         (
             *(tables.sweep, tables.environment, tables.run, tables.cell, tables.planned),
-            *(tables.trial, tables.metric, tables.sample, tables.curve),
+            *(tables.source, tables.trial, tables.metric, tables.sample, tables.curve),
         ),
     ),
     "What stands around it": (

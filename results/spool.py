@@ -54,8 +54,12 @@ class Spool:
         raise refused
 
     def waiting(self) -> list[Path]:
-        """The files, in the order of measuring."""
-        return sorted((path for folder in self.folders for path in folder.glob("*.json")), key=lambda path: path.name)
+        """The files, in the order of measuring; none of a folder that may not be read, such as of another's home."""
+        found: list[Path] = []
+        for folder in self.folders:
+            with suppress(OSError):
+                found += folder.glob("*.json")
+        return sorted(found, key=lambda path: path.name)
 
 
 def left(spool: Spool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -13,8 +13,9 @@ from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
 from results.lookup import LISTED
-from results.records import Cell, NoiseFloor, Planned, Run, Trial
+from results.records import Cell, NoiseFloor, Planned, Run, Source, Trial
 from results.spool import Spool, Spooled
+from results.standing import Standing, StandingTrial
 from results.tables import cell, curve, metric, run, sample
 from results.where import Where, begins
 
@@ -57,10 +58,10 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.database.close()
 
-    def begin(self, started: Run, plan: Sequence[Planned]) -> None:
-        """Write down what a run sets out to measure, and where. Its state is `running` until `finish`."""
+    def begin(self, started: Run, plan: Sequence[Planned], sources: Iterable[Source] = ()) -> None:
+        """Write down what a run sets out to measure, where, and of which code. It is `running` until `finish`."""
         with self.database.writing() as connection:
-            recording.begin(connection, started, plan)
+            recording.begin(connection, started, plan, sources)
 
     def lease(self, started: Run, *, longest_s: float) -> Leases:
         """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
@@ -103,22 +104,21 @@ class Store:
             if connection.execute(ended).rowcount == 0:
                 raise StoreError(f"no run {run_id!r} in this database: begin it first")
 
-    def recorded(self, fingerprint: str, cell_keys: Collection[str]) -> dict[str, dict[tuple[str, int], str]]:
-        """Status by (kind, process_index) by cell, over all runs in the environment.
+    def standing(self, fingerprint: str, cell_keys: Collection[str]) -> Standing:
+        """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.
 
         An interrupted trial is left out: it must be measured again.
         """
-        statuses: dict[str, dict[tuple[str, int], str]] = {}
         with self.database.reading() as connection:
-            newest_last = connection.execute(frames.statuses(fingerprint, cell_keys))
-            for key, kind, process_index, status in newest_last:
-                statuses.setdefault(key, {})[kind, process_index] = status
-        return statuses
+            trials = [StandingTrial(*row) for row in connection.execute(frames.standing(fingerprint, cell_keys))]
+            of_runs = select(run.c.id, run.c.measure).where(run.c.fingerprint == fingerprint)
+            last = frames.last_process(fingerprint, cell_keys)
+            return Standing(trials, dict(connection.execute(of_runs).all()), connection.scalar(last))
 
-    def settled(self, fingerprint: str, cell_keys: Collection[str]) -> set[str]:
-        """The cells whose timing has come to its end in the environment: one of their trials says if it is stable."""
+    def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
+        """The facts of all code that was measured in the environment, by the source's key; the newest last."""
         with self.database.reading() as connection:
-            return set(connection.scalars(frames.settled(fingerprint, cell_keys)))
+            return dict(connection.execute(frames.sources(fingerprint)).all())
 
     def record_floors(self, run_id: str, floors: Sequence[NoiseFloor]) -> None:
         """Write what the twins of a block differed by."""
@@ -135,10 +135,11 @@ class Store:
         return found[0] if found else None
 
     def runs(self) -> DataFrame:
-        """Every run, oldest first.
+        """Every run, in the order of recording.
 
-        run_id, sweep_name, sweep_text, fingerprint, state, git_revision: str. facts, volatile: dict. started_at,
-        finished_at (NaN while it runs, or when it was killed): float64, seconds since the epoch. git_dirty: bool.
+        run_id, sweep_name, sweep_text, sweep_sha, fingerprint, state, git_revision: str. facts, volatile, measure,
+        goals: dict. started_at, finished_at (NaN while it runs, or when it was killed): float64, seconds since the
+        epoch. git_dirty: bool. sequence: int64, the order of recording, which no clock decides.
         """
         return frames.read(self.database, frames.runs())
 
@@ -167,9 +168,10 @@ class Store:
         return frames.read(self.database, frames.summaries(where))
 
     def trials(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The newest trial of each (environment, cell, kind, process), as recorded; or all that there ever were.
+        """The trials of the newest series of each (environment, cell, kind), as recorded; or all that there ever were.
 
-        run_id, cell_key, kind, status, reason, log_tail, fingerprint: str. process_index: int64. position: Int64.
+        run_id, cell_key, kind, status, reason, log_tail, series, fingerprint: str. source: str, or None where it is
+        not known. process_index: int64. position: Int64.
         started_at (since the epoch), duration_s: float64, seconds.
         """
         return frames.read(self.database, frames.trials(where, newest=newest))

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from results.records import METRICS
 
-SCHEMA_VERSION = "0003"  # the newest of results/migrations/versions
+SCHEMA_VERSION = "0004"  # the newest of results/migrations/versions
 
 metadata = MetaData()
 
@@ -48,6 +48,17 @@ environment = Table(
     comment="where it was measured",
 )
 
+source = Table(
+    "source",
+    metadata,
+    Column("key", String, primary_key=True, comment="hash of the facts"),
+    Column("facts", JSON, nullable=False, comment="object of strings: library, adapter, problem, measure"),
+    comment="the code that was measured",
+)
+
+# A clock may be wrong, and another machine's differs: runs are ordered by Lamport's (1978) numbers.
+_SEQUENCE = "order of runs: one more than the largest that its database knew; 0: from before there were any"
+
 run = Table(
     "run",
     metadata,
@@ -60,7 +71,10 @@ run = Table(
     Column("git_revision", String, nullable=False, comment="commit of the measuring code; empty if unknown"),
     Column("git_dirty", Boolean, nullable=False, comment="whether the code differed from that commit"),
     Column("volatile", JSON, nullable=False, comment="object of strings: load, clock"),
-    comment="one going of a sweep",
+    Column("sequence", Integer, nullable=False, server_default="0", comment=_SEQUENCE),
+    Column("measure", JSON, nullable=False, server_default="{}", comment="object of numbers: how much was asked for"),
+    Column("goals", JSON, nullable=False, server_default="{}", comment="object: by study, the goals that it states"),
+    comment="one execution of a sweep",
 )
 
 cell = Table(
@@ -112,6 +126,8 @@ lease = Table(
     comment="a cell that is being measured now, so that no two runs do it at once",
 )
 
+_SERIES = "run that began to measure this kind of the cell anew: samples of one series belong together; empty: unknown"
+
 trial = Table(
     "trial",
     metadata,
@@ -126,9 +142,11 @@ trial = Table(
     Column("duration_s", Double, nullable=False, comment="wall time of the whole trial, seconds"),
     Column("position", Integer, comment="place in the run's order of trials, counted from 0; null: not known"),
     Column("log_tail", Text, nullable=False, server_default="", comment="the end of what the process printed"),
+    Column("source", ForeignKey("source.key"), comment="the code that was measured; null: not known"),
+    Column("series", String, nullable=False, server_default="", comment=_SERIES),
     UniqueConstraint("run_id", "cell_key", "kind", "process_index"),
     # All that says which trials of a cell are the newest: they are found without a look at the trials themselves.
-    Index("trial_of_cell", "cell_key", "kind", "process_index", "status", "started_at", "run_id"),
+    Index("trial_of_cell", "cell_key", "kind", "process_index", "status", "series", "run_id"),
     comment="one isolated process that measured one kind of thing of one cell",
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, false, literal, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -17,6 +17,7 @@ from results.records import Cell
 from results.tables import cell, run, trial
 
 _KEY_DIGITS = 16  # hexadecimal, of a cell's key
+_TOO_LARGE = 2**63
 Text = str | Collection[str] | None
 Number = float | Collection[float] | None
 Whole = int | Collection[int] | None
@@ -33,6 +34,7 @@ class Where:
     run_id: Text = None
     fingerprint: Text = None  # of the environment
     cell_key: Text = None
+    key_start: Text = None  # hexadecimal digits that the cell's key begins with
     kind: Text = None  # of the trial
     status: Text = None
     name: Text = None  # of the metric, sample series or curve
@@ -58,7 +60,7 @@ class Where:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name), _KINDS[str(each.type)]))
+            object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name)))
 
     def refuse(self, frame: str, *names: str) -> None:
         """Raise a ValueError where one of these is asked for: nothing in the frame could meet it."""
@@ -69,7 +71,7 @@ class Where:
     def on_cells(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `cell`."""
         of_fields = [among(cell.c[each.name], getattr(self, each.name)) for each in fields(Cell)]
-        return _given([among(cell.c.key, self.cell_key), *of_fields])
+        return _given([among(cell.c.key, self.cell_key), _begins_with_one_of(self.key_start), *of_fields])
 
     def on_runs(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `run`."""
@@ -78,7 +80,7 @@ class Where:
     def on_trials(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `trial`, but for those on its end."""
         keys = among(trial.c.cell_key, self.cell_key)
-        if any(getattr(self, each.name) is not None for each in fields(Cell)):
+        if self.key_start is not None or any(getattr(self, each.name) is not None for each in fields(Cell)):
             keys = trial.c.cell_key.in_(select(cell.c.key).where(*self.on_cells()))
         return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind)])
 
@@ -104,30 +106,67 @@ def begins(start: str) -> ColumnElement[bool]:
     return and_(cell.c.key.between(low, high), cell.c.key.startswith(start, autoescape=True))
 
 
-def _checked(name: str, wanted: Any, kind: _Kind) -> Any:
+class Kind(NamedTuple):
+    """What a field holds, from Python and as people write it."""
+
+    type: type
+    plain: Callable[[Any], Any]  # JSON and the drivers know no NumPy
+    read: Callable[[str], Any]  # a ValueError if the text says no such thing
+    word: str
+
+
+def _read_number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _read_whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)  # 1e3
+        if not number.is_integer():
+            raise
+        return int(number)
+
+
+_OF_TYPE = {
+    "Text": Kind(str, str, str, "a text"),
+    "Number": Kind(Real, float, _read_number, "a number"),
+    "Whole": Kind(Integral, int, _read_whole, "a whole number"),
+}
+KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fields(Where)}
+
+
+def _checked(name: str, wanted: Any) -> Any:
     """The wanted as plain values: one, or a tuple of them."""
     if wanted is None:
         return None
+    kind = KINDS[name]
     several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
     values = tuple(wanted) if several else (wanted,)
     for value in values:
         if not isinstance(value, kind.type) or isinstance(value, bool):
             raise ValueError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
+        if isinstance(value, Integral) and abs(int(value)) >= _TOO_LARGE:
+            raise ValueError(f"{name}={value}: no database holds so large a number: pass one below 2**63")
+        if isinstance(value, str) and not _storable(value):
+            raise ValueError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
     plain = tuple(map(kind.plain, values))
     return plain if several else plain[0]
 
 
-class _Kind(NamedTuple):
-    type: type
-    plain: Callable[[Any], Any]  # JSON and the drivers know no NumPy
-    word: str
+def _storable(text: str) -> bool:
+    """Whether every engine takes the text: no half of a surrogate pair, as odd bytes of a command line become."""
+    return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
-_KINDS = {
-    "Text": _Kind(str, str, "a text"),
-    "Number": _Kind(Real, float, "a number"),
-    "Whole": _Kind(Integral, int, "a whole number"),
-}
+def _begins_with_one_of(starts: Any) -> ColumnElement[bool] | None:
+    if starts is None:
+        return None
+    return or_(false(), *map(begins, starts if isinstance(starts, tuple) else (starts,)))
 
 
 def _given(conditions: list[ColumnElement[bool] | None]) -> list[ColumnElement[bool]]:

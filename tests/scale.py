@@ -108,7 +108,21 @@ class _Measured:
         for id_, key, (kind, process, status) in self._places():
             reason = "" if status == "ok" else "the run was interrupted: run the sweep again"
             started = self._run.started_at + (id_ - self._before) * 0.05
-            yield id_, self._run.id, key, kind, process, status, reason, started, 0.05, id_ - self._before, ""
+            yield (
+                id_,
+                self._run.id,
+                key,
+                kind,
+                process,
+                status,
+                reason,
+                started,
+                0.05,
+                id_ - self._before,
+                "",
+                None,
+                self._run.id,
+            )
 
     def metrics(self) -> Rows:
         noise = random.Random(self._run.id)

@@ -3,7 +3,7 @@
 from sqlalchemy import insert, select
 
 from results import annotations, baselines
-from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
 from results.store import Store
 from results.tables import lease, metadata, noise_floor, reference, sweep, trial
 
@@ -23,10 +23,14 @@ IMPORTED = """{"machine_info": {"node": "n", "system": "Linux", "cpu": {"brand_r
 "stats": {"median": 1.5, "total": 3.0, "iterations": 1, "data": [1.0, 2.0]}}]}"""
 
 
+CODE = Source({"library": "node 1", "adapter": "node 2", "problem": "spiral 3", "measure": "timing 4"})
+
+
 def a_run(run_id: str, *, started_at: float = 1.0, where: Environment = HERE, sweep_name: str = "small") -> Run:
     return Run(
         id=run_id, sweep_name=sweep_name, sweep_text="[[grid]]", environment=where, started_at=started_at,
-        git_revision="abc", git_dirty=True, volatile={"load": "0.1"},
+        git_revision="abc", git_dirty=True, volatile={"load": "0.1"}, measure={"timeout_s": 60.0},
+        goals={"solvers": Goal(error=1e-5)},
     )  # fmt: skip
 
 
@@ -50,10 +54,10 @@ def a_trial(cell: Cell = CELLS[0], *, process_index: int = 0, started_at: float 
 
 def measure(store: Store, run_id: str, *, started_at: float, processes: int = 2, **changes) -> None:
     """A run of all cells, in full."""
-    store.begin(a_run(run_id, started_at=started_at, **changes), PLAN)
+    store.begin(a_run(run_id, started_at=started_at, **changes), PLAN, [CODE])
     for index in range(processes):
         for cell in CELLS:
-            store.record(run_id, a_trial(cell, process_index=index, started_at=started_at + 1))
+            store.record(run_id, a_trial(cell, process_index=index, started_at=started_at + 1, source=CODE.key))
     store.finish(run_id, state="complete")
 
 

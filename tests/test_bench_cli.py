@@ -213,6 +213,12 @@ def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
             ("run", "large.toml"),
             "large.toml: grid 1, seed: 3000000000 does not do: input should be less than or equal to",
         ),
+        (
+            ("run", "small.toml", "--only", "solver=dopri55"),
+            "only: no cell has solver='dopri55'. Did you mean 'dopri5'?",
+        ),
+        (("plan", "small.toml", "--only", "solvr=dopri5"), "only: unknown field 'solvr'. Did you mean 'solver'?"),
+        (("show", "abc", "--only", "solver=dopri5"), "KEY abc names one cell, --only several: give one of the two"),
         (("plan", "typo.toml"), "typo.toml: grid 1, solver: unknown solver 'dopri55'"),
         (("run", "small.toml", "--db", "foreign.db"), "foreign.db is not an SQLite database"),
         (("run", "small.toml", "--db", "/proc/nowhere/bench.db"), "/proc/nowhere/bench.db"),

@@ -8,6 +8,7 @@ from stocked import HERE, a_run
 
 from bench.estimate import Costs, estimated_s
 from bench.protocol import TOGETHER, Pending
+from bench.source import source_of
 from bench.sweep import Measure
 from results.costs import costs
 from results.records import Cell, NoiseFloor, Planned, Sample, Trial
@@ -100,8 +101,11 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
     cells = [CELL, replace(CELL, rtol=1e-4)]
     everything = [alone(CELL, kind, 20.0 * scale) for kind in ("counts", "accuracy", "memory")]
     everything += timed(CELL, 10.0 * scale)
-    settled = [replace(trial, metrics={"unstable": 0.0}) for trial in everything]
-    store.begin(replace(a_run("here"), environment=environment()), [Planned("s", cell) for cell in cells])
+    settled = [
+        replace(trial, metrics={"unstable": 0.0}, source=source_of(CELL, trial.kind).key) for trial in everything
+    ]
+    sources = [source_of(CELL, trial.kind) for trial in everything]
+    store.begin(replace(a_run("here"), environment=environment()), [Planned("s", cell) for cell in cells], sources)
     for trial in settled:
         store.record("here", trial)
     monkeypatch.chdir(tmp_path)

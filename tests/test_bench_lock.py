@@ -1,13 +1,12 @@
 """Runs on one machine take turns: real processes, which end in all the ways that processes end."""
 
-import os
 import re
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,11 @@ from bench.machine.lock import turn
 
 MEASURE = """
 import os, sys
+from pathlib import Path
 from bench.machine.lock import turn
 os.umask(0o077)
 try:
-    with turn(sys.argv[1], lambda line: print(line, flush=True)):
+    with turn(sys.argv[1], lambda line: print(line, flush=True), places=[Path(sys.argv[2])]):
         print("measuring", flush=True)
         if sys.stdin.readline() == "fail\\n":
             raise ValueError
@@ -35,10 +35,9 @@ def start(tmp_path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", MEASURE, what]
-        environment = os.environ | {"TMPDIR": str(tmp_path)}
+        command = [sys.executable, "-c", MEASURE, what, str(tmp_path)]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
         return process
 
@@ -115,8 +114,14 @@ def test_a_signature_that_says_nothing_is_another_process(start, tmp_path):
     assert "another process is measuring on this machine" in line(start("adaptive"))
 
 
-def test_where_nothing_can_be_locked_a_run_measures_and_says_so(monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", __file__)  # no folder
+def test_where_nothing_can_be_locked_a_run_measures_and_says_so(tmp_path):
     told: list[str] = []
-    with turn("smoke", told.append):
+    with turn("smoke", told.append, places=[Path(__file__), tmp_path / "nowhere"]):
         assert ["cannot see whether another run measures here" in one for one in told] == [True]
+
+
+def test_where_the_first_place_cannot_be_written_the_second_is_taken(tmp_path):
+    told: list[str] = []
+    with turn("smoke", told.append, places=[Path(__file__), tmp_path]):
+        assert told == []
+        assert "smoke" in (tmp_path / "nodebench.measuring").read_text()

@@ -11,6 +11,7 @@ from small_runs import CELL, run, runner, sweep_of
 
 from bench.alone import measured_alone
 from bench.failure import TrialFailure
+from bench.known import recorded
 from bench.process import Worker
 from bench.rounds import timed_in_rounds
 from bench.runner import _run_of, due_trials
@@ -154,7 +155,7 @@ def test_a_block_that_another_run_measures_is_left_to_it(store):
 
 def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkeypatch):
     sweep = sweep_of(CELL)
-    planned = due_trials(store, sweep)
+    planned = due_trials(sweep, recorded(store, sweep.cells))
     assert run(store, sweep)
     monkeypatch.setattr("bench.runner.due_trials", lambda *_: planned)
     late = runner(store, sweep)
@@ -181,4 +182,4 @@ def test_a_run_goes_on_without_its_database(store, monkeypatch, tmp_path):
     monkeypatch.undo()
     with Store.open(str(tmp_path / "bench.db"), create=True) as again:
         assert len(again.trials()) == 5
-        assert due_trials(again, sweep) == []
+        assert due_trials(sweep, recorded(again, sweep.cells)) == []

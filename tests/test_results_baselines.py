@@ -28,8 +28,8 @@ def test_a_baseline_is_what_was_newest_when_it_was_made(store):
 
 
 def test_the_newest_run_decides_on_the_environment(store):
-    measure(store, "there", started_at=30.0, where=Environment({"cpu": "two"}))
-    measure(store, "here", started_at=10.0)
+    measure(store, "here", started_at=30.0)
+    measure(store, "there", started_at=10.0, where=Environment({"cpu": "two"}))
     measure(store, "imported", started_at=40.0, where=Environment({"cpu": "three"}), sweep_name=SWEEP)
     baselines.keep(store, "good")
     assert set(baselines.trials(store, "good")["run_id"]) == {"there"}

@@ -1,7 +1,11 @@
 """Frames as files that other tools read: nothing is lost on the way, and no half of a file is left."""
 
+import csv
+import gzip
+import io
 import json
 import sys
+import tracemalloc
 
 import numpy
 import pandas
@@ -9,7 +13,8 @@ import pytest
 from stocked import CELLS, HERE, a_run, a_trial, stock
 
 from results import export as exporting
-from results.export import FRAMES, WRITERS, export
+from results.export import FRAMES, export, stream
+from results.formats import STREAMED, SUFFIXES
 from results.location import StoreError
 from results.records import Curve, Planned
 from results.store import Store
@@ -29,25 +34,29 @@ def frame_of(store: Store, name: str, where: Where) -> pandas.DataFrame:
 
 def read(path, like: pandas.DataFrame) -> pandas.DataFrame:
     """The file in pandas, with the types of the frame where the format has none."""
-    if path.suffix == ".parquet":
+    if ".parquet" in path.name:
         found = pandas.read_parquet(path)
-    elif path.suffix == ".jsonl":
-        found = pandas.DataFrame([json.loads(line) for line in path.read_text().splitlines()], columns=list(like))
+    elif ".json" in path.name:
+        text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+        rows = map(json.loads, text.splitlines()) if ".jsonl" in path.name else json.loads(text)
+        found = pandas.DataFrame(list(rows), columns=list(like))
     else:
         numbers = [name for name in like if like[name].dtype not in ("str", object)]
         found = pandas.read_csv(path, keep_default_na=False, na_values={name: [""] for name in numbers})
+        for name in like.select_dtypes("str"):  # as docs/database.md says
+            found[name] = found[name].astype("str").str.replace("^'('*[-=+@\t\r\n＝＋－＠])", r"\1", regex=True)
     for name in like:
-        if like[name].dtype == object and path.suffix != ".jsonl" and name not in ("x", "y"):
+        if like[name].dtype == object and ".json" not in path.name and name not in ("x", "y"):
             found[name] = found[name].map(json.loads)
         if name in ("x", "y"):
-            lists = found[name].map(json.loads) if path.suffix == ".csv" else found[name]
+            lists = found[name].map(json.loads) if ".csv" in path.name else found[name]
             found[name] = [numpy.array([list(v) if name == "y" else v for v in one], dtype=float) for one in lists]
         else:
             found[name] = found[name].astype(like[name].dtype)
     return found
 
 
-@pytest.mark.parametrize("suffix", sorted(WRITERS))
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_a_file_read_back_is_the_frame(store, tmp_path, suffix):
     for frame in FRAMES:
         path = tmp_path / f"{frame}{suffix}"
@@ -95,27 +104,33 @@ def test_a_condition_is_applied(store, tmp_path, where):
     assert export(store, tmp_path / "a.csv", frame="runs", where=where) == len(set(store.planned(where)["run_id"]))
 
 
-@pytest.mark.parametrize("suffix", sorted(WRITERS))
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
 def test_an_empty_frame_is_a_file_with_its_columns(store, tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     assert export(store, path, where=Where(problem="nothing")) == 0
-    if suffix != ".jsonl":
-        reader = pandas.read_csv if suffix == ".csv" else pandas.read_parquet
+    if suffix == ".json":
+        assert json.loads(path.read_text()) == []
+    elif ".json" not in suffix:
+        reader = pandas.read_parquet if suffix == ".parquet" else pandas.read_csv
         assert list(reader(path)) == list(store.summary())
 
 
+def content(path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
 def test_many_parts_are_one_file(store, tmp_path, monkeypatch):
-    whole = [tmp_path / f"whole{suffix}" for suffix in WRITERS]
+    whole = [tmp_path / f"whole{suffix}" for suffix in SUFFIXES]
     for path in whole:
         export(store, path, frame="samples")
     monkeypatch.setattr(exporting, "_CHUNK", 4)
     for path in whole:
-        parts = path.with_stem("parts")
+        parts = path.with_name(path.name.replace("whole", "parts"))
         export(store, parts, frame="samples")
         if path.suffix == ".parquet":
             assert pandas.read_parquet(parts).equals(pandas.read_parquet(path))
         else:
-            assert parts.read_text() == path.read_text()
+            assert content(parts) == content(path)
 
 
 def test_every_float_survives(url, tmp_path):
@@ -124,7 +139,7 @@ def test_every_float_survives(url, tmp_path):
         store.begin(a_run("run", where=HERE), [Planned("solvers", CELLS[0])])
         curves = {"odd": Curve([float("inf"), float("nan"), *values], [[v] for v in (0.0, 1.0, *values)])}
         store.record("run", a_trial(metrics=dict(zip("abcde", values, strict=True)), curves=curves))
-        for suffix in WRITERS:
+        for suffix in SUFFIXES:
             path = tmp_path / f"a{suffix}"
             export(store, path, frame="metrics")
             assert read(path, store.metrics())["value"].tolist() == values
@@ -156,11 +171,70 @@ def test_a_place_that_cannot_be_written_is_one_line(store, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.xls", "a", "a.csv.gz"])
-def test_an_unknown_suffix_is_refused(store, tmp_path, name):
-    with pytest.raises(StoreError, match=r"has the suffix '.*': name the file \*.csv, \*.parquet, \*.jsonl"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a.xls", r"has the suffix '\.xls': name the file \*\.csv, .*, \*\.parquet, .*\.gz\.$"),
+        ("a", r"has no suffix: name the file"),
+        ("a.cvs", r"has the suffix '\.cvs'.* Did you mean '\.csv'\?"),
+        ("a.Jsn", r"has the suffix '\.Jsn'.* Did you mean '\.json'\?"),
+        ("a.parquet.gz", r"has the suffix '\.parquet\.gz'.* Did you mean '\.parquet'\?"),
+    ],
+)
+def test_an_unknown_suffix_is_answered_with_the_nearest(store, tmp_path, name, said):
+    with pytest.raises(StoreError, match=said):
         export(store, tmp_path / name)
-    assert not (tmp_path / name).exists()
+    assert list(tmp_path.glob("a*")) == []
+
+
+def test_a_suffix_may_be_in_upper_case(store, tmp_path):
+    export(store, tmp_path / "a.CSV.GZ")
+    export(store, tmp_path / "b.csv.gz")
+    assert (tmp_path / "a.CSV.GZ").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''-1", "＝1"]
+
+
+def test_no_text_is_a_formula_in_a_spreadsheet_and_each_reads_back_as_it_was(url, tmp_path):
+    said = [*FORMULAS, "'quoted'", "a=1", "", "a\rb", '"a"', "a\r\nb, c"]
+    with Store.open(url, create=True) as store:
+        store.begin(a_run("run", where=HERE), [Planned("solvers", CELLS[0])])
+        for index, text in enumerate(said):
+            store.record("run", a_trial(process_index=index, reason=text, log_tail=text, metrics={"error": -1.5}))
+        path = tmp_path / "a.csv"
+        export(store, path, frame="trials")
+        with path.open(newline="", encoding="utf-8") as file:
+            shown = [row["reason"] for row in csv.DictReader(file)]
+        assert shown == [f"'{text}" if text in FORMULAS else text for text in said]
+        assert read(path, store.trials())["reason"].tolist() == said
+        export(store, path, frame="metrics")
+        assert set(pandas.read_csv(path)["value"]) == {-1.5}
+        export(store, tmp_path / "a.jsonl", frame="trials")
+        assert read(tmp_path / "a.jsonl", store.trials())["reason"].tolist() == said
+
+
+@pytest.mark.parametrize("form", STREAMED)
+def test_a_stream_is_the_file(store, tmp_path, form):
+    path = tmp_path / f"a.{form}"
+    for frame in FRAMES:
+        file = io.BytesIO()
+        assert stream(store, file, form=form, frame=frame) == export(store, path, frame=frame)
+        assert file.getvalue() == path.read_bytes()
+
+
+@pytest.mark.parametrize("form", STREAMED)
+def test_ten_parts_take_no_more_memory_than_two(tmp_path, form):
+    def peak(count: int) -> int:
+        parts = ([{"name": "error", "value": float(index)} for index in range(2_000)] for _ in range(count))
+        tracemalloc.start()
+        with (tmp_path / "a").open("wb") as file:
+            assert STREAMED[form](file, {"name": str, "value": float}, parts) == 2_000 * count
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak(10) < 1.2 * peak(2)
 
 
 def test_without_pyarrow_parquet_is_one_line(store, tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ CELL = {
 OF_TRIAL = {"fingerprint": "str", "run_id": "str", "cell_key": "str", "kind": "str", "process_index": "int64"}
 DTYPES = {
     "runs": {
-        "run_id": "str", "sweep_name": "str", "sweep_text": "str", "fingerprint": "str", "facts": "object",
+        "run_id": "str", "sweep_name": "str", "sweep_text": "str", "sweep_sha": "str", "fingerprint": "str",
+        "facts": "object", "sequence": "int64", "measure": "object", "goals": "object",
         "state": "str", "started_at": "float64", "finished_at": "float64", "git_revision": "str", "git_dirty": "bool",
         "volatile": "object",
     },
@@ -40,7 +41,8 @@ DTYPES = {
     },
     "trials": {
         "run_id": "str", "cell_key": "str", "kind": "str", "process_index": "int64", "status": "str", "reason": "str",
-        "started_at": "float64", "duration_s": "float64", "position": "Int64", "log_tail": "str", "fingerprint": "str",
+        "started_at": "float64", "duration_s": "float64", "position": "Int64", "log_tail": "str",
+        "source": "str", "series": "str", "fingerprint": "str",
     },
     "metrics": {**OF_TRIAL, "name": "str", "value": "float64"},
     "samples": {
@@ -189,7 +191,9 @@ def test_a_frame_made_in_parts_is_the_frame(three):
 def test_more_keys_than_a_statement_takes_parameters(three):
     keys = [three_runs.CELLS[0].key, *(f"{number:016x}" for number in range(150_000))]
     assert set(three.trials(Where(cell_key=keys))["cell_key"]) == {three_runs.CELLS[0].key}
-    assert set(three.recorded(three_runs.ELSEWHERE.fingerprint, keys)) == {three_runs.CELLS[0].key}
+    assert {one.cell_key for one in three.standing(three_runs.ELSEWHERE.fingerprint, keys).trials} == {
+        three_runs.CELLS[0].key
+    }
     assert not three.cells(Where(seed=range(100_000))).empty
     assert three.cells(Where(seed=range(2**40, 2**40 + 9))).empty
 
@@ -247,13 +251,14 @@ def test_a_key_of_a_cell_is_as_long_as_the_search_by_its_beginning_assumes(three
     assert three.cell(three_runs.CELLS[0].key[:7]) == three_runs.CELLS[0]
 
 
-def test_recorded_is_what_the_newest_measured_trials_say(three):
+def test_what_stands_is_what_the_newest_measured_trials_say(three):
     for environment in (three_runs.FIRST.environment, three_runs.ELSEWHERE):
         trials = three.trials(Where(fingerprint=environment.fingerprint))
-        expected: dict[str, dict[tuple[str, int], str]] = {}
-        for row in trials[trials["status"] != "interrupted"].itertuples():
-            expected.setdefault(row.cell_key, {})[row.kind, row.process_index] = row.status
-        assert three.recorded(environment.fingerprint, [cell.key for cell in all_cells()]) == expected
+        names = ["cell_key", "kind", "process_index", "status", "source", "series", "run_id"]
+        expected = trials[trials["status"] != "interrupted"][names].astype({"source": object})
+        expected["source"] = None
+        standing = three.standing(environment.fingerprint, [cell.key for cell in all_cells()])
+        assert [one[: len(names)] for one in standing.trials] == list(expected.itertuples(index=False, name=None))
 
 
 def all_cells() -> list[Cell]:

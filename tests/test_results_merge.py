@@ -266,5 +266,5 @@ def test_an_infinite_number_and_a_long_note_cross_engines(pair):
 
 def test_the_tables_that_are_merged_are_all_but_three():
     moved = {"sweep", "environment", "cell", "run", "planned", "trial", "metric", "sample", "curve", "reference",
-             "noise_floor", "baseline", "baseline_trial", "annotation"}  # fmt: skip
+             "noise_floor", "baseline", "baseline_trial", "annotation", "source"}  # fmt: skip
     assert set(metadata.tables) - moved == {"nodebench", "lease", "summary"}

@@ -14,6 +14,7 @@ from results.location import StoreError
 from results.records import Environment, Planned
 from results.store import Store
 from results.tables import lease, noise_floor
+from results.where import Where
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_what_is_newest_somewhere_stays(store):
     measure(store, "there", started_at=20.0, where=Environment({"cpu": "two"}))
     store.begin(a_run("part", started_at=30.0), PLAN)
     store.record("part", a_trial(CELLS[0], started_at=31.0))
-    assert prune.prune(store) == {"metric": 3, "sample": 3, "curve": 1, "trial": 1}
+    assert prune.prune(store) == {"metric": 6, "sample": 6, "curve": 2, "trial": 2}, "the whole series"
     assert names(store) == {"here", "there", "part"}
 
 
@@ -69,7 +70,8 @@ def test_the_summary_is_of_what_is_left(store):
         summary.rebuild(connection)
     assert exactly(store)["summary"] == kept
     wide = store.summary().set_index(["run_id", "cell_key"])["trials"]
-    assert (wide["old", CELLS[0].key], wide["old", CELLS[1].key], wide["part", CELLS[0].key]) == (1, 2, 1)
+    assert (wide["old", CELLS[1].key], wide["part", CELLS[0].key]) == (2, 1)
+    assert ("old", CELLS[0].key) not in wide
 
 
 def test_a_baseline_keeps_its_trials(store):
@@ -124,14 +126,14 @@ def test_runs_without_trials_go_but_the_newest_of_each_sweep_and_environment(sto
     for index, (name, where) in enumerate([("one", HERE), ("one", there), ("two", HERE)]):
         for age in (0, 1):
             run_id = f"{index}-{age}"
-            store.begin(a_run(run_id, started_at=10.0 - age, where=where, sweep_name=name), PLAN)
+            store.begin(a_run(run_id, started_at=10.0 + age, where=where, sweep_name=name), PLAN)
             store.finish(run_id, state="complete")
     assert prune.prune(store) == {"run": 3, "planned": 9}
-    assert names(store) == {"0-0", "1-0", "2-0"}
+    assert names(store) == {"0-1", "1-1", "2-1"}
 
 
 def test_what_nothing_names_any_more_goes(store):
-    """A sweep that was edited: its old text, its old cells, an old noise floor."""
+    """A sweep that was forgotten: its text, its cells, an old noise floor."""
     gone = replace(CELLS[0], dt=0.5)
     first = replace(a_run("old", started_at=10.0), sweep_text="as it was")
     store.begin(first, [Planned("solvers", gone), *PLAN])
@@ -141,11 +143,19 @@ def test_what_nothing_names_any_more_goes(store):
         connection.execute(insert(noise_floor), [{"run_id": "old", "cell_key": CELLS[0].key, **floor}])
     store.finish("old", state="complete")
     measure(store, "new", started_at=20.0)
-    removed = prune.prune(store)
+    removed = prune.forget(store, Where(run_id="old"))
     assert {name: removed[name] for name in ("cell", "sweep", "noise_floor", "run")} == {
         "cell": 1, "sweep": 1, "noise_floor": 1, "run": 1,
     }  # fmt: skip
     assert store.cell(gone.key) is None
+
+
+def test_a_run_without_trials_of_an_edited_sweep_stays(store):
+    """It is the only run of its text: what it planned is still asked for."""
+    store.begin(replace(a_run("old", started_at=10.0), sweep_text="as it was"), PLAN)
+    store.finish("old", state="complete")
+    measure(store, "new", started_at=20.0)
+    assert prune.prune(store) == {}
 
 
 def test_only_what_is_older_goes(store):
@@ -156,6 +166,32 @@ def test_only_what_is_older_goes(store):
     assert prune.prune(store, older_than_days=20) == {}
     prune.prune(store, older_than_days=7)
     assert names(store) == {"middle", "new"}
+
+
+def test_what_is_forgotten_goes_though_it_is_the_newest_and_the_rest_stays(store):
+    measure(store, "run", started_at=10.0)
+    before = exactly(store)
+    said = prune.forget(store, Where(backend="node"), dry_run=True)
+    assert exactly(store) == before
+    assert prune.forget(store, Where(backend="node")) == said == {"metric": 12, "sample": 12, "curve": 4, "trial": 4}
+    assert set(store.trials()["cell_key"]) == {CELLS[2].key}
+    assert names(store) == {"run"}
+    assert set(store.summary()["cell_key"]) == {CELLS[2].key}
+
+
+def test_a_run_that_is_forgotten_is_gone_with_its_plan(store):
+    measure(store, "old", started_at=10.0)
+    measure(store, "new", started_at=20.0)
+    assert prune.forget(store, Where(run_id="new"))["run"] == 1
+    assert names(store) == {"old"}
+    assert set(store.trials()["run_id"]) == {"old"}, "what it had superseded stands again"
+
+
+def test_what_a_baseline_names_is_not_forgotten(store):
+    measure(store, "run", started_at=10.0)
+    baselines.keep(store, "good")
+    assert prune.kept_by_baselines(store, Where(run_id="run")) == 6
+    assert prune.forget(store, Where(run_id="run")) == {}
 
 
 def test_a_dry_run_counts_and_removes_nothing(store):

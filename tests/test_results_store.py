@@ -168,23 +168,32 @@ def test_environments_are_kept_apart(store):
     assert store.metrics(Where(fingerprint=HERE.fingerprint))["value"].tolist() == [1.0]
     assert store.metrics(Where(fingerprint=there.fingerprint))["value"].tolist() == [2.0]
     assert len(store.trials()) == 2
-    assert store.recorded("another", [EULER.key]) == {}
+    assert store.standing("another", [EULER.key]).trials == []
 
 
-def test_the_newest_trial_wins(store):
+def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):
     for run_id, started_at, error in [("run-1", 10.0, 1.0), ("run-2", 30.0, 3.0), ("run-3", 20.0, 2.0)]:
-        store.begin(a_run(run_id), PLAN)
+        store.begin(a_run(run_id, started_at=started_at), PLAN)
         store.record(run_id, timing(started_at=started_at, metrics={"error": error}))
-    assert store.metrics()["value"].tolist() == [3.0]
-    assert store.trials()["run_id"].tolist() == ["run-2"]
+    assert store.metrics()["value"].tolist() == [2.0]
+    assert store.trials()["run_id"].tolist() == ["run-3"]
+    assert store.runs()["run_id"].tolist() == ["run-1", "run-2", "run-3"]
     assert store.samples()["value"].tolist() == [0.5, 1.5]
 
 
-def test_trials_that_started_together_are_ordered_as_recorded(store):
-    for run_id, error in [("run-1", 1.0), ("run-2", 2.0)]:
-        store.begin(a_run(run_id), PLAN)
-        store.record(run_id, timing(metrics={"error": error}))
+def test_of_two_series_only_the_newer_one_stands(store):
+    """The older one had more processes: none of them is taken for one of the newer series."""
+    store.begin(a_run("run-1"), PLAN)
+    for index in range(3):
+        store.record("run-1", timing(process_index=index, metrics={"error": 1.0}))
+    store.begin(a_run("run-2"), PLAN)
+    store.record("run-2", timing(process_index=3, metrics={"error": 2.0}))
     assert store.metrics()["value"].tolist() == [2.0]
+    store.begin(a_run("run-3"), PLAN)
+    store.record("run-3", timing(process_index=4, metrics={"error": 3.0}, series="run-2"))
+    assert store.metrics()["value"].tolist() == [2.0, 3.0]
+    assert store.standing(HERE.fingerprint, [EULER.key]).last_process == 4
+    assert len(store.trials(newest=False)) == 5
 
 
 @pytest.mark.parametrize("interrupted_at", [1.0, 99.0])
@@ -194,14 +203,14 @@ def test_an_interrupted_trial_never_hides_a_measured_one(store, interrupted_at):
     store.record("run-1", timing(status="interrupted", started_at=interrupted_at, samples={}))
     store.record("run-2", timing(started_at=50.0))
     assert store.trials()["status"].tolist() == ["ok"]
-    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("timing", 0): "ok"}}
+    assert statuses(store) == {("timing", 0): "ok"}
 
 
 def test_an_interrupted_trial_is_to_be_measured_again(store):
     store.begin(a_run(), PLAN)
     store.record("run-1", timing(status="interrupted"))
     store.record("run-1", timing(process_index=1))
-    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("timing", 1): "ok"}}
+    assert statuses(store) == {("timing", 1): "ok"}
     assert set(store.trials()["status"]) == {"interrupted", "ok"}
 
 
@@ -216,7 +225,12 @@ def test_what_a_process_printed_and_its_place_are_kept_whatever_it_was(store):
 def test_failures_are_recorded_as_measured(store):
     store.begin(a_run(), PLAN)
     store.record("run-1", Trial(cell_key=EULER.key, kind="counts", status="unsupported", reason="no euler"))
-    assert store.recorded(HERE.fingerprint, [EULER.key]) == {EULER.key: {("counts", 0): "unsupported"}}
+    assert statuses(store) == {("counts", 0): "unsupported"}
+
+
+def statuses(store: Store) -> dict[tuple[str, int], str]:
+    standing = store.standing(HERE.fingerprint, [EULER.key])
+    return {(one.kind, one.process_index): one.status for one in standing.trials}
 
 
 @pytest.mark.parametrize(

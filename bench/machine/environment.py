@@ -15,7 +15,8 @@ from bench.machine import state
 from bench.machine.cores import chosen
 from results.records import Environment
 
-_LIBRARIES = ("nodebench", "torch", "torchdiffeq", "numpy")
+_SHARED = ("torch",)  # what every cell runs on; a backend's own library is part of what its cells measure
+_KNOWN = ("nodebench", "numpy")  # worth knowing
 
 
 @cache
@@ -27,7 +28,7 @@ def environment() -> Environment:
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _LIBRARIES},
+        **{name: metadata.version(name) for name in _SHARED},
         **{f"gpu {i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())},
     }
     return Environment(facts)
@@ -44,20 +45,34 @@ def volatile() -> dict[str, str]:
         "governor": state.governor(max(pinned, default=0)),
         "boost": "" if boost is None else ("on" if boost else "off"),
         "steal": f"{steal:.2%} since boot" if steal else "",
+        **{name: metadata.version(name) for name in _KNOWN},
     }
     return {name: text for name, text in told.items() if text}
 
 
 def git_revision() -> tuple[str, bool]:
-    """The commit of nodebench's own checkout and whether it was changed since; ("", False) outside one."""
-    folder = Path(__file__).parent
-    revision = _git(folder, "rev-parse", "HEAD")
-    return revision, bool(revision and _git(folder, "status", "--porcelain", "--untracked-files=no"))
+    """The commit of nodebench's own checkout and whether it was changed since; ("", False) outside one.
+
+    A repository that something else put us into, such as the user's around their site-packages, is not ours.
+    """
+    here = Path(__file__)
+    root = here.parents[2]
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if not top or not os.path.samefile(top, root) or not _git(root, "ls-files", str(here)):
+        return "", False
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return _git(root, "rev-parse", "HEAD"), bool(changed)
 
 
 def _git(folder: Path, *arguments: str) -> str:
+    """What git says of the repository that the folder is in; empty if it says nothing, or there is no git.
+
+    Its own variables, such as GIT_DIR in a hook of the user's, would tell it of another one.
+    """
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
     except OSError:  # no git on this machine
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

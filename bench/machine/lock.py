@@ -3,29 +3,33 @@
 import contextlib
 import json
 import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 _EVERYONE = 0o666  # whoever measures first makes the files; others must be able to lock and to sign them
 _POLL_S = 0.5
 
 
+# The same for all who measure here, whatever their TMPDIR is.
+_PLACES = (Path("/tmp"), Path("/var/tmp"))
+
+
 @contextmanager
-def turn(what: str, told: Callable[[str], None]) -> Iterator[None]:
+def turn(what: str, told: Callable[[str], None], *, places: Sequence[Path] = _PLACES) -> Iterator[None]:
     """Hold the machine while the body measures; if another run has it, tell who, once, and wait.
 
-    The operating system frees the lock of a process that dies, however it dies.
+    `places`: folders for the lock, of which the first that can be written is taken. The operating system frees the lock
+    of a process that dies, however it dies.
     """
-    folder = Path(tempfile.gettempdir())
-    lock, signature = FileLock(folder / "nodebench.lock", mode=_EVERYONE), folder / "nodebench.measuring"
-    if not _acquired(lock, signature, told):
+    lock = _acquired(places, told)
+    if lock is None:
         yield
         return
+    signature = _signature(lock)
     try:
         _sign(signature, what)
         yield
@@ -34,16 +38,31 @@ def turn(what: str, told: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def _acquired(lock: FileLock, signature: Path, told: Callable[[str], None]) -> bool:
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        told(f"{_holder(signature)} on this machine: waiting until that is done (Ctrl-C to give up)")
-        lock.acquire(poll_interval=_POLL_S)
-    except OSError as error:
-        told(f"cannot see whether another run measures here ({error}): measuring beside it if so")
-        return False
-    return True
+def _acquired(places: Sequence[Path], told: Callable[[str], None]) -> BaseFileLock | None:
+    """The lock, held; None where no file can be locked."""
+    refused: list[str] = []
+    for place in places:
+        if not place.is_dir():  # filelock would make it
+            refused.append(f"{place} is no folder")
+            continue
+        lock = FileLock(place / "nodebench.lock", mode=_EVERYONE)
+        try:
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                told(f"{_holder(_signature(lock))} on this machine: waiting until that is done (Ctrl-C to give up)")
+                lock.acquire(poll_interval=_POLL_S)
+        except OSError as error:
+            refused.append(str(error))
+        else:
+            return lock
+    told(f"cannot see whether another run measures here ({'; '.join(refused)}): measuring beside it if so")
+    return None
+
+
+def _signature(lock: BaseFileLock) -> Path:
+    """The file in which who holds the lock says so."""
+    return Path(lock.lock_file).with_name("nodebench.measuring")
 
 
 def _holder(signature: Path) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import node
 from bench.failure import TrialFailure
 from bench.problems import Instance, Problem
+from bench.source import library
 from bench.workload import Workload, require_finite
 from results.records import Cell, Reference, TrialStatus
 
@@ -79,7 +80,8 @@ class Truth:
 def asked(cell: Cell, instance: Instance) -> dict[str, Any]:
     """All that decides the true values of a cell, whose instance in float64 this is.
 
-    The name of a problem does not: its equation, its loss or its constants may have been changed since.
+    The name of a problem does not: its equation, its loss or its constants may have been changed since. Nor may the
+    code that computes them: what a faulty solver has given would be true for ever.
     """
     return {
         "horizon": cell.horizon,
@@ -87,6 +89,7 @@ def asked(cell: Cell, instance: Instance) -> dict[str, Any]:
         "batch_size": cell.batch_size,
         "seed": cell.seed,
         "sha256": _digest(instance),
+        "computed_by": library("node"),
     }
 
 

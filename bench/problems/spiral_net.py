@@ -8,6 +8,7 @@ from torch import Tensor, nn
 import node
 from bench.problems.base import Batch, Instance, Problem, Recipe, Training, output_times
 from bench.problems.spiral import CubicSpiral
+from node.models import MLP
 from results.records import Cell
 
 _POINTS, _END = 1000, 25.0
@@ -19,7 +20,7 @@ class SpiralNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = node.models.MLP(2, width=50, std=0.1)
+        self.net = MLP(2, width=50, std=0.1)
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt; t does not enter."""

@@ -1,22 +1,27 @@
 """What the verbs of `nodebench db` do and print. No torch."""
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO
 
+from bench.failure import UsageError
 from bench.verbs.columns import columns
-from bench.verbs.reading import explained, opened
+from bench.verbs.reading import chosen, explained, opened
 from reports.format import count as grouped
 from reports.format import plural, size
 from results import annotations, baselines, lookup, summary
 from results.backup import back_up_at
-from results.export import export
+from results.export import export, stream
 from results.inventory import Inventory, inventory
 from results.merge import merge
-from results.prune import prune, vacuum
+from results.prune import forget, kept_by_baselines, prune, vacuum
 from results.pytest_benchmark import read, take_in
-from results.where import Where
+from results.records import TRIAL_STATUSES
 
 
 def print_stats(url: str) -> None:
@@ -36,13 +41,35 @@ def merge_from(other_url: str, url: str) -> None:
             print(f"baseline {name!r} names other trials there: ours stays")
 
 
-def export_to(file: Path, frame: str, fields: Mapping[str, Any], runs: Sequence[str], url: str) -> None:
-    """Write the file, and say how much is in it."""
+def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], runs: Sequence[str], url: str) -> None:
+    """Write the file, and say how much is in it; or write to stdout, and say nothing else there."""
+    to_stdout = file == Path("-")
+    if form and not to_stdout:
+        raise UsageError(f"--format {form} is for stdout, which is called -: the suffix of {file} says its format")
     with opened(url) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
-        count = export(store, file, frame=frame, where=Where(run_id=run_ids, **fields))
-        print(f"{file}: {plural(count, 'row')} of {frame}")
+        where = replace(chosen(store, only), run_id=run_ids)
+        if to_stdout:
+            with _stdout() as out:
+                stream(store, out, form=form or "csv", frame=frame, where=where)
+        else:
+            print(f"{file}: {plural(export(store, file, frame=frame, where=where), 'row')} of {frame}")
+
+
+@contextmanager
+def _stdout() -> Iterator[IO[bytes]]:
+    """Where bytes go, in UTF-8 whatever the terminal's encoding, of which none wait when it is closed."""
+    if sys.stdout is None:
+        raise UsageError("stdout is closed: name a file")
+    sys.stdout.flush()
+    try:
+        with open(os.dup(sys.stdout.fileno()), "wb") as file:
+            yield file
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        raise UsageError(f"stdout cannot be written ({error.strerror}): name a file elsewhere") from error
 
 
 def import_from(file: Path, url: str) -> None:
@@ -60,6 +87,28 @@ def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
     with opened(url) as store:
         removed = _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run)) or "nothing"
         print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
+        if not dry_run:
+            vacuum(store)
+
+
+def forget_in(
+    url: str, *, only: Sequence[str], runs: Sequence[str], environment: str, statuses: Sequence[str], dry_run: bool
+) -> None:
+    """Remove what meets all of the conditions, and say what it was and what a baseline keeps."""
+    if not (only or runs or environment or statuses):
+        raise UsageError("forget what? pass --only, --run, --environment or --status (--dry-run tells what would go)")
+    if wrong := next((status for status in statuses if status not in TRIAL_STATUSES), None):
+        raise UsageError(f"no trial ends as {wrong!r}{lookup.nearest(wrong, TRIAL_STATUSES)}")
+    with opened(url) as store:
+        with store.database.reading() as connection:
+            run_ids = [lookup.run_id(connection, start) for start in runs] or None
+            place = lookup.environment(connection, environment) if environment else None
+        where = replace(chosen(store, only), run_id=run_ids, fingerprint=place, status=list(statuses) or None)
+        kept = kept_by_baselines(store, where)
+        gone = _counted(forget(store, where, dry_run=dry_run)) or "nothing"
+        print(f"{'would remove' if dry_run else 'removed'}: {gone}", flush=True)
+        if kept:
+            print(f"{plural(kept, 'trial')} stay: baselines name them (nodebench db baseline NAME --remove)")
         if not dry_run:
             vacuum(store)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.verbs.help import example
-from bench.verbs.place import DEFAULT_DATABASE, Database
+from bench.verbs.place import DEFAULT_DATABASE, Database, Only
 from bench.verbs.refusals import Verbs
 
 db = typer.Typer(
@@ -31,7 +31,14 @@ class Frame(StrEnum):
     noise_floors = "noise_floors"
 
 
-Filter = list[str] | None
+class Form(StrEnum):
+    """How `nodebench db export -` can write."""
+
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+
+
 Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.")]
 
 
@@ -57,23 +64,24 @@ def merge(
     merge_from(other, db)
 
 
-@db.command(epilog=example("nodebench db export summary.parquet --solver dopri5"))
+@db.command(epilog=example("nodebench db export summary.parquet --only solver=dopri5"))
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to write: *.csv, *.parquet or *.jsonl.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout."),
+    ],
+    form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
     frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
-    problem: Annotated[Filter, typer.Option(help="Only this problem (repeat for several).")] = None,
-    solver: Annotated[Filter, typer.Option(help="Only this solver (repeat for several).")] = None,
-    backend: Annotated[Filter, typer.Option(help="Only this backend (repeat for several).")] = None,
-    gradient: Annotated[Filter, typer.Option(help="Only this gradient mode (repeat for several).")] = None,
-    device: Annotated[Filter, typer.Option(help="Only this device (repeat for several).")] = None,
-    run: Annotated[Filter, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")] = None,
+    only: Only = None,
+    run: Annotated[
+        list[str] | None, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")
+    ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write a table of measurements for other tools."""
     from bench.verbs.database import export_to
 
-    fields = {"problem": problem, "solver": solver, "backend": backend, "gradient": gradient, "device": device}
-    export_to(file, frame.value, {name: wanted for name, wanted in fields.items() if wanted}, run or [], db)
+    export_to(file, form and form.value, frame.value, only or [], run or [], db)
 
 
 @db.command("import", epilog=example("nodebench db import benchmark.json"))
@@ -106,6 +114,32 @@ def prune(
     from bench.verbs.database import prune_database
 
     prune_database(older_than, dry_run, db)
+
+
+@db.command(
+    epilog=example(
+        'nodebench db forget --only "solver=rk4 problem=spiral" --dry-run', "nodebench db forget --run 3f2a91c0"
+    )
+)
+def forget(
+    only: Only = None,
+    run: Annotated[list[str] | None, typer.Option("--run", metavar="ID", help="Only of this run (repeat it).")] = None,
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this one, by the start of its name.")
+    ] = "",
+    status: Annotated[
+        list[str] | None, typer.Option("--status", metavar="WORD", help="Only what ended so, such as timeout.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Remove what was measured and should not count, the newest too.
+
+    What a baseline names stays. The next run of a sweep that asks for the cells measures them.
+    """
+    from bench.verbs.database import forget_in
+
+    forget_in(db, only=only or [], runs=run or [], environment=environment, statuses=status or [], dry_run=dry_run)
 
 
 @db.command(epilog=example("nodebench db rebuild"))

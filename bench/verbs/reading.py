@@ -2,26 +2,46 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
 
 from bench.failure import UsageError
+from bench.source import backends, library
 from bench.verbs.columns import columns
 from results.annotations import Note, notes_of_cell
+from results.only import FilterError, check, found, parse
 from results.store import Store, StoreError
 from results.where import Where
 
 
-def write_report(url: str, folder: Path) -> None:
-    """Write the page and say where it is."""
-    from reports import ReportError, write
+def write_report(
+    url: str,
+    folder: Path,
+    *,
+    environment: str = "",
+    runs: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
+    baseline: str = "",
+    only: Sequence[str] = (),
+) -> None:
+    """Write the page of what is asked for and say where it is."""
+    from reports import ReportError, Wanted, write
 
+    here = {name: library(name) for name in backends()}
     with opened(url) as store:
         try:
-            print(f"report: {write(store, folder)}")
+            wanted = Wanted(
+                environment=environment,
+                runs=runs,
+                sweeps=sweeps,
+                baseline=baseline,
+                only=chosen(store, only),
+                here=here,
+            )
+            print(f"report: {write(store, folder, wanted)}")
         except ReportError as error:
             raise UsageError(str(error)) from None
 
@@ -51,12 +71,35 @@ def print_cell(key: str, url: str) -> None:
             print(indent(trial.log_tail.rstrip(), "    "))
 
 
+def print_cells(url: str, *, only: Sequence[str]) -> None:
+    """A line a cell: how many trials it has, and how those that failed ended."""
+    with opened(url) as store:
+        where = chosen(store, only)
+        cells = found(store.database, where)
+        trials = store.trials(where)
+    counts = trials["cell_key"].value_counts()
+    failed = trials[trials["status"] != "ok"].groupby("cell_key")["status"].unique()
+    rows = (
+        (cell.key, cell.label, str(counts.get(cell.key, 0)), ", ".join(sorted(failed.get(cell.key, ()))))
+        for cell in cells
+    )
+    print(columns(rows, ("key", "cell", "trials", "failed")))
+
+
 _REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
 
 
 def _note_row(note: Note) -> tuple[str, ...]:
     day = time.strftime("%Y-%m-%d", time.localtime(note.created_at))
     return day, note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
+
+
+def chosen(store: Store, only: Sequence[str]) -> Where:
+    """The filter, of which the database has a cell."""
+    where = parse(only)
+    if only:
+        check(store.database, where)
+    return where
 
 
 @contextmanager
@@ -70,8 +113,8 @@ def opened(url: str, *, create: bool = False) -> Iterator[Store]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What is wrong with a database is the user's to mend."""
+    """What is wrong with a database or a filter is the user's to mend."""
     try:
         yield
-    except StoreError as error:
+    except (StoreError, FilterError) as error:
         raise UsageError(str(error)) from error

@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.machine.environment import environment
+from bench.due import Recorded
 from bench.runner import due_trials
 from bench.sweep import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE
 from reports.format import plural
-from results.store import Store
 
 _NO_FAILURES = ("ok", "unsupported", "unavailable")  # what cannot be measured here was foreseen
 _NAMED = 5  # failures that are named one by one
@@ -26,16 +25,11 @@ class Standing:
     ends: Mapping[str, str]  # the first status that is not ok, else ok, by the key of each cell that was begun
 
     @classmethod
-    def of(cls, store: Store, sweep: Sweep) -> "Standing":
-        """As the database has it now."""
-        labels = {planned.cell.key: planned.cell.label for planned in sweep.planned}
-        recorded = store.recorded(environment().fingerprint, list(labels))
-        ends = {
-            key: next((status for status in recorded[key].values() if status != "ok"), "ok")
-            for key in labels
-            if key in recorded
-        }
-        return cls(len(due_trials(store, sweep)), labels, ends)
+    def of(cls, sweep: Sweep, counts: Recorded) -> "Standing":
+        """By what counts now."""
+        labels = {cell.key: cell.label for cell in sweep.wanted}
+        ends = {cell.key: ended for cell in sweep.wanted if (ended := counts.ended(cell))}
+        return cls(len(due_trials(sweep, counts)), labels, ends)
 
     @property
     def failed(self) -> dict[str, str]:

@@ -1,45 +1,41 @@
 """The verbs that know what can be measured: run, plan, list. Loaded with the first of them, as torch is heavy."""
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from bench.again import again as measured_again
 from bench.backends import BACKENDS
-from bench.estimate import Costs, estimated_s
-from bench.failure import UsageError
 from bench.interrupt import ignore_all
 from bench.known import recorded
-from bench.machine.environment import environment
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
-from bench.protocol import Recorded, kinds, pending
-from bench.runner import Runner, refusal
+from bench.runner import Runner
 from bench.shipped import shipped
 from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
-from bench.verbs.reading import opened
+from bench.verbs.reading import explained, opened
 from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
 from reports.format import duration
-from results.costs import costs
-from results.location import MissingDatabaseError, UnwritableError
-from results.records import Cell
+from results.location import UnwritableError
+from results.only import choose, parse
 from results.store import Store
-from results.where import Where
 
 
-def run_sweep(name: str, url: str, *, quiet: bool, strict: bool) -> int:
-    """Measure what is pending, and say in the last lines how the sweep stands; the exit code."""
-    sweep = load_sweep(name)
+def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str], quiet: bool, strict: bool) -> int:
+    """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
+    sweep = chosen(load_sweep(name), only)
+    anew = measured_again(again, sweep.wanted)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
         started = time.monotonic()
-        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr))
+        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
         complete = runner.run()
         if not complete:
             ignore_all()  # the first signal has ended the run: no other one takes its last lines away
-        told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep)
+        told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep, runner)
         if standing:
             print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
         else:
@@ -54,6 +50,14 @@ def run_sweep(name: str, url: str, *, quiet: bool, strict: bool) -> int:
         return 130
     wanting = strict and (standing is None or standing.due or standing.failed)
     return 1 if store.spooled.files or wanting else 0
+
+
+def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
+    """The sweep with the cells that the filter chooses, and no others."""
+    if not only:
+        return sweep
+    with explained():
+        return replace(sweep, chosen=frozenset(choose(parse(only), sweep.cells)))
 
 
 def _told(runner: Runner, seconds: float) -> str:
@@ -71,49 +75,14 @@ def _tell(said: str) -> None:
     print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
 
-def _standing(store: Store, sweep: Sweep) -> Standing | None:
+def _standing(store: Store, sweep: Sweep, runner: Runner) -> Standing | None:
     """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
     try:
-        return Standing.of(store, sweep)
+        return Standing.of(sweep, runner.found if runner.nothing_due else recorded(store, sweep.wanted))
     except UnwritableError:
         if not store.spooled.files:
             raise
         return None
-
-
-def print_plan(name: str, url: str) -> None:
-    """A line a cell, with what of it is recorded."""
-    sweep = load_sweep(name)
-    cells = list(dict.fromkeys(planned.cell for planned in sweep.planned))
-    known, taken = _recorded(url, cells)
-    print(columns((_plan_row(cell, known) for cell in cells), _PLAN_HEADER))
-    done = sum(not pending([cell], known) for cell in cells)
-    refused = sum(refusal(cell)[0] != "ok" for cell in cells)
-    print(f"\n{sweep.title}: {len(cells)} cells, {done} done in {url}, {refused} cannot be measured here")
-    print(_time_left(sweep, known, taken))
-
-
-def _time_left(sweep: Sweep, known: Recorded, taken: Costs) -> str:
-    """How long the rest of it will take."""
-    possible = (cell for cell in dict.fromkeys(planned.cell for planned in sweep.planned) if refusal(cell)[0] == "ok")
-    due = pending(possible, known)
-    if not due:
-        return "nothing is left to measure"
-    seconds = estimated_s(due, sweep.measure, taken)
-    if math.isnan(seconds):
-        return "how long it takes can be estimated when trials of these kinds were measured on this machine"
-    return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"
-
-
-_PLAN_HEADER = ("key", "cell", "measured", "state")
-
-
-def _plan_row(cell: Cell, known: Recorded) -> tuple[str, ...]:
-    failures = sorted({status for status in known.of(cell).values() if status != "ok"})
-    status, _ = refusal(cell)
-    state = ", ".join(failures) or (status if status != "ok" else "")
-    every = kinds(cell)
-    return cell.key, cell.label, f"{sum(known.done(cell, kind) for kind in every)}/{len(every)}", state
 
 
 def print_registry(registry: str) -> None:
@@ -147,16 +116,3 @@ _LISTED = {
     "gradients": _gradients,
     "sweeps": _sweeps,
 }
-
-
-def _recorded(url: str, cells: Sequence[Cell]) -> tuple[Recorded, Costs]:
-    """What the database has of these cells, and what trials here have taken; nothing where there is no database yet."""
-    try:
-        with opened(url) as store:
-            here = environment().fingerprint
-            taken = Costs.of(costs(store.database, here), store.noise_floors(Where(fingerprint=here)))
-            return recorded(store, cells), taken
-    except UsageError as error:
-        if isinstance(error.__cause__, MissingDatabaseError):
-            return Recorded(), Costs()
-        raise

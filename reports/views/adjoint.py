@@ -11,6 +11,7 @@ from reports.views.cut import Cut, cut_panel
 from reports.views.figure import Axis, figures
 from reports.views.library import library_finding, library_pairs
 from reports.views.modes import CLOCK, ModeRow, mode_finding, mode_pairs, mode_rows, time_finding
+from reports.views.race import GRADIENTS, goals_missed, race_finding, races_of, stated
 from reports.views.section import Section
 from reports.views.table import Column, Table, Value, number, ratio, tabulate, words
 from results.records import METRICS
@@ -61,9 +62,13 @@ CUTS = (
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
+    races = races_of(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
+    decisive = [pair for race in races.values() for pair in race.pairs]
+    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
     rows = mode_rows(cells, times)
     findings = (
+        *(race_finding(title, race, times) for title, race in races.items()),
+        *goals_missed(cells, GRADIENTS),
         time_finding("time", rows),
         mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
         mode_finding("gradient error", rows, lambda row: row.quotient("gradient_error")),

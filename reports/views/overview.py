@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from reports import format as text
 from reports.measured import EXPECTED
 from reports.views.noise import noise_summary, noise_table
 from reports.views.selection import Selection
+from reports.views.shown import environment_table, of_environment, sweep_table
 from reports.views.table import Table
 
 
 @dataclass(frozen=True)
 class RunView:
-    """One going of a sweep."""
+    """One execution of a sweep."""
 
     id: str
+    shown: str  # how many of its trials are on the page
+    chosen: bool  # whether its plan is
     sweep_name: str
     sweep_text: str
     state: str
@@ -29,6 +31,9 @@ class RunView:
 class Overview:
     """The head of the page."""
 
+    notices: tuple[str, ...]  # what a reader must know of the choice of what is shown
+    environments: Table | None  # that there are, if there are several
+    sweeps: Table  # that were run in this environment
     summary: str  # one line: how much, when
     fingerprint: str
     facts: Mapping[str, str]
@@ -45,10 +50,13 @@ def overview(selection: Selection) -> Overview:
     cells = list(selection.cells.values())
     pending = sum(cell.status == "pending" for cell in cells)
     return Overview(
-        summary=f"{text.plural(len(selection.cells), 'cell')}, measured {_date(newest['started_at'])}",
+        notices=selection.notices,
+        environments=environment_table(selection),
+        sweeps=sweep_table(selection),
+        summary=f"{text.plural(len(selection.cells), 'cell')}, measured {text.date(newest['started_at'])}",
         fingerprint=str(newest["fingerprint"]),
         facts=newest["facts"],
-        runs=tuple(_run(row) for row in selection.runs.to_dict("records")),
+        runs=tuple(_run(row, selection) for row in of_environment(selection).to_dict("records")),
         counts=_counts(selection),
         pending=f"{text.plural(pending, 'cell')} still to be measured" if pending else "",
         noise=noise_summary(cells),
@@ -56,13 +64,15 @@ def overview(selection: Selection) -> Overview:
     )
 
 
-def _run(row: dict) -> RunView:
+def _run(row: dict, selection: Selection) -> RunView:
     return RunView(
         id=row["run_id"],
+        shown=text.plural(selection.shown_trials.get(row["run_id"], 0), "trial"),
+        chosen=row["run_id"] in set(selection.runs["run_id"]),
         sweep_name=row["sweep_name"],
         sweep_text=row["sweep_text"],
         state=row["state"],
-        started=_date(row["started_at"]),
+        started=text.date(row["started_at"]),
         revision=row["git_revision"],
         dirty=row["git_dirty"],
         volatile=row["volatile"],
@@ -82,7 +92,3 @@ def _counts(selection: Selection) -> tuple[tuple[str, str], ...]:
         ("trials", text.count(sum(len(cell.trials) for cell in cells))),
         ("measuring time", text.duration(sum(trial.duration_s for cell in cells for trial in cell.trials))),
     )
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

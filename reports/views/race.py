@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from reports import format as text
 from reports.measured import MeasuredCell, measured_of
@@ -11,8 +12,20 @@ from reports.views.comparison import Pair, Times, compare, undecided
 from reports.views.library import library_finding, library_pairs
 from reports.views.section import Finding
 
-TARGET = 1e-6  # the error that a race is run to, if two choices reach it
-CLOCK = "forward_s"
+TARGET = 1e-6  # the error that a race is run to, if two choices reach it and the study states no goal
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Which error is to be reached, and by which clock."""
+
+    error: Literal["error", "gradient_error"]
+    clock: str
+    said: str  # the error in words
+
+
+SOLVES = Contest("error", "forward_s", "an error")
+GRADIENTS = Contest("gradient_error", "gradient_s", "a gradient error")
 
 
 @dataclass(frozen=True)
@@ -21,13 +34,15 @@ class Race:
 
     error: float
     cells: tuple[MeasuredCell, ...]
+    contest: Contest = SOLVES
 
     @classmethod
-    def of(cls, cells: Sequence[MeasuredCell]) -> "Race | None":
-        """None where nothing was timed."""
-        timed = measured_of(cells, "error", CLOCK)
-        error = target(timed)
-        return cls(error, tuple(race(timed, error))) if error else None
+    def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> "Race | None":
+        """None where nothing was timed, or nothing reaches the study's goal."""
+        timed = measured_of(cells, contest.error, contest.clock)
+        error = target(timed, contest)
+        runners = tuple(race(timed, error, contest)) if error else ()
+        return cls(error, runners, contest) if error and runners else None
 
     @property
     def pairs(self) -> list[Pair]:
@@ -37,19 +52,36 @@ class Race:
 
 def race_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
     """Who is first to the error, setting by setting, and which library is faster: one family of comparisons."""
-    races = {title: race for title, group in settings(cells).items() if (race := Race.of(group))}
+    races, clock = races_of(cells, SOLVES), SOLVES.clock
     decisive = [pair for race in races.values() for pair in race.pairs]
-    times = compare([*decisive, *library_pairs(cells, CLOCK)], CLOCK)
+    times = compare([*decisive, *library_pairs(cells, clock)], clock)
     first = [race_finding(title, race, times) for title, race in races.items()]
-    library = library_finding(cells, CLOCK, times)
-    return (*first, library) if library else tuple(first)
+    library = library_finding(cells, clock, times)
+    return tuple(found for found in (*first, *goals_missed(cells, SOLVES), library) if found)
+
+
+def races_of(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, Race]:
+    """The race of each setting that has one."""
+    return {title: race for title, group in settings(cells).items() if (race := Race.of(group, contest))}
+
+
+def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Finding]:
+    """The settings in which something was timed and nothing reaches the goal that the study states."""
+    missed = []
+    for title, group in settings(cells).items():
+        goal, timed = stated(group, contest), measured_of(group, contest.error, contest.clock)
+        if goal is not None and timed and Race.of(group, contest) is None:
+            best = min(timed, key=lambda each: each.value(contest.error))
+            reached = f"The least is {text.error(best.value(contest.error))}, by {Choice.of(best)} ({step(best.cell)})."
+            missed.append(Finding(title, f"none reaches {contest.said} of {text.tolerance(goal)}", reached))
+    return missed
 
 
 def race_finding(subject: str, race: Race, times: Times) -> Finding:
     """Who takes the least time to the target."""
-    first, *others = race.cells
+    (first, *others), clock = race.cells, race.contest.clock
     evidence = (
-        f"The least time to an error of {text.tolerance(race.error)}: {text.seconds(first.value(CLOCK))} "
+        f"The least time to {race.contest.said} of {text.tolerance(race.error)}: {text.seconds(first.value(clock))} "
         f"({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
     )
     if not others:
@@ -57,7 +89,7 @@ def race_finding(subject: str, race: Race, times: Times) -> Finding:
     second = others[0]
     compared = times.get((second.key, first.key))
     if compared is None:
-        seconds = text.seconds(second.value(CLOCK))
+        seconds = text.seconds(second.value(clock))
         return Finding(subject, str(Choice.of(first)), f"{evidence} Next: {Choice.of(second)}, {seconds}.")
     evidence += f" Next: {Choice.of(second)}, {text.ratio(compared.ratio)} the time"
     if compared.differs:
@@ -65,9 +97,19 @@ def race_finding(subject: str, race: Race, times: Times) -> Finding:
     return Finding(subject, f"{Choice.of(first)} or {Choice.of(second)}", f"{evidence}: {undecided([compared])}.")
 
 
-def target(cells: Sequence[MeasuredCell]) -> float | None:
-    """The error to race to: TARGET, or the smallest power of ten that two choices reach (one, if there is one)."""
-    best = sorted(min(each.value("error") for each in group) for group in grouped(cells, Choice.of).values())
+def stated(cells: Sequence[MeasuredCell], contest: Contest) -> float | None:
+    """The error that the study wants to reach; None where it does not say."""
+    return next((getattr(each.goal, contest.error) for each in cells), None)
+
+
+def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | None:
+    """The error to race to: the study's goal; else TARGET, or the smallest power of ten that two choices reach.
+
+    That of one choice, if there is one only.
+    """
+    if (goal := stated(cells, contest)) is not None:
+        return goal
+    best = sorted(min(each.value(contest.error) for each in group) for group in grouped(cells, Choice.of).values())
     if not best:
         return None
     reached = best[min(1, len(best) - 1)]
@@ -77,15 +119,15 @@ def target(cells: Sequence[MeasuredCell]) -> float | None:
     return decade if reached <= decade else 10 * decade  # the logarithm may have been rounded down
 
 
-def race(cells: Sequence[MeasuredCell], error: float) -> list[MeasuredCell]:
+def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES) -> list[MeasuredCell]:
     """Each choice's quickest cell within this error, the quickest first."""
-    within = quickest_first([each for each in cells if each.value("error") <= error])
+    within = quickest_first([each for each in cells if each.value(contest.error) <= error], contest.clock)
     return [group[0] for group in grouped(within, Choice.of).values()]
 
 
-def quickest_first(cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
     """By the time over the reference's, where all have it: seconds of different rounds were not under equal load."""
-    relative = {each.key: each.relative(CLOCK) for each in cells}
+    relative = {each.key: each.relative(clock) for each in cells}
     if all(map(math.isfinite, relative.values())):
         return sorted(cells, key=lambda each: relative[each.key])
-    return sorted(cells, key=lambda each: each.value(CLOCK))
+    return sorted(cells, key=lambda each: each.value(clock))

@@ -14,6 +14,7 @@ from reports.views.section import Section
 from reports.views.selection import select
 from reports.views.summary import summary_table
 from reports.views.table import Table
+from reports.views.wanted import NO_WISH, Wanted
 from results.store import Store
 
 STUDIES: Mapping[str, Callable[[str, Sequence[MeasuredCell]], Section]] = {
@@ -34,9 +35,9 @@ class Report:
     failures: tuple[FailureGroup, ...]
 
 
-def report(store: Store) -> Report:
-    """The report on the newest run's environment."""
-    selection = select(store)
+def report(store: Store, wanted: Wanted = NO_WISH) -> Report:
+    """The report on what is wanted; else on the environment of the run that was recorded last."""
+    selection = select(store, wanted)
     cells = selection.cells.values()
     return Report(
         overview(selection),

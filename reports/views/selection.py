@@ -1,40 +1,118 @@
-"""What a report is about: the environment of a sweep's newest run, and there each sweep's newest run."""
+"""What a report is about: which environment, runs and sweeps it shows of those that there are, and why not the others.
 
-from dataclasses import dataclass
+Without a wish: the environment of the run that was recorded last, and there every sweep. A sweep is its text and its
+name: one that was edited is another one, of which the cells that were measured are shown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pandas import DataFrame
 
+from reports import format as text
 from reports.measured import MeasuredCell
-from reports.reading import measured_cells
+from reports.outdated import changed_here, newest_facts, outdated
+from reports.reading import Frames, measured_cells
+from reports.views.wanted import NO_WISH, ReportError, Wanted, chosen_runs
+from results import baselines
 from results.pytest_benchmark import SWEEP as IMPORTED
+from results.records import NO_GOAL, Goal
 from results.store import Store
 from results.where import Where
 
 
-class ReportError(Exception):
-    """Why there is no report, and what to do: one line for the user."""
-
-
 @dataclass(frozen=True)
 class Selection:
-    """The newest run of each sweep in one environment, oldest first, with their cells."""
+    """What is shown, and what there is."""
 
-    runs: DataFrame
+    runs: DataFrame  # those whose plans are shown, in the order of recording
     studies: dict[str, list[MeasuredCell]]  # in the order of the sweeps
     cells: dict[str, MeasuredCell]  # by key; a cell may be in several studies
+    every_run: DataFrame  # of the database, in the order of recording
+    shown_trials: Mapping[str, int]  # by run: how many of its trials are on the page
+    notices: tuple[str, ...]  # what a reader must know of the choice
 
 
-def select(store: Store) -> Selection:
+def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
     """The runs and cells that a report shows."""
-    runs = store.runs()
-    runs = runs[runs["sweep_name"] != IMPORTED]  # what other harnesses have timed is no study of ours
-    if runs.empty:
+    every = store.runs()
+    every = every[every["sweep_name"] != IMPORTED]  # what other harnesses have timed is no study of ours
+    if every.empty:
         raise ReportError("the database holds no run: run `nodebench run` first or pass --db with another path")
-    fingerprint = str(runs["fingerprint"].iloc[-1])
-    newest = runs[runs["fingerprint"] == fingerprint].drop_duplicates("sweep_name", keep="last")
-    planned = store.planned(Where(run_id=list(newest["run_id"])))
-    cells = measured_cells(store, planned, fingerprint=fingerprint)
-    studies: dict[str, list[MeasuredCell]] = {}
-    for study, key in dict.fromkeys(zip(planned["study"], planned["cell_key"], strict=True)):
-        studies.setdefault(study, []).append(cells[key])
-    return Selection(newest, studies, cells)
+    chosen = chosen_runs(store, every, wanted)
+    fingerprint = str(chosen["fingerprint"].iloc[-1])
+    planned = store.planned(replace(wanted.only, run_id=list(chosen["run_id"])))
+    if planned.empty:
+        raise ReportError("no cell of these runs meets --only: leave it out, or pass other values")
+    frames = _frames(store, planned, chosen, wanted)
+    notices = [*_elsewhere(every, fingerprint, wanted)]
+    if not (wanted.runs or wanted.baseline):
+        frames, said = _current(store, planned, frames, fingerprint, wanted)
+        notices += said
+    cells = measured_cells(planned, frames)
+    studies = _studies(planned, cells, chosen)
+    shown = {each.key: each for group in studies.values() for each in group}
+    counts = frames.trials["run_id"].value_counts().to_dict()
+    return Selection(chosen, studies, shown, every, counts, tuple(notices))
+
+
+def _frames(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
+    keys = list(dict.fromkeys(planned["cell_key"]))
+    if wanted.baseline:
+        kept = (baselines.trials, baselines.metrics, baselines.samples, baselines.curves)
+        every = (frame(store, wanted.baseline) for frame in kept)
+        return Frames(*(frame[frame["cell_key"].isin(keys)] for frame in every))
+    if wanted.runs:
+        return Frames.of(store, Where(run_id=list(chosen["run_id"]), cell_key=keys))
+    return Frames.of(store, Where(fingerprint=str(chosen["fingerprint"].iloc[-1]), cell_key=keys))
+
+
+def _current(
+    store: Store, planned: DataFrame, frames: Frames, fingerprint: str, wanted: Wanted
+) -> tuple[Frames, list[str]]:
+    """Without what was measured of code that has changed since, and what is to be said of that."""
+    sources = store.sources(fingerprint)
+    backends = dict(zip(planned["cell_key"], planned["backend"], strict=True))
+    old = outdated(frames.trials, backends, sources)
+    said = []
+    if old:
+        count = len({key for key, _ in old})
+        was, its = ("was", "its") if count == 1 else ("were", "their")
+        said.append(
+            f"{text.plural(count, 'cell')} {was} measured of code that has changed since: {its} numbers are history, "
+            "and not shown. `nodebench run` measures anew; --run shows what a run has measured."
+        )
+    here = {name: fact for name, fact in wanted.here.items() if name in backends.values()}
+    said += [
+        f"{name} has changed here since it was measured: what is shown is of the code as it was. "
+        "`nodebench run` measures it anew."
+        for name in changed_here(newest_facts(sources), here)
+    ]
+    return frames.without(old), said
+
+
+def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
+    """Which environments are not shown."""
+    others = [each for each in dict.fromkeys(every["fingerprint"]) if each != fingerprint]
+    if not others or wanted.environment or wanted.runs or wanted.baseline:
+        return []
+    named = text.listed(others[-5:]) if len(others) <= 5 else f"{text.listed(others[-5:])} and {len(others) - 5} more"
+    return [
+        f"Not shown: what was measured in {text.plural(len(others), 'other environment')} ({named}; --environment)."
+    ]
+
+
+def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: DataFrame) -> dict[str, list[MeasuredCell]]:
+    """The cells by study, each with its goal. Of a sweep's older texts only what was measured: nobody asks for more."""
+    goals = _goals(chosen)
+    asked_for = set(chosen.drop_duplicates("sweep_name", keep="last")["run_id"])
+    studies: dict[str, dict[str, MeasuredCell]] = {}
+    for study, run_id, key in zip(planned["study"], planned["run_id"], planned["cell_key"], strict=True):
+        if run_id in asked_for or cells[key].measured:
+            studies.setdefault(study, {})[key] = replace(cells[key], goal=goals.get(study, NO_GOAL))
+    return {study: list(group.values()) for study, group in studies.items()}
+
+
+def _goals(runs: DataFrame) -> dict[str, Goal]:
+    """What the newest run of each study wants to reach."""
+    return {study: Goal(**stated) for goals in runs["goals"] for study, stated in goals.items()}

@@ -80,7 +80,10 @@ def _choices(cells: Sequence[MeasuredCell]) -> list[Trained]:
 
 
 def target_of(choices: Sequence[Trained]) -> float | None:
-    """The loss that the choices of a setting race to."""
+    """The loss that the choices of a setting race to: the study's goal, else one that more than half of them reach."""
+    stated = next((seed.goal.loss for each in choices for seed in each.seeds), None)
+    if stated is not None:
+        return stated
     initial = [loss for each in choices for loss in each.initial()]
     return common_target([each.reached() for each in choices], initial)
 

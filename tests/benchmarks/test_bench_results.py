@@ -29,7 +29,8 @@ from servers import server_database
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from bench.protocol import pending
+from bench.block import asked
+from bench.due import Recorded, pending
 from bench.sweep import Measure
 from results import Where, frames, tables
 from results.records import Cell, Planned, Sample, Trial
@@ -94,8 +95,8 @@ OF_RUN = Where(run_id=RUN.id)
 
 def what_is_pending(store: Store, cells: list[Cell]) -> list[Any]:
     """As a run asks before it begins; each cell has one timing to come."""
-    recorded = store.recorded(RUN.environment.fingerprint, [cell.key for cell in cells])
-    return pending(cells, recorded, Measure(processes=scale.PROCESSES + 1))
+    standing = store.standing(RUN.environment.fingerprint, [cell.key for cell in cells])
+    return pending(cells, Recorded.of(standing, cells), asked(Measure(processes=scale.PROCESSES + 1)))
 
 
 READS: dict[str, Callable[[Store, list[Cell]], Any]] = {

@@ -1,0 +1,139 @@
+"""The code that is measured, as facts that stay equal as long as it does: what is due again follows from them.
+
+Files are read and none is imported: the report, which is written without torch, asks too.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+from results.records import Cell, Source, TrialKind
+
+# The module of bench.measures that measures each kind.
+_MEASURES: dict[TrialKind, str] = {
+    "counts": "counts",
+    "accuracy": "accuracy",
+    "timing": "clock",
+    "twin": "clock",
+    "memory": "memory",
+    "training": "training",
+}
+_MEASURING = ("bench.measures", "bench.workload")
+_DIGITS = 12  # hexadecimal, of a hash
+
+
+_read: dict[Path, tuple[int, int]] = {}  # files that a source was made of, as they were then
+
+
+def source_of(cell: Cell, kind: TrialKind) -> Source:
+    """The source that a trial of this kind of the cell measures."""
+    return source(cell.backend, cell.problem, kind)
+
+
+@cache
+def source(backend: str, problem: str, kind: TrialKind) -> Source:
+    """The same, by the three that decide it. An unknown name's fact says that there is none."""
+    return Source(
+        {
+            "library": library(backend),
+            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', 'bench.backends'))}",
+            "problem": f"{problem} {_hash(_reached(_defining(problem), 'bench.problems', 'node.models'))}",
+            "measure": f"{kind} {_hash(_reached(f'bench.measures.{_MEASURES[kind]}', *_MEASURING))}",
+        }
+    )
+
+
+@cache
+def library(backend: str) -> str:
+    """The backend's library: name, version where it is installed as a distribution of its own, hash of its files."""
+    try:
+        version = f" {metadata.version(backend)}"
+    except metadata.PackageNotFoundError:  # our own core comes with us
+        version = ""
+    return f"{backend}{version} {_hash(_files(backend))}"
+
+
+def backends() -> list[str]:
+    """The backends that there are: a module of bench.backends each."""
+    return sorted(path.stem for path in _files("bench.backends") if path.stem not in ("__init__", "base"))
+
+
+def changed_since_read() -> str:
+    """A file that was read for a source and is another one now; empty if there is none."""
+    return next((str(path) for path, seen in _read.items() if _stamp(path) != seen), "")
+
+
+@cache
+def _defining(problem: str) -> str:
+    """The module that has `Problem(name=problem, ...)`."""
+    for path in _files("bench.problems"):
+        for part in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(part, ast.keyword) and part.arg == "name" and getattr(part.value, "value", None) == problem:
+                return f"bench.problems.{path.stem}"
+    return f"bench.problems.{problem}"
+
+
+def _reached(module: str, *packages: str) -> Iterator[Path]:
+    """The files of a module and of what it imports, directly or not, from these packages."""
+    waiting, seen = [module], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name == packages[0]:  # the registry imports all of its kind
+            continue
+        seen.add(name)
+        yield from _files(name)
+        waiting += [one for one in _imports(name) if any(f"{one}.".startswith(f"{each}.") for each in packages)]
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """The modules that a module's text imports."""
+    found: list[str] = []
+    for path in _files(module):
+        for part in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(part, ast.Import):
+                found += [alias.name for alias in part.names]
+            elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
+                found.append(part.module)
+    return tuple(dict.fromkeys(found))
+
+
+def _files(module: str) -> list[Path]:
+    """The Python files of a module, or of a package with all that is below it; none if there is no such module."""
+    package, _, inner = module.partition(".")
+    spec = util.find_spec(package)
+    if spec is None:
+        return []
+    if not spec.submodule_search_locations:
+        return [Path(spec.origin)] if spec.origin else []
+    folder = Path(next(iter(spec.submodule_search_locations)), *inner.split("."))
+    if folder.is_dir():
+        return sorted(folder.rglob("*.py"))
+    file = folder.with_suffix(".py")
+    return [file] if file.is_file() else []
+
+
+def _hash(paths: Iterable[Path]) -> str:
+    """Of the files' names and contents; "none" without any."""
+    files = sorted(paths)
+    if not files:
+        return "none"
+    found = hashlib.sha256()
+    for path in files:
+        _read[path] = _stamp(path)
+        content = path.read_bytes()
+        found.update(f"{path.parent.name}/{path.name} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()[:_DIGITS]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is edited."""
+    try:
+        found = path.stat()
+    except OSError:  # it has been removed
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

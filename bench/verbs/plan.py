@@ -1,0 +1,72 @@
+"""The verb plan: the cells of a sweep, what of each is still to be measured, and how long that will take."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from bench.block import asked
+from bench.due import Recorded, pending
+from bench.estimate import Costs, estimated_s
+from bench.failure import UsageError
+from bench.known import recorded
+from bench.machine.environment import environment
+from bench.protocol import Pending, kinds
+from bench.runner import refusal
+from bench.sweep import Sweep, load_sweep
+from bench.verbs.columns import columns
+from bench.verbs.reading import opened
+from bench.verbs.sweeps import chosen
+from reports.format import duration
+from results.costs import costs
+from results.location import MissingDatabaseError
+from results.records import Cell
+from results.where import Where
+
+_HEADER = ("key", "cell", "measured", "state")
+
+
+def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
+    """A line a cell, with what of it is recorded."""
+    sweep = chosen(load_sweep(name), only)
+    refused = {cell: status for cell in sweep.wanted if (status := refusal(cell)[0]) != "ok"}
+    known, due, taken = _due(sweep, url, refused)
+    left = Counter(one.cell for one in due)
+    print(columns((_row(cell, known, left[cell], refused.get(cell, "")) for cell in sweep.wanted), _HEADER))
+    done = sum(cell not in left for cell in sweep.wanted)
+    print(f"\n{sweep.title}: {len(sweep.wanted)} cells, {done} done in {url}, {len(refused)} cannot be measured here")
+    if known.outdated:
+        print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
+    print(_time_left([one for one in due if one.cell not in refused], sweep, taken))
+
+
+def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs]:
+    """What counts, what is due, and what trials here have taken; nothing counts where there is no database yet."""
+    wanted = asked(sweep.measure)
+    try:
+        with opened(url) as store:
+            known = recorded(store, sweep.wanted)
+            due = pending(sweep.wanted, known, wanted)
+            if all(one.cell in refused for one in due):
+                return known, due, Costs()
+            here = environment().fingerprint
+            return known, due, Costs.of(costs(store.database, here), store.noise_floors(Where(fingerprint=here)))
+    except UsageError as error:
+        if isinstance(error.__cause__, MissingDatabaseError):
+            return Recorded(), pending(sweep.wanted, Recorded(), wanted), Costs()
+        raise
+
+
+def _row(cell: Cell, known: Recorded, left: int, refused: str) -> tuple[str, ...]:
+    failures = [status for status in known.statuses(cell) if status != "ok"]
+    every = len(kinds(cell))
+    return cell.key, cell.label, f"{every - left}/{every}", ", ".join(failures) or refused
+
+
+def _time_left(due: Sequence[Pending], sweep: Sweep, taken: Costs) -> str:
+    """How long the rest of it will take."""
+    if not due:
+        return "nothing is left to measure"
+    seconds = estimated_s(due, sweep.measure, taken)
+    if math.isnan(seconds):
+        return "how long it takes can be estimated when trials of these kinds were measured on this machine"
+    return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"

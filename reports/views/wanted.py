@@ -1,0 +1,84 @@
+"""What a reader asks for, and the runs that answer it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pandas import DataFrame
+
+from reports import format as text
+from results import baselines
+from results.lookup import nearest
+from results.store import Store
+from results.where import Where
+
+
+class ReportError(Exception):
+    """Why there is no report, and what to do: one line for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a reader asks for; empty: all of it, or the newest."""
+
+    environment: str = ""  # the start of its fingerprint
+    runs: Collection[str] = ()  # ids, or the start of them: what these have measured, and nothing else
+    sweeps: Collection[str] = ()  # names, or the start of the hash of name and text
+    baseline: str = ""  # name
+    only: Where = field(default_factory=Where)  # conditions on the cells
+    here: Mapping[str, str] = field(default_factory=dict)  # the libraries here, by backend: is what is shown of them?
+
+
+NO_WISH = Wanted()
+
+
+def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
+    """The runs whose plans are shown: those that are asked for, or the newest of each sweep in one environment."""
+    if wanted.runs:
+        ids = [_only("run", start, every["run_id"]) for start in wanted.runs]
+        chosen = every[every["run_id"].isin(ids)]
+    elif wanted.baseline:
+        chosen = every[every["run_id"].isin(_of_baseline(store, wanted.baseline)["run_id"])]
+    else:
+        chosen = every
+    if wanted.environment:
+        fingerprint = _only("environment", wanted.environment, chosen["fingerprint"])
+        chosen = chosen[chosen["fingerprint"] == fingerprint]
+    elif (wanted.runs or wanted.baseline) and chosen["fingerprint"].nunique() > 1:
+        named = text.listed(list(dict.fromkeys(chosen["fingerprint"])))
+        raise ReportError(f"these runs are of several environments, which no page compares: pass --environment {named}")
+    if wanted.sweeps:
+        chosen = chosen[_among_sweeps(chosen, wanted.sweeps)]
+    if not (wanted.runs or wanted.baseline):
+        chosen = chosen[chosen["fingerprint"] == chosen["fingerprint"].iloc[-1]]
+        chosen = chosen.drop_duplicates("sweep_sha", keep="last")
+    return chosen
+
+
+def _only(what: str, start: str, known: Collection[str]) -> str:
+    """The one of those that begins so."""
+    found = list(dict.fromkeys(each for each in known if each.startswith(start)))
+    if len(found) != 1:
+        some = text.listed(list(dict.fromkeys(known))[-5:])
+        count = "no" if not found else f"{len(found)}"
+        raise ReportError(f"{count} {what} begins with {start!r}: pass one of {some}")
+    return found[0]
+
+
+def _among_sweeps(runs: DataFrame, wanted: Collection[str]) -> list[bool]:
+    """Which of the runs are of these sweeps, by name or by the start of the hash."""
+    known = list(zip(runs["sweep_name"], runs["sweep_sha"], strict=True))
+    for each in wanted:
+        if not any(_is_sweep(each, name, sha) for name, sha in known):
+            raise ReportError(f"no run of a sweep {each!r}{nearest(each, [name for name, _ in known])}")
+    return [any(_is_sweep(each, name, sha) for each in wanted) for name, sha in known]
+
+
+def _is_sweep(wanted: str, name: str, sha: str) -> bool:
+    return wanted == name or (len(wanted) >= 4 and sha.startswith(wanted))
+
+
+def _of_baseline(store: Store, name: str) -> DataFrame:
+    trials = baselines.trials(store, name)
+    if trials.empty:
+        raise ReportError(f"no baseline {name!r}{nearest(name, list(baselines.listed(store)['name']))}")
+    return trials
