@@ -185,7 +185,7 @@ def show(
     only: Only = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Print all that is known of one cell, or list the cells that there are."""
+    """Print all that is known of one cell, or list the cells."""
     from bench.verbs.reading import print_cell, print_cells
 
     if key is not None and only:

@@ -31,7 +31,7 @@ def context(device: str) -> SpawnContext | ForkServerContext:
 
 def begin(process: BaseProcess) -> None:
     """Start a process of such a context, and what multiprocessing starts beside it."""
-    with _apart():
+    with _apart(), unheard():
         process.start()
 
 

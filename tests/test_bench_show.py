@@ -29,5 +29,6 @@ def test_what_the_processes_printed_is_shown_apart(call, stocked):
     assert "a line" not in tables
     assert printed[0] == "timing 0 of run a-1\n    a line\n    and another\n"
     trials = tables.partition("\ntrials\n")[2].partition("\n\n")[0].splitlines()
-    assert trials[0].split() == ["kind", "process_index", "status", "reason", "duration_s", "position"]
+    assert trials[0].split() == ["kind", "process_index", "status", "reason", "duration_s", "position", "code"]
+    assert trials[1].endswith("changed since")
     assert len({line.index("0.5") for line in trials[1:]}) == 1

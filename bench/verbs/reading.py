@@ -6,15 +6,20 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import indent
+from typing import TYPE_CHECKING
 
 from bench.failure import UsageError
-from bench.source import backends, library
+from bench.source import backends, library, source_of
 from bench.verbs.columns import columns
 from reports.format import date
 from results.annotations import Note, notes_of_cell
 from results.only import FilterError, check, found, parse
+from results.records import Cell
 from results.store import Store, StoreError
 from results.where import Where
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def write_report(
@@ -59,7 +64,7 @@ def print_cell(key: str, url: str) -> None:
         of_cell = Where(cell_key=cell.key)
         trials = store.trials(of_cell)
         for title, frame in (
-            ("trials", trials.drop(columns="log_tail")),
+            ("trials", trials.drop(columns=["log_tail", "source", "series"]).assign(code=_codes(cell, trials))),
             ("metrics", store.metrics(of_cell)),
             ("samples", store.samples(of_cell)),
         ):
@@ -84,6 +89,13 @@ def print_cells(url: str, *, only: Sequence[str]) -> None:
         for cell in cells
     )
     print(columns(rows, ("key", "cell", "trials", "failed")))
+
+
+def _codes(cell: Cell, trials: "DataFrame") -> list[str]:
+    """Whether what each trial measured is the code as it is here now."""
+    here = [source_of(cell, kind).key for kind in trials["kind"]]
+    known = zip(trials["source"].fillna(""), here, strict=True)
+    return ["as it is" if source == now else "changed since" if source else "not known" for source, now in known]
 
 
 _REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins
