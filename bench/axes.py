@@ -10,7 +10,7 @@ from bench.backends import BACKENDS
 from bench.failure import seen, shortened
 from bench.measures import optimisers
 from bench.problems import PROBLEMS
-from bench.ways import endless, impossible_step, known_solvers, number, ways
+from bench.ways import impossible_step, impossible_steps, known_solvers, number, ways
 from node import ADJOINTS
 from node.solve import unknown
 
@@ -107,7 +107,7 @@ def _impossible_times(named: Mapping[str, Any]) -> str:
         return f"n_outputs = {named['n_outputs']}: {dtype} tells at most {most} times apart: take fewer, or float64"
     steps = [named["dt"]] if "dt" in named else []
     steps += [way.dt for way in ways(named.get("evaluate", "")) if way.dt is not None]
-    return next(filter(None, (endless(dt, named["horizon"]) for dt in steps)), "")
+    return next(filter(None, (impossible_steps(dt, named["horizon"]) for dt in steps)), "")
 
 
 def _impossible_training(named: Mapping[str, Any]) -> str:

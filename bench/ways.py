@@ -11,6 +11,7 @@ from results.records import Cell
 
 SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual
 _MOST_STEPS = 1e9  # at some microseconds each, hours
+_LONGEST = 1e6  # of a step, in horizons
 _STEPS = ("dt", "rtol", "atol")
 
 
@@ -62,11 +63,13 @@ def impossible_step(solver: str, step: Mapping[str, float]) -> str:
     return ""
 
 
-def endless(dt: float, horizon: float) -> str:
-    """Why nobody waits for the end of so many steps; empty if somebody may."""
-    if horizon <= _MOST_STEPS * dt:
-        return ""
-    return f"dt = {dt:g} makes {horizon / dt:.1e} steps to {horizon:g}: take at most {_MOST_STEPS:.0e}, by a larger dt"
+def impossible_steps(dt: float, horizon: float) -> str:
+    """Why nobody waits for the end of so many steps, or takes so long a one; empty if somebody may."""
+    if horizon > _MOST_STEPS * dt:
+        return f"dt = {dt:g} makes {horizon / dt:.1e} steps to {horizon:g}: take a larger dt ({_MOST_STEPS:.0e} steps)"
+    if dt > _LONGEST * horizon:  # a library may round what is left of the first step to nothing
+        return f"dt = {dt:g} is far beyond the horizon, {horizon:g}: take at most that, which is one step"
+    return ""
 
 
 def number(value: float) -> float:

@@ -9,6 +9,7 @@ from small_runs import CELL, run, sweep_of
 
 from bench.alone import measured_alone
 from bench.axes import AXES, names
+from bench.backends import BACKENDS
 from bench.failure import UsageError
 from bench.machine import crowding
 from bench.measure import Measure
@@ -42,9 +43,9 @@ OTHERS = (
     "{a = 1}",
 )
 EXTREME = {
-    "rtol": "1e-30", "atol": "1e30", "dt": "1e30", "horizon": "[1e-30, 1e30]", "n_outputs": "[2, 4194305]",
+    "rtol": "1e-30", "atol": "1e30", "dt": "1.5e6", "horizon": "[1e-30, 1e30]", "n_outputs": "[2, 4194305]",
     "batch_size": "2147483647", "threads": "1024", "seed": "2147483647", "iterations": "2147483647",
-    "learning_rate": "[1e-30, 1e30]", "evaluate": '"euler dt=1e30; dopri5 rtol=1e-30 atol=1e30"',
+    "learning_rate": "[1e-30, 1e30]", "evaluate": '"euler dt=2e5; dopri5 rtol=1e-30 atol=1e30"',
 }  # fmt: skip
 
 
@@ -107,6 +108,12 @@ def test_numbers_that_are_equal_make_one_cell(tmp_path):
 def test_a_step_that_nobody_waits_for_is_refused(tmp_path):
     assert "1.5e+15 steps" in str(loaded(tmp_path / "mine.toml", FIXED + "dt = 1e-15\n"))
     assert "steps" in str(loaded(tmp_path / "mine.toml", TRAINED + 'evaluate = "euler dt=1e-15"\n'))
+
+
+def test_a_step_far_beyond_the_horizon_is_refused(tmp_path):
+    """torchdiffeq asserts that its first step ends before the last time, in rounded numbers."""
+    assert "far beyond the horizon" in str(loaded(tmp_path / "mine.toml", FIXED + "dt = 1e30\n"))
+    assert loaded(tmp_path / "mine.toml", FIXED + "dt = 3.0\n") == 1
 
 
 def test_output_times_that_rounding_makes_one_are_refused(tmp_path):
@@ -187,10 +194,12 @@ def test_a_sweep_in_the_home_folder_is_found(tmp_path, monkeypatch):
     assert len(load_sweep("~/mine.toml").planned) == 1
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("axis", EXTREME)
-def test_an_extreme_that_is_accepted_can_be_measured(tmp_path, axis):
+def test_an_extreme_that_is_accepted_can_be_measured(tmp_path, axis, backend):
     """It may time out or blow up: that is its row. It may not be an error of the harness, or a crash."""
-    assert isinstance(loaded(tmp_path / "mine.toml", with_axis(axis, EXTREME[axis])), int)
+    text = with_axis(axis, EXTREME[axis]).replace('"node"', f'"{backend}"')
+    assert isinstance(loaded(tmp_path / "mine.toml", text), int)
     for one in load_sweep(str(tmp_path / "mine.toml")).planned:
         kind = "training" if one.cell.iterations else "counts"
         trial = measured_alone(Task(cell=one.cell, kind=kind, timeout_s=4.0, memory_bytes=2**30)).trial

@@ -207,10 +207,7 @@ def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
     assert re.fullmatch(r"ValueError: the flux capacitor is empty \(test_bench_failing_workers.py:\d+\)", row.reason)
 
 
-@pytest.mark.parametrize(
-    ("misdeed", "said"),
-    [(raises, "Traceback (most recent call last)"), (segfaults, "Fatal Python error: Segmentation fault")],
-)
+@pytest.mark.parametrize(("misdeed", "said"), [(raises, "Traceback (most"), (segfaults, "Fatal Python error: Segm")])
 def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
     bad = replace(CHEAP, backend=misdeed.__name__)
     assert run(store, sweep_of(bad, measure=QUICK))

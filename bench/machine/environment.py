@@ -11,6 +11,7 @@ import cpuinfo
 import psutil
 import torch
 
+from bench.failure import InfrastructureError
 from bench.machine import state
 from bench.machine.cores import chosen
 from results.records import Environment
@@ -23,7 +24,7 @@ _KNOWN = ("nodebench", "numpy")  # worth knowing
 def environment() -> Environment:
     """What makes two measurements comparable; a change in any of it starts a new set."""
     facts = {
-        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()),
+        "cpu": _cpu(),
         "cores": f"{psutil.cpu_count(logical=False) or '?'} physical, {psutil.cpu_count()} logical",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "os": f"{platform.system()} {platform.machine()}",
@@ -32,6 +33,16 @@ def environment() -> Environment:
         **{f"gpu {i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())},
     }
     return Environment(facts)
+
+
+def _cpu() -> str:
+    """The processor's name, for which cpuinfo starts processes: by another name it would be another machine."""
+    try:
+        return cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine())
+    except OSError as error:
+        raise InfrastructureError(
+            f"the processor's name cannot be read: {error}: run the same command again"
+        ) from error
 
 
 def volatile() -> dict[str, str]:
