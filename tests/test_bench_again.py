@@ -1,12 +1,15 @@
 """What counts can be measured anew, or forgotten: nothing that was measured once is forced to stay."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from small_runs import CELL, MEASURE, runner, sweep_of
 
 from bench.again import again
 from bench.failure import UsageError
+from reports.views.comparison import ratio_of
+from reports.views.selection import select
 from results.store import Store
 
 OTHER = replace(CELL, solver="bosh3")
@@ -45,6 +48,20 @@ def test_a_cell_is_chosen_by_the_start_of_its_key(store):
     new = store.trials()
     new = new[~new["run_id"].isin(ids) & ~new["kind"].isin(["timing", "twin"])]
     assert set(new["cell_key"]) == {CELL.key}
+
+
+def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
+    """By the cell beside which it is timed now, which shares older rounds with the others."""
+    cells = [CELL, OTHER, replace(CELL, solver="heun")]
+    with Store.open(str(tmp_path / "three.db"), create=True) as store:
+        assert runner(store, sweep_of(*cells)).run()
+        for cell in cells:
+            again_one = runner(store, sweep_of(*cells))
+            again_one._again = again([cell.key], cells)
+            assert again_one.run()
+            shown = select(store).cells
+            for one, other in permutations(cells, 2):
+                assert ratio_of(shown[one.key], shown[other.key], "forward_s") is not None
 
 
 def test_more_waves_are_added_to_those_that_are_there(store):
