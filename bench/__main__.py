@@ -9,6 +9,10 @@ from bench import working_folder
 def main() -> None:
     """Run the command line, for which nothing is imported before the working folder is left."""
     working_folder.leave()
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Python's, which prints a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until what answers with a line is loaded
     try:
         os.getcwd()
     except FileNotFoundError:  # Python finds its way from there, but some libraries do not

@@ -56,8 +56,9 @@ class Runner:
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
         sources = (source_of(cell, kind) for cell in self._cells for kind in (*kinds(cell), "twin"))
-        self._store.begin(self._run, self._sweep.planned, sources)
         try:
+            with deferred():  # or a run would be written as begun, and nobody would write that it has ended
+                self._store.begin(self._run, self._sweep.planned, sources)
             with self._interrupt, self._progress.over(len(due), self._sweep.measure):
                 held = [block for block in blocks(due) if self._unless_held(block)]
                 for block in held:  # by now they may have been measured, or their run has died
@@ -86,13 +87,11 @@ class Runner:
         Not the rest of it: cells that are compared with each other are timed in the same rounds.
         """
         try:
-            if holders := self._leases.take(list({one.cell.key for one in block})):
-                return holders
-        except UnwritableError:
-            pass  # what is measured will be spooled
-        try:
+            with contextlib.suppress(UnwritableError):  # what is measured will be spooled
+                if holders := self._leases.take(list({one.cell.key for one in block})):
+                    return holders
             self._measure(block)
-        finally:
+        finally:  # also of what was leased when a signal came
             self._leases.release()
         self._progress.finish(len(block))
         return []

@@ -12,7 +12,7 @@ import pytest
 from small_runs import CELL, run, sweep_of
 
 from bench.interrupt import deferred
-from results.records import Trial
+from results.leases import Holder, Leases
 from results.store import Store
 from results.tables import lease
 from results.where import Where
@@ -111,6 +111,27 @@ def test_an_interrupt_as_a_trial_is_written_costs_nothing(store, monkeypatch, ki
     assert list(store.runs()["state"]) == ["interrupted", "complete"]
 
 
+def test_an_interrupt_as_a_run_begins_leaves_no_run_that_seems_to_go_on(store, monkeypatch):
+    monkeypatch.setattr(Store, "begin", interrupting(Store.begin, lambda *_: True))
+    assert not run(store, sweep_of(CELL))
+    assert list(store.runs()["state"]) == ["interrupted"]
+    assert statuses(store) == {}
+
+
+def test_an_interrupt_as_cells_are_leased_leaves_no_lease(store, monkeypatch):
+    take = Leases.take
+
+    def taken_and_interrupted(leases: Leases, cell_keys: list[str]) -> list[Holder]:
+        holders = take(leases, cell_keys)
+        os.kill(os.getpid(), signal.SIGINT)
+        return holders
+
+    monkeypatch.setattr(Leases, "take", taken_and_interrupted)
+    assert not run(store, sweep_of(CELL))
+    with store.database.reading() as connection:
+        assert connection.execute(lease.select()).fetchall() == []
+
+
 def test_a_second_interrupt_leaves_the_rows_of_the_first(store, monkeypatch):
     monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
     monkeypatch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.status == "interrupted"))
@@ -129,7 +150,7 @@ def statuses(store: Store) -> dict[str, str]:
 def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Callable[..., None]:
     """The method of a store, with Ctrl-C pressed before it writes and again after."""
 
-    def written(store: Store, run_id: str, *measured: Trial, **how: str) -> None:
+    def written(store: Store, run_id: Any, *measured: Any, **how: str) -> None:
         presses = [os.getpid()] if when(*measured, *how.values()) else []
         for pid in presses:
             os.kill(pid, signal.SIGINT)

@@ -90,6 +90,14 @@ def test_a_signal_while_it_loads_is_one_line(number, module, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SAID[number])
 
 
+@pytest.mark.parametrize("number", SAID)
+def test_a_signal_before_there_is_an_answer_ends_it_without_a_word(number):
+    """A shell reports the same exit code then."""
+    moment = IMPORTING.format(module="bench.interrupt")
+    done = called(f"{moment}\nfrom bench.__main__ import main\nsys.argv[1:] = ['--version']\nmain()", number)
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
+
+
 @pytest.mark.parametrize("moment", [LAST_LINES, FORGOTTEN], ids=["as it prints", "where python forgets it"])
 def test_a_signal_while_it_answers_is_one_line(moment):
     done = called(moment, signal.SIGINT, "list", "sweeps")
