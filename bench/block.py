@@ -59,8 +59,9 @@ class Block:
         counted = self._known.by_work()
         taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
         references: dict[Cell, None] = {}
+        candidates = self._known.reference_candidates()
         while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
-            reference = next((cell for cell in counted if not self._unfit(cell)), None)
+            reference = next((cell for cell in candidates if not self._unfit(cell)), None)
             if reference is None:
                 break
             references[reference] = None

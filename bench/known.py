@@ -104,6 +104,14 @@ class Known:
         counted = [cell for cell in self._cells.values() if "nfe_forward" in self._metrics[cell.key]]
         return sorted(counted, key=lambda cell: (self._work(cell), cell.key))
 
+    def reference_candidates(self) -> list[Cell]:
+        """The cells that the others may be timed beside, the best first: by it, older samples are tied to new ones.
+
+        So one that was a reference and still counts, then one whose timings count, then the cheapest.
+        """
+        series = self.recorded.series
+        return sorted(self.by_work(), key=lambda cell: (not series(cell, "twin"), not series(cell, "timing")))
+
     def _work(self, cell: Cell) -> float:
         return sum(self._metrics[cell.key].get(name, 0.0) for name in _WORK)
 

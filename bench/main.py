@@ -39,6 +39,8 @@ def _answered(ending: Ending) -> int:
             code = _refused(str(error))
         except InfrastructureError as error:
             code = _refused(str(error), 1)
+        except BrokenPipeError:  # the reader has seen enough
+            code = 0
         except OSError as error:  # of this machine: no space, no right; not of this program
             code = _refused(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.stdout.flush()

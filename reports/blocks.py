@@ -1,13 +1,18 @@
 """What the cells of a block share: the reference cell of their rounds, and the noise floor that its twin shows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pandas import Series
 
 from reports.statistics import Ratio, noise_floor, paired_ratio
 from results.records import Cell
+
+
+def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:
+    """The samples that those of this name are set beside: forward solves, of a cell that has no gradient."""
+    return samples.get(name, samples.get("forward_s"))
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,8 @@ class Reference:
         return cls(key, cell, samples, {name: ratio for name, ratio in sorted(ratios.items()) if ratio})
 
     def beside(self, name: str) -> Series | None:
-        """The samples that those of this name are set beside: its forward solves, where it has no gradient."""
-        return self.samples.get(name, self.samples.get("forward_s"))
+        """The samples that those of this name are set beside."""
+        return beside_of(self.samples, name)
 
     def floor(self, name: str) -> float:
         """The noise floor of samples of this name; infinite where the twin was never timed with it."""
@@ -40,6 +45,14 @@ class Block:
     """The references of a block: one; several where one failed and another took its place; none in old runs."""
 
     references: tuple[Reference, ...] = ()
+    # Timings of what was a reference at some time, a series each: they tie together what was timed beside it.
+    ties: tuple[Mapping[str, Series], ...] = ()
+
+    def besides(self, name: str) -> Iterator[Series]:
+        """What samples of this name may share rounds with."""
+        for samples in (*(each.samples for each in self.references), *self.ties):
+            if (beside := beside_of(samples, name)) is not None:
+                yield beside
 
     @property
     def has_floor(self) -> bool:

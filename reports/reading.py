@@ -26,15 +26,27 @@ class Frames:
     metrics: DataFrame
     samples: DataFrame
     curves: DataFrame
+    ties: DataFrame | None = None  # samples of all series of the cells that ever were references, with `series`
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
         """What meets the condition, the newest of each."""
-        return cls(store.trials(where), store.metrics(where), store.samples(where), store.curves(where))
+        return cls(
+            store.trials(where), store.metrics(where), store.samples(where), store.curves(where), _ties(store, where)
+        )
 
     def without(self, left_out: Collection[tuple[str, str]]) -> Self:
-        """Nothing of these cells (key) and kinds."""
-        return replace(self, **{each.name: _without(getattr(self, each.name), left_out) for each in fields(self)})
+        """Nothing of these cells (key) and kinds; but what ties others together, which is not shown itself."""
+        names = [each.name for each in fields(self) if each.name != "ties"]
+        return replace(self, **{name: _without(getattr(self, name), left_out) for name in names})
+
+
+def _ties(store: Store, where: Where) -> DataFrame:
+    ever = replace(where, cell_key=list(store.trials(replace(where, kind="twin"), newest=False)["cell_key"].unique()))
+    timed = replace(ever, kind="timing")
+    process = ["run_id", "cell_key", "process_index"]
+    series = store.trials(timed, newest=False)[[*process, "series"]]
+    return store.samples(timed, newest=False).merge(series, on=process)
 
 
 def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFrame:
@@ -48,7 +60,8 @@ def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell
     trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
     curves = _curves(frames.curves)
-    blocks = _blocks([Reference.of(key, cells[key], samples[key], twin) for key, twin in twins.items()])
+    references = [Reference.of(key, cells[key], samples[key], twin) for key, twin in twins.items()]
+    blocks = _blocks(references, [] if frames.ties is None else _tied(frames.ties, cells))
     return {
         key: MeasuredCell(
             key,
@@ -95,11 +108,24 @@ def _samples(frame: DataFrame) -> Mapping[str, dict[str, Series]]:
     return samples
 
 
-def _blocks(references: Collection[Reference]) -> Mapping[tuple[Any, ...], Block]:
-    """By what their cells share."""
+def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mapping[str, Series]]]:
+    """The samples of each series, with their cell."""
+    groups = ties.groupby(["cell_key", "series"], sort=False)
+    return [(cells[key], _samples(group)[key]) for (key, _), group in groups]
+
+
+def _blocks(
+    references: Collection[Reference], ties: Collection[tuple[Cell, Mapping[str, Series]]]
+) -> Mapping[tuple[Any, ...], Block]:
+    """By what their cells share. One that was timed anew since it was a reference ties nothing together any more."""
     blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
     for each in references:
-        blocks[each.cell.block] = Block((*blocks[each.cell.block].references, each))
+        if each.twins or not any(other.twins for other in references if other.cell.block == each.cell.block):
+            block = blocks[each.cell.block]
+            blocks[each.cell.block] = replace(block, references=(*block.references, each))
+    for cell, samples in ties:
+        block = blocks[cell.block]
+        blocks[cell.block] = replace(block, ties=(*block.ties, samples))
     return blocks
 
 

@@ -4,8 +4,11 @@ All of it is derived here, and nowhere else.
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 
 import numpy as np
 from pandas import Series
@@ -105,18 +108,37 @@ def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RES
 
 
 def linked_ratio(
-    a: Series, reference_a: Series, b: Series, reference_b: Series, *, resamples: int = RESAMPLES, seed: int = 0
+    a: Series, b: Series, ties: Sequence[Series], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Ratio | None:
-    """The ratio a over b of cells that share no round, through a reference that was timed in the rounds of each.
+    """The ratio a over b of cells that share no round, through others that were timed in the rounds of each.
 
-    It is the quotient of their paired ratios, which are independent: resamples are paired at random, the standard
-    errors of the processes' medians add in squares, with Welch's (1947) degrees of freedom. None without pairs of both.
+    Through as few of the ties as can be: one, mostly. It is the product of the paired ratios from each to the next,
+    which are independent: resamples are paired at random, the standard errors of the processes' medians add in squares,
+    with Welch's (1947) degrees of freedom. None where no chain of shared rounds leads from a to b.
     It covered the truth in 98.9 % or more of 1000 experiments where processes do not differ; where they differ by more
     than their rounds, in 98.4, 97.4 and 96.4 % with two, three and five processes on both sides, 93.0 % with 2 and 5.
     """
     rng = np.random.default_rng(seed)
-    over, under = _paired(a, reference_a, resamples, rng), _paired(b, reference_b, resamples, rng)
-    return over.over(under).ratio() if over and under else None
+    links = [_paired(one, next_one, resamples, rng) for one, next_one in pairwise(_chain([a, *ties, b]))]
+    known = [link for link in links if link]
+    return reduce(_Paired.times, known).ratio() if known and len(known) == len(links) else None
+
+
+def _chain(series: Sequence[Series]) -> list[Series]:
+    """The shortest chain from the first to the last in which each shares rounds with the next; empty without one."""
+    rounds = [set(each.index) for each in series]
+    last, came_from, waiting = len(series) - 1, {0: -1}, deque([0])
+    while waiting and last not in came_from:
+        here = waiting.popleft()
+        for there in range(1, len(series)):
+            if there not in came_from and rounds[here] & rounds[there]:
+                came_from[there] = here
+                waiting.append(there)
+    chain, place = [], last if last in came_from else -1
+    while place >= 0:
+        chain.append(series[place])
+        place = came_from[place]
+    return chain[::-1]
 
 
 def corrected(p_values: Sequence[float]) -> list[float]:
@@ -158,14 +180,14 @@ class _Paired:
     freedom: float
     pairs: int
 
-    def over(self, other: "_Paired") -> "_Paired":
-        """This ratio over an independent one."""
+    def times(self, other: "_Paired") -> "_Paired":
+        """The product with an independent ratio."""
         mine, its = self.variance, other.variance
         variance = mine + its
         known = 0 < variance < math.inf
         return _Paired(
-            self.value - other.value,
-            self.resampled - other.resampled,
+            self.value + other.value,
+            self.resampled + other.resampled,
             variance,
             variance**2 / (mine**2 / self.freedom + its**2 / other.freedom) if known else 1.0,
             min(self.pairs, other.pairs),

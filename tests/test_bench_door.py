@@ -123,7 +123,7 @@ def test_output_times_that_rounding_makes_one_are_refused(tmp_path):
 
 def test_more_than_a_problems_data_have_is_refused(tmp_path):
     """A batch of more starts than there are would silently be a smaller one."""
-    for axis, most in (("batch_size", 990), ("n_outputs", 11)):
+    for axis, most in (("batch_size", 991), ("n_outputs", 11)):
         assert loaded(tmp_path / "mine.toml", TRAINED + f"{axis} = {most}\n") == 1
         assert f"has at most {most}" in str(loaded(tmp_path / "mine.toml", TRAINED + f"{axis} = {most + 1}\n"))
 

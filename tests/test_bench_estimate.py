@@ -110,7 +110,7 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
         store.record("here", trial)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "two.toml").write_text(
-        "[measure]\nprocesses = 2\nmax_processes = 2\nrounds = 5\nmax_s = 1e6\n"
+        "[measure]\nprocesses = 2\nmax_processes = 2\nrounds = 5\nmax_s = 6e5\n"
         '[[grid]]\nproblem = "spiral"\nbackend = "node"\nsolver = "dopri5"\nhorizon = 1.5\nn_outputs = 2\n'
         "rtol = [1e-5, 1e-4]\natol = 1e-7\n"
     )

@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import re
+import select
 import struct
 import sys
 import termios
@@ -31,11 +32,19 @@ def terminal(monkeypatch) -> Iterator[Callable[..., tuple[TextIO, Callable[[], s
         ours, theirs = pty.openpty()
         descriptors.append(ours)
         resize(theirs, columns)
-        return open(theirs, "w", encoding=encoding), lambda: os.read(ours, 1 << 16).decode(encoding)
+        return open(theirs, "w", encoding=encoding), lambda: whole(ours).decode(encoding)
 
     yield made
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def whole(terminal: int) -> bytes:
+    """What has come through: a terminal passes on what is written a little later, and maybe in parts."""
+    parts = []
+    while select.select([terminal], [], [], 0.3)[0]:
+        parts.append(os.read(terminal, 1 << 16))
+    return b"".join(parts)
 
 
 def resize(descriptor: int, columns: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bench.failure import UsageError
 from bench.sweep import load_sweep, shipped
+from results.records import Goal
 
 GRID = """
 [[grid]]
@@ -51,6 +52,19 @@ def test_an_integer_where_a_float_belongs_makes_the_same_cell(sweep_file):
     one = load_sweep(sweep_file(GRID + "horizon = 2\n")).planned[0].cell
     other = load_sweep(sweep_file(GRID + "horizon = 2.0\n")).planned[0].cell
     assert one.key == other.key
+
+
+def test_a_goal_is_of_every_study_of_the_sweep_also_of_those_that_are_included(sweep_file):
+    sweep = load_sweep(sweep_file('include = ["adaptive"]\n[goal]\nerror = 1e-5\n' + GRID))
+    assert sweep.goals == {"mine": Goal(error=1e-5), "adaptive": Goal(error=1e-5)}
+    assert load_sweep(sweep_file(GRID)).goals == {}
+    assert set(sweep.exact_enough().values()) == {1e-5}
+
+
+@pytest.mark.parametrize("goal", ["error = 0", "error = inf", "gradient_error = -1", 'loss = "small"', "los = 1"])
+def test_a_goal_that_cannot_be_reached_or_is_none_is_refused(sweep_file, goal):
+    with pytest.raises(UsageError):
+        load_sweep(sweep_file(f"[goal]\n{goal}\n{GRID}"))
 
 
 def test_the_study_is_the_files_name_or_what_the_file_says(sweep_file):

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 from made import RK4, a_cell, in_block, plain, timings
 
+from reports.views import adjoint
 from reports.views.race import Race, quickest_first, race, race_findings, target
+from results.records import Goal
 
 
 def test_the_race_goes_to_the_quickest_cell_within_the_target():
@@ -79,3 +81,35 @@ def test_the_target_is_one_that_two_choices_reach(errors, expected):
 def test_nothing_timed_is_no_race():
     assert Race.of([a_cell(error=1e-9)]) is None
     assert race_findings([a_cell(error=1e-9)]) == race_findings([]) == ()
+
+
+def test_a_race_is_run_to_the_goal_that_the_study_states():
+    cells = [
+        a_cell(replace(RK4, dt=0.1), forward_s=1.0, error=1e-3),
+        a_cell(replace(RK4, dt=0.01), forward_s=9.0, error=1e-7),
+        a_cell(replace(RK4, solver="dopri8"), forward_s=3.0, error=1e-9),
+    ]
+    assert race_findings(cells)[0].answer == "dopri8 on node"
+    content = [replace(each, goal=Goal(error=1e-2)) for each in cells]
+    (finding,) = race_findings(content)
+    assert finding.answer == "rk4 on node"
+    assert "to an error of 0.01: " in plain(finding.evidence)
+
+
+def test_a_goal_that_nothing_reaches_is_said_with_the_nearest():
+    (finding,) = race_findings([replace(a_cell(forward_s=1.0, error=1e-3), goal=Goal(error=1e-5))])
+    assert finding.answer == "none reaches an error of 1e-05"
+    assert plain(finding.evidence) == "The least is 1.0e-03, by rk4 on node (dt = 0.1)."
+
+
+def test_a_race_of_gradients_is_run_where_the_study_states_a_goal_for_them():
+    modes = {"backprop": 2.0, "adjoint": 3.0}
+    cells = [
+        a_cell(replace(RK4, gradient=mode), gradient_s=seconds, gradient_error=1e-6, forward_s=1.0, error=1e-6)
+        for mode, seconds in modes.items()
+    ]
+    assert not any("gradient error of" in plain(one.evidence) for one in adjoint.section("adjoint", cells).findings)
+    content = [replace(each, goal=Goal(gradient_error=1e-5)) for each in cells]
+    first, *_ = adjoint.section("adjoint", content).findings
+    assert first.answer == "rk4 on node with backprop"
+    assert "The least time to a gradient error of 1e-05: 2.00 s" in plain(first.evidence)

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from pandas import MultiIndex, Series
+from pandas import MultiIndex, Series, concat
 from scipy import stats
 
 from reports.statistics import Ratio, corrected, differs, linked_ratio, noise_floor, paired_ratio
@@ -233,7 +233,7 @@ def test_the_linked_interval_covers_the_truth_as_often_as_it_says(processes, apa
     for _ in range(400):
         a, of_a = experiment(rng, range(processes[0]), ROUNDS, apart)
         b, of_b = experiment(rng, range(10, 10 + processes[1]), ROUNDS, apart)
-        ratios.append(linked_ratio(a, of_a, b, of_b, resamples=200))
+        ratios.append(linked_ratio(a, b, [concat([of_a, of_b])], resamples=200))
     assert covered(ratios) >= least(share, 400)
 
 
@@ -264,27 +264,34 @@ def test_linking_takes_out_what_the_groups_differ_by():
     rng = np.random.default_rng(8)
     a, of_a = experiment(rng, range(5), ROUNDS, 0.0)
     b, of_b = experiment(rng, range(5, 10), ROUNDS, 0.0)
-    ratio = linked_ratio(3 * a, of_a, 2 * 2 * b, 2 * of_b)
+    tie = concat([of_a, 2 * of_b])
+    ratio = linked_ratio(3 * a, 2 * 2 * b, [tie])
     assert ratio.low < 1.5 < ratio.high < 1.6
-    back = linked_ratio(2 * 2 * b, 2 * of_b, 3 * a, of_a)
+    back = linked_ratio(2 * 2 * b, 3 * a, [tie])
     assert ratio.value == pytest.approx(1 / back.value)
     assert ratio.half_width > paired_ratio(3 * a, of_a).half_width
 
 
 def test_the_standard_errors_of_linked_ratios_add_in_squares():
     """Welch (1947): of equal variances and sizes the degrees of freedom add."""
-    apart = {(p, 0): math.exp(0.1 * p) for p in range(3)}
-    flat = dict.fromkeys(apart, 1.0)
+    apart, later = ({(first + p, 0): math.exp(0.1 * p) for p in range(3)} for first in (0, 10))
+    flat = dict.fromkeys([*apart, *later], 1.0)
     single = paired_ratio(series(apart), series(flat))
-    linked = linked_ratio(series(apart), series(flat), series(apart), series(flat))
+    linked = linked_ratio(series(apart), series(later), [series(flat)])
     assert (single.freedom, linked.freedom) == (2.0, pytest.approx(4.0))
     expected = stats.t.ppf(0.975, 4) * math.sqrt(2) * 0.1 / math.sqrt(3)
     assert linked.half_width == pytest.approx(expected, rel=1e-6)
     assert linked.value == pytest.approx(1.0)
 
 
-def test_nothing_is_linked_without_pairs_on_both_sides():
-    a, of_a = series({(0, 0): 1.0, (1, 0): 1.0}), series({(0, 0): 1.0, (1, 0): 1.0})
-    elsewhere = series({(7, 0): 1.0})
-    assert linked_ratio(a, of_a, elsewhere, of_a) is None
-    assert linked_ratio(a, elsewhere, a, of_a) is None
+def test_nothing_is_linked_without_a_chain_of_shared_rounds():
+    a, b, elsewhere = (series({(process, 0): 1.0}) for process in (0, 1, 7))
+    assert linked_ratio(a, b, []) is linked_ratio(a, b, [a, elsewhere]) is None
+
+
+def test_the_shortest_chain_is_taken_through_as_many_as_it_needs():
+    """Each is twice the one before it; a longer way round would say something else."""
+    steps = [series({(p, r): 2.0**k for p in (k, k + 1) for r in range(3)}) for k in range(4)]
+    longer = [series({(p, r): p + 1.0 for p in pair for r in range(3)}) for pair in ((0, 9), (9, 8), (8, 4))]
+    assert linked_ratio(steps[0], steps[3], [*longer, *steps[1:3]]).value == pytest.approx(1 / 8)
+    assert linked_ratio(steps[3], steps[0], steps[1:3]).value == pytest.approx(8)

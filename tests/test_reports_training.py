@@ -15,7 +15,7 @@ from reports.views.figure import Axis, Line, Panel, drawable
 from reports.views.learning import TARGET
 from reports.views.survival import survival_finding, survivals
 from reports.views.trained import Trained, optimiser, target_of, trained, whole_seconds
-from results.records import Cell
+from results.records import Cell, Goal
 
 INF, NAN = math.inf, math.nan
 CELL = Cell(
@@ -195,6 +195,14 @@ def test_who_does_not_come_to_the_target_is_said_and_does_not_win():
     assert found.answer == "rk4 on node with backprop"
     assert "1 choice of 3 did not come to it" in plain(found.evidence)
     assert target_of(choices) == 1.0
+
+
+def test_the_target_is_the_goal_that_the_study_states_also_where_nothing_comes_to_it():
+    cells = [learned(second_s=3.0), learned(RK4, second_s=1.0)]
+    for loss, answer in ((3.0, "rk4 on node with backprop"), (1e-9, "none comes to it")):
+        choices = trained([replace(each, goal=Goal(loss=loss)) for each in cells])["spiral_net"]
+        found = spiral.target_finding("spiral_net", choices)
+        assert (target_of(choices), found.answer) == (loss, answer)
 
 
 def test_a_winner_with_a_namesake_is_told_by_its_step_and_optimiser():

@@ -58,7 +58,7 @@ def test_whatever_was_acknowledged_outlives_ten_kills(tmp_path, nursery, seed):
     path, moments, told = tmp_path / "bench.db", random.Random(seed), []
     for kill in range(10):
         calls = [{"url": str(path), "name": f"run-{kill}"}]
-        (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.0, 0.4))
+        (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.0, 0.8))
         told.append(acknowledged(said))
         if not path.exists() or not path.stat().st_size:
             continue
@@ -78,7 +78,7 @@ def test_a_server_keeps_what_it_has_acknowledged_to_ten_killed_recorders(server_
     Store.open(server_url, create=True).__exit__()
     for kill in range(10):
         calls = [{"url": server_url, "name": f"run-{kill}"}]
-        (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.1, 0.6))
+        (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.1, 1.0))
         told.append(acknowledged(said))
         with psycopg.connect(server_url, autocommit=True) as connection:
             others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"

@@ -159,7 +159,7 @@ def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
     with Store.open(old_server) as store:
         (notice,) = store.notices
         assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
-    assert "was upgraded from schema version 1 to 3" in notice
+    assert "was upgraded from schema version 1 to 4" in notice
     assert rows_on(old_server, columns) == before
     backup = tmp_path / notice.rpartition(": ")[2]
     assert rows_on(f"sqlite:///{backup}", columns) == before
@@ -187,7 +187,7 @@ def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
         ours = store.trials()
         backup = tmp_path / store.notices[0].rpartition(": ")[2]
     with Store.open(str(backup)) as copy:
-        assert "was upgraded from schema version 1 to 3" in copy.notices[0]
+        assert "was upgraded from schema version 1 to 4" in copy.notices[0]
         assert copy.trials().equals(ours)
 
 

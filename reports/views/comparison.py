@@ -46,9 +46,7 @@ def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> R
     one, other = numerator.samples[name], denominator.samples[name]
     if paired := paired_ratio(one, other):
         return paired
-    besides = [beside for each in numerator.block.references if (beside := each.beside(name)) is not None]
-    linked = (linked_ratio(one, beside, other, beside) for beside in besides)
-    return next(filter(None, linked), None)
+    return linked_ratio(one, other, list(numerator.block.besides(name)))
 
 
 def undecided(comparisons: Collection[Comparison]) -> str:

@@ -11,7 +11,7 @@ from reports.views import columns
 from reports.views.choice import Choice, grouped, settings
 from reports.views.figure import Axis, Line, Panel, drawable, figures
 from reports.views.precision import ERROR, SECONDS, precision_panels, undrawn
-from reports.views.race import Race, race_findings, target
+from reports.views.race import SOLVES, Race, race_findings, stated
 from reports.views.section import Section
 from reports.views.table import Column, Table, Value, number, tabulate, words
 
@@ -98,7 +98,7 @@ def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
             order_of(group),
             next((each for each in group if each.cell.dt == finest), None),
             quickest.get(choice),
-            (target(cells) if race is None else race.error) or math.nan,
+            race.error if race else stated(cells, SOLVES) or math.nan,
         )
         for choice, group in choices.items()
     ]

@@ -24,8 +24,8 @@ READING = (
     "The phase planes show the true trajectory (grey) and the one learned by each solver's best cell. In the loss "
     "figures a line further down has learned more; a line is the median of the seeds, the band around it their range. "
     "The seconds are those of training alone: the clock stands still while calls are counted or the whole trajectory "
-    "is solved. The target is the smallest of 1, 2, 5 times a power of ten that more than half of the choices come to "
-    "with every seed."
+    "is solved. The target is the goal that the sweep states; else the smallest of 1, 2, 5 times a power of ten that "
+    "more than half of the choices come to with every seed."
 )
 SURVIVAL = (
     f"A model survives another solver if its loss is at most {SURVIVES:g} times that with the solver it was trained "
@@ -97,6 +97,9 @@ def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
     times = {each: each.to(target) for each in choices}
     ranked = sorted((each for each in choices if times[each].median < math.inf), key=lambda each: times[each].median)
     subject = f"{setting}: least time to a loss of {text.tolerance(target)}"
+    if not ranked:  # of a goal that the study states
+        least = min((each.reached() for each in choices if not math.isnan(each.reached())), default=math.nan)
+        return Finding(subject, "none comes to it", f"The least that every seed comes to is {text.number(least)}.")
     close = [each for each in ranked if _alike(times[each], times[ranked[0]], CLOSE_TIME)]
     took = f"{_said(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
     if len(ranked) < len(choices):

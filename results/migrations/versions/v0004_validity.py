@@ -47,6 +47,7 @@ def upgrade() -> None:
     _extend_trials()
     _number_runs()
     if op.get_bind().dialect.name != "sqlite":  # which keeps no comments
+        op.create_table_comment("run", "one execution of a sweep", existing_comment="one going of a sweep")
         op.alter_column("lease", "pid_started_at", existing_type=sa.Double(), comment=_PID_STARTED_AT)
 
 
