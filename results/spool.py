@@ -113,8 +113,14 @@ def _notices(database: Database, waiting: list[Path], taken: int, stay: dict[str
 
 
 def named(paths: Iterable[Path]) -> str:
-    """The folders of these files."""
-    return " and ".join(sorted({str(path.parent) for path in paths}))
+    """The folders of these files, from the working folder where they are below it."""
+    return " and ".join(sorted({_from_here(path.parent) for path in paths}))
+
+
+def _from_here(folder: Path) -> str:
+    with suppress(ValueError, OSError):  # elsewhere; or the working folder is gone
+        return str(folder.relative_to(Path.cwd()))
+    return str(folder)
 
 
 def _read(path: Path) -> tuple[str, Trial]:
