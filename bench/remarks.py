@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.backends import BACKENDS
 from bench.backends.grid import met
+from reports.format import plural
 from results.records import Cell
 
 _MOST_STEPS = 1e9  # beyond, the ends of steps are not known to a share of a step
@@ -38,4 +39,4 @@ def _asked(cells: Iterable[Cell]) -> Iterator[str]:
     possible = (cell for cell in cells if not BACKENDS[cell.backend].unsupported(cell) and cell.backend != "node")
     forms = Counter((cell.backend, BACKENDS[cell.backend].asked(cell)) for cell in possible)
     for (backend, form), count in forms.items():
-        yield f"{backend} is asked for in {count} cells: {form}"
+        yield f"{backend} is asked for in {plural(count, 'cell')}: {form}"

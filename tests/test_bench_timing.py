@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.known import Known
 from bench.measure import Measure
 from bench.task import Task
 from bench.timing import Group, Taken, waves
@@ -105,6 +106,14 @@ def test_a_cell_far_slower_than_one_that_is_no_less_exact_is_cut(monkeypatch):
 def test_a_cell_that_is_slow_and_more_exact_than_all_others_is_not_cut(monkeypatch):
     _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors={REFERENCE: 1e-1, QUIET: 1e-3, SLOW: 1e-9})
     assert [trial.metrics for trial in of(found, SLOW)] == [{}, {}, {"unstable": 0.0}]
+
+
+def test_a_cell_is_not_spared_for_being_more_exact_than_the_goal(monkeypatch, store):
+    known = Known(store, [QUIET, SLOW], exact_enough={QUIET: 1e-3, SLOW: 1e-3})
+    for cell, error in ((QUIET, 1e-4), (SLOW, 1e-9)):
+        known.add(Trial(cell_key=cell.key, kind="accuracy", metrics={"error": error}))
+    _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors=known.errors())
+    assert len(of(found, SLOW)) == 1
 
 
 def test_a_cell_whose_error_is_not_known_is_not_cut(monkeypatch):

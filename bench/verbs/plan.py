@@ -17,7 +17,7 @@ from bench.sweep import Sweep, load_sweep
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
 from bench.verbs.sweeps import chosen, warn
-from reports.format import duration
+from reports.format import duration, plural
 from results.costs import costs
 from results.location import MissingDatabaseError
 from results.records import Cell
@@ -35,9 +35,11 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     left = Counter(one.cell for one in due)
     print(columns((_row(cell, known, left[cell], refused.get(cell, "")) for cell in sweep.wanted), _HEADER))
     done = sum(cell not in left for cell in sweep.wanted)
-    print(f"\n{sweep.title}: {len(sweep.wanted)} cells, {done} done in {url}, {len(refused)} cannot be measured here")
+    every = plural(len(sweep.wanted), "cell")
+    print(f"\n{sweep.title}: {every}, {done} done in {url}, {len(refused)} cannot be measured here")
     if known.outdated:
-        print(f"{len(known.outdated)} were measured, but of code that has changed since: they are due again")
+        was, they = ("was", "it is") if len(known.outdated) == 1 else ("were", "they are")
+        print(f"{len(known.outdated)} {was} measured, but of code that has changed since: {they} due again")
     print(_time_left([one for one in due if one.cell not in refused], sweep, taken), *remarks(sweep.wanted), sep="\n")
 
 
@@ -70,5 +72,5 @@ def _time_left(due: Sequence[Pending], sweep: Sweep, taken: Costs) -> str:
         return "nothing is left to measure"
     seconds = estimated_s(due, sweep.measure, taken)
     if math.isnan(seconds):
-        return "how long it takes can be estimated when trials of these kinds were measured on this machine"
+        return "no estimate yet of how long it takes: no trial of these kinds was measured on this machine"
     return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"

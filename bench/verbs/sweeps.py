@@ -20,7 +20,7 @@ from bench.verbs.columns import columns
 from bench.verbs.reading import explained, opened
 from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
-from reports.format import duration
+from reports.format import duration, plural
 from results.location import UnwritableError
 from results.only import choose, parse
 from results.store import Store
@@ -114,7 +114,7 @@ def _gradients() -> Iterator[tuple[str, ...]]:
 def _sweeps() -> Iterator[tuple[str, ...]]:
     for name in shipped():
         sweep = load_sweep(name)
-        yield name, f"{len(sweep.planned)} cells", sweep.title
+        yield name, plural(len(sweep.planned), "cell"), sweep.title
 
 
 _LISTED = {
