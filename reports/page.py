@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from reports.figures import drawings
 from reports.palette import colour_of, stroke_of
@@ -50,6 +50,7 @@ def render(content: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
+    environment.filters["coded"] = coded
     environment.globals.update(
         picture=picture, colour=colour_of, stroke=stroke_of, style=_static("page.css"), script=_static("page.js")
     )
@@ -65,6 +66,11 @@ def picture(panel: Panel) -> Mapping[str, str]:
 def unbroken(said: str) -> str:
     """A sentence in which no line ends inside 1e-05: a word joiner follows the exponent's sign."""
     return re.sub(r"(?<=\de-)(?=\d)", "\N{WORD JOINER}", said)
+
+
+def coded(said: str) -> Markup:
+    """A sentence in which `what stands so` is code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
 
 
 def _address(drawing: str) -> str:

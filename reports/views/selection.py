@@ -80,7 +80,7 @@ def _current(
         was, its = ("was", "its") if count == 1 else ("were", "their")
         said.append(
             f"{text.plural(count, 'cell')} {was} measured of code that has changed since: {its} numbers are history, "
-            "and not shown. `nodebench run` measures anew; --run shows what a run has measured."
+            "and not shown. `nodebench run` measures anew; `--run` shows what a run has measured."
         )
     here = {name: fact for name, fact in wanted.here.items() if name in backends.values()}
     said += [
@@ -98,7 +98,7 @@ def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
         return []
     named = text.listed(others[-5:]) if len(others) <= 5 else f"{text.listed(others[-5:])} and {len(others) - 5} more"
     return [
-        f"Not shown: what was measured in {text.plural(len(others), 'other environment')} ({named}; --environment)."
+        f"Not shown: what was measured in {text.plural(len(others), 'other environment')} ({named}; `--environment`)."
     ]
 
 
