@@ -7,8 +7,8 @@ from bench.alone import measured_alone
 from bench.interrupt import deferred
 from bench.known import Known
 from bench.machine.cores import chosen
-from bench.machine.limits import available, default_limit, together
-from bench.measure import Measure
+from bench.machine.limits import available, together
+from bench.measure import Measure, asked
 from bench.protocol import TOGETHER, Pending, groups
 from bench.task import Task
 from bench.timing import Group, waves
@@ -119,13 +119,6 @@ class Block:
         )
         self._under_way[cell.key, kind, process_index] = task
         return task
-
-
-def asked(measure: Measure) -> dict[str, float]:
-    """How much a run asks for, as it is recorded with the run: the keys of a sweep's [measure], memory in bytes."""
-    gib = measure.memory_gib
-    limit = default_limit() if gib is None else int(gib * 2**30)
-    return {**measure.model_dump(exclude={"memory_gib"}), "memory_bytes": limit}
 
 
 def _interrupted(task: Task) -> Trial:

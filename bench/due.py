@@ -6,12 +6,15 @@ A failure is a result, and is not repeated: unless it was for want of time or me
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.machine.environment import environment
+from bench.measure import Asked, asked
 from bench.protocol import Pending, kinds
 from bench.source import source_of
+from bench.sweep import Sweep
 from results.records import Cell, TrialKind
 from results.standing import Standing, StandingTrial
+from results.store import Store
 
-Asked = Mapping[str, float]  # how much is measured: Measure's fields, and memory_bytes
 Kind = tuple[str, TrialKind]  # a cell's key, and what is measured of it
 
 _GRANTED = {"timeout": "timeout_s", "out_of_memory": "memory_bytes"}  # what a failure may have been for want of
@@ -139,3 +142,16 @@ def any_unstable(_cell: Cell, kind: TrialKind, trials: Sequence[StandingTrial]) 
     """Timings that ended before they were as sure as asked."""
     marks = [trial.unstable for trial in trials if trial.unstable is not None]
     return kind == "timing" and bool(marks) and all(marks)
+
+
+def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
+    """What the database has of the cells in this environment, and what of it counts."""
+    cells = list(cells)
+    standing = store.standing(environment().fingerprint, [cell.key for cell in cells])
+    return Recorded.of(standing, cells)
+
+
+def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:
+    """What of the sweep is still to be measured, where this was found to count."""
+    counts = anew(sweep.wanted, found, again) if again else found
+    return pending(sweep.wanted, counts, asked(sweep.measure))

@@ -1,14 +1,17 @@
 """How long a run will take, by what trials alike have taken on this machine."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from bench.measure import Measure
 from bench.protocol import TOGETHER, Pending, blocks
 from results.records import Cell, TrialKind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The cells that tell what one takes: of the first of these likenesses that any of them shares with it.
 _LIKENESSES = (
@@ -30,8 +33,10 @@ class Costs:
     _known: dict[tuple[str, tuple[str, ...]], _Means] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, taken: pd.DataFrame, floors: pd.DataFrame) -> "Costs":
+    def of(cls, taken: pd.DataFrame, floors: pd.DataFrame) -> Costs:
         """From what `results.costs` and `Store.noise_floors` tell."""
+        import numpy as np
+
         units = taken["iterations"].where(taken["kind"] == "training", 1)
         units = taken["rounds"].clip(lower=1).where(taken["kind"] == "timing", units)
         each = taken.assign(unit_s=taken["spent_s"] / taken["trials"] / units)
@@ -59,6 +64,8 @@ class Costs:
 
 
 def _means(taken: pd.DataFrame, axes: Sequence[str]) -> _Means:
+    import pandas as pd
+
     alike = zip(*(taken[axis] for axis in axes), strict=True) if axes else [()] * len(taken)
     by_likeness = taken["unit_s"].groupby(pd.Index(alike, tupleize_cols=False))
     return dict(by_likeness.mean())

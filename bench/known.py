@@ -2,12 +2,13 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.due import Again, Asked, Recorded, anew
+from bench.due import Again, Recorded, anew, recorded
 from bench.machine.environment import environment
+from bench.measure import Asked
 from bench.source import source_of
 from bench.timing import Taken, clock
 from results.location import UnwritableError
@@ -18,13 +19,6 @@ from results.where import Where
 
 _ERRORS = {"forward_s": "error", "gradient_s": "gradient_error"}  # by the samples that a cell is compared by
 _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
-
-
-def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
-    """What the database has of the cells in this environment, and what of it counts."""
-    cells = list(cells)
-    standing = store.standing(environment().fingerprint, [cell.key for cell in cells])
-    return Recorded.of(standing, cells)
 
 
 class Known:

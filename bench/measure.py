@@ -1,8 +1,13 @@
 """How much is measured of each cell, and in which time and memory: a sweep's [measure]."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bench.machine.limits import default_limit
+
+Asked = Mapping[str, float]  # how much is measured: the fields of Measure, and memory_bytes
 
 _LONGEST_S = 604_800.0  # a week: timers of the operating system take 24 days at most
 _MOST_GIB = 2.0**20  # above any machine's, and below what a limit of the operating system takes
@@ -35,3 +40,10 @@ class Measure(BaseModel):
         if self.processes > self.max_processes:
             raise ValueError(f"processes = {self.processes} is above max_processes = {self.max_processes}")
         return self
+
+
+def asked(measure: Measure) -> Asked:
+    """How much a run asks for, as it is recorded with the run: the keys of a sweep's [measure], memory in bytes."""
+    gib = measure.memory_gib
+    limit = default_limit() if gib is None else int(gib * 2**30)
+    return {**measure.model_dump(exclude={"memory_gib"}), "memory_bytes": limit}

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.backends import BACKENDS
-from bench.block import Block, asked
-from bench.due import Again, Recorded, anew, pending
+from bench.block import Block
+from bench.due import Again, Recorded, due_trials, pending, recorded
 from bench.failure import InfrastructureError
+from bench.feasible import refusal
 from bench.interrupt import Interrupt, deferred
-from bench.known import Known, recorded
-from bench.machine.environment import environment, git_revision, missing_device, volatile
+from bench.known import Known
+from bench.machine.environment import environment, git_revision, volatile
+from bench.measure import asked
 from bench.progress import Progress
 from bench.protocol import Pending, blocks, kinds
 from bench.source import changed_since_read, source_of
@@ -22,7 +23,7 @@ from bench.sweep import Sweep
 from bench.task import Task
 from results.leases import Holder
 from results.location import UnwritableError
-from results.records import Cell, NoiseFloor, Run, Trial, TrialStatus
+from results.records import Cell, NoiseFloor, Run, Trial
 from results.store import Store
 
 
@@ -135,21 +136,6 @@ class Runner:
     def _write_floors(self, floors: Sequence[NoiseFloor]) -> None:
         with contextlib.suppress(UnwritableError):  # they follow from the twins' samples, which are spooled
             self._store.record_floors(self._run.id, floors)
-
-
-def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:
-    """What of the sweep is still to be measured, where this was found to count."""
-    counts = anew(sweep.wanted, found, again) if again else found
-    return pending(sweep.wanted, counts, asked(sweep.measure))
-
-
-def refusal(cell: Cell) -> tuple[TrialStatus, str]:
-    """Why the cell cannot be measured here, known before any process is started; "ok" if it can."""
-    if reason := BACKENDS[cell.backend].unsupported(cell):
-        return "unsupported", reason
-    if reason := missing_device(cell.device):
-        return "unavailable", reason
-    return "ok", ""
 
 
 def _run_of(sweep: Sweep) -> Run:

@@ -22,6 +22,7 @@ _MEASURES: dict[TrialKind, str] = {
     "training": "training",
 }
 _MEASURING = ("bench.measures", "bench.workload")
+_OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
 _DIGITS = 12  # hexadecimal, of a hash
 
 
@@ -48,12 +49,14 @@ def source(backend: str, problem: str, kind: TrialKind) -> Source:
 
 @cache
 def library(backend: str) -> str:
-    """The backend's library: name, version where it is installed as a distribution of its own, hash of its files."""
+    """The backend's library: name, version where it has one of its own, hash of its files."""
+    if backend == _OURS:
+        return f"{backend} {_hash(_files(backend))}"
     try:
-        version = f" {metadata.version(backend)}"
-    except metadata.PackageNotFoundError:  # our own core comes with us
-        version = ""
-    return f"{backend}{version} {_hash(_files(backend))}"
+        version = metadata.version(backend)
+    except metadata.PackageNotFoundError:  # a folder of the user's own
+        version = "without a version"
+    return f"{backend} {version} {_hash(_files(backend))}"
 
 
 def backends() -> list[str]:

@@ -94,7 +94,7 @@ def _scope(connection: Connection, run_start: str | None) -> Where:
     if run_start is not None:
         return Where(run_id=lookup.run_id(connection, run_start))
     newest = select(run.c.fingerprint).join(sweep).where(sweep.c.name != SWEEP)
-    return Where(fingerprint=connection.scalar(newest.order_by(*lookup.NEWEST_RUN_FIRST).limit(1)) or "")
+    return Where(fingerprint=connection.scalar(newest.order_by(*lookup.OWN_RUN_FIRST).limit(1)) or "")
 
 
 def _is_there(connection: Connection, name: str) -> bool:

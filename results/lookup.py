@@ -15,6 +15,8 @@ LISTED = 8  # so many of those that begin alike are named, the others are counte
 
 # By the order of recording; runs of databases that were merged may share a place in it.
 NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
+# What came from elsewhere does not decide as long as anything was recorded here.
+OWN_RUN_FIRST = (run.c.merged, *NEWEST_RUN_FIRST)
 
 Kind = Literal["run", "cell"]
 

@@ -103,7 +103,10 @@ def _in_sweeps(connection: Connection, runs: Sequence[Row]) -> list[Row]:
     """The runs with the row numbers that their sweeps have here."""
     shas = {row["sha"] for row in runs}
     ids = {sha: id_ for id_, sha in connection.execute(select(sweep.c.id, sweep.c.sha).where(sweep.c.sha.in_(shas)))}
-    return [{name: row[name] for name in row if name != "sha"} | {"sweep_id": ids[row["sha"]]} for row in runs]
+    return [
+        {name: row[name] for name in row if name != "sha"} | {"sweep_id": ids[row["sha"]], "merged": True}
+        for row in runs
+    ]
 
 
 def _end(connection: Connection, runs: Sequence[Row]) -> int:

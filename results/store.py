@@ -162,7 +162,8 @@ class Store:
 
         run_id, sweep_name, sweep_text, sweep_sha, fingerprint, state, git_revision: str. facts, volatile, measure,
         goals: dict. started_at, finished_at (NaN while it runs, or when it was killed): float64, seconds since the
-        epoch. git_dirty: bool. sequence: int64, the order of recording, which no clock decides.
+        epoch. git_dirty, merged (from another database): bool. sequence: int64, the order of recording, which no clock
+        decides.
         """
         return frames.read(self.database, frames.runs())
 

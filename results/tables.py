@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from results.records import METRICS
@@ -71,6 +72,7 @@ run = Table(
     Column("git_revision", String, nullable=False, comment="commit of the measuring code; empty if unknown"),
     Column("git_dirty", Boolean, nullable=False, comment="whether the code differed from that commit"),
     Column("volatile", JSON, nullable=False, comment="object of strings: load, clock"),
+    Column("merged", Boolean, nullable=False, server_default=false(), comment="whether it came from another database"),
     Column("sequence", Integer, nullable=False, server_default="0", comment=_SEQUENCE),
     Column("measure", JSON, nullable=False, server_default="{}", comment="object of numbers: how much was asked for"),
     Column("goals", JSON, nullable=False, server_default="{}", comment="object: by study, the goals that it states"),

@@ -5,7 +5,7 @@ from sqlalchemy import insert, select
 from results import annotations, baselines
 from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
 from results.store import Store
-from results.tables import lease, metadata, noise_floor, reference, sweep, trial
+from results.tables import lease, metadata, noise_floor, reference, run, sweep, trial
 
 HERE = Environment({"cpu": "one"})
 CELLS = [
@@ -92,9 +92,10 @@ def contents(store: Store, *without: str) -> dict[str, list[str]]:
         trials = {id_: tuple(key) for id_, *key in connection.execute(select(trial.c.id, *natural))}
         sweeps = dict(connection.execute(select(sweep.c.id, sweep.c.sha)).all())
         known = {"trial_id": trials, "sweep_id": sweeps}
+        known_here = {trial.c.id, sweep.c.id, run.c.merged}
         found = {}
         for table in metadata.sorted_tables:
-            rows = connection.execute(select(*(c for c in table.c if c is not trial.c.id and c is not sweep.c.id)))
+            rows = connection.execute(select(*(c for c in table.c if c not in known_here)))
             named = ({n: known[n][v] if n in known else v for n, v in row.items()} for row in rows.mappings())
             found[table.name] = sorted(str(sorted(row.items())) for row in named)
     return {name: rows for name, rows in found.items() if name not in without}

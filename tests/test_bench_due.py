@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.block import asked
 from bench.due import Recorded, anew, any_failed, any_unstable, pending
-from bench.measure import Measure
+from bench.measure import Measure, asked
 from bench.protocol import kinds
 from bench.source import source_of
 from results.records import Cell

@@ -10,11 +10,11 @@ import pytest
 from small_runs import CELL, run, runner, sweep_of
 
 from bench.alone import measured_alone
+from bench.due import due_trials, recorded
 from bench.failure import TrialFailure
-from bench.known import recorded
 from bench.process import Worker
 from bench.rounds import timed_in_rounds
-from bench.runner import _run_of, due_trials
+from bench.runner import _run_of
 from bench.task import Task
 from results.records import Cell, TrialKind
 from results.store import Store

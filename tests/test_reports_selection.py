@@ -12,8 +12,10 @@ from reports.views.report import report
 from reports.views.selection import select
 from reports.views.wanted import ReportError, Wanted
 from results import baselines
+from results.merge import merge
 from results.pytest_benchmark import SWEEP as IMPORTED
 from results.records import Cell, Environment, Goal, Planned, Source, Trial
+from results.store import Store
 from results.where import Where
 
 OLD, NEW, OTHER = (replace(RK4, dt=dt) for dt in (0.1, 0.2, 0.3))
@@ -54,6 +56,20 @@ def test_the_environment_of_the_run_that_was_recorded_last_is_shown_whatever_the
     table = overview(selection).environments
     assert [row.values[1].text for row in table.rows] == ["yes", "no"]
     assert table.rows[1].values[4].text == "cpu there"
+
+
+def test_what_was_merged_from_another_machine_is_not_shown_in_place_of_what_was_measured_here(store, tmp_path):
+    begin(store, "ours", OLD)
+    with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
+        for run_id in ("a", "b", "c"):
+            begin(theirs, run_id, NEW, machine="there")
+        merge(store, theirs)
+        assert shown(store) == {OLD.key}
+        merge(theirs, store)
+        assert shown(theirs) == {NEW.key}
+    with Store.open(str(tmp_path / "both.db"), create=True) as both:
+        merge(both, store)
+        assert shown(both) == {NEW.key}, "nothing was recorded here: the newest of all"
 
 
 def test_what_was_measured_of_an_older_text_of_a_sweep_stays_and_what_was_not_is_not_asked_for(store):

@@ -29,7 +29,7 @@ OF_TRIAL = {"fingerprint": "str", "run_id": "str", "cell_key": "str", "kind": "s
 DTYPES = {
     "runs": {
         "run_id": "str", "sweep_name": "str", "sweep_text": "str", "sweep_sha": "str", "fingerprint": "str",
-        "facts": "object", "sequence": "int64", "measure": "object", "goals": "object",
+        "facts": "object", "merged": "bool", "sequence": "int64", "measure": "object", "goals": "object",
         "state": "str", "started_at": "float64", "finished_at": "float64", "git_revision": "str", "git_dirty": "bool",
         "volatile": "object",
     },

@@ -4,19 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bench.block import asked
-from bench.due import Recorded, pending
+from bench.due import Recorded, pending, recorded
 from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
-from bench.known import recorded
+from bench.feasible import refusal
 from bench.machine.environment import environment
+from bench.measure import asked
 from bench.protocol import Pending, kinds
 from bench.remarks import remarks
-from bench.runner import refusal
 from bench.sweep import Sweep, load_sweep
+from bench.verbs.choosing import chosen, warn
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from bench.verbs.sweeps import chosen, warn
 from reports.format import duration, plural
 from results.costs import costs
 from results.location import MissingDatabaseError

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.due import Recorded
-from bench.runner import due_trials
+from bench.due import Recorded, due_trials
 from bench.sweep import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE

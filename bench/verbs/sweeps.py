@@ -3,26 +3,24 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from bench.again import again as measured_again
 from bench.backends import BACKENDS
+from bench.due import recorded
 from bench.interrupt import ignore_all
-from bench.known import recorded
-from bench.machine.crowding import crowded
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.runner import Runner
 from bench.shipped import shipped
 from bench.sweep import Sweep, load_sweep
+from bench.verbs.choosing import chosen, tell, warn
 from bench.verbs.columns import columns
-from bench.verbs.reading import explained, opened
+from bench.verbs.reading import opened
 from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
 from reports.format import duration, plural
 from results.location import UnwritableError
-from results.only import choose, parse
 from results.store import Store
 
 
@@ -31,7 +29,7 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
     sweep = chosen(load_sweep(name), only)
     warn(sweep)
     anew = measured_again(again, sweep.wanted)
-    with opened(url, create=True) as store, turn(f"sweep {sweep.name}", _tell):
+    with opened(url, create=True) as store, turn(f"sweep {sweep.name}", tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
         complete = runner.run()
@@ -54,14 +52,6 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
     return 1 if store.spooled.files or store.database.astray or wanting else 0
 
 
-def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
-    """The sweep with the cells that the filter chooses, and no others."""
-    if not only:
-        return sweep
-    with explained():
-        return replace(sweep, chosen=frozenset(choose(parse(only), sweep.cells)))
-
-
 def _told(runner: Runner, seconds: float) -> str:
     """What has been measured, in which time, and how much of the time was measuring."""
     if not runner.measured:
@@ -71,16 +61,6 @@ def _told(runner: Runner, seconds: float) -> str:
         f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
         "a trial for the rest)"
     )
-
-
-def warn(sweep: Sweep) -> None:
-    """Say what is not as the cells ask for."""
-    for line in crowded(sweep.wanted):
-        _tell(line)
-
-
-def _tell(said: str) -> None:
-    print(f"nodebench: {said}", file=sys.stderr, flush=True)
 
 
 def _standing(store: Store, sweep: Sweep, runner: Runner) -> Standing | None:

@@ -49,7 +49,9 @@ def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
     if wanted.sweeps:
         chosen = chosen[_among_sweeps(chosen, wanted.sweeps)]
     if not (wanted.runs or wanted.baseline):
-        chosen = chosen[chosen["fingerprint"] == chosen["fingerprint"].iloc[-1]]
+        own = chosen[~chosen["merged"]]  # what came from elsewhere does not decide
+        newest = (chosen if own.empty else own)["fingerprint"].iloc[-1]
+        chosen = chosen[chosen["fingerprint"] == newest]
         chosen = chosen.drop_duplicates("sweep_sha", keep="last")
     return chosen
 

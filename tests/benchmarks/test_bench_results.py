@@ -29,9 +29,8 @@ from servers import server_database
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from bench.block import asked
 from bench.due import Recorded, pending
-from bench.measure import Measure
+from bench.measure import Measure, asked
 from results import Where, frames, tables
 from results.records import Cell, Planned, Sample, Trial
 from results.store import Store

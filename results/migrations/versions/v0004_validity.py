@@ -22,6 +22,13 @@ def upgrade() -> None:
     )
     for column in (
         sa.Column(
+            "merged",
+            sa.Boolean(),
+            server_default=sa.false(),
+            nullable=False,
+            comment="whether it came from another database",
+        ),
+        sa.Column(
             "sequence",
             sa.Integer(),
             server_default="0",

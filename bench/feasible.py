@@ -1,0 +1,14 @@
+"""What cannot be measured here, known before any process is started."""
+
+from bench.backends import BACKENDS
+from bench.machine.environment import missing_device
+from results.records import Cell, TrialStatus
+
+
+def refusal(cell: Cell) -> tuple[TrialStatus, str]:
+    """Why the cell cannot be measured here, known before any process is started; "ok" if it can."""
+    if reason := BACKENDS[cell.backend].unsupported(cell):
+        return "unsupported", reason
+    if reason := missing_device(cell.device):
+        return "unavailable", reason
+    return "ok", ""
