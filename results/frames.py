@@ -7,13 +7,13 @@ only where there is no other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from results.database import Database
-from results.tables import cell, environment, metric, noise_floor, planned, run, source, summary, sweep, trial
+from results.tables import cell, environment, noise_floor, planned, run, source, summary, sweep, trial
 from results.where import Where, among
 
 if TYPE_CHECKING:
@@ -42,17 +42,6 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
     return first if ended is None else first.where(ended)
 
 
-def standing(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
-    """What stands of the cells in the environment, a trial a row: how it ended, and what a timing says of its end."""
-    marks = {name: metric.alias(name) for name in ("unstable", "cut_ratio")}
-    newest = chosen_trials(Where(fingerprint=fingerprint, cell_key=cell_keys))
-    columns = (trial.c[name] for name in ("cell_key", "kind", "process_index", "status", "source", "series", "run_id"))
-    query = select(*columns, *(mark.c.value.label(name) for name, mark in marks.items()))
-    for name, mark in marks.items():
-        query = query.outerjoin(mark, and_(mark.c.trial_id == trial.c.id, mark.c.name == name))
-    return query.where(trial.c.id.in_(newest), trial.c.status != "interrupted").order_by(trial.c.id)
-
-
 def sources(fingerprint: str) -> Select[Any]:
     """The facts of all code that was measured in the environment, the newest last."""
     newest = (
@@ -63,12 +52,6 @@ def sources(fingerprint: str) -> Select[Any]:
         .subquery("newest")
     )
     return select(source).join(newest, newest.c.source == source.c.key).order_by(newest.c.sequence, source.c.key)
-
-
-def last_process(fingerprint: str, cell_keys: Collection[str]) -> Select[Any]:
-    """The largest index that a timing process of these cells has in the environment, in any series."""
-    timed = Where(cell_key=cell_keys, kind=["timing", "twin"]).on_trials()
-    return select(func.max(trial.c.process_index)).join(run).where(run.c.fingerprint == fingerprint, *timed)
 
 
 def runs() -> Select[Any]:

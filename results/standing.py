@@ -1,10 +1,22 @@
-"""What of some cells stands in an environment: their newest series of trials, from which follows what is still due."""
+"""What of some cells stands in an environment: their newest series of trials, from which follows what is still due.
 
-from collections.abc import Mapping, Sequence
+It is what `results.frames.chosen_trials` chooses, less the interrupted. But a sweep of 100,000 cells asks for it before
+it begins: rows in the order of their index, chosen here, take half the time that windows in SQL do.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
 
 from results.records import TrialKind
+from results.tables import metric, run, trial
+from results.where import Where
+
+_MARKS = ("unstable", "cut_ratio")  # of METRICS
 
 
 class StandingTrial(NamedTuple):
@@ -28,3 +40,53 @@ class Standing:
     trials: Sequence[StandingTrial] = ()
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by run: how much it asked for
     last_process: int | None = None  # largest index of a timing process of any of the cells, in any series
+
+
+def standing(connection: Connection, fingerprint: str, cell_keys: Collection[str]) -> Standing:
+    """What stands of the cells in the environment, over all runs."""
+    of_runs = select(run.c.id, run.c.sequence, run.c.measure).where(run.c.fingerprint == fingerprint)
+    runs = {id_: (sequence, measure) for id_, sequence, measure in connection.execute(of_runs)}
+    sequences = {id_: sequence for id_, (sequence, _) in runs.items()}
+    rows = [row for row in connection.execute(_recorded(cell_keys)) if row[6] in sequences]
+    marks = _marks(connection, cell_keys)
+    timed = (row[2] for row in rows if row[1] in ("timing", "twin"))
+    return Standing(
+        [_trial(row, marks) for row in _newest(rows, sequences)],
+        {id_: measure for id_, (_, measure) in runs.items()},
+        max(timed, default=None),
+    )
+
+
+def _recorded(cell_keys: Collection[str]) -> Any:
+    """All that was ever measured of the cells, anywhere: the fields of a standing trial, and its row number."""
+    columns = ("cell_key", "kind", "process_index", "status", "source", "series", "run_id", "id")
+    measured = select(*(trial.c[name] for name in columns)).where(*Where(cell_key=cell_keys).on_trials())
+    return measured.where(trial.c.status != "interrupted").order_by(trial.c.cell_key, trial.c.kind)
+
+
+def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict[int, float]]:
+    """What timings say of their end: by name, then by row number."""
+    of_timings = Where(cell_key=cell_keys, kind="timing").on_trials()
+    query = select(metric.c.trial_id, metric.c.name, metric.c.value).join(trial)
+    marks: dict[str, dict[int, float]] = {name: {} for name in _MARKS}
+    for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), *of_timings)):
+        marks[name][id_] = value
+    return marks
+
+
+def _newest(rows: Iterable[Any], sequences: Mapping[str, int]) -> Iterator[Any]:
+    """Of each cell and kind the newest series, and of each of its processes the newest trial."""
+
+    def recorded(row: Any) -> tuple[int, int]:
+        return sequences[row[6]], row[7]
+
+    for _, group in groupby(rows, key=itemgetter(0, 1)):
+        of_kind = sorted(group, key=recorded)
+        newest = {row[2]: row for row in of_kind if row[5] == of_kind[-1][5]}
+        yield from newest.values()
+
+
+def _trial(row: Any, marks: Mapping[str, Mapping[int, float]]) -> StandingTrial:
+    key, kind, process_index, status, source, series, run_id, id_ = row
+    unstable, cut_ratio = marks["unstable"].get(id_), marks["cut_ratio"].get(id_)
+    return StandingTrial(key, kind, process_index, status, source, series, run_id, unstable, cut_ratio)

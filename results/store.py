@@ -16,7 +16,7 @@ from results.location import StoreError, UnwritableError
 from results.lookup import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, Source, Trial
 from results.spool import Begun, Spool, Spooled
-from results.standing import Standing, StandingTrial
+from results.standing import Standing, standing
 from results.tables import cell, curve, metric, run, sample
 from results.where import Where, begins
 
@@ -133,10 +133,7 @@ class Store:
         An interrupted trial is left out: it must be measured again.
         """
         with self.database.reading() as connection:
-            trials = [StandingTrial(*row) for row in connection.execute(frames.standing(fingerprint, cell_keys))]
-            of_runs = select(run.c.id, run.c.measure).where(run.c.fingerprint == fingerprint)
-            last = frames.last_process(fingerprint, cell_keys)
-            return Standing(trials, dict(connection.execute(of_runs).all()), connection.scalar(last))
+            return standing(connection, fingerprint, cell_keys)
 
     def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
         """The facts of all code that was measured in the environment, by the source's key; the newest last."""
