@@ -75,7 +75,9 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in _heeded()}
+            self._before = {number: signal.getsignal(number) for number in _heeded()}
+            for number in self._before:  # all are known before the first may come
+                signal.signal(number, self._note)
         return self
 
     def __exit__(

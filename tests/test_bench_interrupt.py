@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from small_runs import CELL, run, sweep_of
 
-from bench.interrupt import deferred
+from bench.interrupt import Interrupt, deferred
 from bench.runner import Runner
 from results.leases import Leases
 from results.store import Store
@@ -63,6 +63,22 @@ def test_a_deferred_interrupt_follows_what_the_body_raised():
     with pytest.raises(KeyboardInterrupt) as raised:
         body()
     assert isinstance(raised.value.__context__, ValueError)
+
+
+def test_a_signal_as_a_run_begins_to_note_them_is_an_interrupt(monkeypatch):
+    set_answer = signal.signal
+
+    def set_and_pressed(number: int, answer: Any) -> Any:
+        before = set_answer(number, answer)
+        os.kill(os.getpid(), signal.SIGINT)
+        return before
+
+    interrupt = Interrupt()
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", set_and_pressed)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.__enter__()
+    interrupt.__exit__(None, None, None)
 
 
 def test_in_another_thread_there_is_nothing_to_defer():
