@@ -8,7 +8,7 @@ OUT := out
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress scale twins clean clean-results
+.PHONY: help bench test check report regress scale twins interrupts clean clean-results
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: m
 
 twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? Minutes
 	@$(BIN)/python docs/examples/twins --blocks 20
+
+interrupts: $(READY) ## interrupt 300 runs at random moments: is all kept that is promised? An hour or two
+	@$(BIN)/python docs/examples/interrupts --interruptions 300
 
 clean: ## remove what can be made again: the page and caches (the environment stays, and all that was measured)
 	rm -rf "$(OUT)/report" dist .hypothesis .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -61,15 +61,23 @@ def ignore_all() -> None:
 
 
 class Interrupt:
-    """A context in which a signal to end raises KeyboardInterrupt, now or at the next `check`."""
+    """A context in which a signal to end raises KeyboardInterrupt: now, at the next `check`, or when it is not held.
+
+    To hold it takes one step, which no signal cuts in two: before it a signal raises, after it a signal waits.
+    """
 
     def __init__(self) -> None:
         self._signalled = False
+        self._held = False
+        self._over = False
+        self._waiting: list[int] = []  # signals that came while it was held
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {number: signal.signal(number, self._note) for number in _heeded()}
+            self._before = {number: signal.getsignal(number) for number in _heeded()}
+            for number in self._before:  # all are known before the first may come
+                signal.signal(number, self._note)
         return self
 
     def __exit__(
@@ -77,6 +85,24 @@ class Interrupt:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if not self._over:
+            for first in self._waiting[:1]:
+                signal.raise_signal(first)
+
+    def hold(self) -> None:
+        """Let signals wait, for `go_on` or for the end of the context."""
+        self._held = True
+
+    def go_on(self) -> None:
+        """Answer signals again, the one that waits at once."""
+        self._held = False
+        waiting, self._waiting = self._waiting, []
+        for first in waiting[:1]:
+            signal.raise_signal(first)
+
+    def end(self) -> None:
+        """Answer no signal in this context any more: one has ended what it is about."""
+        self._held = self._over = True
 
     def check(self) -> None:
         """Raise what was signalled and got lost."""
@@ -85,6 +111,9 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._held:
+            self._waiting.append(number)
+            return
         self._signalled = True
         if not callable(self._before[number]):
             raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from bench.block import Block
 from bench.due import Again, Recorded, due_trials, pending, recorded
 from bench.failure import InfrastructureError
 from bench.feasible import refusal
-from bench.interrupt import Interrupt, deferred
+from bench.interrupt import Interrupt
 from bench.known import Known
 from bench.machine.environment import environment, git_revision, volatile
 from bench.measure import asked
@@ -57,27 +57,39 @@ class Runner:
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
         sources = (source_of(cell, kind) for cell in self._cells for kind in (*kinds(cell), "twin"))
+        with self._interrupt:
+            self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
+            self._store.begin(self._run, self._sweep.planned, sources)
+            return self._measured(due)
+
+    def _measured(self, due: Sequence[Pending]) -> bool:
+        """Measure what is due of the run that has begun, and write how it has ended."""
         try:
-            with deferred():  # or a run would be written as begun, and nobody would write that it has ended
-                self._store.begin(self._run, self._sweep.planned, sources)
-            with self._interrupt, self._progress.over(len(due), self._sweep.measure):
-                held = [block for block in blocks(due) if self._unless_held(block)]
-                for block in held:  # by now they may have been measured, or their run has died
-                    for holder in self._unless_held(block)[:1]:
-                        self.left[holder] += len(block)
+            self._interrupt.go_on()
+            self._measure_all(due)
+            self._interrupt.hold()
         except KeyboardInterrupt:
+            self._interrupt.end()
             self._finish("interrupted")
             return False
         except InfrastructureError:
+            self._interrupt.hold()
             self._finish("interrupted")
             raise
         self._finish("complete")
         return True
 
+    def _measure_all(self, due: Sequence[Pending]) -> None:
+        with self._progress.over(len(due), self._sweep.measure):
+            held = [block for block in blocks(due) if self._unless_held(block)]
+            for block in held:  # by now they may have been measured, or their run has died
+                for holder in self._unless_held(block)[:1]:
+                    self.left[holder] += len(block)
+
     def _finish(self, state: str) -> None:
+        self._leases.release()  # a signal may have come as they were
         try:
-            with deferred():
-                self._store.finish(self._run.id, state=state)
+            self._store.finish(self._run.id, state=state)
         except UnwritableError:
             if not self._store.spooled.files:  # else that is what there is to say
                 raise
@@ -92,7 +104,7 @@ class Runner:
                 if holders := self._leases.take(list({one.cell.key for one in block})):
                     return holders
             self._measure(block)
-        finally:  # also of what was leased when a signal came
+        finally:
             self._leases.release()
         self._progress.finish(len(block))
         return []

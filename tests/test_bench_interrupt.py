@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from small_runs import CELL, run, sweep_of
 
-from bench.interrupt import deferred
-from results.leases import Holder, Leases
+from bench.interrupt import Interrupt, deferred
+from bench.runner import Runner
+from results.leases import Leases
 from results.store import Store
 from results.tables import lease
 from results.where import Where
@@ -62,6 +63,22 @@ def test_a_deferred_interrupt_follows_what_the_body_raised():
     with pytest.raises(KeyboardInterrupt) as raised:
         body()
     assert isinstance(raised.value.__context__, ValueError)
+
+
+def test_a_signal_as_a_run_begins_to_note_them_is_an_interrupt(monkeypatch):
+    set_answer = signal.signal
+
+    def set_and_pressed(number: int, answer: Any) -> Any:
+        before = set_answer(number, answer)
+        os.kill(os.getpid(), signal.SIGINT)
+        return before
+
+    interrupt = Interrupt()
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", set_and_pressed)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.__enter__()
+    interrupt.__exit__(None, None, None)
 
 
 def test_in_another_thread_there_is_nothing_to_defer():
@@ -118,26 +135,39 @@ def test_an_interrupt_as_a_run_begins_leaves_no_run_that_seems_to_go_on(store, m
     assert statuses(store) == {}
 
 
-def test_an_interrupt_as_cells_are_leased_leaves_no_lease(store, monkeypatch):
-    take = Leases.take
+@pytest.mark.parametrize("step", ["take", "release"])
+def test_an_interrupt_as_leases_are_written_leaves_none(store, monkeypatch, step):
+    written = getattr(Leases, step)
+    presses = [os.getpid()]
 
-    def taken_and_interrupted(leases: Leases, cell_keys: list[str]) -> list[Holder]:
-        holders = take(leases, cell_keys)
-        os.kill(os.getpid(), signal.SIGINT)
-        return holders
+    def written_and_interrupted(*arguments: Any) -> Any:
+        if step == "release" and presses:
+            os.kill(presses.pop(), signal.SIGINT)
+        answer = written(*arguments)
+        if presses:
+            os.kill(presses.pop(), signal.SIGINT)
+        return answer
 
-    monkeypatch.setattr(Leases, "take", taken_and_interrupted)
+    monkeypatch.setattr(Leases, step, written_and_interrupted)
     assert not run(store, sweep_of(CELL))
+    assert list(store.runs()["state"]) == ["interrupted"]
     with store.database.reading() as connection:
         assert connection.execute(lease.select()).fetchall() == []
+
+
+def test_an_interrupt_when_all_is_measured_leaves_a_complete_run(store, monkeypatch):
+    monkeypatch.setattr(Runner, "_measure", lambda *_: None)
+    monkeypatch.setattr(Runner, "_finish", interrupting(Runner._finish, lambda _: True))
+    with pytest.raises(KeyboardInterrupt):
+        run(store, sweep_of(CELL))
+    assert list(store.runs()["state"]) == ["complete"]
 
 
 def test_a_second_interrupt_leaves_the_rows_of_the_first(store, monkeypatch):
     monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
     monkeypatch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.status == "interrupted"))
     monkeypatch.setattr(Store, "finish", interrupting(Store.finish, lambda _: True))
-    with pytest.raises(KeyboardInterrupt):
-        run(store, sweep_of(CELL))
+    assert not run(store, sweep_of(CELL))
     assert [kind for kind, status in statuses(store).items() if status == "interrupted"] == ["timing", "twin"]
     assert list(store.runs()["state"]) == ["interrupted"]
 
@@ -148,10 +178,10 @@ def statuses(store: Store) -> dict[str, str]:
 
 
 def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Callable[..., None]:
-    """The method of a store, with Ctrl-C pressed before it writes and again after."""
+    """The method of a store or a runner, with Ctrl-C pressed before it writes and again after."""
 
-    def written(store: Store, run_id: Any, *measured: Any, **how: str) -> None:
-        presses = [os.getpid()] if when(*measured, *how.values()) else []
+    def written(store: Any, run_id: Any, *measured: Any, **how: str) -> None:
+        presses = [os.getpid()] if when(*(measured or how.values() or [run_id])) else []
         for pid in presses:
             os.kill(pid, signal.SIGINT)
         write(store, run_id, *measured, **how)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from results.store import Store
+from results.where import Where
 
 ROOT = Path(__file__).parents[1]
 SWEEP = """
@@ -72,7 +73,8 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
     said = nodebench(tree, "run", "mine.toml")
     assert "0 to do" in said
     with Store.open(str(tree / "bench.db")) as store:
-        samples, history = store.samples(), store.samples(newest=False)
+        timings = Where(kind="timing")
+        samples, history = store.samples(timings), store.samples(timings, newest=False)
         node = {key for key in store.cells()["key"] if store.cell(key).backend == "node"}
         assert samples[samples["cell_key"].isin(node)]["value"].min() > 0.05
         assert history[history["cell_key"].isin(node)]["value"].min() < 0.05

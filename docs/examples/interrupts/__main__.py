@@ -1,0 +1,226 @@
+"""Does an interrupted run keep what is promised? Hundreds of runs, each sent signals at a random moment.
+
+    python docs/examples/interrupts --interruptions 300
+
+Each run measures a sweep of four cells into a database that is kept over ten interruptions, and is sent one to three of
+SIGINT, SIGTERM, SIGHUP, SIGKILL and SIGSTOP (with SIGCONT). Then all that a user is promised is looked at: exit code,
+output, database, processes, files. Needs Linux, which tells what a process answers. 300 take an hour or more. Exit code
+1 if there is a finding.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disturbed import Ended, Place, Seen, called
+from held import Held, read
+from interruption import FIRST, Interruption, drawn
+from promises import MOMENTS, Shapes, broken, left, moment
+
+from bench.verbs.columns import columns
+from reports.format import duration, plural
+from reports.statistics import median
+
+TOGETHER = 10  # interruptions of one database
+CELLS, TRIALS = 4, 17  # of the sweep
+SWEEP = """
+[measure]
+processes = 1
+max_processes = 1
+rounds = 2
+
+[[grid]]
+problem = "spiral"
+backend = ["node", "torchdiffeq"]
+solver = "dopri5"
+gradient = ["none", "adjoint"]
+rtol = {rtol}
+atol = 1e-5
+horizon = 0.5
+n_outputs = 2
+"""
+
+
+@dataclass
+class Pace:
+    """How long runs have taken lately, from which a moment is drawn."""
+
+    load_s: list[float] = field(default_factory=list)
+    trial_s: list[float] = field(default_factory=list)
+    end_s: list[float] = field(default_factory=list)
+
+    def add(self, seen: Seen, trials: int) -> None:
+        """A run of so many trials that nobody has disturbed."""
+        first, last = seen.at_s["first worker"], seen.at_s["last trial"]
+        self.load_s.append(first)
+        self.trial_s.append((last - first) / trials)
+        self.end_s.append(seen.ended_s - last)
+
+    def expected(self, trials: int) -> Seen:
+        """Of a run with so many trials to do."""
+        load, each, end = (median(times[-9:]) for times in (self.load_s, self.trial_s, self.end_s))
+        last = load + each * max(trials, 1)
+        return Seen({"start": 0.0, "first worker": load, "last trial": last}, last + end)
+
+
+class Stretch:
+    """Runs that write to one database, each after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = Place(folder).made()
+        self.database = folder / "bench.db"
+        self.held = Held()
+        self._sweeps = 0
+        self.next_sweep()
+
+    def next_sweep(self) -> None:
+        """Other cells, where of those before nothing is left to do."""
+        self._sweeps += 1
+        self._well_before = self.held.well()
+        (self.place.folder / "four.toml").write_text(SWEEP.format(rtol=1e-3 * 0.9**self._sweeps))
+
+    def to_do(self) -> int:
+        """Trials of the sweep that are not measured."""
+        return TRIALS - (self.held.well() - self._well_before)
+
+    def run(self, what: Interruption | None = None, expected: Seen | None = None) -> tuple[Ended, Held]:
+        """One run, and what was held before it."""
+        before = self.held
+        ended = called(self.place, "run", "four.toml", "--db", self.database.name, what=what, expected=expected)
+        self.held = read(self.database)
+        return ended, before
+
+
+class Tried:
+    """All interruptions, and what was found."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._folder = folder
+        self._seed = seed
+        self._pace = Pace()
+        self._runs = self._completed = 0
+        self._started = time.monotonic()
+        self._sent: Counter[tuple[str, str]] = Counter()  # by moment and first signal
+        self._codes: Counter[int] = Counter()
+        self._found: Counter[tuple[str, str]] = Counter()  # as those that were sent; of other runs, under two words
+        self._longest_s = 0.0  # until all processes of a run were gone
+        self._shapes = self._calm()
+
+    def all(self, count: int) -> int:
+        """So many of them; the exit code."""
+        while self._sent.total() < count:
+            stretch = Stretch(self._folder / f"{self._completed}")
+            until = min(self._sent.total() + TOGETHER, count)
+            while self._sent.total() < until:
+                self._interrupt(stretch)
+            self._complete(stretch)
+            self._report(stretch)
+            shutil.rmtree(stretch.place.folder)
+            self._completed += 1
+            print(self._summed(), file=sys.stderr, flush=True)  # so far: it takes long
+        print(self._summed())
+        return 1 if self._found else 0
+
+    def _summed(self) -> str:
+        """How many were sent at each moment, how many of these runs had a finding, and what the runs had in common."""
+        names = [number.name for number in FIRST]
+        rows = [(when, *(self._cell(when, name) for name in names)) for when in MOMENTS]
+        spent = duration(time.monotonic() - self._started)
+        return (
+            f"{columns(rows, ('first signal, as', *names))}\n\n"
+            f"{self._sent.total()} runs interrupted in {spent} (seed {self._seed}), "
+            f"{plural(self._completed, 'database')} completed and reported: {self._findings()}.\n"
+            f"Exit codes: {', '.join(f'{times} x {code}' for code, times in sorted(self._codes.items()))}.\n"
+            f"All processes of a run were gone {self._longest_s:.1f} s after it at the latest."
+        )
+
+    def _calm(self) -> Shapes:
+        """What trials are when nobody interrupts; and how long they take."""
+        stretch = Stretch(self._folder / "calm")
+        ended, _ = stretch.run()
+        if ended.code or stretch.held.well() != TRIALS:
+            raise SystemExit(f"an undisturbed run failed: exit code {ended.code}\n{ended.out}{ended.err}")
+        self._pace.add(ended.seen, TRIALS)
+        shapes = defaultdict(set)
+        for _, kind, gradient, shape in stretch.held.shapes.values():
+            shapes[kind, gradient].add(shape)
+        return shapes
+
+    def _interrupt(self, stretch: Stretch) -> None:
+        """One run, which may end before it is interrupted."""
+        self._runs += 1
+        to_do, what = stretch.to_do(), drawn(self._seed, self._runs)
+        ended, before = stretch.run(what, self._pace.expected(to_do))
+        place = ("nobody", "")
+        if ended.sent:
+            place = moment(ended, stretch.held.newest(before)), ended.sent[0].blow.number.name
+            self._sent[place] += 1
+            self._codes[ended.code] += 1
+        elif ended.code == 0 and "last trial" in ended.seen.at_s:
+            self._pace.add(ended.seen, to_do)
+        self._look(stretch, ended, before, place, str(what))
+        if ended.code == 0:
+            stretch.next_sweep()
+
+    def _complete(self, stretch: Stretch) -> None:
+        """The sweep to its end."""
+        ended, before = stretch.run()
+        self._look(stretch, ended, before, ("nobody", ""), "not interrupted")
+        if not (ended.code == 0 and f", 0 to do\n{CELLS} cells ok\n" in ended.out):
+            self._tell_finding(("nobody", ""), ["it does not complete"], ended, "not interrupted")
+
+    def _report(self, stretch: Stretch) -> None:
+        """The page of the database."""
+        ended = called(stretch.place, "report", "--db", stretch.database.name, "-o", "page")
+        page = stretch.place.folder / "page/index.html"
+        if ended.code or ended.err or not page.exists():
+            self._tell_finding(("nobody", ""), ["there is no page"], ended, "report")
+
+    def _look(self, stretch: Stretch, ended: Ended, before: Held, place: tuple[str, str], what: str) -> None:
+        found = list(broken(ended, before, stretch.held, self._shapes))
+        tidy = ended.code >= 0 and place[0] in ("it measures", "it ends", "nobody")
+        found += left(ended, stretch.place, stretch.database, tidy=tidy)
+        self._longest_s = max(self._longest_s, ended.followed_s)
+        if found:
+            self._tell_finding(place, found, ended, what)
+
+    def _tell_finding(self, place: tuple[str, str], found: list[str], ended: Ended, what: str) -> None:
+        self._found[place] += 1
+        sent = ", ".join(f"{one.blow} (to be answered: {one.heard})" for one in ended.sent)
+        print(
+            f"run {self._runs} of seed {self._seed}, {' '.join(place)}: {what}",
+            *(f"  {line}" for line in found),
+            f"  sent: {sent or 'nothing'}",
+            f"  seen: {ended.seen}",
+            f"  exit code {ended.code}",
+            *(f"  out| {line}" for line in ended.out.splitlines()),
+            *(f"  err| {line}" for line in ended.err.splitlines()),
+            sep="\n",
+            flush=True,
+        )
+
+    def _findings(self) -> str:
+        return plural(self._found.total(), "finding") if self._found else "no finding"
+
+    def _cell(self, when: str, name: str) -> str:
+        found = self._found[when, name]
+        return f"{self._sent[when, name]}" + (f", {plural(found, 'finding')}" if found else "")
+
+
+def main() -> int:
+    """Interrupt, print a line a finding, and the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--interruptions", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="int-", dir="/tmp") as folder:  # short: sockets are made in it
+        return Tried(Path(folder), asked.seed).all(asked.interruptions)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
