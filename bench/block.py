@@ -41,10 +41,11 @@ class Block:
                     self._measure_alone(one)
             return list(self._timed([one.cell for one in due if one.kind == "timing"]))
         except KeyboardInterrupt:
-            with deferred():
-                for task in self._under_way.values():
-                    self._hand_over(self._known.placed(_interrupted(task)))
-            raise
+            pass  # as long as it is answered, it holds the transaction that it came in
+        with deferred():
+            for task in self._under_way.values():
+                self._hand_over(self._known.placed(_interrupted(task)))
+        raise KeyboardInterrupt
 
     def _measure_alone(self, one: Pending) -> None:
         references = self._known.references(one.cell.problem) if one.kind == "accuracy" else ()

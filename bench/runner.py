@@ -63,21 +63,26 @@ class Runner:
             return self._measured(due)
 
     def _measured(self, due: Sequence[Pending]) -> bool:
-        """Measure what is due of the run that has begun, and write how it has ended."""
+        """Measure what is due of the run that has begun, and write how it has ended.
+
+        Not where an error is answered: it holds the transaction that it came in, for which a second one would wait.
+        """
+        obstacle: InfrastructureError | None = None
+        interrupted = False
         try:
             self._interrupt.go_on()
             self._measure_all(due)
             self._interrupt.hold()
         except KeyboardInterrupt:
             self._interrupt.end()
-            self._finish("interrupted")
-            return False
-        except InfrastructureError:
+            interrupted = True
+        except InfrastructureError as error:
             self._interrupt.hold()
-            self._finish("interrupted")
-            raise
-        self._finish("complete")
-        return True
+            obstacle = error.with_traceback(None)
+        self._finish("interrupted" if interrupted or obstacle else "complete")
+        if obstacle:
+            raise obstacle
+        return not interrupted
 
     def _measure_all(self, due: Sequence[Pending]) -> None:
         with self._progress.over(len(due), self._sweep.measure):
@@ -87,7 +92,7 @@ class Runner:
                     self.left[holder] += len(block)
 
     def _finish(self, state: str) -> None:
-        self._leases.release()  # a signal may have come as they were
+        self._leases.release()  # of a block that was cut short
         try:
             self._store.finish(self._run.id, state=state)
         except UnwritableError:
@@ -99,13 +104,11 @@ class Runner:
 
         Not the rest of it: cells that are compared with each other are timed in the same rounds.
         """
-        try:
-            with contextlib.suppress(UnwritableError):  # what is measured will be spooled
-                if holders := self._leases.take(list({one.cell.key for one in block})):
-                    return holders
-            self._measure(block)
-        finally:
-            self._leases.release()
+        with contextlib.suppress(UnwritableError):  # what is measured will be spooled
+            if holders := self._leases.take(list({one.cell.key for one in block})):
+                return holders
+        self._measure(block)
+        self._leases.release()
         self._progress.finish(len(block))
         return []
 

@@ -163,6 +163,23 @@ def test_an_interrupt_when_all_is_measured_leaves_a_complete_run(store, monkeypa
     assert list(store.runs()["state"]) == ["complete"]
 
 
+@pytest.mark.parametrize("place", ["bench.runner.Runner._measure", "bench.timing.timed_in_rounds"])
+def test_an_interrupt_in_a_transaction_does_not_lock_what_is_written_after_it(store, monkeypatch, place):
+    """It comes as the transaction has begun, and before anything would end it."""
+
+    def begun_and_interrupted(*_: object, **__: object) -> None:
+        transaction = store.database.writing()
+        transaction.__enter__()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, begun_and_interrupted)
+    assert not run(store, sweep_of(CELL))
+    assert list(store.runs()["state"]) == ["interrupted"]
+    assert store.spooled.files == ()
+    with store.database.reading() as connection:
+        assert connection.execute(lease.select()).fetchall() == []
+
+
 def test_a_second_interrupt_leaves_the_rows_of_the_first(store, monkeypatch):
     monkeypatch.setattr("bench.timing.timed_in_rounds", interrupted)
     monkeypatch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.status == "interrupted"))
