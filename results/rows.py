@@ -40,6 +40,7 @@ def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
         "git_revision": run.git_revision,
         "git_dirty": run.git_dirty,
         "volatile": dict(run.volatile),
+        "merged": False,
         "sequence": sequence,
         "measure": dict(run.measure),
         "goals": {study: _stated(goal) for study, goal in run.goals.items() if _stated(goal)},
