@@ -67,9 +67,10 @@ def _recorded(cell_keys: Collection[str]) -> Any:
 def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict[int, float]]:
     """What timings say of their end: by name, then by row number."""
     of_timings = Where(cell_key=cell_keys, kind="timing").on_trials()
-    query = select(metric.c.trial_id, metric.c.name, metric.c.value).join(trial)
+    query = select(metric.c.trial_id, metric.c.name, metric.c.value)
+    chosen = metric.c.trial_id.in_(select(trial.c.id).where(*of_timings))
     marks: dict[str, dict[int, float]] = {name: {} for name in _MARKS}
-    for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), *of_timings)):
+    for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), chosen)):
         marks[name][id_] = value
     return marks
 

@@ -1,5 +1,6 @@
 """The Makefile's verbs that need no environment: what they list, and what they remove."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ def folder(tmp_path) -> Path:
 
 
 def make(folder: Path, verb: str) -> str:
-    return subprocess.run(["make", verb], cwd=folder, capture_output=True, text=True, check=True).stdout
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of the make that tests
+    command = ["make", "--no-print-directory", verb]
+    return subprocess.run(command, cwd=folder, env=ours, capture_output=True, text=True, check=True).stdout
 
 
 def left(folder: Path) -> set[str]:

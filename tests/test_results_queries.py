@@ -176,7 +176,8 @@ def test_the_trials_of_cells_are_found_by_the_index_made_for_it(grown, name):
     found = [one for one in asked if "trial" in one.sql]
     assert found
     for one in found:
-        assert "trial_of_cell" in plan_of(grown, one)
+        of_marks = one.sql.startswith("SELECT metric.")  # which a server may begin with, by their key
+        assert "trial_of_cell" in (plan := plan_of(grown, one)) or (of_marks and "metric_pkey" in plan)
 
 
 @pytest.mark.parametrize("table", ["trial", "metric", "sample", "cell"])
