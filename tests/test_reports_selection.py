@@ -201,3 +201,6 @@ def test_a_study_has_the_goal_that_its_sweep_states(store):
         "solvers": Goal(error=1e-3), "adaptive": Goal(),
     }  # fmt: skip
     assert report(store).sections
+    store.begin(replace(synthetic.run("b"), sweep_text="without a goal"), [Planned("solvers", RK4)])
+    studies = select(store).studies
+    assert studies["solvers"][0].goal == Goal(), "it was taken back"

@@ -104,7 +104,7 @@ def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
 
 def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: DataFrame) -> dict[str, list[MeasuredCell]]:
     """The cells by study, each with its goal. Of a sweep's older texts only what was measured: nobody asks for more."""
-    goals = _goals(chosen)
+    goals = _goals(planned, chosen)
     asked_for = set(chosen.drop_duplicates("sweep_name", keep="last")["run_id"])
     studies: dict[str, dict[str, MeasuredCell]] = {}
     for study, run_id, key in zip(planned["study"], planned["run_id"], planned["cell_key"], strict=True):
@@ -113,6 +113,8 @@ def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: Data
     return {study: list(group.values()) for study, group in studies.items()}
 
 
-def _goals(runs: DataFrame) -> dict[str, Goal]:
-    """What the newest run of each study wants to reach."""
-    return {study: Goal(**stated) for goals in runs["goals"] for study, stated in goals.items()}
+def _goals(planned: DataFrame, runs: DataFrame) -> dict[str, Goal]:
+    """What each study wants to reach, as the newest of the runs that plan it says: a goal may have been taken back."""
+    stated = dict(zip(runs["run_id"], runs["goals"], strict=True))
+    newest = dict(zip(planned["study"], planned["run_id"], strict=True))  # plans are in the order of recording
+    return {study: Goal(**stated[run_id].get(study, {})) for study, run_id in newest.items()}
