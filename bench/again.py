@@ -1,4 +1,4 @@
-"""What the user asks to be measured anew: all, what failed, what is unstable, or cells by the start of their keys."""
+"""What the user asks to be measured again: all, what failed, what is unstable, or cells by the start of their keys."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 

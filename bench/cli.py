@@ -82,7 +82,7 @@ def run(
         typer.Option(
             "--again",
             metavar="WHICH",
-            help="Measure anew what counts already: all, failed, unstable, or the start of cells' keys, with commas.",
+            help="Measure again what counts already: all, failed, unstable, or the start of cells' keys, with commas.",
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the last lines.")] = False,

@@ -11,14 +11,13 @@ from bench.measure import Asked, asked
 from bench.protocol import Pending, kinds
 from bench.source import source_of
 from bench.sweep import Sweep
-from results.records import Cell, TrialKind
+from results.records import EXPECTED, Cell, TrialKind
 from results.standing import Standing, StandingTrial
 from results.store import Store
 
 Kind = tuple[str, TrialKind]  # a cell's key, and what is measured of it
 
 _GRANTED = {"timeout": "timeout_s", "out_of_memory": "memory_bytes"}  # what a failure may have been for want of
-_EXPECTED = ("unsupported", "unavailable")
 
 
 @dataclass(frozen=True)
@@ -122,11 +121,11 @@ def pending(cells: Iterable[Cell], recorded: Recorded, asked: Asked) -> list[Pen
     return due
 
 
-Again = Callable[[Cell, TrialKind, Sequence[StandingTrial]], bool]  # whether to measure this anew
+Again = Callable[[Cell, TrialKind, Sequence[StandingTrial]], bool]  # whether to measure this again
 
 
-def anew(cells: Iterable[Cell], recorded: Recorded, again: Again) -> Recorded:
-    """What counts if some of it is to be measured anew. A twin goes with the timing of its cell."""
+def set_aside(cells: Iterable[Cell], recorded: Recorded, again: Again) -> Recorded:
+    """What counts without what is to be measured again. A twin goes with the timing of its cell."""
     chosen = {
         (cell.key, kind) for cell in cells for kind in kinds(cell) if again(cell, kind, recorded.of_kind(cell, kind))
     }
@@ -135,7 +134,7 @@ def anew(cells: Iterable[Cell], recorded: Recorded, again: Again) -> Recorded:
 
 def any_failed(_cell: Cell, _kind: TrialKind, trials: Sequence[StandingTrial]) -> bool:
     """What went wrong; what a library or this machine cannot do did not."""
-    return any(trial.status not in ("ok", *_EXPECTED) for trial in trials)
+    return any(trial.status not in ("ok", *EXPECTED) for trial in trials)
 
 
 def any_unstable(_cell: Cell, kind: TrialKind, trials: Sequence[StandingTrial]) -> bool:
@@ -153,5 +152,5 @@ def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
 
 def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:
     """What of the sweep is still to be measured, where this was found to count."""
-    counts = anew(sweep.wanted, found, again) if again else found
+    counts = set_aside(sweep.wanted, found, again) if again else found
     return pending(sweep.wanted, counts, asked(sweep.measure))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.due import Again, Recorded, anew, recorded
+from bench.due import Again, Recorded, recorded, set_aside
 from bench.machine.environment import environment
 from bench.measure import Asked
 from bench.source import source_of
@@ -31,7 +31,7 @@ class Known:
         again: Again | None = None,
         exact_enough: Mapping[Cell, float] | None = None,
     ):
-        """`again`: what is measured anew. `exact_enough`: the error beyond which exactness is worth nothing."""
+        """`again`: what is measured again. `exact_enough`: the error beyond which exactness is worth nothing."""
         self._store = store
         self._exact_enough = exact_enough or {}
         self._cells = {cell.key: cell for cell in cells}
@@ -40,7 +40,7 @@ class Known:
         self.recorded = Recorded()
         with contextlib.suppress(UnwritableError):
             found = recorded(store, cells)
-            self.recorded = anew(cells, found, again) if again else found
+            self.recorded = set_aside(cells, found, again) if again else found
             self._read()
 
     def _read(self) -> None:

@@ -31,7 +31,7 @@ class Runner:
     """One execution of a sweep: what is due is measured, and nothing that counts already or is another run's now."""
 
     def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None):
-        """`again`: what is measured anew although it counts."""
+        """`again`: what is measured again although it counts."""
         self.measured = 0  # trials that a worker was started for
         self.busy_s = 0.0  # seconds that these have prepared and measured
         self.left: Counter[Holder] = Counter()  # what other runs were at to the end

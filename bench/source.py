@@ -40,7 +40,7 @@ def source(backend: str, problem: str, kind: TrialKind) -> Source:
     return Source(
         {
             "library": library(backend),
-            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', 'bench.backends'))}",
+            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', 'bench.backends', 'node.controller'))}",
             "problem": f"{problem} {_hash(_reached(_defining(problem), 'bench.problems', 'node.models'))}",
             "measure": f"{kind} {_hash(_reached(f'bench.measures.{_MEASURES[kind]}', *_MEASURING))}",
         }

@@ -9,9 +9,7 @@ from pandas import Series
 
 from reports.blocks import NO_REFERENCE, Block
 from reports.statistics import Ratio, median
-from results.records import NO_GOAL, Cell, Goal
-
-EXPECTED = ("unsupported", "unavailable")  # statuses that say what cannot be, not what went wrong
+from results.records import EXPECTED, NO_GOAL, Cell, Goal
 
 
 @dataclass(frozen=True)

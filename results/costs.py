@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 
 from results import frames
 from results.database import Database
+from results.records import EXPECTED
 from results.tables import cell, run, sample, trial
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_NEVER_STARTED = ("unsupported", "unavailable", "interrupted")
+_NEVER_STARTED = (*EXPECTED, "interrupted")
 
 
 def costs(database: Database, fingerprint: str) -> DataFrame:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from results.location import StoreError
-from results.only import nearest
+from results.lookup import did_you_mean
 from results.rows import Row
 
 
@@ -40,7 +40,7 @@ def writer_of(path: Path) -> Writer:
     seen = "".join(path.suffixes[-2:] if name.endswith(".gz") else path.suffixes[-1:])
     named = f"has the suffix {seen!r}" if seen else "has no suffix"
     known = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-    raise StoreError(f"{path} {named}: name the file {known}.{nearest(seen.lower(), SUFFIXES)}")
+    raise StoreError(f"{path} {named}: name the file {known}.{did_you_mean(seen.lower(), SUFFIXES)}")
 
 
 def _write_csv(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:

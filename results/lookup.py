@@ -1,7 +1,7 @@
 """Runs and cells by the start of their keys, which is what people type."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from sqlalchemy import Connection, select
@@ -21,11 +21,16 @@ OWN_RUN_FIRST = (run.c.merged, *NEWEST_RUN_FIRST)
 Kind = Literal["run", "cell"]
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the known name which the wrong one is nearest to; empty if it is near none."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """What ends a line about an unknown name: the nearest one, and some of those that there are."""
     names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f". Did you mean {near[0]!r}?" if near else "."
+    hint = f".{did_you_mean(name, names)}"
     some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
     return f"{hint} There are: {some}" if names else f"{hint} There is none"
 

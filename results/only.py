@@ -1,6 +1,5 @@
 """Cells chosen by a line of text, such as `solver=dopri5,tsit5 dt=none`: one filter for sweeps and for databases."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -11,7 +10,7 @@ from sqlalchemy import select
 
 from results import frames
 from results.database import Database
-from results.lookup import LISTED
+from results.lookup import LISTED, did_you_mean
 from results.records import Cell
 from results.rows import cell_of
 from results.tables import cell as cells
@@ -75,12 +74,6 @@ def found(database: Database, where: Where) -> list[Cell]:
         return [cell_of(row._asdict()) for row in connection.execute(frames.cells(where))]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A question that names the known name which the wrong one is nearest to; empty if it is near none."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
 def _conditions(text: str) -> Iterator[tuple[str, list[Any]]]:
     rest = text.lstrip()
     if not rest:
@@ -101,7 +94,7 @@ def _read(name: str, written: str) -> Any:
     """A value as the field holds it."""
     known = ("key", *_OF_CELL)
     if name not in known:
-        raise FilterError(f"only: unknown field {name!r}.{nearest(name, known)} Known: {', '.join(known)}")
+        raise FilterError(f"only: unknown field {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
     text = written[1:-1] if written[0] in "'\"" else written
     if name == "key":
         if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
@@ -180,7 +173,7 @@ def _there(name: str, wanted: Any, there: set[Any]) -> str:
     if name == "key":
         return f" There are {len(there)} keys: nodebench plan SWEEP and nodebench show print them"
     if isinstance(wanted, str):
-        hint, ordered = nearest(wanted, there), sorted(there)
+        hint, ordered = did_you_mean(wanted, there), sorted(there)
     else:
         hint, ordered = "", sorted(there, key=lambda value: _distance(value, wanted))
     said = ", ".join(_said(math.nan if value is None else value) for value in ordered[:LISTED])

@@ -26,6 +26,8 @@ TrialStatus = Literal[
 ]
 TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
+EXPECTED: tuple[TrialStatus, ...] = ("unsupported", "unavailable")  # they say what cannot be, not what went wrong
+
 # What each metric and sample series is measured in. A name ends in its unit where it has one.
 METRICS: Mapping[str, str] = {
     "nfe_forward": "calls of the vector field in the forward pass",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.due import Recorded, anew, any_failed, any_unstable, pending
+from bench.due import Recorded, any_failed, any_unstable, pending, set_aside
 from bench.measure import Measure, asked
 from bench.protocol import kinds
 from bench.source import source_of
@@ -115,17 +115,17 @@ def test_further_samples_join_the_series_unless_something_in_it_has_failed():
 def test_what_is_to_be_measured_anew_is_due_whatever_there_is():
     other = replace(CELL, solver="bosh3")
     found = Recorded.of(Standing([*EVERYTHING, *[a_trial(k, cell=other) for k in kinds(other)]], {}), [CELL, other])
-    again = anew([CELL, other], found, lambda cell, kind, _: cell == CELL and kind != "memory")
+    again = set_aside([CELL, other], found, lambda cell, kind, _: cell == CELL and kind != "memory")
     assert [one for one in kinds(CELL) if again.of_kind(CELL, one)] == ["memory"]
     assert all(again.of_kind(other, kind) for kind in kinds(other))
 
 
 def test_failed_and_unstable_say_what_they_choose():
     found = recorded(a_trial("counts"), a_trial("accuracy", "crashed"), a_trial("memory"), *timings(unstable=1.0))
-    assert due(anew([CELL], found, any_failed)) == ["accuracy"]
-    assert due(anew([CELL], found, any_unstable)) == ["timing"]
+    assert due(set_aside([CELL], found, any_failed)) == ["accuracy"]
+    assert due(set_aside([CELL], found, any_unstable)) == ["timing"]
     impossible = recorded(a_trial("counts", "unavailable"))
-    assert due(anew([CELL], impossible, any_failed)) == []
+    assert due(set_aside([CELL], impossible, any_failed)) == []
 
 
 def test_new_processes_are_numbered_after_all_that_there_ever_were():

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from node import FixedStep
-from node.controller import SAME_TIME
+from node.controller import SAME_TIME, FixedStep
 
 
 def grid(dt: float, times: Sequence[float]) -> list[float]:

@@ -126,7 +126,7 @@ def _adaptive(cell: Cell, rtol: float | None, t: Tensor, *, seminorm: bool) -> d
     stops = stops_at(t) if lands(cell.solver, rtol, len(t)) else t[-1:]
     arguments = {"method": _ADAPTIVE[cell.solver], "rtol": rtol, "atol": cell.atol, "options": {"step_t": stops}}
     if cell.gradient == "adjoint":
-        # It solves from output to output, each time anew: where a step ends on the output, it interpolates nothing.
+        # It begins a new solve at each output: where a step ends on the output, it interpolates nothing.
         arguments["adjoint_options"] = {"step_t": t[:-1], **({"norm": "seminorm"} if seminorm else {})}
     return arguments
 

@@ -14,10 +14,10 @@ from bench.progress import Progress
 from bench.runner import Runner
 from bench.shipped import shipped
 from bench.sweep import Sweep, load_sweep
+from bench.verbs.census import Census
 from bench.verbs.choosing import chosen, tell, warn
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from bench.verbs.standing import Standing
 from node import ADJOINTS, SOLVERS
 from reports.format import duration, plural
 from results.location import UnwritableError
@@ -28,16 +28,16 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
     """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
     sweep = chosen(load_sweep(name), only)
     warn(sweep)
-    anew = measured_again(again, sweep.wanted)
+    repeated = measured_again(again, sweep.wanted)
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", tell):
         started = time.monotonic()
-        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), anew)
+        runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), repeated)
         complete = runner.run()
         if not complete:
             ignore_all()  # the first signal has ended the run: no other one takes its last lines away
-        told, standing = _told(runner, time.monotonic() - started), _standing(store, sweep, runner)
-        if standing:
-            print(f"{sweep.name}: {told}, {standing.due} to do\n{standing.census()}", *standing.failures(url), sep="\n")
+        told, census = _told(runner, time.monotonic() - started), _census(store, sweep, runner)
+        if census:
+            print(f"{sweep.name}: {told}, {census.due} to do\n{census}", *census.failures(url), sep="\n")
         else:
             print(f"{sweep.name}: {told}")
         for holder, count in runner.left.items():
@@ -48,7 +48,7 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
             print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
     if not complete:
         return 130
-    wanting = strict and (standing is None or standing.due or standing.failed)
+    wanting = strict and (census is None or census.due or census.failed)
     return 1 if store.spooled.files or store.database.astray or wanting else 0
 
 
@@ -63,10 +63,10 @@ def _told(runner: Runner, seconds: float) -> str:
     )
 
 
-def _standing(store: Store, sweep: Sweep, runner: Runner) -> Standing | None:
+def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:
     """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
     try:
-        return Standing.of(sweep, runner.found if runner.nothing_due else recorded(store, sweep.wanted))
+        return Census.of(sweep, runner.found if runner.nothing_due else recorded(store, sweep.wanted))
     except UnwritableError:
         if not store.spooled.files:
             raise

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports import format as text
-from reports.measured import EXPECTED
 from reports.views.noise import noise_summary, noise_table
 from reports.views.selection import Selection
 from reports.views.shown import environment_table, of_environment, sweep_table
 from reports.views.table import Table
+from results.records import EXPECTED
 
 
 @dataclass(frozen=True)

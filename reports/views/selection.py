@@ -80,12 +80,12 @@ def _current(
         was, its = ("was", "its") if count == 1 else ("were", "their")
         said.append(
             f"{text.plural(count, 'cell')} {was} measured of code that has changed since: {its} numbers are history, "
-            "and not shown. `nodebench run` measures anew; `--run` shows what a run has measured."
+            "and not shown. `nodebench run` measures them again; `--run` shows what a run has measured."
         )
     here = {name: fact for name, fact in wanted.here.items() if name in backends.values()}
     said += [
         f"{name} has changed here since it was measured: what is shown is of the code as it was. "
-        "`nodebench run` measures it anew."
+        "`nodebench run` measures it again."
         for name in changed_here(newest_facts(sources), here)
     ]
     return frames.without(old), said

@@ -10,13 +10,13 @@ from bench.sweep import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE
 from reports.format import plural
+from results.records import EXPECTED
 
-_NO_FAILURES = ("ok", "unsupported", "unavailable")  # what cannot be measured here was foreseen
 _NAMED = 5  # failures that are named one by one
 
 
 @dataclass(frozen=True)
-class Standing:
+class Census:
     """What of a sweep is measured in this environment, by this run or by others."""
 
     due: int  # trials that are still to do
@@ -24,7 +24,7 @@ class Standing:
     ends: Mapping[str, str]  # the first status that is not ok, else ok, by the key of each cell that was begun
 
     @classmethod
-    def of(cls, sweep: Sweep, counts: Recorded) -> "Standing":
+    def of(cls, sweep: Sweep, counts: Recorded) -> "Census":
         """By what counts now."""
         labels = {cell.key: cell.label for cell in sweep.wanted}
         ends = {cell.key: ended for cell in sweep.wanted if (ended := counts.ended(cell))}
@@ -33,9 +33,9 @@ class Standing:
     @property
     def failed(self) -> dict[str, str]:
         """Status by key of the cells that should have been measured and could not."""
-        return {key: status for key, status in self.ends.items() if status not in _NO_FAILURES}
+        return {key: status for key, status in self.ends.items() if status not in ("ok", *EXPECTED)}
 
-    def census(self) -> str:
+    def __str__(self) -> str:
         """How many cells have ended in which way."""
         ordered = sorted(Counter(self.ends.values()).items(), key=lambda end: (end[0] != "ok", -end[1]))
         return ", ".join(f"{plural(count, 'cell')} {status}" for status, count in ordered) or "no cell measured"
