@@ -1,4 +1,4 @@
-"""What the user asks to be measured again: all, what failed, what is unstable, or cells by the start of their keys."""
+"""Which trials `--again` chooses: all, those that failed, unstable timings, or cells by the start of their keys."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 

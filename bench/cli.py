@@ -89,7 +89,7 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if a cell failed or is still to do.")] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Measure what of SWEEP is due.
+    """Measure what SWEEP still needs.
 
     That is what was not measured yet, or of code that has changed since, or for less than is asked for now. Ctrl-C
     loses nothing that was measured: the same command goes on. A cell that cannot be measured here (its library does

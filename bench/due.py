@@ -1,4 +1,4 @@
-"""What of a sweep is due: what was not measured yet, was measured of other code, or for less than is asked now.
+"""Which trials of a sweep are due: not measured yet, measured of other code, or for less than is asked for now.
 
 A failure is a result, and is not repeated: unless it was for want of time or memory, and more is granted now.
 """
@@ -112,7 +112,7 @@ class Recorded:
 
 
 def pending(cells: Iterable[Cell], recorded: Recorded, asked: Asked) -> list[Pending]:
-    """What is due. A cell whose counts have failed for good is done."""
+    """The trials that are due. A cell whose calls cannot be counted needs no other trial."""
     due: list[Pending] = []
     for cell in cells:
         of_cell = [Pending(cell, kind) for kind in kinds(cell) if not recorded.done(cell, kind, asked)]
@@ -144,7 +144,7 @@ def any_unstable(_cell: Cell, kind: TrialKind, trials: Sequence[StandingTrial]) 
 
 
 def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
-    """What the database has of the cells in this environment, and what of it counts."""
+    """The trials in the database that count for the cells in this environment."""
     cells = list(cells)
     standing = store.standing(environment().fingerprint, [cell.key for cell in cells])
     return Recorded.of(standing, cells)

@@ -30,7 +30,7 @@ def context(device: str) -> SpawnContext | ForkServerContext:
 
 
 def begin(process: BaseProcess) -> None:
-    """Start a process of such a context, and what multiprocessing starts beside it."""
+    """Start a worker process, and the servers that multiprocessing starts for the first of them."""
     with _apart(), unheard():
         process.start()
 

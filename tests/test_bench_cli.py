@@ -15,6 +15,7 @@ from importlib import metadata
 import psutil
 import pytest
 
+from bench.machine.lock import turn
 from results.store import Store, StoreError
 
 SWEEP = """
@@ -155,14 +156,15 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
 
 
 def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing_again(folder):
-    runs = [start(folder, "run", "small.toml") for _ in range(2)]
-    told = [run.communicate(timeout=300) for run in runs]
+    """Both wait for this test, which has the machine; then one for the other."""
+    with turn("a test", print):
+        runs = [start(folder, "run", "small.toml") for _ in range(2)]
+        waiting = [run.stderr.readline() for run in runs]
+    told = [run.communicate(timeout=300)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], told
-    second = next(index for index, (out, _) in enumerate(told) if "0 trials measured" in out)
-    first = 1 - second
-    waited = f"nodebench: process {runs[first].pid} has been measuring sweep small since"
-    assert waited in told[second][1], told
-    assert "33 trials measured" in told[first][0]
+    for line in waiting:
+        assert line.startswith(f"nodebench: process {os.getpid()} has been measuring a test since")
+    assert sorted(out.partition(" trials measured")[0] for out in told) == ["small: 0", "small: 33"]
     assert len(trials_of(folder)) == 33
 
 
