@@ -5,15 +5,19 @@ usage, a place that cannot be read or written. 128 and its number: ended by a si
 by SIGHUP).
 """
 
+import gc
 import sys
 
 from bench.failure import InfrastructureError, UsageError
 from bench.interrupt import Ending, ignore_all
 from bench.streams import standard_streams
 
+_COLLECTED_AFTER = 200_000  # objects made: what is loaded and planned stays, and looking through it again takes a fifth
+
 
 def main() -> None:
     """Run the command line and exit."""
+    gc.set_threshold(_COLLECTED_AFTER, *gc.get_threshold()[1:])
     ending = Ending()
     ending.begin()
     try:

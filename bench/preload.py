@@ -1,8 +1,9 @@
 """What the forkserver loads once, so that a worker is forked warm in some hundredths of a second.
 
-The imports beside our own are those that torch puts off until a first backward pass or a first optimiser step: half a
-second each, and no part of any workload; and the command line, which each worker imports as its main module. What is
-loaded is frozen: a collection in a worker would otherwise walk all of it, and copy every page that it touches.
+The imports beside our own are those that torch puts off until a first backward pass or a first optimiser step, and what
+a backend puts off until it solves: half a second each, and no part of any workload; and the command line, which each
+worker imports as its main module. What is loaded is frozen: a collection in a worker would otherwise walk all of it,
+and copy every page that it touches.
 """
 
 import contextlib
@@ -13,7 +14,9 @@ from importlib import import_module
 from bench.machine.descendants import adopt
 from bench.source import library
 
-for _name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "bench.main", "bench.worker"):
+_BEFOREHAND = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "torchdiffeq")
+
+for _name in (*_BEFOREHAND, "bench.main", "bench.worker"):
     with contextlib.suppress(Exception):  # what cannot be imported, a worker says when it needs it
         import_module(_name)
 

@@ -1,5 +1,7 @@
 """From pending cells to rows: every trial in its process, every outcome recorded as soon as it is known."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import time
@@ -7,24 +9,27 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from bench.block import Block
 from bench.due import Again, Recorded, due_trials, pending, recorded
 from bench.failure import InfrastructureError
 from bench.feasible import refusal
 from bench.interrupt import Interrupt
-from bench.known import Known
 from bench.machine.environment import environment, git_revision, volatile
 from bench.measure import asked
 from bench.progress import Progress
 from bench.protocol import Pending, blocks, kinds
-from bench.source import changed_since_read, source_of
+from bench.source import changed_since_read, source
 from bench.sweep import Sweep
 from bench.task import Task
 from results.leases import Holder
 from results.location import UnwritableError
 from results.records import Cell, NoiseFloor, Run, Trial
 from results.store import Store
+
+if TYPE_CHECKING:
+    from bench.known import Known
 
 
 class Runner:
@@ -56,7 +61,8 @@ class Runner:
         self.found = recorded(self._store, self._sweep.wanted)
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
-        sources = (source_of(cell, kind) for cell in self._cells for kind in (*kinds(cell), "twin"))
+        measured = {(cell.backend, cell.problem, kind) for cell in self._cells for kind in (*kinds(cell), "twin")}
+        sources = (source(*parts) for parts in sorted(measured))
         with self._interrupt:
             self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
             self._store.begin(self._run, self._sweep.planned, sources)
@@ -114,17 +120,27 @@ class Runner:
 
     def _measure(self, block: Sequence[Pending]) -> None:
         """What of the block is still due, when the impossible is recorded as such."""
+        from bench.block import Block  # with them comes pandas, of which a run with nothing due has no use
+        from bench.known import Known
+
         if edited := changed_since_read():
             raise InfrastructureError(
                 f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
                 "run the same command again"
             )
-        cells = [cell for cell in self._cells if cell.block == block[0].cell.block]
-        known = Known(self._store, cells, self._again, self._exact_enough)
+        known = Known(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
         due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
         impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell, known)}
         measuring = Block(known, self._sweep.measure, record=self._record, before=self._before)
         self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
+
+    @cached_property
+    def _by_block(self) -> dict[tuple[Any, ...], list[Cell]]:
+        """The sweep's cells by what they must share to be compared."""
+        found: dict[tuple[Any, ...], list[Cell]] = {}
+        for cell in self._cells:
+            found.setdefault(cell.block, []).append(cell)
+        return found
 
     def _impossible(self, cell: Cell, known: Known) -> bool:
         """Whether no process is needed to know that it cannot be measured here; its row says why."""

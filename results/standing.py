@@ -47,7 +47,7 @@ def standing(connection: Connection, fingerprint: str, cell_keys: Collection[str
     of_runs = select(run.c.id, run.c.sequence, run.c.measure).where(run.c.fingerprint == fingerprint)
     runs = {id_: (sequence, measure) for id_, sequence, measure in connection.execute(of_runs)}
     sequences = {id_: sequence for id_, (sequence, _) in runs.items()}
-    rows = [row for row in connection.execute(_recorded(cell_keys)) if row[6] in sequences]
+    rows = [row for row in connection.execute(_recorded(cell_keys)).all() if row[6] in sequences]
     marks = _marks(connection, cell_keys)
     timed = (row[2] for row in rows if row[1] in ("timing", "twin"))
     return Standing(
@@ -70,7 +70,7 @@ def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict
     query = select(metric.c.trial_id, metric.c.name, metric.c.value)
     chosen = metric.c.trial_id.in_(select(trial.c.id).where(*of_timings))
     marks: dict[str, dict[int, float]] = {name: {} for name in _MARKS}
-    for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), chosen)):
+    for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), chosen)).all():
         marks[name][id_] = value
     return marks
 

@@ -43,3 +43,7 @@ def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
     assert loaded(tmp_path, *(f"db {verb} {on}" for verb in verbs), heavy={"torch", "pandas", "seaborn"}) == ""
     rest = ("db merge bench.db --db c.db", f"db baselines {on}", f"db upgrade {on}", f"db export a.parquet {on}")
     assert loaded(tmp_path, *rest, heavy={"torch", "seaborn"}) == ""
+
+
+def test_a_plan_loads_no_library_that_only_solves_or_sums_up(tmp_path):
+    assert loaded(tmp_path, "plan default --db bench.db", heavy={"torchdiffeq", "scipy", "pandas", "seaborn"}) == ""

@@ -1,13 +1,17 @@
-"""torchdiffeq: odeint and odeint_adjoint in the forms that serve them best, as docs/peers.md has measured them."""
+"""torchdiffeq: odeint and odeint_adjoint in the forms that serve them best, as docs/peers.md has measured them.
 
-from collections.abc import Sequence
-from functools import partial
+It is imported where it solves: with it comes scipy, for half a second of which a plan has no use.
+"""
+
+import ast
+from collections.abc import Collection, Sequence
+from functools import cache, partial
+from importlib import import_module, util
+from pathlib import Path
 from typing import Any
 
 import torch
-import torchdiffeq
 from torch import Tensor, nn
-from torchdiffeq._impl.odeint import SOLVERS
 
 from bench.backends.base import Backend
 from bench.backends.grid import grid, met
@@ -16,7 +20,7 @@ from bench.problems import Problem
 from bench.workload import Workload
 from results.records import Cell, TrialStatus
 
-# Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have: SOLVERS is read at run time.
+# Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
 _FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4_38": "rk4"}
 
@@ -44,7 +48,7 @@ class TorchdiffeqBackend(Backend):
     @property
     def solvers(self) -> tuple[str, ...]:
         """The methods of the installed release that `node` has too."""
-        return tuple(ours for ours, theirs in {**_ADAPTIVE, **_FIXED}.items() if theirs in SOLVERS)
+        return tuple(ours for ours, theirs in {**_ADAPTIVE, **_FIXED}.items() if theirs in _installed())
 
     @property
     def gradients(self) -> tuple[str, ...]:
@@ -74,6 +78,8 @@ class TorchdiffeqBackend(Backend):
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
+        import torchdiffeq
+
         instance = problem.instance(cell)
         # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.
         many = sum(p.numel() for p in instance.field.parameters()) > instance.y0.numel()
@@ -89,6 +95,18 @@ class TorchdiffeqBackend(Backend):
                 raise _failure(error) from error
 
         return Workload(instance, solve)
+
+
+@cache
+def _installed() -> Collection[str]:
+    """The methods of the installed release: the keys of its SOLVERS, read from its text where they stand there."""
+    found = util.find_spec("torchdiffeq")
+    text = Path(found.origin).with_name("_impl") / "odeint.py" if found and found.origin else None
+    for part in ast.parse(text.read_bytes()).body if text and text.is_file() else []:
+        match part:
+            case ast.Assign(targets=[ast.Name(id="SOLVERS")], value=ast.Dict(keys=keys)):
+                return [str(key.value) for key in keys if isinstance(key, ast.Constant)]
+    return list(import_module("torchdiffeq._impl.odeint").SOLVERS)
 
 
 def _arguments(cell: Cell, t: Tensor, *, seminorm: bool) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.due import Recorded, due_trials
+from bench.due import Recorded
 from bench.sweep import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE
 from reports.format import plural
-from results.records import EXPECTED
+from results.records import EXPECTED, Cell
 
 _NAMED = 5  # failures that are named one by one
 
@@ -20,15 +20,15 @@ class Census:
     """What of a sweep is measured in this environment, by this run or by others."""
 
     due: int  # trials that are still to do
-    labels: Mapping[str, str]  # of its cells, by key
+    cells: Mapping[str, Cell]  # by key
     ends: Mapping[str, str]  # the first status that is not ok, else ok, by the key of each cell that was begun
 
     @classmethod
-    def of(cls, sweep: Sweep, counts: Recorded) -> "Census":
-        """By what counts now."""
-        labels = {cell.key: cell.label for cell in sweep.wanted}
-        ends = {cell.key: ended for cell in sweep.wanted if (ended := counts.ended(cell))}
-        return cls(len(due_trials(sweep, counts)), labels, ends)
+    def of(cls, sweep: Sweep, counts: Recorded, due: int) -> "Census":
+        """By what counts now, where so many trials are due."""
+        cells = {cell.key: cell for cell in sweep.wanted}
+        ends = {key: ended for key, cell in cells.items() if (ended := counts.ended(cell))}
+        return cls(due, cells, ends)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class Census:
         if not named:
             return
         yield f"failed: {plural(len(self.failed), 'cell')}"
-        yield columns(("", key, status, self.labels[key]) for key, status in named)
+        yield columns(("", key, status, self.cells[key].label) for key, status in named)
         if len(self.failed) > len(named):
             yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
         where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(url)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.again import again as measured_again
 from bench.backends import BACKENDS
-from bench.due import recorded
+from bench.due import due_trials, recorded
 from bench.interrupt import ignore_all
 from bench.machine.lock import turn
 from bench.problems import PROBLEMS
@@ -65,8 +65,11 @@ def _told(runner: Runner, seconds: float) -> str:
 
 def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:
     """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
+    if runner.nothing_due:
+        return Census.of(sweep, runner.found, due=0)
     try:
-        return Census.of(sweep, runner.found if runner.nothing_due else recorded(store, sweep.wanted))
+        counts = recorded(store, sweep.wanted)
+        return Census.of(sweep, counts, due=len(due_trials(sweep, counts)))
     except UnwritableError:
         if not store.spooled.files:
             raise
