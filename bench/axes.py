@@ -12,7 +12,7 @@ from bench.measures import optimisers
 from bench.problems import PROBLEMS
 from bench.ways import impossible_step, impossible_steps, known_solvers, number, ways
 from node import ADJOINTS
-from node.solve import unknown
+from node.names import unknown
 
 # That a float is finite, and neither tiny nor huge, is for `number` to say.
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]

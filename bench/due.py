@@ -1,4 +1,4 @@
-"""Which trials of a sweep are due: not measured yet, measured of other code, or for less than is asked for now.
+"""Which trials of a sweep are due: not measured yet of the code as it is, or for less than is asked for now.
 
 A failure is a result, and is not repeated: unless it was for want of time or memory, and more is granted now.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from bench.machine.environment import environment
 from bench.measure import Asked, asked
 from bench.protocol import Pending, kinds
-from bench.source import source_of
+from bench.source import sources_of
 from bench.sweep import Sweep
 from results.records import EXPECTED, Cell, TrialKind
 from results.standing import Standing, StandingTrial
@@ -22,26 +22,21 @@ _GRANTED = {"timeout": "timeout_s", "out_of_memory": "memory_bytes"}  # what a f
 
 @dataclass(frozen=True)
 class Recorded:
-    """The trials that count for some cells here: the newest series of each kind, if it is of the code as it is now."""
+    """The trials that count for some cells here: of the code as it is now, the newest series of each kind."""
 
     trials: Mapping[Kind, Sequence[StandingTrial]] = field(default_factory=dict)
     measures: Mapping[str, Asked] = field(default_factory=dict)  # by run
     next_process: int = 0  # index that no timing of these cells has: samples of an earlier run stay what they are
-    outdated: Collection[str] = frozenset()  # keys of cells of which something was measured of other code
+    outdated: Collection[str] = frozenset()  # keys of cells of which a kind was measured of other code only
 
     @classmethod
-    def of(cls, standing: Standing, cells: Iterable[Cell]) -> "Recorded":
-        """What stands, without what was measured of other code."""
-        by_key = {cell.key: cell for cell in cells}
+    def of(cls, standing: Standing) -> "Recorded":
+        """What stands, by cell and kind."""
         trials: dict[Kind, list[StandingTrial]] = {}
-        outdated = set()
         for trial in standing.trials:
-            if trial.source == source_of(by_key[trial.cell_key], trial.kind).key:
-                trials.setdefault((trial.cell_key, trial.kind), []).append(trial)
-            else:
-                outdated.add(trial.cell_key)
+            trials.setdefault((trial.cell_key, trial.kind), []).append(trial)
         last = -1 if standing.last_process is None else standing.last_process
-        return cls(trials, standing.measures, last + 1, frozenset(outdated))
+        return cls(trials, standing.measures, last + 1, standing.outdated)
 
     def of_kind(self, cell: Cell, kind: TrialKind) -> Sequence[StandingTrial]:
         """The trials of this kind that count."""
@@ -146,8 +141,8 @@ def any_unstable(_cell: Cell, kind: TrialKind, trials: Sequence[StandingTrial]) 
 def recorded(store: Store, cells: Iterable[Cell]) -> Recorded:
     """The trials in the database that count for the cells in this environment."""
     cells = list(cells)
-    standing = store.standing(environment().fingerprint, [cell.key for cell in cells])
-    return Recorded.of(standing, cells)
+    sources = {source.key for source in sources_of(cells)}
+    return Recorded.of(store.standing(environment().fingerprint, [cell.key for cell in cells], sources))
 
 
 def due_trials(sweep: Sweep, found: Recorded, again: Again | None = None) -> list[Pending]:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.due import Again, Recorded, recorded, set_aside
 from bench.machine.environment import environment
 from bench.measure import Asked
-from bench.source import source_of
+from bench.source import source_of, sources_of
 from bench.timing import Taken, clock
 from results.location import UnwritableError
 from results.records import Cell, Reference, Trial
@@ -51,7 +51,9 @@ class Known:
             self._references |= {one.key: one for one in kept(self._store, problem)}
 
     def _of_cells(self, **changes: Any) -> Where:
-        return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), **changes)
+        """What counts: of the code as it is."""
+        sources = [source.key for source in sources_of(self._cells.values())]
+        return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), source=sources, **changes)
 
     def taken(self, asked: Asked) -> Taken:
         """The samples that further ones are added to."""

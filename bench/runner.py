@@ -19,8 +19,8 @@ from bench.interrupt import Interrupt
 from bench.machine.environment import environment, git_revision, volatile
 from bench.measure import asked
 from bench.progress import Progress
-from bench.protocol import Pending, blocks, kinds
-from bench.source import changed_since_read, source
+from bench.protocol import Pending, blocks
+from bench.source import changed_since_read, sources_of
 from bench.sweep import Sweep
 from bench.task import Task
 from results.leases import Holder
@@ -61,11 +61,9 @@ class Runner:
         self.found = recorded(self._store, self._sweep.wanted)
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
-        measured = {(cell.backend, cell.problem, kind) for cell in self._cells for kind in (*kinds(cell), "twin")}
-        sources = (source(*parts) for parts in sorted(measured))
         with self._interrupt:
             self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
-            self._store.begin(self._run, self._sweep.planned, sources)
+            self._store.begin(self._run, self._sweep.planned, sources_of(self._cells))
             return self._measured(due)
 
     def _measured(self, due: Sequence[Pending]) -> bool:

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
+from bench.protocol import kinds
 from results.records import Cell, Source, TrialKind
 
 # The module of bench.measures that measures each kind.
@@ -21,7 +22,8 @@ _MEASURES: dict[TrialKind, str] = {
     "memory": "memory",
     "training": "training",
 }
-_MEASURING = ("bench.measures", "bench.workload")
+_MEASURING = ("bench.measures", "bench.workload", "node")  # true values, calls: node tells them of every library
+_BINDING = ("bench.backends", "bench.workload", "node.controller")
 _OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
 _DIGITS = 12  # hexadecimal, of a hash
 
@@ -31,20 +33,40 @@ _read: dict[Path, tuple[int, int]] = {}  # files that a source was made of, as t
 
 def source_of(cell: Cell, kind: TrialKind) -> Source:
     """The source that a trial of this kind of the cell measures."""
-    return source(cell.backend, cell.problem, kind)
+    return _source(cell.backend, cell.problem, kind, bool(cell.evaluate))
+
+
+def sources_of(cells: Iterable[Cell]) -> list[Source]:
+    """The sources of all that is measured of the cells, each once."""
+    measured = {
+        (cell.backend, cell.problem, kind, bool(cell.evaluate)) for cell in cells for kind in (*kinds(cell), "twin")
+    }
+    return list({(found := _source(*each)).key: found for each in sorted(measured)}.values())
 
 
 @cache
-def source(backend: str, problem: str, kind: TrialKind) -> Source:
-    """The same, by the three that decide it. An unknown name's fact says that there is none."""
+def _source(backend: str, problem: str, kind: TrialKind, evaluated: bool) -> Source:
+    """The same, by what decides it. An unknown name's fact says that there is none."""
     return Source(
         {
             "library": library(backend),
-            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', 'bench.backends', 'node.controller'))}",
+            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', *_BINDING))}",
             "problem": f"{problem} {_hash(_reached(_defining(problem), 'bench.problems', 'node.models'))}",
-            "measure": f"{kind} {_hash(_reached(f'bench.measures.{_MEASURES[kind]}', *_MEASURING))}",
+            "measure": _evaluating() if kind == "training" and evaluated else _measuring(kind),
         }
     )
+
+
+@cache
+def _measuring(kind: TrialKind) -> str:
+    return f"{kind} {_hash(_reached(f'bench.measures.{_MEASURES[kind]}', *_MEASURING))}"
+
+
+@cache
+def _evaluating() -> str:
+    """Training after which the model is solved in other ways: by node, where its own library has no such solver."""
+    measuring = {*_reached("bench.measures.training", *_MEASURING), *_files(_OURS)}
+    return f"evaluation {_hash(measuring)}"
 
 
 @cache
@@ -57,11 +79,6 @@ def library(backend: str) -> str:
     except metadata.PackageNotFoundError:  # a folder of the user's own
         version = "without a version"
     return f"{backend} {version} {_hash(_files(backend))}"
-
-
-def backends() -> list[str]:
-    """The backends that there are: a module of bench.backends each."""
-    return sorted(path.stem for path in _files("bench.backends") if path.stem not in ("__init__", "base"))
 
 
 def changed_since_read() -> str:

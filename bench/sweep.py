@@ -19,7 +19,7 @@ from bench.goals import Goals
 from bench.measure import Measure
 from bench.problems import PROBLEMS
 from bench.shipped import shipped
-from node.solve import unknown
+from node.names import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
 
 _REQUIRED = ("problem", "backend", "solver")

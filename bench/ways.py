@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from bench.backends import BACKENDS
 from bench.failure import seen, shortened
 from node import SOLVERS
-from node.solve import unknown
+from node.names import unknown
 from results.records import Cell
 
 SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bench.failure import TrialFailure
 from bench.problems import Instance
-from node import Counted
+from node.vector_field import Counted
 
 Solve = Callable[[nn.Module, Tensor, Tensor], Tensor]  # field, y0, t -> states (len(t), *y0.shape)
 

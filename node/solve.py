@@ -1,6 +1,5 @@
 """The one entrance to the core: everything that solves goes through `solve`."""
 
-import difflib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -19,6 +18,7 @@ from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
 from node.event import Event
 from node.layout import State, layout_of
+from node.names import unknown
 from node.refusal import Refusal
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
@@ -145,14 +145,6 @@ def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
     if choice in registry:
         return registry[choice]
     raise ValueError(unknown(kind, choice, registry))
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The line that answers a wrong name."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:

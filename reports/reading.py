@@ -36,12 +36,14 @@ class Frames:
         )
 
     def without(self, left_out: Collection[tuple[str, str]]) -> Self:
-        """Nothing of these cells (key) and kinds; but what ties others together, which is not shown itself."""
+        """Nothing of these cells (key) and kinds, but for what ties others together."""
         names = [each.name for each in fields(self) if each.name != "ties"]
         return replace(self, **{name: _without(getattr(self, name), left_out) for name in names})
 
 
 def _ties(store: Store, where: Where) -> DataFrame:
+    """Also of other code than is shown: what ties others together is not shown itself."""
+    where = replace(where, source=None)
     ever = replace(where, cell_key=list(store.trials(replace(where, kind="twin"), newest=False)["cell_key"].unique()))
     timed = replace(ever, kind="timing")
     process = ["run_id", "cell_key", "process_index"]
@@ -56,7 +58,7 @@ def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFra
 
 def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell]:
     """The planned cells by key, with what was measured of them."""
-    cells = {row["cell_key"]: _cell(row) for row in planned.to_dict("records")}
+    cells = {row["cell_key"]: cell_of(row) for row in planned.to_dict("records")}
     trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
     curves = _curves(frames.curves)
@@ -77,7 +79,8 @@ def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell
     }
 
 
-def _cell(row: Mapping[Any, Any]) -> Cell:
+def cell_of(row: Mapping[Any, Any]) -> Cell:
+    """The cell of a planned row."""
     values = {each.name: row[each.name] for each in fields(Cell)}
     for name in ("rtol", "atol", "dt", "learning_rate"):
         values[name] = None if math.isnan(values[name]) else values[name]

@@ -30,7 +30,8 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
     if not newest or isinstance(where.run_id, str):  # a run measures nothing twice
         every = select(trial.c.id).join(run).where(*conditions)
         return every if ended is None else every.where(ended)
-    newest_first = (trial.c.status == "interrupted", run.c.sequence.desc(), trial.c.id.desc())
+    unknown = trial.c.source.is_(None)  # of which code it is: recorded by an older nodebench, whatever its number
+    newest_first = (trial.c.status == "interrupted", unknown, run.c.sequence.desc(), trial.c.id.desc())
     of_kind = (run.c.fingerprint, trial.c.cell_key, trial.c.kind)
     standing = func.first_value(trial.c.series).over(partition_by=of_kind, order_by=newest_first)
     of_process = (*of_kind, trial.c.process_index, trial.c.series)
@@ -74,7 +75,7 @@ def runs() -> Select[Any]:
 
 def plans(where: Where) -> Select[Any]:
     """The cells that these runs asked for, in the sweep's order, with all that decides them."""
-    where.refuse("planned cells", "kind", "status", "name")
+    where.refuse("planned cells", "kind", "status", "name", "source")
     fields = [column for column in cell.c if column.name != "key"]
     return (
         select(planned.c.study, planned.c.run_id, planned.c.cell_key, *fields)
@@ -87,7 +88,7 @@ def plans(where: Where) -> Select[Any]:
 
 def cells(where: Where) -> Select[Any]:
     """The cells that meet the condition, by key; with one on runs, those that such runs planned."""
-    where.refuse("cells", "kind", "status", "name")
+    where.refuse("cells", "kind", "status", "name", "source")
     chosen = select(cell).where(*where.on_cells()).order_by(cell.c.key)
     if where.on_runs():
         chosen = chosen.where(cell.c.key.in_(select(planned.c.cell_key).join(run).where(*where.on_runs())))
@@ -96,7 +97,7 @@ def cells(where: Where) -> Select[Any]:
 
 def summaries(where: Where) -> Select[Any]:
     """The wide rows, a cell and run each."""
-    where.refuse("summaries", "kind", "name")
+    where.refuse("summaries", "kind", "name", "source")
     wide = select(summary).join(cell).join(run, run.c.id == summary.c.run_id)
     wide = wide.where(*where.on_cells(), *where.on_runs())
     ended = among(summary.c.status, where.status)
@@ -106,7 +107,7 @@ def summaries(where: Where) -> Select[Any]:
 
 def noise_floors(where: Where) -> Select[Any]:
     """The twins' ratios, by run and cell."""
-    where.refuse("noise floors", "kind", "status")
+    where.refuse("noise floors", "kind", "status", "source")
     floors = select(noise_floor).join(cell).join(run).where(*where.on_cells(), *where.on_runs())
     named = among(noise_floor.c.name, where.name)
     ordered = floors.order_by(*noise_floor.primary_key)

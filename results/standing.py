@@ -1,4 +1,4 @@
-"""What of some cells stands in an environment: their newest series of trials, from which follows what is still due.
+"""What of some cells stands in an environment: of code that counts, their newest series of trials. What is due follows.
 
 It is what `results.frames.chosen_trials` chooses, less the interrupted. But a sweep of 100,000 cells asks for it before
 it begins: rows in the order of their index, chosen here, take half the time that windows in SQL do.
@@ -40,21 +40,32 @@ class Standing:
     trials: Sequence[StandingTrial] = ()
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by run: how much it asked for
     last_process: int | None = None  # largest index of a timing process of any of the cells, in any series
+    outdated: Collection[str] = frozenset()  # keys of cells of which a kind was measured of other code only
 
 
-def standing(connection: Connection, fingerprint: str, cell_keys: Collection[str]) -> Standing:
-    """What stands of the cells in the environment, over all runs."""
+def standing(
+    connection: Connection, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]
+) -> Standing:
+    """What stands of the cells in the environment, over all runs, of code with these keys."""
     of_runs = select(run.c.id, run.c.sequence, run.c.measure).where(run.c.fingerprint == fingerprint)
     runs = {id_: (sequence, measure) for id_, sequence, measure in connection.execute(of_runs)}
     sequences = {id_: sequence for id_, (sequence, _) in runs.items()}
     rows = [row for row in connection.execute(_recorded(cell_keys)).all() if row[6] in sequences]
     marks = _marks(connection, cell_keys)
     timed = (row[2] for row in rows if row[1] in ("timing", "twin"))
+    of_code = [row for row in rows if row[4] in sources]
     return Standing(
-        [_trial(row, marks) for row in _newest(rows, sequences)],
+        [_trial(row, marks) for row in _newest(of_code, sequences)],
         {id_: measure for id_, (_, measure) in runs.items()},
         max(timed, default=None),
+        _outdated(rows, of_code) if len(of_code) < len(rows) else frozenset(),
     )
+
+
+def _outdated(rows: Iterable[Any], of_code: Iterable[Any]) -> frozenset[str]:
+    """The cells of which something is known, and of the code as it is nothing; a twin is no measurement of its cell."""
+    now = {(row[0], row[1]) for row in of_code}
+    return frozenset(row[0] for row in rows if row[1] != "twin" and (row[0], row[1]) not in now)
 
 
 def _recorded(cell_keys: Collection[str]) -> Any:

@@ -127,13 +127,13 @@ class Store:
             if connection.execute(ended).rowcount == 0:
                 raise StoreError(f"no run {run_id!r} in this database: begin it first")
 
-    def standing(self, fingerprint: str, cell_keys: Collection[str]) -> Standing:
+    def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
         """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.
 
-        An interrupted trial is left out: it must be measured again.
+        `sources`: keys of the code that counts. An interrupted trial is left out: it must be measured again.
         """
         with self.database.reading() as connection:
-            return standing(connection, fingerprint, cell_keys)
+            return standing(connection, fingerprint, cell_keys, sources)
 
     def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
         """The facts of all code that was measured in the environment, by the source's key; the newest last."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, false, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, false, func, literal, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -38,6 +38,7 @@ class Where:
     kind: Text = None  # of the trial
     status: Text = None
     name: Text = None  # of the metric, sample series or curve
+    source: Text = None  # key of the code that was measured; empty: not known
 
     problem: Text = None
     backend: Text = None
@@ -82,7 +83,8 @@ class Where:
         keys = among(trial.c.cell_key, self.cell_key)
         if self.key_start is not None or any(getattr(self, each.name) is not None for each in fields(Cell)):
             keys = trial.c.cell_key.in_(select(cell.c.key).where(*self.on_cells()))
-        return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind)])
+        of_code = among(func.coalesce(trial.c.source, ""), self.source)
+        return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind), of_code])
 
 
 def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None:

@@ -32,7 +32,7 @@ EVERYTHING = [*OTHERS, *timings()]
 
 
 def recorded(*trials: StandingTrial, then=ASKED) -> Recorded:
-    return Recorded.of(Standing(trials, {"run": then}), [CELL])
+    return Recorded.of(Standing(trials, {"run": then}))
 
 
 def due(found: Recorded, **changes) -> list[str]:
@@ -53,10 +53,10 @@ def test_a_cell_is_timed_until_its_timing_has_come_to_its_end():
 
 @pytest.mark.parametrize("kind", ["counts", "accuracy", "memory", "timing"])
 def test_what_was_measured_of_other_code_is_due_and_nothing_else(kind):
-    trials = [one._replace(source="other") if one.kind == kind else one for one in EVERYTHING]
-    assert due(recorded(*trials)) == [kind]
-    assert recorded(*trials).outdated == {CELL.key}
-    assert due(recorded(*(one._replace(source=None) for one in EVERYTHING))) == kinds(CELL)
+    now = [one for one in EVERYTHING if one.kind != kind]
+    found = Recorded.of(Standing(now, {"run": ASKED}, outdated={CELL.key}))
+    assert due(found) == [kind]
+    assert found.outdated == {CELL.key}
 
 
 @pytest.mark.parametrize("status", ["crashed", "diverged", "max_steps", "timeout", "out_of_memory"])
@@ -100,21 +100,20 @@ def test_a_cell_that_was_cut_is_due_when_it_would_not_be_cut_now():
 def test_a_looser_run_does_not_undo_what_a_stricter_one_has_made_sure():
     loose = {**ASKED, "precision": 0.5, "rounds": 4}
     later = a_trial("timing", index=3, run_id="later", unstable=0.0)
-    found = Recorded.of(Standing([*EVERYTHING, later], {"run": ASKED, "later": loose}), [CELL])
+    found = Recorded.of(Standing([*EVERYTHING, later], {"run": ASKED, "later": loose}))
     assert due(found) == []
-    alone = Recorded.of(Standing([*OTHERS, later], {"later": loose}), [CELL])
+    alone = Recorded.of(Standing([*OTHERS, later], {"later": loose}))
     assert due(alone) == ["timing"]
 
 
 def test_further_samples_join_the_series_unless_something_in_it_has_failed():
     assert recorded(*EVERYTHING).series(CELL, "timing") == "run"
     assert recorded(*timings(), a_trial("timing", "timeout", 3)).series(CELL, "timing") == ""
-    assert recorded(*(one._replace(source="other") for one in timings())).series(CELL, "timing") == ""
 
 
 def test_what_is_to_be_measured_anew_is_due_whatever_there_is():
     other = replace(CELL, solver="bosh3")
-    found = Recorded.of(Standing([*EVERYTHING, *[a_trial(k, cell=other) for k in kinds(other)]], {}), [CELL, other])
+    found = Recorded.of(Standing([*EVERYTHING, *[a_trial(k, cell=other) for k in kinds(other)]], {}))
     again = set_aside([CELL, other], found, lambda cell, kind, _: cell == CELL and kind != "memory")
     assert [one for one in kinds(CELL) if again.of_kind(CELL, one)] == ["memory"]
     assert all(again.of_kind(other, kind) for kind in kinds(other))
@@ -130,4 +129,4 @@ def test_failed_and_unstable_say_what_they_choose():
 
 def test_new_processes_are_numbered_after_all_that_there_ever_were():
     assert recorded().next_process == 0
-    assert Recorded.of(Standing([], {}, last_process=6), [CELL]).next_process == 7
+    assert Recorded.of(Standing([], {}, last_process=6)).next_process == 7

@@ -158,9 +158,21 @@ def test_numbers_from_before_the_code_was_recorded_count_until_their_library_is_
 
 def test_a_page_of_a_library_that_has_changed_here_says_so(store):
     begin(store, "a", OLD, code=code("node 1"))
-    assert select(store, Wanted(here={"node": "node 1"})).notices == ()
-    (said,) = select(store, Wanted(here={"node": "node 2", "torchdiffeq": "torchdiffeq 1"})).notices
+    assert select(store, Wanted(here=lambda cells: [code("node 1")])).notices == ()
+    (said,) = select(store, Wanted(here=lambda cells: [code("node 2")])).notices
     assert said.startswith("node has changed here since it was measured")
+    edited = Source({**code("node 2").facts, "problem": "cosine 2", "measure": "timing none"})
+    (said,) = select(store, Wanted(here=lambda cells: [edited])).notices
+    assert said.startswith("node and the problem cosine have changed here since they were measured"), "none: not there"
+
+
+def test_code_as_it_is_here_stands_before_other_code_that_came_by_a_merge(store):
+    begin(store, "a", OLD, code=code("node 1"), error=1.0)
+    begin(store, "b", OLD, code=code("node 2"), error=2.0)
+    selection = select(store, Wanted(here=lambda cells: [code("node 1")]))
+    assert selection.cells[OLD.key].value("error") == 1.0
+    assert selection.notices == ()
+    assert select(store).cells[OLD.key].value("error") == 2.0
 
 
 def test_what_another_harness_has_timed_is_in_no_report(store):

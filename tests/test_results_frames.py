@@ -191,7 +191,7 @@ def test_a_frame_made_in_parts_is_the_frame(three):
 def test_more_keys_than_a_statement_takes_parameters(three):
     keys = [three_runs.CELLS[0].key, *(f"{number:016x}" for number in range(150_000))]
     assert set(three.trials(Where(cell_key=keys))["cell_key"]) == {three_runs.CELLS[0].key}
-    assert {one.cell_key for one in three.standing(three_runs.ELSEWHERE.fingerprint, keys).trials} == {
+    assert {one.cell_key for one in three.standing(three_runs.ELSEWHERE.fingerprint, keys, [None]).trials} == {
         three_runs.CELLS[0].key
     }
     assert not three.cells(Where(seed=range(100_000))).empty
@@ -257,7 +257,7 @@ def test_what_stands_is_what_the_newest_measured_trials_say(three):
         names = ["cell_key", "kind", "process_index", "status", "source", "series", "run_id"]
         expected = trials[trials["status"] != "interrupted"][names].astype({"source": object})
         expected["source"] = None
-        standing = three.standing(environment.fingerprint, [cell.key for cell in all_cells()])
+        standing = three.standing(environment.fingerprint, [cell.key for cell in all_cells()], [None])
         assert sorted(one[: len(names)] for one in standing.trials) == sorted(
             expected.itertuples(index=False, name=None)
         )

@@ -38,7 +38,7 @@ def rebuild(store: Store) -> None:
 
 
 HOT: dict[str, Callable[[Store], Any]] = {
-    "what is recorded of some cells": lambda store: store.standing(HERE, KEYS),
+    "what is recorded of some cells": lambda store: store.standing(HERE, KEYS, [None]),
     "the newest trials of some cells": lambda store: store.trials(FEW),
     "all trials of some cells": lambda store: store.trials(FEW, newest=False),
     "the newest trials of some cells here": lambda store: store.trials(Where(cell_key=KEYS, fingerprint=HERE)),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from results.records import Cell, Curve, Environment, Planned, Run, Sample, Trial
+from results.records import Cell, Curve, Environment, Planned, Run, Sample, Source, Trial
 from results.store import Store, StoreError
 from results.where import Where
 
@@ -168,7 +168,7 @@ def test_environments_are_kept_apart(store):
     assert store.metrics(Where(fingerprint=HERE.fingerprint))["value"].tolist() == [1.0]
     assert store.metrics(Where(fingerprint=there.fingerprint))["value"].tolist() == [2.0]
     assert len(store.trials()) == 2
-    assert store.standing("another", [EULER.key]).trials == []
+    assert store.standing("another", [EULER.key], [None]).trials == []
 
 
 def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):
@@ -192,8 +192,24 @@ def test_of_two_series_only_the_newer_one_stands(store):
     store.begin(a_run("run-3"), PLAN)
     store.record("run-3", timing(process_index=4, metrics={"error": 3.0}, series="run-2"))
     assert store.metrics()["value"].tolist() == [2.0, 3.0]
-    assert store.standing(HERE.fingerprint, [EULER.key]).last_process == 4
+    assert store.standing(HERE.fingerprint, [EULER.key], [None]).last_process == 4
     assert len(store.trials(newest=False)) == 5
+
+
+def test_of_the_code_that_counts_the_newest_stands_also_when_other_code_was_measured_since(store):
+    """By an edit that was undone, or by another database that was merged."""
+    now, other = (Source({"library": f"node {version}"}) for version in (1, 2))
+    for run_id, code, error in (("run-1", now, 1.0), ("run-2", other, 2.0), ("run-3", None, 3.0)):
+        store.begin(a_run(run_id), PLAN, [now, other])
+        store.record(run_id, timing(source=code and code.key, metrics={"error": error}))
+        store.record(run_id, timing(kind="twin", source=other.key, samples={}))
+    found = store.standing(HERE.fingerprint, [EULER.key], [now.key])
+    assert [(one.run_id, one.kind) for one in found.trials] == [("run-1", "timing")]
+    assert found.outdated == frozenset(), "a twin of other code is no number of the cell's"
+    assert store.metrics(Where(source=now.key))["value"].tolist() == [1.0]
+    assert store.metrics(Where(source=[now.key, other.key, ""]))["value"].tolist() == [2.0]
+    assert store.metrics(Where(source=""))["value"].tolist() == [3.0]
+    assert store.standing(HERE.fingerprint, [EULER.key], ["a third"]).outdated == {EULER.key}
 
 
 @pytest.mark.parametrize("interrupted_at", [1.0, 99.0])
@@ -229,7 +245,7 @@ def test_failures_are_recorded_as_measured(store):
 
 
 def statuses(store: Store) -> dict[tuple[str, int], str]:
-    standing = store.standing(HERE.fingerprint, [EULER.key])
+    standing = store.standing(HERE.fingerprint, [EULER.key], [None])
     return {(one.kind, one.process_index): one.status for one in standing.trials}
 
 

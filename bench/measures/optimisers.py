@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.problems import Recipe
-from node.solve import unknown
+from node.names import unknown
 from results.records import Cell
 
 Optimiser = torch.optim.Optimizer

@@ -9,7 +9,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from bench.failure import UsageError
-from bench.source import backends, library, source_of
+from bench.source import source_of, sources_of
 from bench.verbs.columns import columns
 from reports.format import date
 from results.annotations import Note, notes_of_cell
@@ -35,7 +35,6 @@ def write_report(
     """Write the page of what is asked for and say where it is."""
     from reports import ReportError, Wanted, write
 
-    here = {name: library(name) for name in backends()}
     with opened(url) as store:
         try:
             wanted = Wanted(
@@ -44,7 +43,7 @@ def write_report(
                 sweeps=sweeps,
                 baseline=baseline,
                 only=chosen(store, only),
-                here=here,
+                here=sources_of,
             )
             print(f"report: {write(store, folder, wanted)}")
         except ReportError as error:

@@ -11,8 +11,8 @@ from pandas import DataFrame
 
 from reports import format as text
 from reports.measured import MeasuredCell
-from reports.outdated import changed_here, newest_facts, outdated
-from reports.reading import Frames, measured_cells
+from reports.outdated import Code
+from reports.reading import Frames, cell_of, measured_cells
 from reports.views.wanted import NO_WISH, ReportError, Wanted, chosen_runs
 from results import baselines
 from results.pytest_benchmark import SWEEP as IMPORTED
@@ -44,10 +44,11 @@ def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
     planned = store.planned(replace(wanted.only, run_id=list(chosen["run_id"])))
     if planned.empty:
         raise ReportError("no cell of these runs meets --only: leave it out, or pass other values")
-    frames = _frames(store, planned, chosen, wanted)
-    notices = [*_elsewhere(every, fingerprint, wanted)]
-    if not (wanted.runs or wanted.baseline):
-        frames, said = _current(store, planned, frames, fingerprint, wanted)
+    notices = _elsewhere(every, fingerprint, wanted)
+    if wanted.runs or wanted.baseline:
+        frames = _kept(store, planned, chosen, wanted)
+    else:
+        frames, said = _current(store, planned, fingerprint, wanted)
         notices += said
     cells = measured_cells(planned, frames)
     studies = _studies(planned, cells, chosen)
@@ -56,39 +57,40 @@ def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
     return Selection(chosen, studies, shown, every, counts, tuple(notices))
 
 
-def _frames(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
+def _kept(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
+    """What the runs, or the baseline, that are asked for have measured, of whatever code."""
     keys = list(dict.fromkeys(planned["cell_key"]))
     if wanted.baseline:
         kept = (baselines.trials, baselines.metrics, baselines.samples, baselines.curves)
         every = (frame(store, wanted.baseline) for frame in kept)
         return Frames(*(frame[frame["cell_key"].isin(keys)] for frame in every))
-    if wanted.runs:
-        return Frames.of(store, Where(run_id=list(chosen["run_id"]), cell_key=keys))
-    return Frames.of(store, Where(fingerprint=str(chosen["fingerprint"].iloc[-1]), cell_key=keys))
+    return Frames.of(store, Where(run_id=list(chosen["run_id"]), cell_key=keys))
 
 
-def _current(
-    store: Store, planned: DataFrame, frames: Frames, fingerprint: str, wanted: Wanted
-) -> tuple[Frames, list[str]]:
-    """Without what was measured of code that has changed since, and what is to be said of that."""
-    sources = store.sources(fingerprint)
+def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted) -> tuple[Frames, list[str]]:
+    """What was measured in the environment of the code that counts, and what is to be said of the rest."""
+    alike = planned.drop_duplicates(["backend", "problem", "iterations", "evaluate"]).to_dict("records")
+    here = (source.facts for source in wanted.here([cell_of(row) for row in alike]))
+    code = Code.of(store.sources(fingerprint), here)
     backends = dict(zip(planned["cell_key"], planned["backend"], strict=True))
-    old = outdated(frames.trials, backends, sources)
+    all_code = Where(fingerprint=fingerprint, cell_key=list(backends))
+    frames = Frames.of(store, replace(all_code, source=[*code.sources, ""]))
+    frames = frames.without(code.unknown(frames.trials, backends))
     said = []
-    if old:
+    if old := _measured(store.trials(all_code)) - _measured(frames.trials):
         count = len({key for key, _ in old})
         was, its = ("was", "its") if count == 1 else ("were", "their")
         said.append(
             f"{text.plural(count, 'cell')} {was} measured of code that has changed since: {its} numbers are history, "
             "and not shown. `nodebench run` measures them again; `--run` shows what a run has measured."
         )
-    here = {name: fact for name, fact in wanted.here.items() if name in backends.values()}
-    said += [
-        f"{name} has changed here since it was measured: what is shown is of the code as it was. "
-        "`nodebench run` measures it again."
-        for name in changed_here(newest_facts(sources), here)
-    ]
-    return frames.without(old), said
+    return frames, said + code.said()
+
+
+def _measured(trials: DataFrame) -> set[tuple[str, str]]:
+    """Of which cell (key) what kind was measured."""
+    ended = trials[(trials["status"] != "interrupted") & (trials["kind"] != "twin")]
+    return set(zip(ended["cell_key"], ended["kind"], strict=True))
 
 
 def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:

@@ -1,6 +1,6 @@
 """What a reader asks for, and the runs that answer it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from pandas import DataFrame
@@ -8,6 +8,7 @@ from pandas import DataFrame
 from reports import format as text
 from results import baselines
 from results.lookup import nearest
+from results.records import Cell, Source
 from results.store import Store
 from results.where import Where
 
@@ -25,7 +26,7 @@ class Wanted:
     sweeps: Collection[str] = ()  # names, or the start of the hash of name and text
     baseline: str = ""  # name
     only: Where = field(default_factory=Where)  # conditions on the cells
-    here: Mapping[str, str] = field(default_factory=dict)  # the libraries here, by backend: is what is shown of them?
+    here: Callable[[Collection[Cell]], Iterable[Source]] = lambda cells: ()  # the code here that measures some cells
 
 
 NO_WISH = Wanted()
