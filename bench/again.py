@@ -23,8 +23,10 @@ def again(wanted: Sequence[str], cells: Collection[Cell]) -> Again | None:
     A UsageError for what is neither one of the words nor the start of a key of these cells.
     """
     words = [word.strip() for each in wanted for word in each.split(",") if word.strip()]
-    if not words:
+    if not wanted:
         return None
+    if not words:
+        raise UsageError("--again is empty: give it all, failed, unstable or the start of cells' keys, or leave it out")
     rules = [_rule(word, cells) for word in words]
     return lambda cell, kind, trials: any(rule(cell, kind, trials) for rule in rules)
 
@@ -32,7 +34,8 @@ def again(wanted: Sequence[str], cells: Collection[Cell]) -> Again | None:
 def _rule(word: str, cells: Collection[Cell]) -> Callable[[Cell, TrialKind, Sequence[StandingTrial]], bool]:
     if word in _WORDS:
         return _WORDS[word]
-    chosen = {cell.key for cell in cells if len(word) >= _LEAST_DIGITS and cell.key.startswith(word)}
+    start = word.removeprefix("key=").lower()  # as --only writes it
+    chosen = {cell.key for cell in cells if len(start) >= _LEAST_DIGITS and cell.key.startswith(start)}
     if not chosen:
         raise UsageError(
             f"--again {word}: no cell of this sweep has a key that begins so{nearest(word, [*_WORDS])}, "

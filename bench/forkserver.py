@@ -1,13 +1,15 @@
 """What workers are started from. It loads torch, which takes seconds, beside whatever its caller goes on to load."""
 
 import multiprocessing
-import multiprocessing.forkserver
 import os
+import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess, current_process
+
+import psutil
 
 from bench import working_folder
 from bench.interrupt import unheard
@@ -21,7 +23,7 @@ def start() -> None:
         with unheard():
             resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
         with unheard():
-            multiprocessing.forkserver.ensure_running()
+            forkserver.ensure_running()
 
 
 def context(device: str) -> SpawnContext | ForkServerContext:
@@ -33,6 +35,28 @@ def begin(process: BaseProcess) -> None:
     """Start a worker process, and the servers that multiprocessing starts for the first of them."""
     with _apart(), unheard():
         process.start()
+
+
+def has_died() -> bool:
+    """Whether somebody has killed what workers are forked from: then nobody knows how they end."""
+    server = _server()
+    try:
+        return server is not None and psutil.Process(server).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def stop() -> None:
+    """End it, though it may still load: it holds the run's streams, and who reads them would wait for their end."""
+    if server := _server():
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
+
+
+def _server() -> int | None:
+    """Its process, once it has been started."""
+    server: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return server
 
 
 def _preloaded() -> ForkServerContext:

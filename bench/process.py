@@ -11,7 +11,7 @@ from typing import Self
 
 from bench.entrance import Started, serve
 from bench.failure import InfrastructureError, TrialFailure
-from bench.forkserver import begin, context
+from bench.forkserver import begin, context, has_died
 from bench.interrupt import deferred
 from bench.machine import temporary
 from bench.machine.descendants import end_all_of, end_strays
@@ -70,7 +70,7 @@ class Worker:
             raise _not_started(f"it was silent for {_START_S:g} s")
         first = self._received()
         if not isinstance(first, Started):
-            raise _not_started(f"it was {self._how()[0]}")
+            raise _not_started(f"it {self._how()[0]}")
         if first.obstacle:
             raise _not_started(first.obstacle)
 
@@ -117,7 +117,12 @@ class Worker:
             )
         if isinstance(answer, Outcome | Sampled):
             return answer
-        raise self._death()
+        death = self._death()
+        if has_died():
+            raise InfrastructureError(
+                "what the workers are started from was killed, and a worker is lost with it: run the same command again"
+            )
+        raise death
 
     def _received(self) -> object:
         """What the worker has sent; None if it has died instead."""
@@ -131,7 +136,7 @@ class Worker:
     def _death(self) -> TrialFailure:
         how, code = self._how()
         said = " ".join(_end(self._log).partition(_FATAL)[0][-_LAST_WORDS:].split())
-        reason = f"the worker was {how}" + (f"; it said: {said}" if said else "")
+        reason = f"the worker {how}" + (f"; it said: {said}" if said else "")
         if self._lacked_memory(code):
             return TrialFailure("out_of_memory", f"{reason}: raise memory_gib, or ask for less")
         return TrialFailure("crashed", reason)
@@ -141,7 +146,7 @@ class Worker:
         self._process.join(_PATIENCE_S)
         end_all_of(self.pid)
         code = self._process.exitcode or 0
-        return (f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"), code
+        return (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"), code
 
     def _lacked_memory(self, code: int) -> bool:
         """Whether the worker has died for want of memory, as far as that can be told."""

@@ -67,11 +67,13 @@ class Progress:
         width = min(24, room // 5)
         full, empty, cut = self._signs()
         filled = round(width * min(self._done / self._total, 1.0)) if self._total else width
-        line = f"{full * filled}{empty * (width - filled)}  {self._counted()}"
+        bar, counted = f"{full * filled}{empty * (width - filled)}  ", self._counted()
+        whole = (bar + counted, counted, counted.partition(",")[0])  # a narrow terminal has the figures alone
+        line = next((each for each in whole if len(each) <= room), "")
         left = room - len(line) - 2
-        if label and left >= _LEAST_LABEL:
+        if label and counted in line and left >= _LEAST_LABEL:
             line += "  " + (label if len(label) <= left else label[: left - len(cut)] + cut)
-        self._write(f"\r{line[:room]}\x1b[K")
+        self._write(f"\r{line}\x1b[K")
 
     def _tell(self, label: str) -> None:
         self._told = time.monotonic()

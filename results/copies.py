@@ -1,18 +1,17 @@
 """A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
 
-import fcntl
 import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from results import schema
 from results.backup import copy_rows
 from results.database import Database
 from results.engine import connect
+from results.held_folder import HeldFolder, sweep
 from results.location import LOGS, StoreError, UnwritableError, beside, file_of
 from results.tables import SCHEMA_VERSION
 
@@ -40,8 +39,10 @@ def leave(database: Database) -> None:
 def _copied(database: Database, path: Path | None) -> Path:
     """Its copy, in a folder that is removed when the database is closed."""
     try:
-        folder, database.on_closing = _folder()
-        copy = folder / "copy.db"
+        sweep(tempfile.gettempdir(), _PREFIX)
+        folder = HeldFolder.made(tempfile.gettempdir(), _PREFIX)
+        database.on_closing = folder.remove
+        copy = folder.path / "copy.db"
         if path:
             _copy_file(Path(os.path.realpath(path)), copy)
         else:
@@ -51,33 +52,6 @@ def _copied(database: Database, path: Path | None) -> Path:
             f"{database.place} cannot be copied to be read ({error}): make room, or set TMPDIR to a folder that has it"
         ) from error
     return copy
-
-
-def _folder() -> tuple[Path, Callable[[], None]]:
-    """A new folder, and what removes it. It is locked, which ends with this process: the next one removes it then."""
-    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # in use, or another user's
-            held = _locked(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left)
-            os.close(held)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    held = _locked(folder, fcntl.LOCK_SH)
-
-    def remove() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(held)
-
-    return folder, remove
-
-
-def _locked(folder: Path, how: int) -> int:
-    held = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(held, how)
-    except OSError:
-        os.close(held)
-        raise
-    return held
 
 
 def _copy_file(path: Path, copy: Path) -> None:

@@ -263,6 +263,8 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, ca
         ("noise --seconds abc", "noise: --seconds: 'abc' does not do: input should be a valid number"),
         ("noise --seconds 0", "noise: --seconds: '0' does not do: input should be greater than or equal to 1"),
         ("plan smoke twice", "plan: got unexpected extra argument(s) (twice): nodebench plan --help says"),
+        ("db forget --run=", "db forget: --run is empty: give it a value, or leave it out"),
+        ("report --db a --db=b", "report: --db is given 2 times: give it once"),
         ("run --db", "option '--db' requires an argument: nodebench --help lists the verbs"),
         ("db prune --dry-run=3", "option '--dry-run' does not take a value: nodebench --help lists the verbs"),
     ],

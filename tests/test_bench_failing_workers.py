@@ -219,8 +219,8 @@ def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store,
 @pytest.mark.parametrize(
     ("misdeed", "how"),
     [
-        (exits, "the worker was exited with code 3"),
-        (exits_politely, "the worker was exited with code 4; it said: out of patience"),
+        (exits, "the worker ended with exit code 3"),
+        (exits_politely, "the worker ended with exit code 4; it said: out of patience"),
         (segfaults, "the worker was killed by SIGSEGV"),
     ],
 )

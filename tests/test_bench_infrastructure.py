@@ -12,7 +12,7 @@ from small_runs import CELL, run, sweep_of
 
 from bench import process, worker
 from bench.alone import measured_alone
-from bench.entrance import serve
+from bench.entrance import Started, serve
 from bench.failure import InfrastructureError
 from bench.task import Task
 
@@ -50,6 +50,12 @@ def cannot_import(connection, task, log) -> None:
     serve(connection, task, log)
 
 
+def kills_what_it_was_forked_from(connection, task, log) -> None:
+    connection.send(Started())
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1e3)
+
+
 def cannot_log(connection, task, log) -> None:
     serve(connection, task, log.parent / "nowhere" / "log")
 
@@ -66,7 +72,7 @@ def fills_the_disk(connection, task, log) -> None:
 @pytest.mark.parametrize(
     ("fate", "said"),
     [
-        (dies_first, "it was exited with code 7"),
+        (dies_first, "it ended with exit code 7"),
         (stays_silent, "it was silent for 1 s"),
         (cannot_import, "import of bench.worker halted"),
         (cannot_log, "it cannot write its log"),
@@ -89,6 +95,16 @@ def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, m
     assert store.trials().empty
     assert list(store.runs()["state"]) == ["interrupted"]
     assert run(store, sweep)
+    assert set(store.trials()["status"]) == {"ok"}
+
+
+def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "serve", kills_what_it_was_forked_from)
+        with pytest.raises(InfrastructureError, match="what the workers are started from was killed"):
+            run(store, sweep_of(CELL))
+    assert store.trials().empty
+    assert run(store, sweep_of(CELL))
     assert set(store.trials()["status"]) == {"ok"}
 
 

@@ -1,5 +1,6 @@
 """Ctrl-C and its like: at any moment, and as often as one likes, one line and the signal's exit code."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -10,6 +11,7 @@ import termios
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from results.store import Store, StoreError
@@ -166,6 +168,29 @@ def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(num
     assert [line for line in err.splitlines() if "been measuring" not in line] == []  # of another test, waited for
     assert out.endswith("interrupted: nothing measured is lost; run the same command again to go on\n")
     assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])
+
+
+def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
+    (tmp_path / "long.toml").write_text(SWEEP)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "long.toml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=hear_all,
+    )
+    started = psutil.Process(run.pid)
+    while not any("forkserver" in " ".join(child.cmdline()) for child in started.children()):
+        time.sleep(0.01)
+    (server,) = (child for child in started.children() if "forkserver" in " ".join(child.cmdline()))
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGINT
+    with contextlib.suppress(psutil.NoSuchProcess):  # its end of the pipe is closed a moment before it is gone
+        deadline = time.monotonic() + 1
+        while server.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
 
 
 def test_a_run_whose_terminal_is_closed_keeps_what_it_has_measured(tmp_path):

@@ -191,6 +191,7 @@ def test_the_next_run_removes_what_a_killed_one_has_left(short, tmp_path, sweep)
     (left,) = short.iterdir()
     (own := short / "nodebench-run-baseline").mkdir()
     (own / "results.csv").touch()
+    (own / "process").touch()
     done = call(MODULE, "run", sweep, cwd=tmp_path, TMPDIR=str(short))
     assert done.returncode == 0, done.stderr
     assert left != own
@@ -223,6 +224,16 @@ def git(folder: Path, *arguments: str) -> str:
     who = ("-c", "user.name=hm", "-c", "user.email=hm@localhost")
     done = subprocess.run(["git", "-C", str(folder), *who, *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def test_the_revision_is_told_of_a_folder_whose_name_is_no_text(tmp_path):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    shutil.copytree(ROOT / "bench", root / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "results").symlink_to(ROOT / "results")
+    git(root, "init", "-q")
+    git(root, "add", "bench")
+    git(root, "commit", "-qm", "first")
+    assert revision(root) == f"{git(root, 'rev-parse', 'HEAD')} False"
 
 
 def test_the_revision_is_of_our_own_checkout_alone(tmp_path):

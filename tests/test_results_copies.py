@@ -166,16 +166,18 @@ def test_what_would_be_written_to_a_copy_is_refused(archive, temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_the_copy_of_a_killed_process_is_removed_by_the_next(theirs, temporary):
+def test_the_copy_of_a_killed_process_is_removed_by_the_next_and_nothing_else(theirs, temporary):
     shutil.copy(OLD[0], theirs)
+    (own := temporary / "nodebench-copy-of-my-thesis").mkdir()
+    (own / "process").write_text("chapter 1")
     killed = "import os, sys; from results.store import Store; s = Store.open(sys.argv[1], as_it_is=True); os._exit(9)"
     subprocess.run(
         [sys.executable, "-c", killed, str(theirs)], env=os.environ | {"TMPDIR": str(temporary)}, check=False
     )
-    (left,) = temporary.iterdir()
+    (left,) = set(temporary.iterdir()) - {own}
     with Store.open(str(theirs), as_it_is=True):
-        (folder,) = temporary.iterdir()
+        (folder,) = set(temporary.iterdir()) - {own}
         assert folder != left
         with Store.open(str(theirs), as_it_is=True):
-            assert len(list(temporary.iterdir())) == 2
-    assert list(temporary.iterdir()) == []
+            assert len(list(temporary.iterdir())) == 3
+    assert list(temporary.iterdir()) == [own]

@@ -83,10 +83,10 @@ def _git(folder: Path, *arguments: str) -> str:
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
+        done = subprocess.run(command, capture_output=True, check=False, env=variables)
     except OSError:  # no git on this machine
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else ""  # a folder's name may be no text
 
 
 def missing_device(device: str) -> str:

@@ -24,7 +24,24 @@ class Verbs(TyperGroup):
         """The verb that is named, and what follows it."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UsageError(_of_verb(ctx) + unknown("verb", args[0], self.list_commands(ctx)))
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, TyperGroup):
+            _check_options(command.context_class(command, info_name=name, parent=ctx), rest)
+        return name, command, rest
+
+
+def _check_options(context: Any, args: list[str]) -> None:
+    """Refuse an option without a value, as of a variable that is not set, and one that is given twice and holds one."""
+    try:
+        values, _, given = context.command.make_parser(context).parse_args(list(args))
+    except typer.TyperException:  # the verb itself will answer it
+        return
+    for option in dict.fromkeys(each for each in given if each.param_type_name == "option" and not each.is_flag):
+        value = values[option.name]
+        if any(not str(one).strip() for one in (value if option.multiple else [value])):
+            raise UsageError(f"{_of_verb(context)}{option.opts[0]} is empty: give it a value, or leave it out")
+        if given.count(option) > 1 and not option.multiple:
+            raise UsageError(f"{_of_verb(context)}{option.opts[0]} is given {given.count(option)} times: give it once")
 
 
 def refusal(error: typer.TyperException) -> str:

@@ -1,0 +1,80 @@
+"""Temporary folders that a process holds by a lock: what a killed one has left, the next one removes, and nothing else.
+
+The system frees the lock however the process ends: a folder that is not locked is a dead process's. systemd, too,
+spares a locked folder when it clears /tmp of what is old.
+"""
+
+import contextlib
+import fcntl
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_MARK = "process"  # a file with the machine and the process's number, which tells it from a user's folder
+
+
+@dataclass(frozen=True)
+class HeldFolder:
+    """A folder of this process."""
+
+    path: Path
+    _held: int  # descriptor by which it is locked
+    _owner: int
+
+    @classmethod
+    def made(cls, place: str, prefix: str) -> "HeldFolder":
+        """A new one in that place; an OSError if it cannot be made there."""
+        while True:
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=os.path.abspath(place)))
+            with contextlib.suppress(FileNotFoundError):  # another has swept it in the moment before it was locked
+                held = os.open(path, os.O_RDONLY)
+                try:
+                    fcntl.flock(held, fcntl.LOCK_SH)  # on NFS an exclusive one needs a file that can be written
+                    (path / _MARK).write_text(f"{platform.node()} {os.getpid()}\n")
+                except OSError:
+                    os.close(held)
+                    shutil.rmtree(path, ignore_errors=True)
+                    raise
+                return cls(path, held, os.getpid())
+
+    def remove(self) -> None:
+        """Remove it with all that is in it; nothing in a child that was forked from its process."""
+        if os.getpid() == self._owner:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with contextlib.suppress(OSError):  # closed already
+                os.close(self._held)
+
+
+def sweep(place: str, prefix: str) -> None:
+    """Remove this user's folders of such a name whose processes have ended without doing so."""
+    for left in _left_in(place, prefix):
+        with contextlib.suppress(OSError):  # it lives, or another removes it now
+            _remove_if_free(left)
+
+
+def _left_in(place: str, prefix: str) -> Iterator[Path]:
+    """What looks like such a folder and is this user's."""
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            named = entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
+            if named and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                yield Path(entry.path)
+
+
+def _remove_if_free(left: Path) -> None:
+    held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark = left / _MARK
+        machine, _, _ = mark.read_text().partition(" ") if mark.exists() else ("", "", "")
+        if machine == platform.node():  # a folder that is shared need not share its locks
+            shutil.rmtree(left)
+        elif not machine and all(path == mark for path in left.iterdir()):  # killed as soon as it was made
+            mark.unlink(missing_ok=True)
+            left.rmdir()
+    finally:
+        os.close(held)
