@@ -154,7 +154,8 @@ class Database:
             self.notices.append(f"{said}: it was restored, and nothing is lost")
         else:
             merge = f"nodebench db merge {shlex.quote(str(path))} --db {shlex.quote(self.place)}"
-            self.notices.append(f"{said}: what was in it, and what was measured since, is in {path}: {merge}")
+            kept = f"what was in it, and what was measured since, is in {path}, a database as any other"
+            self.notices.append(f"{said}: {kept}: {merge}")
             self.astray = path
             self.url = self.url.set(database=str(path))
             self.place = place(self.url)

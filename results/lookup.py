@@ -71,9 +71,9 @@ def _starting(connection: Connection, kind: Kind, start: str) -> list[tuple[Kind
 
 def _only(found: list[tuple[Kind, str]], start: str, wanted: str) -> tuple[Kind, str]:
     if not found:
-        raise StoreError(
-            f"no {wanted} whose key begins with {start!r}: nodebench plan SWEEP prints cells, nodebench db stats runs"
-        )
+        where = {"run": "nodebench db stats prints runs", "cell": "nodebench plan SWEEP prints cells"}
+        known = " and ".join(told for kind, told in where.items() if kind in wanted)
+        raise StoreError(f"no {wanted} begins with {start!r}: {known}")
     if len(found) > 1:
         named = ", ".join(f"{kind} {key}" for kind, key in found[:LISTED])
         more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""

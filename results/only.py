@@ -23,6 +23,7 @@ class FilterError(ValueError):
 
 _OF_CELL = tuple(each.name for each in fields(Cell))
 _MAY_LACK = {each.name for each in fields(Cell) if type(None) in get_args(each.type)}  # `none` is a value of these
+_MAY_BE_EMPTY = {each.name for each in fields(Cell) if each.default == ""}  # and so is `none` of these
 _VALUE = r"""'[^']*'|"[^"]*"|[^\s,'"][^\s,]*"""
 _CONDITION = re.compile(rf"(\w+)=((?:{_VALUE})(?:,(?:{_VALUE}))*)(?=\s|$)")
 
@@ -31,7 +32,8 @@ def parse(texts: Iterable[str]) -> Where:
     """The condition that all of the texts hold, each of them `field=value[,value...]` parts with spaces between.
 
     The fields are those of a cell, and `key` for the start of its key. `none` is for what a cell has not, as dt with
-    adaptive steps. A value with spaces or commas stands in quotes. A FilterError if the text says no such thing.
+    adaptive steps or an optimiser that is the problem's own. A value with spaces or commas stands in quotes. A
+    FilterError if the text says no such thing.
     """
     asked: dict[str, list[Any]] = {}
     for text in texts:
@@ -102,6 +104,8 @@ def _read(name: str, written: str) -> Any:
         return text.lower()
     if name in _MAY_LACK and written == "none":
         return math.nan
+    if name in _MAY_BE_EMPTY and written == "none":
+        return ""
     try:
         return KINDS[name].read(text)
     except ValueError:
@@ -196,4 +200,4 @@ def _written(name: str, values: Iterable[Any]) -> str:
 
 
 def _said(value: Any) -> str:
-    return "none" if value != value else repr(value)
+    return "none" if value != value or value == "" else repr(value)

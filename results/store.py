@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from results import copies, frames, recording, rows, schema, spool
 from results.database import Database
@@ -17,7 +17,7 @@ from results.lookup import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
-from results.tables import cell, curve, metric, run, sample
+from results.tables import cell, curve, environment, metric, run, sample, trial
 from results.where import Where, begins
 
 if TYPE_CHECKING:
@@ -134,6 +134,20 @@ class Store:
         """
         with self.database.reading() as connection:
             return standing(connection, fingerprint, cell_keys, sources)
+
+    def measured_elsewhere(self, facts: Mapping[str, str], cell_keys: Collection[str]) -> int:
+        """How many of the cells were measured in an environment of which all these facts are told, and others too.
+
+        An older nodebench told more of the same machine.
+        """
+        with self.database.reading() as connection:
+            others = dict(connection.execute(select(environment.c.fingerprint, environment.c.facts)).all())
+            alike = [name for name, told in others.items() if told != facts and facts.items() <= told.items()]
+            if not alike:
+                return 0
+            where = Where(fingerprint=alike, cell_key=cell_keys)
+            measured = select(func.count(trial.c.cell_key.distinct())).join(run)
+            return connection.scalar(measured.where(*where.on_runs(), *where.on_trials())) or 0
 
     def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
         """The facts of all code that was measured in the environment, by the source's key; the newest last."""

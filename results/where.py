@@ -118,13 +118,21 @@ class Kind(NamedTuple):
 
 
 def _read_number(text: str) -> float:
-    number = float(text)
+    number = float(_plain(text))
     if not math.isfinite(number):
         raise ValueError(text)
     return number
 
 
+def _plain(text: str) -> str:
+    """The text, if its digits are those that a sweep may have too: Python reads `1_0`, and digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
 def _read_whole(text: str) -> int:
+    text = _plain(text)
     try:
         return int(text)
     except ValueError:

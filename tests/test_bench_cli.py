@@ -292,7 +292,10 @@ def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(f
         assert lines[1] == "2 cells timeout, 2 cells unavailable"
         assert lines[2] == "failed: 2 cells"
         keys = [re.fullmatch(r"  (\w+)  timeout  spiral node dopri5 .* cpu", line)[1] for line in lines[3:5]]
-        assert lines[5:] == [f"nodebench show {keys[0]} tells all that is known of the first"]
+        assert lines[5:] == [
+            f"nodebench show {keys[0]} tells all that is known of the first",
+            "nodebench run hasty.toml --again failed measures what failed again",
+        ]
     assert call("show", keys[0])[0] == 0
 
 

@@ -44,8 +44,8 @@ def code(library: str) -> Source:
 
 
 def test_the_environment_of_the_run_that_was_recorded_last_is_shown_whatever_the_clocks_say(store):
-    begin(store, "a", OLD, clock=9e9, machine="there")
-    begin(store, "b", NEW, clock=1.0)
+    begin(store, "a", OLD, clock=9e9, machine="there", code=code("node 1"))
+    begin(store, "b", NEW, clock=1.0, code=code("node 1"))
     selection = select(store)
     assert set(selection.cells) == {NEW.key}
     (said,) = selection.notices
@@ -152,6 +152,8 @@ def test_numbers_of_code_that_has_changed_since_are_history(store):
 def test_numbers_from_before_the_code_was_recorded_count_until_their_library_is_measured_again(store):
     begin(store, "a", OLD, NEW)
     assert {cell.status for cell in select(store).cells.values()} == {"ok"}
+    (said,) = select(store).notices
+    assert said.startswith("2 cells were measured by an older nodebench, which kept no hash of the code")
     begin(store, "b", OLD, NEW, code=code("node 1"), of=(NEW,))
     assert select(store).cells[OLD.key].status == "pending"
 

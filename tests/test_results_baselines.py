@@ -40,7 +40,7 @@ def test_a_run_can_be_named_by_its_start(store):
     measure(store, "abd", started_at=20.0)
     assert baselines.keep(store, "good", run_start="abc") == 6
     assert set(baselines.trials(store, "good")["run_id"]) == {"abc"}
-    for start, said in (("ab", "2 begin with 'ab': add digits. run abc, run abd"), ("x", "no run whose key begins")):
+    for start, said in (("ab", "2 begin with 'ab': add digits. run abc, run abd"), ("x", "no run begins")):
         with pytest.raises(StoreError, match=said):
             baselines.keep(store, "other", run_start=start)
 
@@ -73,7 +73,7 @@ def test_a_name_is_given_once_unless_replaced(store):
 def test_a_baseline_that_cannot_be_replaced_stays(store):
     measure(store, "old", started_at=10.0)
     baselines.keep(store, "good")
-    with pytest.raises(StoreError, match="no run whose key"):
+    with pytest.raises(StoreError, match="no run begins"):
         baselines.keep(store, "good", replace=True, run_start="nothing")
     assert len(baselines.trials(store, "good")) == 6
 
@@ -110,7 +110,7 @@ def test_a_note_is_on_the_run_or_the_cell_that_begins_so(store):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [("zz", "no run or cell whose key begins with 'zz'"), ("", r"5 begin with '': add digits. run ")]
+    ("key", "said"), [("zz", "no run or cell begins with 'zz'"), ("", r"5 begin with '': add digits. run ")]
 )
 def test_a_note_on_nobody_knows_what_is_refused(store, key, said):
     measure(store, "run-1", started_at=10.0)

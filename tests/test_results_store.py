@@ -171,6 +171,17 @@ def test_environments_are_kept_apart(store):
     assert store.standing("another", [EULER.key], [None]).trials == []
 
 
+def test_what_an_older_nodebench_measured_of_the_same_machine_is_known(store):
+    """It told more of it: a release of numpy, say."""
+    older = Environment({**HERE.facts, "numpy": "1.26"})
+    for run_id, where in (("run-1", older), ("run-2", Environment({"cpu": "another", "numpy": "1.26"}))):
+        store.begin(replace(a_run(run_id), environment=where), PLAN)
+        store.record(run_id, timing())
+    assert store.measured_elsewhere(HERE.facts, [EULER.key, "another"]) == 1
+    assert store.measured_elsewhere(HERE.facts, ["another"]) == 0
+    assert store.measured_elsewhere(older.facts, [EULER.key]) == 0
+
+
 def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):
     for run_id, started_at, error in [("run-1", 10.0, 1.0), ("run-2", 30.0, 3.0), ("run-3", 20.0, 2.0)]:
         store.begin(a_run(run_id, started_at=started_at), PLAN)

@@ -109,7 +109,7 @@ def test_what_was_written_to_a_replaced_database_is_in_a_file_beside_it(path, ho
     rescued = store.database.astray
     assert rescued.parent == path.parent
     assert f"{path} was replaced by another file while it was written" in notice
-    assert notice.endswith(f"is in {rescued}: nodebench db merge {rescued} --db {path}")
+    assert notice.endswith(f"is in {rescued}, a database as any other: nodebench db merge {rescued} --db {path}")
     assert_whole(rescued)
     if "database" in how:
         with Store.open(str(path), create=True) as ours, Store.open(str(rescued), as_it_is=True) as theirs:

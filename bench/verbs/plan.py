@@ -30,7 +30,7 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     sweep = chosen(load_sweep(name), only)
     warn(sweep)
     refused = {cell: status for cell in sweep.wanted if (status := refusal(cell)[0]) != "ok"}
-    known, due, taken = _due(sweep, url, refused)
+    known, due, taken, before = _due(sweep, url, refused)
     left = Counter(one.cell for one in due)
     print(columns((_row(cell, known, left[cell], refused.get(cell, "")) for cell in sweep.wanted), _HEADER))
     done = sum(cell not in left for cell in sweep.wanted)
@@ -39,23 +39,31 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     if known.outdated:
         was, they = ("was", "it is") if len(known.outdated) == 1 else ("were", "they are")
         print(f"{len(known.outdated)} {was} measured, but of code that has changed since: {they} due again")
+    if before:
+        was, they = ("was", "it is") if before == 1 else ("were", "they are")
+        print(f"{before} {was} measured here by an older nodebench, which kept no hash of the code: {they} due again")
     print(_time_left([one for one in due if one.cell not in refused], sweep, taken), *remarks(sweep.wanted), sep="\n")
 
 
-def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs]:
-    """What counts, what is due, and what trials here have taken; nothing counts where there is no database yet."""
+def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs, int]:
+    """What counts, what is due, what trials here have taken, and how many of the due cells an older nodebench measured.
+
+    Nothing counts where there is no database yet.
+    """
     wanted = asked(sweep.measure)
     try:
         with opened(url) as store:
             known = recorded(store, sweep.wanted)
             due = pending(sweep.wanted, known, wanted)
             if all(one.cell in refused for one in due):
-                return known, due, Costs()
-            here = environment().fingerprint
-            return known, due, Costs.of(costs(store.database, here), store.noise_floors(Where(fingerprint=here)))
+                return known, due, Costs(), 0
+            here = environment()
+            taken = costs(store.database, here.fingerprint), store.noise_floors(Where(fingerprint=here.fingerprint))
+            before = store.measured_elsewhere(here.facts, list({one.cell.key for one in due}))
+            return known, due, Costs.of(*taken), before
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):
-            return Recorded(), pending(sweep.wanted, Recorded(), wanted), Costs()
+            return Recorded(), pending(sweep.wanted, Recorded(), wanted), Costs(), 0
         raise
 
 
