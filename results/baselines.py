@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-def keep(store: Store, name: str, *, note: str = "", run_start: str | None = None, replace: bool = False) -> int:
-    """Name the newest trials of the newest run's environment, or those of the run whose id begins so; how many."""
+def keep(
+    store: Store,
+    name: str,
+    *,
+    note: str = "",
+    run_start: str | None = None,
+    replace: bool = False,
+    prefer: Collection[str] = (),
+) -> int:
+    """Name the newest trials of the newest run's environment, or those of the run whose id begins so; how many.
+
+    `prefer`: keys of the code whose trials stand before those of other code.
+    """
     if not name.strip():
         raise StoreError("the baseline's name is empty: pass another one")
     with store.database.writing() as connection:
@@ -28,7 +40,7 @@ def keep(store: Store, name: str, *, note: str = "", run_start: str | None = Non
         elif _is_there(connection, name):
             raise StoreError(f"there is a baseline {name!r} already: pass --replace to give its name to these trials")
         connection.execute(insert(baseline).values(name=name, note=note, created_at=time.time()))
-        newest = frames.chosen_trials(_scope(connection, run_start))
+        newest = frames.chosen_trials(_scope(connection, run_start, prefer))
         members = select(literal(name), trial.c.id).where(trial.c.id.in_(newest), trial.c.status != "interrupted")
         connection.execute(insert(baseline_trial).from_select(["name", "trial_id"], members))
         kept = connection.scalar(select(func.count()).where(baseline_trial.c.name == name)) or 0
@@ -90,11 +102,12 @@ def _members(name: str) -> Select[Any]:
     return select(baseline_trial.c.trial_id).where(baseline_trial.c.name == name)
 
 
-def _scope(connection: Connection, run_start: str | None) -> Where:
+def _scope(connection: Connection, run_start: str | None, prefer: Collection[str]) -> Where:
     if run_start is not None:
         return Where(run_id=lookup.run_id(connection, run_start))
     newest = select(run.c.fingerprint).join(sweep).where(sweep.c.name != SWEEP)
-    return Where(fingerprint=connection.scalar(newest.order_by(*lookup.OWN_RUN_FIRST).limit(1)) or "")
+    here = connection.scalar(newest.order_by(*lookup.OWN_RUN_FIRST).limit(1)) or ""
+    return Where(fingerprint=here, prefer=prefer)
 
 
 def _is_there(connection: Connection, name: str) -> bool:

@@ -1,8 +1,8 @@
 """What readers see: typed pandas frames, filtered in the database.
 
-Of one (environment, cell, kind) the newest series of trials stands, and of each of its processes the newest trial. What
-is newest follows from the order of recording, never from a clock. An interrupted trial measured nothing, so it is seen
-only where there is no other.
+Of one (environment, cell, kind) the newest series of trials stands, of the code that is preferred if there is any, and
+of each of its processes the newest trial. What is newest follows from the order of recording, never from a clock. An
+interrupted trial measured nothing, so it is seen only where there is no other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Select, Table, func, literal, not_, select
 
 from results.database import Database
 from results.tables import cell, environment, noise_floor, planned, run, source, summary, sweep, trial
@@ -31,7 +31,9 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
         every = select(trial.c.id).join(run).where(*conditions)
         return every if ended is None else every.where(ended)
     unknown = trial.c.source.is_(None)  # of which code it is: recorded by an older nodebench, whatever its number
-    newest_first = (trial.c.status == "interrupted", unknown, run.c.sequence.desc(), trial.c.id.desc())
+    preferred = among(func.coalesce(trial.c.source, ""), where.prefer or None)
+    other = literal(False) if preferred is None else not_(preferred)
+    newest_first = (trial.c.status == "interrupted", other, unknown, run.c.sequence.desc(), trial.c.id.desc())
     of_kind = (run.c.fingerprint, trial.c.cell_key, trial.c.kind)
     standing = func.first_value(trial.c.series).over(partition_by=of_kind, order_by=newest_first)
     of_process = (*of_kind, trial.c.process_index, trial.c.series)

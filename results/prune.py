@@ -5,7 +5,7 @@ A newest trial stays, and so does what a baseline or a note is about, and what i
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import (
     Column,
@@ -60,10 +60,15 @@ _DOOMED = Table(
 )
 
 
-def prune(store: Store, *, older_than_days: float = 0.0, dry_run: bool = False) -> Mapping[str, int]:
-    """Remove it, in one transaction; how many rows of each table. With `dry_run` how many it would be."""
+def prune(
+    store: Store, *, older_than_days: float = 0.0, dry_run: bool = False, prefer: Collection[str] = ()
+) -> Mapping[str, int]:
+    """Remove it, in one transaction; how many rows of each table. With `dry_run` how many it would be.
+
+    `prefer`: keys of the code whose trials stand before those of other code.
+    """
     before = time.time() - older_than_days * _DAY_S
-    return _removed(store, _uncounted(before), _superseded_runs(before), dry_run=dry_run)
+    return _removed(store, _uncounted(before, prefer), _superseded_runs(before), dry_run=dry_run)
 
 
 def forget(store: Store, where: Where, *, dry_run: bool = False) -> Mapping[str, int]:
@@ -141,9 +146,9 @@ def _delete(connection: Connection, table: Table, condition: ColumnElement[bool]
     return connection.execute(delete(table).where(condition)).rowcount
 
 
-def _uncounted(before: float) -> Select[tuple[int, str, str]]:
+def _uncounted(before: float, prefer: Collection[str]) -> Select[tuple[int, str, str]]:
     """The trials that go. By a join: PostgreSQL looks a long list through for every row that is not in it."""
-    newest = chosen_trials(Where()).subquery("newest")
+    newest = chosen_trials(Where(prefer=prefer)).subquery("newest")
     noted = exists().where(
         or_(annotation.c.run_id.is_(None), annotation.c.run_id == trial.c.run_id),
         or_(annotation.c.cell_key.is_(None), annotation.c.cell_key == trial.c.cell_key),

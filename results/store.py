@@ -149,6 +149,14 @@ class Store:
             measured = select(func.count(trial.c.cell_key.distinct())).join(run)
             return connection.scalar(measured.where(*where.on_runs(), *where.on_trials())) or 0
 
+    def cells_by_code(self) -> list[Cell]:
+        """One cell of each kind that is measured by code of its own: library, problem, trained, evaluated."""
+        by = (cell.c.backend, cell.c.problem, cell.c.iterations > 0, cell.c.evaluate)
+        one_of_each = select(func.min(cell.c.key)).group_by(*by)
+        with self.database.reading() as connection:
+            found = connection.execute(select(cell).where(cell.c.key.in_(one_of_each)))
+            return [rows.cell_of(row._asdict()) for row in found]
+
     def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
         """The facts of all code that was measured in the environment, by the source's key; the newest last."""
         with self.database.reading() as connection:

@@ -39,6 +39,7 @@ class Where:
     status: Text = None
     name: Text = None  # of the metric, sample series or curve
     source: Text = None  # key of the code that was measured; empty: not known
+    prefer: Text = None  # keys of code whose trials stand before those of other code: no condition on any
 
     problem: Text = None
     backend: Text = None

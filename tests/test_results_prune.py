@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import insert
-from stocked import CELLS, DAY_S, HERE, PLAN, a_run, a_trial, counts, exactly, measure, stock
+from stocked import CELLS, CODE, DAY_S, HERE, PLAN, a_run, a_trial, counts, exactly, measure, stock
 
 from results import annotations, baselines, prune, summary
 from results.location import StoreError
@@ -48,7 +48,7 @@ def test_what_is_newest_somewhere_stays(store):
     measure(store, "here", started_at=10.0)
     measure(store, "there", started_at=20.0, where=Environment({"cpu": "two"}))
     store.begin(a_run("part", started_at=30.0), PLAN)
-    store.record("part", a_trial(CELLS[0], started_at=31.0))
+    store.record("part", a_trial(CELLS[0], started_at=31.0, source=CODE.key))
     assert prune.prune(store) == {"metric": 6, "sample": 6, "curve": 2, "trial": 2}, "the whole series"
     assert names(store) == {"here", "there", "part"}
 
@@ -63,7 +63,7 @@ def test_an_interrupted_trial_goes_also_where_it_is_alone(store):
 def test_the_summary_is_of_what_is_left(store):
     measure(store, "old", started_at=10.0)
     store.begin(a_run("part", started_at=20.0), PLAN)
-    store.record("part", a_trial(CELLS[0], started_at=21.0))
+    store.record("part", a_trial(CELLS[0], started_at=21.0, source=CODE.key))
     prune.prune(store)
     kept = exactly(store)["summary"]
     with store.database.writing() as connection:

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from results import baselines
+from results.prune import prune
 from results.records import Cell, Curve, Environment, Planned, Run, Sample, Source, Trial
 from results.store import Store, StoreError
 from results.where import Where
@@ -221,6 +223,14 @@ def test_of_the_code_that_counts_the_newest_stands_also_when_other_code_was_meas
     assert store.metrics(Where(source=[now.key, other.key, ""]))["value"].tolist() == [2.0]
     assert store.metrics(Where(source=""))["value"].tolist() == [3.0]
     assert store.standing(HERE.fingerprint, [EULER.key], ["a third"]).outdated == {EULER.key}
+    assert store.metrics()["value"].tolist() == [2.0], "what is not known of which code comes last"
+    assert store.metrics(Where(prefer=[now.key]))["value"].tolist() == [1.0]
+    assert store.metrics(Where(prefer=["a third"]))["value"].tolist() == [2.0]
+    baselines.keep(store, "now", prefer=[now.key])
+    assert baselines.metrics(store, "now")["value"].tolist() == [1.0]
+    baselines.remove(store, "now")
+    prune(store, prefer=[now.key])
+    assert store.metrics()["value"].tolist() == [1.0]
 
 
 @pytest.mark.parametrize("interrupted_at", [1.0, 99.0])

@@ -60,7 +60,7 @@ def print_cell(key: str, url: str) -> None:
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         if notes := notes_of_cell(store, cell.key):
             print(f"\nnotes\n{columns(map(_note_row, notes))}")
-        of_cell = Where(cell_key=cell.key)
+        of_cell = Where(cell_key=cell.key, prefer=[source.key for source in sources_of([cell])])
         trials = store.trials(of_cell)
         for title, frame in (
             ("trials", trials.drop(columns=["log_tail", "source", "series"]).assign(code=_codes(cell, trials))),
@@ -102,6 +102,11 @@ _REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in e
 
 def _note_row(note: Note) -> tuple[str, ...]:
     return date(note.created_at), note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
+
+
+def code_here(store: Store) -> list[str]:
+    """The keys of all code that the database's cells are measured by, as it is here."""
+    return [source.key for source in sources_of(store.cells_by_code())]
 
 
 def chosen(store: Store, only: Sequence[str]) -> Where:
