@@ -120,7 +120,8 @@ def _file(name: str) -> Path:
     except UnicodeEncodeError:
         raise UsageError(f"{path.name}: a sweep is named by its file, and this name is no text: rename it") from None
     except (OSError, RuntimeError) as error:  # a folder that cannot be looked into, a name too long; ~ of nobody
-        raise UsageError(f"{shortened(name)}: cannot be read: {getattr(error, 'strerror', '') or error}") from None
+        said = getattr(error, "strerror", "") or error
+        raise UsageError(f"{shortened(name)}: cannot be read: {said}: pass the path of a .toml file") from None
     raise UsageError(f"{unknown('sweep', shortened(name), shipped())}; or the path of a .toml file that exists")
 
 
@@ -143,7 +144,9 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path.name}: cannot be read: no UTF-8 text ({error.reason}): save it as UTF-8") from None
     except OSError as error:
-        raise UsageError(f"{path.name}: cannot be read: {error}") from None
+        raise UsageError(
+            f"{path.name}: cannot be read: {error.strerror or error}: check its rights and its disk"
+        ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

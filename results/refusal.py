@@ -36,6 +36,8 @@ def refusal(error: DBAPIError, *, place: str, verb: str) -> StoreError:
     wrong = isinstance(error, DataError | ProgrammingError | NotSupportedError) and not no_right
     said = str(error.orig).partition("\n")[0]
     advice = next((advice for sign, advice in _ADVICE.items() if sign in said.lower()), "check the path and the disk")
+    if "readonly" in said.lower():
+        verb = "written"  # whatever was tried
     seen = said.rpartition(" failed: ")[2].replace("  ", " ")  # the address is in the place
     return (StoreError if wrong else UnwritableError)(f"{place} cannot be {verb} ({seen}): {advice}")
 

@@ -53,7 +53,7 @@ def _acquired(places: Sequence[Path], told: Callable[[str], None]) -> BaseFileLo
                 told(f"{_holder(_signature(lock))} on this machine: waiting until that is done (Ctrl-C to give up)")
                 lock.acquire(poll_interval=_POLL_S)
         except OSError as error:
-            refused.append(str(error))
+            refused.append(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         else:
             return lock
     told(f"cannot see whether another run measures here ({'; '.join(refused)}): measuring beside it if so")
