@@ -38,9 +38,8 @@ def source_of(cell: Cell, kind: TrialKind) -> Source:
 
 def sources_of(cells: Iterable[Cell]) -> list[Source]:
     """The sources of all that is measured of the cells, each once."""
-    measured = {
-        (cell.backend, cell.problem, kind, bool(cell.evaluate)) for cell in cells for kind in (*kinds(cell), "twin")
-    }
+    alike = {(cell.backend, cell.problem, bool(cell.iterations), bool(cell.evaluate)): cell for cell in cells}
+    measured = {(*by[:2], kind, by[3]) for by, cell in alike.items() for kind in (*kinds(cell), "twin")}
     return list({(found := _source(*each)).key: found for each in sorted(measured)}.values())
 
 
@@ -105,6 +104,8 @@ def _reached(module: str, *packages: str) -> Iterator[Path]:
             continue
         seen.add(name)
         yield from _files(name)
+        if name == _OURS:  # all of it: it imports nothing else of ours
+            continue
         waiting += [one for one in _imports(name) if any(f"{one}.".startswith(f"{each}.") for each in packages)]
 
 

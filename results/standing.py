@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from results.records import TrialKind
 from results.tables import metric, run, trial
-from results.where import Where
+from results.where import among
 
 _MARKS = ("unstable", "cut_ratio")  # of METRICS
 
@@ -71,15 +71,18 @@ def _outdated(rows: Iterable[Any], of_code: Iterable[Any]) -> frozenset[str]:
 def _recorded(cell_keys: Collection[str]) -> Any:
     """All that was ever measured of the cells, anywhere: the fields of a standing trial, and its row number."""
     columns = ("cell_key", "kind", "process_index", "status", "source", "series", "run_id", "id")
-    measured = select(*(trial.c[name] for name in columns)).where(*Where(cell_key=cell_keys).on_trials())
+    measured = select(*(trial.c[name] for name in columns)).where(_of_cells(cell_keys))
     return measured.where(trial.c.status != "interrupted").order_by(trial.c.cell_key, trial.c.kind)
+
+
+def _of_cells(cell_keys: Collection[str]) -> Any:
+    return among(trial.c.cell_key, tuple(cell_keys))
 
 
 def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict[int, float]]:
     """What timings say of their end: by name, then by row number."""
-    of_timings = Where(cell_key=cell_keys, kind="timing").on_trials()
     query = select(metric.c.trial_id, metric.c.name, metric.c.value)
-    chosen = metric.c.trial_id.in_(select(trial.c.id).where(*of_timings))
+    chosen = metric.c.trial_id.in_(select(trial.c.id).where(_of_cells(cell_keys), trial.c.kind == "timing"))
     marks: dict[str, dict[int, float]] = {name: {} for name in _MARKS}
     for id_, name, value in connection.execute(query.where(metric.c.name.in_(_MARKS), chosen)).all():
         marks[name][id_] = value
@@ -93,12 +96,16 @@ def _newest(rows: Iterable[Any], sequences: Mapping[str, int]) -> Iterator[Any]:
         return sequences[row[6]], row[7]
 
     for _, group in groupby(rows, key=itemgetter(0, 1)):
-        of_kind = sorted(group, key=recorded)
-        newest = {row[2]: row for row in of_kind if row[5] == of_kind[-1][5]}
-        yield from newest.values()
+        of_kind = list(group)
+        if len(of_kind) > 1:
+            of_kind.sort(key=recorded)
+            of_kind = list({row[2]: row for row in of_kind if row[5] == of_kind[-1][5]}.values())
+        yield from of_kind
 
 
 def _trial(row: Any, marks: Mapping[str, Mapping[int, float]]) -> StandingTrial:
     key, kind, process_index, status, source, series, run_id, id_ = row
+    if kind != "timing":
+        return StandingTrial(key, kind, process_index, status, source, series, run_id)
     unstable, cut_ratio = marks["unstable"].get(id_), marks["cut_ratio"].get(id_)
     return StandingTrial(key, kind, process_index, status, source, series, run_id, unstable, cut_ratio)
