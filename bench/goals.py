@@ -1,8 +1,11 @@
 """What a sweep wants to reach: its table [goal]."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from results.records import Cell
 
 _Stated = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -15,3 +18,12 @@ class Goals(BaseModel):
     error: _Stated | None = None
     gradient_error: _Stated | None = None
     loss: _Stated | None = None
+
+    def pointless(self, cells: Iterable[Cell]) -> str:
+        """Why none of the cells can reach one of them, whatever is measured; empty if each is of use."""
+        cells = list(cells)
+        if self.loss is not None and not any(cell.iterations for cell in cells):
+            return f"loss = {self.loss:g}: no cell of this sweep is trained: give iterations, or leave it out"
+        if self.gradient_error is not None and all(cell.gradient == "none" for cell in cells):
+            return f"gradient_error = {self.gradient_error:g}: no cell has a gradient: give one, or leave it out"
+        return ""

@@ -104,6 +104,8 @@ def load_sweep(name: str) -> Sweep:
         goals = {one.study: replace(goals.get(one.study, Goal()), **stated) for one in planned}
     if not planned:
         raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
+    if reason := content.goal.pointless(one.cell for one in planned):
+        raise UsageError(f"{path.name}: goal: {reason}")
     return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals)
 
 

@@ -61,7 +61,18 @@ def test_a_goal_is_of_every_study_of_the_sweep_also_of_those_that_are_included(s
     assert set(sweep.exact_enough().values()) == {1e-5}
 
 
-@pytest.mark.parametrize("goal", ["error = 0", "error = inf", "gradient_error = -1", 'loss = "small"', "los = 1"])
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "error = 0",
+        "error = inf",
+        "gradient_error = -1",
+        'loss = "small"',
+        "los = 1",
+        "loss = 0.3",
+        "gradient_error = 1.0",
+    ],
+)
 def test_a_goal_that_cannot_be_reached_or_is_none_is_refused(sweep_file, goal):
     with pytest.raises(UsageError):
         load_sweep(sweep_file(f"[goal]\n{goal}\n{GRID}"))
