@@ -7,12 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from bench.backends import BACKENDS
-from bench.failure import seen, shortened
+from bench.failure import seen, shortened, unknown
 from bench.measures import optimisers
 from bench.problems import PROBLEMS
 from bench.ways import impossible_step, impossible_steps, known_solvers, number, ways
 from node import ADJOINTS
-from node.names import unknown
 
 # That a float is finite, and neither tiny nor huge, is for `number` to say.
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]

@@ -37,26 +37,25 @@ def begin(process: BaseProcess) -> None:
         process.start()
 
 
-def has_died() -> bool:
-    """Whether somebody has killed what workers are forked from: then nobody knows how they end."""
-    server = _server()
+def server() -> int | None:
+    """The process that workers are forked from, once it has been started."""
+    number: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return number
+
+
+def is_gone(process: int) -> bool:
+    """Whether somebody has killed the server of this number: nobody knows how the workers end that it has forked."""
     try:
-        return server is not None and psutil.Process(server).status() == psutil.STATUS_ZOMBIE
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
 def stop() -> None:
     """End it, though it may still load: it holds the run's streams, and who reads them would wait for their end."""
-    if server := _server():
+    if process := server():
         with suppress(ProcessLookupError):
-            os.kill(server, signal.SIGKILL)
-
-
-def _server() -> int | None:
-    """Its process, once it has been started."""
-    server: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    return server
+            os.kill(process, signal.SIGKILL)
 
 
 def _preloaded() -> ForkServerContext:

@@ -12,7 +12,7 @@ from bench.failure import InfrastructureError, UsageError
 from bench.interrupt import Ending, ignore_all
 from bench.streams import standard_streams
 
-_COLLECTED_AFTER = 200_000  # objects made: what is loaded and planned stays, and looking through it again takes a fifth
+_COLLECTED_AFTER = 200_000  # new objects: what is loaded stays, and a fifth of the time went to look through it
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from bench.entrance import Started, serve
 from bench.failure import InfrastructureError, TrialFailure
-from bench.forkserver import begin, context, has_died
+from bench.forkserver import begin, context, is_gone, server
 from bench.interrupt import deferred
 from bench.machine import temporary
 from bench.machine.descendants import end_all_of, end_strays
@@ -46,6 +46,7 @@ class Worker:
         self._memory_bytes = task.memory_bytes
         self._kills = oom_kills()
         starting = context(task.cell.device)
+        self._spawned = starting.get_start_method() == "spawn"
         try:
             self._connection, theirs = starting.Pipe()
             self._folder = tempfile.TemporaryDirectory(prefix="worker-", dir=temporary.folder())
@@ -59,6 +60,7 @@ class Worker:
         try:
             with theirs, deferred():  # a process that has half started complains of its parent's silence
                 begin(self._process)
+            self._server = None if self._spawned else server()
             self._await_start()
         except BaseException:  # nobody else knows of the process yet
             self.end()
@@ -118,7 +120,7 @@ class Worker:
         if isinstance(answer, Outcome | Sampled):
             return answer
         death = self._death()
-        if has_died():
+        if self._server is not None and is_gone(self._server):
             raise InfrastructureError(
                 "what the workers are started from was killed, and a worker is lost with it: run the same command again"
             )

@@ -22,7 +22,7 @@ _MEASURES: dict[TrialKind, str] = {
     "memory": "memory",
     "training": "training",
 }
-_MEASURING = ("bench.measures", "bench.workload", "node")  # true values, calls: node tells them of every library
+_MEASURING = ("bench.measures", "bench.workload", "node")  # it computes true values and counts calls of every library
 _BINDING = ("bench.backends", "bench.workload", "node.controller")
 _OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
 _DIGITS = 12  # hexadecimal, of a hash
@@ -49,11 +49,15 @@ def _source(backend: str, problem: str, kind: TrialKind, evaluated: bool) -> Sou
     return Source(
         {
             "library": library(backend),
-            "adapter": f"{backend} {_hash(_reached(f'bench.backends.{backend}', *_BINDING))}",
+            "adapter": f"{backend} {_hash(_reached(_module_of(backend), *_BINDING))}",
             "problem": f"{problem} {_hash(_reached(_defining(problem), 'bench.problems', 'node.models'))}",
             "measure": _evaluating() if kind == "training" and evaluated else _measuring(kind),
         }
     )
+
+
+def _module_of(backend: str) -> str:
+    return f"bench.backends.{backend}" if backend.isidentifier() else ""
 
 
 @cache
@@ -64,13 +68,16 @@ def _measuring(kind: TrialKind) -> str:
 @cache
 def _evaluating() -> str:
     """Training after which the model is solved in other ways: by node, where its own library has no such solver."""
-    measuring = {*_reached("bench.measures.training", *_MEASURING), *_files(_OURS)}
-    return f"evaluation {_hash(measuring)}"
+    adapter = _reached(f"bench.backends.{_OURS}", *_BINDING)
+    training = _reached("bench.measures.training", *_MEASURING, "bench.ways")
+    return f"evaluation {_hash({*training, *adapter, *_files(_OURS), *_files('bench.ways')})}"
 
 
 @cache
 def library(backend: str) -> str:
     """The backend's library: name, version where it has one of its own, hash of its files."""
+    if not backend.isidentifier():  # of another harness, whose numbers were imported
+        return f"{backend} none"
     if backend == _OURS:
         return f"{backend} {_hash(_files(backend))}"
     try:
@@ -87,17 +94,24 @@ def changed_since_read() -> str:
 
 @cache
 def _defining(problem: str) -> str:
-    """The module that has `Problem(name=problem, ...)`."""
+    """The module that has `Problem(name=problem, ...)`; empty if there is none."""
+    return next((module for module, names in _named().items() if problem in names), "")
+
+
+@cache
+def _named() -> dict[str, set[str]]:
+    """The values of all arguments that are called `name`, by the module of bench.problems."""
+    found = {}
     for path in _files("bench.problems"):
-        for part in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(part, ast.keyword) and part.arg == "name" and getattr(part.value, "value", None) == problem:
-                return f"bench.problems.{path.stem}"
-    return f"bench.problems.{problem}"
+        keywords = (part for part in ast.walk(ast.parse(path.read_bytes())) if isinstance(part, ast.keyword))
+        values = (getattr(one.value, "value", None) for one in keywords if one.arg == "name")
+        found[f"bench.problems.{path.stem}"] = {value for value in values if isinstance(value, str)}
+    return found
 
 
 def _reached(module: str, *packages: str) -> Iterator[Path]:
     """The files of a module and of what it imports, directly or not, from these packages."""
-    waiting, seen = [module], set[str]()
+    waiting, seen = [module] if module else [], set[str]()
     while waiting:
         name = waiting.pop()
         if name in seen or name == packages[0]:  # the registry imports all of its kind

@@ -14,12 +14,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from bench.axes import AXES, checked, impossible
-from bench.failure import UsageError, seen, shortened
+from bench.failure import UsageError, seen, shortened, unknown
 from bench.goals import Goals
 from bench.measure import Measure
 from bench.problems import PROBLEMS
 from bench.shipped import shipped
-from node.names import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
 
 _REQUIRED = ("problem", "backend", "solver")

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
-from bench.failure import seen, shortened
+from bench.failure import seen, shortened, unknown
 from node import SOLVERS
-from node.names import unknown
 from results.records import Cell
 
 SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual

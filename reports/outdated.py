@@ -1,12 +1,15 @@
 """Of which code a page's numbers are: what was measured of code that has changed since is history."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
-
-from pandas import DataFrame
+from typing import TYPE_CHECKING, NamedTuple
 
 from reports import format as text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Facts = Mapping[str, str]  # of a results.records.Source
 
@@ -22,8 +25,7 @@ class Part(NamedTuple):
     def __str__(self) -> str:
         if self.name == "library":
             return self.subject
-        words = {"adapter": "how {} is asked", "problem": "the problem {}", "measure": "how {} is measured"}
-        return words[self.name].format(self.subject)
+        return f"how {self.subject} is asked" if self.name == "adapter" else f"the problem {self.subject}"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Code:
     changed: Collection[Part]  # what is other code here
 
     @classmethod
-    def of(cls, measured: Mapping[str, Facts], here: Iterable[Facts]) -> "Code":
+    def of(cls, measured: Mapping[str, Facts], here: Iterable[Facts]) -> Code:
         """`measured`: the facts of all that was measured in the environment, by the source's key, the newest last."""
+        here = list(here)
         newest = {part: fact for facts in measured.values() for part, fact in _parts(facts)}
-        known = {pair for facts in measured.values() for pair in _parts(facts)}
         now = {part: fact for facts in here for part, fact in _parts(facts) if not fact.endswith(_NOT_THERE)}
-        counts = newest | {part: fact for part, fact in now.items() if (part, fact) in known}
+        whole = [dict(facts) for facts in measured.values()]  # no mix of parts that nobody has measured together
+        counts = newest | dict(pair for facts in here if dict(facts) in whole for pair in _parts(facts))
         sources = {key for key, facts in measured.items() if all(counts[part] == fact for part, fact in _parts(facts))}
         return cls(counts, sources, [part for part, fact in now.items() if counts.get(part, fact) != fact])
 
@@ -55,12 +58,16 @@ class Code:
 
     def said(self) -> list[str]:
         """A line, if what is shown is not of the code as it is here."""
-        if not self.changed:
+        measures = [part.subject for part in self.changed if part.name == "measure" and part.subject != "twin"]
+        named = [str(part) for part in self.changed if part.name != "measure"]
+        if measures:
+            named.append(f"the measuring of {text.listed(measures)}")
+        if not named:
             return []
-        have, they = ("has", "it was") if len(self.changed) == 1 else ("have", "they were")
+        have, them = ("has", "it") if len(named) == 1 else ("have", "them")
         return [
-            f"{text.listed(list(map(str, self.changed)))} {have} changed here since {they} measured: what is shown is "
-            "of the code as it was. `nodebench run` measures it again."
+            f"{text.listed(named)} {have} changed here since: what is shown was measured of the code as it was. "
+            f"`nodebench run` measures what follows from {them} again."
         ]
 
 

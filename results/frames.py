@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, Table, func, literal, not_, select
+from sqlalchemy import Connection, Select, Table, case, func, literal, not_, select
 
 from results.database import Database
 from results.tables import cell, environment, noise_floor, planned, run, source, summary, sweep, trial
@@ -30,7 +30,7 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
     if not newest or isinstance(where.run_id, str):  # a run measures nothing twice
         every = select(trial.c.id).join(run).where(*conditions)
         return every if ended is None else every.where(ended)
-    unknown = trial.c.source.is_(None)  # of which code it is: recorded by an older nodebench, whatever its number
+    unknown = trial.c.source.is_(None)  # of which code: it stands after all others, however late it was recorded
     preferred = among(func.coalesce(trial.c.source, ""), where.prefer or None)
     other = literal(False) if preferred is None else not_(preferred)
     newest_first = (trial.c.status == "interrupted", other, unknown, run.c.sequence.desc(), trial.c.id.desc())
@@ -46,15 +46,17 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
 
 
 def sources(fingerprint: str) -> Select[Any]:
-    """The facts of all code that was measured in the environment, the newest last."""
+    """The facts of all code that was measured in the environment, the newest last; what only came by a merge first."""
+    own = func.max(case((run.c.merged, 0), else_=1)).label("own")
     newest = (
-        select(trial.c.source, func.max(run.c.sequence).label("sequence"))
+        select(trial.c.source, own, func.max(run.c.sequence).label("sequence"))
         .join(run)
         .where(run.c.fingerprint == fingerprint, trial.c.source.is_not(None))
         .group_by(trial.c.source)
         .subquery("newest")
     )
-    return select(source).join(newest, newest.c.source == source.c.key).order_by(newest.c.sequence, source.c.key)
+    joined = select(source).join(newest, newest.c.source == source.c.key)
+    return joined.order_by(newest.c.own, newest.c.sequence, source.c.key)
 
 
 def runs() -> Select[Any]:

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = "process"  # a file with the machine and the process's number, which tells it from a user's folder
+_MARK = "process"  # a file with the machine and the process's number, which a user's folder hardly has
+_SUFFIX = 8  # characters that mkdtemp adds to a prefix
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class HeldFolder:
                 held = os.open(path, os.O_RDONLY)
                 try:
                     fcntl.flock(held, fcntl.LOCK_SH)  # on NFS an exclusive one needs a file that can be written
-                    (path / _MARK).write_text(f"{platform.node()} {os.getpid()}\n")
+                    (path / _MARK).write_text(f"{_machine()} {os.getpid()}\n")
                 except OSError:
                     os.close(held)
                     shutil.rmtree(path, ignore_errors=True)
@@ -60,7 +61,8 @@ def _left_in(place: str, prefix: str) -> Iterator[Path]:
     """What looks like such a folder and is this user's."""
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
-            named = entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False)
+            alike = entry.name.startswith(prefix) and len(entry.name) == len(prefix) + _SUFFIX
+            named = alike and entry.is_dir(follow_symlinks=False)
             if named and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
                 yield Path(entry.path)
 
@@ -70,11 +72,15 @@ def _remove_if_free(left: Path) -> None:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         mark = left / _MARK
-        machine, _, _ = mark.read_text().partition(" ") if mark.exists() else ("", "", "")
-        if machine == platform.node():  # a folder that is shared need not share its locks
+        said = mark.read_bytes() if mark.is_file() else b""
+        if said.startswith(os.fsencode(f"{_machine()} ")):  # a folder that is shared need not share its locks
             shutil.rmtree(left)
-        elif not machine and all(path == mark for path in left.iterdir()):  # killed as soon as it was made
+        elif not said and all(path == mark for path in left.iterdir()):  # killed as soon as it was made
             mark.unlink(missing_ok=True)
             left.rmdir()
     finally:
         os.close(held)
+
+
+def _machine() -> str:
+    return platform.node() or "a machine without a name"

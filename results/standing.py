@@ -63,9 +63,10 @@ def standing(
 
 
 def _outdated(rows: Iterable[Any], of_code: Iterable[Any]) -> frozenset[str]:
-    """The cells of which something is known, and of the code as it is nothing; a twin is no measurement of its cell."""
+    """The cells of which a kind was measured of other code, and never of this; a twin is no measurement of its cell."""
     now = {(row[0], row[1]) for row in of_code}
-    return frozenset(row[0] for row in rows if row[1] != "twin" and (row[0], row[1]) not in now)
+    told = (row for row in rows if row[1] != "twin" and row[4] is not None)
+    return frozenset(row[0] for row in told if (row[0], row[1]) not in now)
 
 
 def _recorded(cell_keys: Collection[str]) -> Any:

@@ -135,19 +135,17 @@ class Store:
         with self.database.reading() as connection:
             return standing(connection, fingerprint, cell_keys, sources)
 
-    def measured_elsewhere(self, facts: Mapping[str, str], cell_keys: Collection[str]) -> int:
-        """How many of the cells were measured in an environment of which all these facts are told, and others too.
-
-        An older nodebench told more of the same machine.
-        """
+    def measured_before(self, facts: Mapping[str, str], cell_keys: Collection[str]) -> int:
+        """How many of the cells an older nodebench measured where these facts hold: it told no code, but more facts."""
         with self.database.reading() as connection:
             others = dict(connection.execute(select(environment.c.fingerprint, environment.c.facts)).all())
-            alike = [name for name, told in others.items() if told != facts and facts.items() <= told.items()]
+            alike = [name for name, told in others.items() if facts.items() <= told.items()]
             if not alike:
                 return 0
-            where = Where(fingerprint=alike, cell_key=cell_keys)
+            where = Where(fingerprint=alike, cell_key=cell_keys, source="")
             measured = select(func.count(trial.c.cell_key.distinct())).join(run)
-            return connection.scalar(measured.where(*where.on_runs(), *where.on_trials())) or 0
+            ended = trial.c.status != "interrupted"
+            return connection.scalar(measured.where(ended, *where.on_runs(), *where.on_trials())) or 0
 
     def cells_by_code(self) -> list[Cell]:
         """One cell of each kind that is measured by code of its own: library, problem, trained, evaluated."""
@@ -156,6 +154,11 @@ class Store:
         with self.database.reading() as connection:
             found = connection.execute(select(cell).where(cell.c.key.in_(one_of_each)))
             return [rows.cell_of(row._asdict()) for row in found]
+
+    def fingerprints(self) -> list[str]:
+        """The environments."""
+        with self.database.reading() as connection:
+            return list(connection.scalars(select(environment.c.fingerprint)))
 
     def sources(self, fingerprint: str) -> dict[str, dict[str, str]]:
         """The facts of all code that was measured in the environment, by the source's key; the newest last."""

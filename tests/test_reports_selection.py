@@ -162,10 +162,10 @@ def test_a_page_of_a_library_that_has_changed_here_says_so(store):
     begin(store, "a", OLD, code=code("node 1"))
     assert select(store, Wanted(here=lambda cells: [code("node 1")])).notices == ()
     (said,) = select(store, Wanted(here=lambda cells: [code("node 2")])).notices
-    assert said.startswith("node has changed here since it was measured")
+    assert said.startswith("node has changed here since: what is shown")
     edited = Source({**code("node 2").facts, "problem": "cosine 2", "measure": "timing none"})
     (said,) = select(store, Wanted(here=lambda cells: [edited])).notices
-    assert said.startswith("node and the problem cosine have changed here since they were measured"), "none: not there"
+    assert said.startswith("node and the problem cosine have changed here since: what is shown"), "none: not there"
 
 
 def test_code_as_it_is_here_stands_before_other_code_that_came_by_a_merge(store):
@@ -175,6 +175,27 @@ def test_code_as_it_is_here_stands_before_other_code_that_came_by_a_merge(store)
     assert selection.cells[OLD.key].value("error") == 1.0
     assert selection.notices == ()
     assert select(store).cells[OLD.key].value("error") == 2.0
+
+
+def test_code_that_came_by_a_merge_does_not_make_ours_history_however_many_runs_it_has(store, tmp_path):
+    with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
+        for run_id in ("x", "y", "z"):
+            begin(theirs, run_id, OLD, code=code("node 2"), error=2.0)
+        begin(store, "a", OLD, code=code("node 1"), error=1.0)
+        merge(store, theirs)
+    for here in ((), [code("node 3")]):
+        assert select(store, Wanted(here=lambda cells, here=here: here)).cells[OLD.key].value("error") == 1.0
+
+
+def test_an_edit_that_is_undone_by_half_hides_nothing(store):
+    """Each part as it is here was measured, but never the two together: what was measured last is shown."""
+    edited = Source({**code("node 2").facts, "measure": "accuracy 2"})
+    begin(store, "a", OLD, code=code("node 1"), error=1.0)
+    begin(store, "b", OLD, code=edited, error=2.0)
+    selection = select(store, Wanted(here=lambda cells: [code("node 2")]))
+    assert selection.cells[OLD.key].value("error") == 2.0
+    (said,) = selection.notices
+    assert said.startswith("the measuring of accuracy has changed here since")
 
 
 def test_what_another_harness_has_timed_is_in_no_report(store):

@@ -179,9 +179,9 @@ def test_what_an_older_nodebench_measured_of_the_same_machine_is_known(store):
     for run_id, where in (("run-1", older), ("run-2", Environment({"cpu": "another", "numpy": "1.26"}))):
         store.begin(replace(a_run(run_id), environment=where), PLAN)
         store.record(run_id, timing())
-    assert store.measured_elsewhere(HERE.facts, [EULER.key, "another"]) == 1
-    assert store.measured_elsewhere(HERE.facts, ["another"]) == 0
-    assert store.measured_elsewhere(older.facts, [EULER.key]) == 0
+    assert store.measured_before(HERE.facts, [EULER.key, "another"]) == 1
+    assert store.measured_before(HERE.facts, ["another"]) == 0
+    assert store.measured_before({**older.facts, "gpu 0": "new"}, [EULER.key]) == 0
 
 
 def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.failure import unknown
 from bench.problems import Recipe
-from node.names import unknown
 from results.records import Cell
 
 Optimiser = torch.optim.Optimizer

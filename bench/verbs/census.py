@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.due import Recorded
@@ -40,8 +40,8 @@ class Census:
         ordered = sorted(Counter(self.ends.values()).items(), key=lambda end: (end[0] != "ok", -end[1]))
         return ", ".join(f"{plural(count, 'cell')} {status}" for status, count in ordered) or "no cell measured"
 
-    def failures(self, sweep: str, url: str) -> Iterator[str]:
-        """Lines that name the first that failed and say what to do; none if none has. `sweep`: as it was asked for."""
+    def failures(self, sweep: str, only: Sequence[str], url: str) -> Iterator[str]:
+        """Lines that name the first that failed and say what to do; none if none has. `sweep`, `only`: as asked for."""
         named = list(self.failed.items())[:_NAMED]
         if not named:
             return
@@ -51,4 +51,5 @@ class Census:
             yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
         where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(url)}"
         yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
-        yield f"nodebench run {shlex.quote(sweep)}{where} --again failed measures what failed again"
+        cells = "".join(f" --only {shlex.quote(each)}" for each in only)
+        yield f"nodebench run {shlex.quote(sweep)}{where}{cells} --again failed measures what failed again"

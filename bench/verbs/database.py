@@ -10,7 +10,7 @@ from typing import IO
 
 from bench.failure import UsageError
 from bench.verbs.columns import columns
-from bench.verbs.reading import chosen, code_here, explained, opened
+from bench.verbs.reading import chosen, code_that_counts, explained, opened
 from reports.format import count as grouped
 from reports.format import date, plural, size
 from results import annotations, baselines, lookup, summary
@@ -48,7 +48,7 @@ def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], run
     with opened(url) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
-        where = replace(chosen(store, only), run_id=run_ids, prefer=code_here(store))
+        where = replace(chosen(store, only), run_id=run_ids, prefer=code_that_counts(store))
         if to_stdout:
             with _stdout() as out:
                 stream(store, out, form=form or "csv", frame=frame, where=where)
@@ -85,7 +85,7 @@ def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
     """Remove what counts for nothing any more, and say what it was."""
     with opened(url) as store:
         removed = (
-            _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_here(store)))
+            _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_that_counts(store)))
             or "nothing"
         )
         print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
@@ -124,7 +124,7 @@ def rebuild_summary(url: str) -> None:
 def keep_baseline(name: str, run: str | None, note: str, replace: bool, url: str) -> None:
     """Name the newest trials."""
     with opened(url) as store:
-        count = baselines.keep(store, name, note=note, run_start=run, replace=replace, prefer=code_here(store))
+        count = baselines.keep(store, name, note=note, run_start=run, replace=replace, prefer=code_that_counts(store))
         print(f"baseline {name!r}: {plural(count, 'trial')}")
 
 

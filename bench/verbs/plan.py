@@ -59,7 +59,7 @@ def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded,
                 return known, due, Costs(), 0
             here = environment()
             taken = costs(store.database, here.fingerprint), store.noise_floors(Where(fingerprint=here.fingerprint))
-            before = store.measured_elsewhere(here.facts, list({one.cell.key for one in due}))
+            before = store.measured_before(here.facts, list({one.cell.key for one in due} - set(known.outdated)))
             return known, due, Costs.of(*taken), before
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from bench.failure import UsageError
 from bench.source import source_of, sources_of
 from bench.verbs.columns import columns
 from reports.format import date
+from reports.outdated import Code
 from results.annotations import Note, notes_of_cell
 from results.only import FilterError, check, found, parse
 from results.records import Cell
@@ -60,7 +61,7 @@ def print_cell(key: str, url: str) -> None:
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         if notes := notes_of_cell(store, cell.key):
             print(f"\nnotes\n{columns(map(_note_row, notes))}")
-        of_cell = Where(cell_key=cell.key, prefer=[source.key for source in sources_of([cell])])
+        of_cell = Where(cell_key=cell.key, prefer=code_that_counts(store))
         trials = store.trials(of_cell)
         for title, frame in (
             ("trials", trials.drop(columns=["log_tail", "source", "series"]).assign(code=_codes(cell, trials))),
@@ -80,7 +81,7 @@ def print_cells(url: str, *, only: Sequence[str]) -> None:
     with opened(url) as store:
         where = chosen(store, only)
         cells = found(store.database, where)
-        trials = store.trials(where)
+        trials = store.trials(replace(where, prefer=code_that_counts(store)))
     counts = trials["cell_key"].value_counts()
     failed = trials[trials["status"] != "ok"].groupby("cell_key")["status"].unique()
     rows = (
@@ -104,9 +105,11 @@ def _note_row(note: Note) -> tuple[str, ...]:
     return date(note.created_at), note.author, f"run {note.run_id[:8]}" if note.run_id else "", note.text
 
 
-def code_here(store: Store) -> list[str]:
-    """The keys of all code that the database's cells are measured by, as it is here."""
-    return [source.key for source in sources_of(store.cells_by_code())]
+def code_that_counts(store: Store) -> list[str]:
+    """The keys of the code whose numbers the page shows: as it is here, or as it was measured last, by environment."""
+    here = [source.facts for source in sources_of(store.cells_by_code())]
+    measured = (store.sources(fingerprint) for fingerprint in store.fingerprints())
+    return sorted({key for sources in measured for key in Code.of(sources, here).sources})
 
 
 def chosen(store: Store, only: Sequence[str]) -> Where:

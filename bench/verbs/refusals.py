@@ -1,13 +1,11 @@
 """What the option parser refuses, in one line: what was wrong, what was seen, what to do."""
 
-import difflib
-from collections.abc import Iterable
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from bench.failure import UsageError
+from bench.failure import UsageError, unknown
 
 
 class Verbs(TyperGroup):
@@ -25,8 +23,8 @@ class Verbs(TyperGroup):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UsageError(_of_verb(ctx) + unknown("verb", args[0], self.list_commands(ctx)))
         name, command, rest = super().resolve_command(ctx, args)
-        if command is not None and not isinstance(command, TyperGroup):
-            _check_options(command.context_class(command, info_name=name, parent=ctx), rest)
+        if command is not None and not isinstance(command, TyperGroup) and not ctx.resilient_parsing:
+            _check_options(command.context_class(command, info_name=name, parent=ctx, **command.context_settings), rest)
         return name, command, rest
 
 
@@ -65,14 +63,6 @@ def refusal(error: typer.TyperException) -> str:
         return verb + unknown(name, str(seen), known)
     shown = "" if seen is None else f"{seen!r} does not do: "
     return f"{verb}{name}: {shown}{_lowered(error.message)}"
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The line that answers a wrong name."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def _of_verb(context: Any) -> str:

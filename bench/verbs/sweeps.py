@@ -37,7 +37,7 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
             ignore_all()  # the first signal has ended the run: no other one takes its last lines away
         told, census = _told(runner, time.monotonic() - started), _census(store, sweep, runner)
         if census:
-            print(f"{sweep.name}: {told}, {census.due} to do\n{census}", *census.failures(name, url), sep="\n")
+            print(f"{sweep.name}: {told}, {census.due} to do\n{census}", *census.failures(name, only, url), sep="\n")
         else:
             print(f"{sweep.name}: {told}")
         for holder, count in runner.left.items():

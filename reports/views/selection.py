@@ -84,7 +84,7 @@ def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted)
             f"{text.plural(count, 'cell')} {was} measured of code that has changed since: {its} numbers are history, "
             "and not shown. `nodebench run` measures them again; `--run` shows what a run has measured."
         )
-    if count := frames.trials.loc[frames.trials["source"].isna(), "cell_key"].nunique():
+    if count := len({key for key, _ in _measured(frames.trials[frames.trials["source"].isna()])}):
         was, it = ("was", "it") if count == 1 else ("were", "them")
         said.append(
             f"{text.plural(count, 'cell')} {was} measured by an older nodebench, which kept no hash of the code: "
