@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver, resource_tracker
@@ -14,6 +15,8 @@ import psutil
 from bench import working_folder
 from bench.interrupt import unheard
 from bench.machine import temporary
+
+_GOING_S = 1.0
 
 
 def start() -> None:
@@ -44,11 +47,16 @@ def server() -> int | None:
 
 
 def is_gone(process: int) -> bool:
-    """Whether somebody has killed the server of this number: nobody knows how the workers end that it has forked."""
-    try:
-        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    """Whether somebody has killed the server of this number: nobody knows how the workers end that it has forked.
+
+    It takes a moment to be gone, after its workers have been found to have ended.
+    """
+    until = time.monotonic() + _GOING_S
+    with suppress(psutil.NoSuchProcess):
+        while (goes_on := psutil.Process(process).status() != psutil.STATUS_ZOMBIE) and time.monotonic() < until:
+            time.sleep(_GOING_S / 100)
+        return not goes_on
+    return True
 
 
 def stop() -> None:

@@ -22,6 +22,7 @@ from bench.task import Task
 _LOG_TAIL = 10_000  # characters of a worker's output that its row keeps: a traceback, or two
 _LAST_WORDS = 300  # characters of it that the reason of a crash repeats
 _FATAL = "Fatal Python error: "  # what Python writes on a signal that kills it, with a traceback
+_NOT_KNOWN = 255  # exit code that multiprocessing gives a process whose server does not tell
 _START_S = 120.0  # for a new process to say that it has started: where one is spawned, it loads torch first
 _PATIENCE_S = 60.0  # for a process that has closed its end to be gone: long, on a machine with much to do
 _PAUSE_S = 0.5  # before a worker is started for the second time
@@ -120,7 +121,7 @@ class Worker:
         if isinstance(answer, Outcome | Sampled):
             return answer
         death = self._death()
-        if self._server is not None and is_gone(self._server):
+        if self._server is not None and self._process.exitcode == _NOT_KNOWN and is_gone(self._server):
             raise InfrastructureError(
                 "what the workers are started from was killed, and a worker is lost with it: run the same command again"
             )
