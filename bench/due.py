@@ -1,4 +1,4 @@
-"""Which trials of a sweep are due: not measured yet of the code as it is, or for less than is asked for now.
+"""Which trials of a sweep are still to be measured: they were not yet, or of older code, or with less time or memory.
 
 A failure is a result, and is not repeated: unless it was for want of time or memory, and more is granted now.
 """
@@ -107,7 +107,7 @@ class Recorded:
 
 
 def pending(cells: Iterable[Cell], recorded: Recorded, asked: Asked) -> list[Pending]:
-    """The trials that are due. A cell whose calls cannot be counted needs no other trial."""
+    """The trials that are still to be measured. A cell whose calls could not be counted is not measured further."""
     due: list[Pending] = []
     for cell in cells:
         of_cell = [Pending(cell, kind) for kind in kinds(cell) if not recorded.done(cell, kind, asked)]

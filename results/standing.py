@@ -1,4 +1,4 @@
-"""What of some cells stands in an environment: of code that counts, their newest series of trials. What is due follows.
+"""The trials of some cells that count in an environment: the newest series of each kind, of given code.
 
 It is what `results.frames.chosen_trials` chooses, less the interrupted. But a sweep of 100,000 cells asks for it before
 it begins: rows in the order of their index, chosen here, take half the time that windows in SQL do.

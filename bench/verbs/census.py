@@ -25,7 +25,7 @@ class Census:
 
     @classmethod
     def of(cls, sweep: Sweep, counts: Recorded, due: int) -> "Census":
-        """By what counts now, where so many trials are due."""
+        """The census of a sweep, from the trials that count and the number of those that are still to be measured."""
         cells = {cell.key: cell for cell in sweep.wanted}
         ends = {key: ended for key, cell in cells.items() if (ended := counts.ended(cell))}
         return cls(due, cells, ends)

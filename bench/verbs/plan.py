@@ -46,9 +46,9 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
 
 
 def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs, int]:
-    """What counts, what is due, what trials here have taken, and how many of the due cells an older nodebench measured.
+    """The trials that count, those still to be measured, what trials took here, and a count of cells.
 
-    Nothing counts where there is no database yet.
+    It is of the cells that an older nodebench measured. Nothing counts where there is no database yet.
     """
     wanted = asked(sweep.measure)
     try:
