@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Code:
-    """The code that counts in an environment: as it is here if any of it was measured, else what was measured last."""
+    """The code that counts in an environment: as it is here if that was measured, else what was measured last."""
 
     facts: Mapping[Part, str]
     sources: Collection[str]  # keys of those that are of it
@@ -48,7 +48,7 @@ class Code:
         return cls(counts, sources, [part for part, fact in now.items() if counts.get(part, fact) != fact])
 
     def unknown(self, trials: DataFrame, backends: Mapping[str, str]) -> set[tuple[str, str]]:
-        """The cells (key) and kinds of trials from before the code was recorded, which something newer makes history.
+        """The cells (key) and kinds of trials whose code was not recorded, and that do not count any more.
 
         They count as long as nothing else was measured of their backend. `backends`: by the cell's key.
         """

@@ -84,10 +84,8 @@ def import_from(file: Path, url: str) -> None:
 def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
     """Remove what counts for nothing any more, and say what it was."""
     with opened(url) as store:
-        removed = (
-            _counted(prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_that_counts(store)))
-            or "nothing"
-        )
+        gone = prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_that_counts(store))
+        removed = _counted(gone) or "nothing"
         print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
         if not dry_run:
             vacuum(store)
