@@ -7,11 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from bench.backends import BACKENDS
+from bench.catalogue import catalogue
 from bench.failure import seen, shortened, unknown
-from bench.measures import optimisers
-from bench.problems import PROBLEMS
 from bench.ways import impossible_step, impossible_steps, known_solvers, number, ways
-from node import ADJOINTS
 
 # That a float is finite, and neither tiny nor huge, is for `number` to say.
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]
@@ -52,10 +50,10 @@ _TIMES_APART = {"float32": 2 * 2.0**-23, "float64": 2 * 2.0**-52}  # by two roun
 def names(axis: str) -> Iterable[str]:
     """The known values of an axis of names; empty for an axis of numbers."""
     known: Mapping[str, Iterable[str]] = {
-        "problem": PROBLEMS,
+        "problem": catalogue().problems,
         "backend": BACKENDS,
         "solver": known_solvers(),
-        "gradient": ["none", *ADJOINTS],
+        "gradient": ["none", *catalogue().gradients],
         "dtype": ["float32", "float64"],
     }
     return known.get(axis, [])
@@ -72,11 +70,19 @@ def checked(axis: str, value: Any) -> Any:
         raise ValueError(unknown(axis, shortened(value), known))
     if axis == "device" and not _DEVICE.fullmatch(value):
         raise ValueError(unknown("device", shortened(value), ["cpu", "cuda", "cuda:0", "mps"]))
-    if axis == "optimiser" and (reason := optimisers.refusal(shortened(value))):
+    if axis == "optimiser" and (reason := _no_optimiser(value)):
         raise ValueError(reason)
     if axis == "evaluate":
         return "; ".join(map(str, ways(value)))
     return _float(value) if axis in _FLOATS else value
+
+
+def _no_optimiser(name: str) -> str:
+    """Why this optimiser cannot be had, in one line; empty if it can, or is the problem's own ("")."""
+    known = catalogue().optimisers
+    if name and name not in known:
+        return unknown("optimiser", shortened(name), [name for name, reason in known.items() if not reason])
+    return known.get(name, "")
 
 
 def _float(value: float) -> float:
@@ -89,11 +95,12 @@ def _float(value: float) -> float:
 def impossible(named: Mapping[str, Any]) -> str:
     """Why these values together make no cell; empty if they do. What the cell takes from its problem is among them."""
     step = {axis: named[axis] for axis in ("dt", "rtol", "atol") if axis in named}
+    problem = catalogue().problems[named["problem"]]
     reasons = (
         impossible_step(named["solver"], step),
         _impossible_times(named),
-        PROBLEMS[named["problem"]].beyond(named),
-        _impossible_training(named),
+        _beyond_data(named, problem.most),
+        _impossible_training(named, trained=problem.trained),
     )
     return next(filter(None, reasons), "")
 
@@ -109,14 +116,19 @@ def _impossible_times(named: Mapping[str, Any]) -> str:
     return next(filter(None, (impossible_steps(dt, named["horizon"]) for dt in steps)), "")
 
 
-def _impossible_training(named: Mapping[str, Any]) -> str:
-    trainable = [problem.name for problem in PROBLEMS.values() if problem.recipe]
+def _beyond_data(named: Mapping[str, Any], most: Mapping[str, int]) -> str:
+    """Why the problem's data have not so much as these values ask for; empty if they have."""
+    beyond = ((axis, named[axis], has) for axis, has in most.items() if named.get(axis, 0) > has)
+    return next((f"{axis} = {asked}: {named['problem']} has at most {has}" for axis, asked, has in beyond), "")
+
+
+def _impossible_training(named: Mapping[str, Any], *, trained: bool) -> str:
     if not named.get("iterations", 0):
         given = next((axis for axis in _OF_TRAINING if named.get(axis)), "")
         return given and f"{given} without iterations: it is of training: give iterations, or leave {given} out"
     if named.get("gradient", "none") == "none":
         return "iterations without a gradient: training needs gradient = 'backprop' or another mode"
-    if named["problem"] not in trainable:
-        known = " or ".join(map(repr, trainable))
+    if not trained:
+        known = " or ".join(repr(name) for name, problem in catalogue().problems.items() if problem.trained)
         return f"{named['problem']} is not trained: iterations goes with problem = {known}"
     return ""

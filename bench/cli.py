@@ -95,9 +95,6 @@ def run(
     loses nothing that was measured: the same command goes on. A cell that cannot be measured here (its library does
     not offer it, its device is missing) is no failure.
     """
-    from bench import forkserver
-
-    forkserver.start()
     from bench.verbs.sweeps import run_sweep
 
     raise typer.Exit(run_sweep(sweep, db, only=only or [], again=again or [], quiet=quiet, strict=strict))

@@ -29,7 +29,7 @@ def main() -> None:
             raise
         ending.tell()  # whatever some library has made of it: it is a KeyboardInterrupt that was caught and raised anew
         code = ending.exit_code
-    if ending.number and "multiprocessing.forkserver" in sys.modules:
+    if "multiprocessing.forkserver" in sys.modules:
         from bench.forkserver import stop
 
         stop()

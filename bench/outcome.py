@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import torch
-
-from node import SolveError
 from results.records import Curve, Reference, TrialStatus
 
 
@@ -53,6 +50,8 @@ def unexpected(error: Exception, limit: int | None = None, left: int | None = No
 
     limit: the bytes that the worker may take, if they are limited. left: how many of them were left.
     """
+    from node import SolveError
+
     text = (f"{type(error).__name__}: {error}".splitlines() or [""])[0][:300]
     if isinstance(error, SolveError) and error.status is not None:  # of a backward pass
         return Outcome(cast(TrialStatus, error.status.name), text)
@@ -75,6 +74,8 @@ def lacks_memory(text: str) -> bool:
 
 
 def _lacks_memory(error: BaseException) -> bool:
+    import torch
+
     of_kind = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return of_kind or (isinstance(error, OSError) and error.errno == errno.ENOMEM) or lacks_memory(str(error))
 

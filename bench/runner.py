@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bench import forkserver
 from bench.due import Again, Recorded, due_trials, pending, recorded
 from bench.failure import InfrastructureError
 from bench.feasible import refusal
@@ -89,6 +90,8 @@ class Runner:
         return not interrupted
 
     def _measure_all(self, due: Sequence[Pending]) -> None:
+        if due:
+            forkserver.start()
         with self._progress.over(len(due), self._sweep.measure):
             held = [block for block in blocks(due) if self._unless_held(block)]
             for block in held:  # by now they may have been measured, or their run has died

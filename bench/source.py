@@ -70,7 +70,7 @@ def _evaluating() -> str:
     """Training after which the model is solved in other ways: by node, where its own library has no such solver."""
     adapter = _reached(f"bench.backends.{_OURS}", *_BINDING)
     training = _reached("bench.measures.training", *_MEASURING, "bench.ways")
-    return f"evaluation {_hash({*training, *adapter, *_files(_OURS), *_files('bench.ways')})}"
+    return f"evaluation {_hash({*training, *adapter, *files_of(_OURS), *files_of('bench.ways')})}"
 
 
 @cache
@@ -79,12 +79,12 @@ def library(backend: str) -> str:
     if not backend.isidentifier():  # of another harness, whose numbers were imported
         return f"{backend} none"
     if backend == _OURS:
-        return f"{backend} {_hash(_files(backend))}"
+        return f"{backend} {_hash(files_of(backend))}"
     try:
         version = metadata.version(backend)
     except metadata.PackageNotFoundError:  # a folder of the user's own
         version = "without a version"
-    return f"{backend} {version} {_hash(_files(backend))}"
+    return f"{backend} {version} {_hash(files_of(backend))}"
 
 
 def changed_since_read() -> str:
@@ -102,7 +102,7 @@ def _defining(problem: str) -> str:
 def _named() -> dict[str, set[str]]:
     """The values of all arguments that are called `name`, by the module of bench.problems."""
     found = {}
-    for path in _files("bench.problems"):
+    for path in files_of("bench.problems"):
         keywords = (part for part in ast.walk(ast.parse(path.read_bytes())) if isinstance(part, ast.keyword))
         values = (getattr(one.value, "value", None) for one in keywords if one.arg == "name")
         found[f"bench.problems.{path.stem}"] = {value for value in values if isinstance(value, str)}
@@ -117,7 +117,7 @@ def _reached(module: str, *packages: str) -> Iterator[Path]:
         if name in seen or name == packages[0]:  # the registry imports all of its kind
             continue
         seen.add(name)
-        yield from _files(name)
+        yield from files_of(name)
         if name == _OURS:  # all of it: it imports nothing else of ours
             continue
         waiting += [one for one in _imports(name) if any(f"{one}.".startswith(f"{each}.") for each in packages)]
@@ -127,7 +127,7 @@ def _reached(module: str, *packages: str) -> Iterator[Path]:
 def _imports(module: str) -> tuple[str, ...]:
     """The modules that a module's text imports."""
     found: list[str] = []
-    for path in _files(module):
+    for path in files_of(module):
         for part in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(part, ast.Import):
                 found += [alias.name for alias in part.names]
@@ -136,7 +136,7 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _files(module: str) -> list[Path]:
+def files_of(module: str) -> list[Path]:
     """The Python files of a module, or of a package with all that is below it; none if there is no such module."""
     package, _, inner = module.partition(".")
     spec = util.find_spec(package)
@@ -152,13 +152,19 @@ def _files(module: str) -> list[Path]:
 
 
 def _hash(paths: Iterable[Path]) -> str:
-    """Of the files' names and contents; "none" without any."""
+    """The digest of files that are to stay as they are while a run measures."""
+    files = list(paths)
+    _read.update({path: _stamp(path) for path in files})
+    return digest(files)
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """A hash of the files' names and contents; "none" without any."""
     files = sorted(paths)
     if not files:
         return "none"
     found = hashlib.sha256()
     for path in files:
-        _read[path] = _stamp(path)
         content = path.read_bytes()
         found.update(f"{path.parent.name}/{path.name} {len(content)}\n".encode())
         found.update(content)

@@ -14,10 +14,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from bench.axes import AXES, checked, impossible
+from bench.catalogue import catalogue
 from bench.failure import UsageError, seen, shortened, unknown
 from bench.goals import Goals
 from bench.measure import Measure
-from bench.problems import PROBLEMS
 from bench.shipped import shipped
 from results.records import NO_GOAL, Cell, Goal, Planned
 
@@ -207,7 +207,7 @@ def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
     """The full product."""
     for combination in itertools.product(*choices):
         given_here = dict(itertools.chain.from_iterable(combination))
-        problem = PROBLEMS[given_here["problem"]]
+        problem = catalogue().problems[given_here["problem"]]
         named = {"horizon": problem.horizon, "n_outputs": problem.n_outputs} | given_here
         if reason := impossible(named):
             raise ValueError(f"solver: {reason}")

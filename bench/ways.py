@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
+from bench.catalogue import catalogue
 from bench.failure import seen, shortened, unknown
-from node import SOLVERS
 from results.records import Cell
 
 SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual
@@ -34,7 +34,8 @@ class Way:
 
 def known_solvers() -> list[str]:
     """The solvers of every backend, our own first."""
-    return list(dict.fromkeys([*SOLVERS, *(name for backend in BACKENDS.values() for name in backend.solvers)]))
+    of_backends = (name for backend in BACKENDS.values() for name in backend.solvers)
+    return list(dict.fromkeys([*catalogue().solvers, *of_backends]))
 
 
 def ways(text: str) -> tuple[Way, ...]:
@@ -55,7 +56,8 @@ def impossible_step(solver: str, step: Mapping[str, float]) -> str:
         return f"dt and {tolerances[0]} exclude each other: a step is fixed or controlled; keep one of the two"
     if "dt" not in step and len(tolerances) < 2:
         return f"{solver} has no step: give dt, or rtol and atol"
-    if tolerances and solver in SOLVERS and not SOLVERS[solver].adaptive:
+    ours = catalogue().solvers.get(solver)
+    if tolerances and ours and not ours.adaptive:
         return f"{solver} gives no error estimate: give dt instead of rtol and atol"
     if tolerances and step["rtol"] == step["atol"] == 0:
         return "rtol and atol are both 0: no error is within that"

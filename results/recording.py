@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from results import rows, summary
 from results.location import StoreError
@@ -57,7 +57,7 @@ def insert_missing(connection: Connection, table: Table, table_rows: list[rows.R
 
 def insertion_of_missing(connection: Connection, table: Table) -> Any:
     """The statement that leaves a row alone whose key is there: each engine has its own."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     return dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 

@@ -1,6 +1,10 @@
 """What a CUDA device tells of its clock, and what is measured on one."""
 
+import ctypes
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +16,15 @@ from bench.measures.memory import peak_bytes
 from results.records import Cell
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device")
+
+
+def has_driver() -> bool:
+    """Whether CUDA's driver is on this machine."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
@@ -33,6 +46,30 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch fin
 )
 def test_a_clock_is_throttled_by_heat_and_power_alone(reasons: int, expected: bool) -> None:
     assert throttled(reasons) is expected
+
+
+@pytest.mark.parametrize(
+    ("says", "asks"),
+    [
+        ("cuda: Optional[str] = None\nhip: Optional[str] = None\n", False),
+        ("cuda = None\nhip = None\n", False),
+        ("cuda = '12.8'\nhip = None\n", has_driver()),
+        ("cuda = None\nhip = '6.4'\n", True),
+        ("__version__ = '1'\n", True),
+        ("not Python", True),
+        (None, True),
+    ],
+)
+def test_torch_is_asked_for_gpus_where_it_can_have_found_some(says: str | None, asks: bool, tmp_path: Path) -> None:
+    torch = tmp_path / "torch"
+    torch.mkdir()
+    (torch / "__init__.py").write_text("raise RuntimeError('it was asked')")
+    if says is not None:
+        (torch / "version.py").write_text(says)
+    asking = "from bench.machine import gpu\nprint(gpu.names())"
+    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[1]}"}
+    done = subprocess.run([sys.executable, "-c", asking], env=variables, capture_output=True, text=True, check=False)
+    assert ("it was asked" in done.stderr, done.stdout) == ((True, "") if asks else (False, "()\n"))
 
 
 def test_a_cpu_has_no_gpu_readings() -> None:

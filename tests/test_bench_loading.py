@@ -21,6 +21,14 @@ for arguments in {verbs}:
 print(*{heavy} & set(sys.modules))
 """
 
+IMPOSSIBLE = """
+[[grid]]
+problem = "spiral"
+backend = "torchdiffeq"
+solver = "rk4"
+dt = 0.1
+"""
+
 
 def loaded(folder: Path, *verbs: str, heavy: set[str]) -> str:
     """What of the heavy libraries a process has that calls these verbs."""
@@ -45,5 +53,15 @@ def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
     assert loaded(tmp_path, *rest, heavy={"torch", "seaborn"}) == ""
 
 
-def test_a_plan_loads_no_library_that_only_solves_or_sums_up(tmp_path):
-    assert loaded(tmp_path, "plan default --db bench.db", heavy={"torchdiffeq", "scipy", "pandas", "seaborn"}) == ""
+def test_what_is_there_and_what_is_due_is_told_without_the_heavy_libraries(tmp_path):
+    asked = ("list solvers", "list gradients", "list problems", "list backends", "list sweeps", "plan default")
+    heavy = {"torch", "numpy", "pandas", "scipy", "torchdiffeq", "seaborn"}
+    assert loaded(tmp_path, *asked, heavy=heavy) in ("", "torch numpy", "numpy torch")  # the first time, torch is
+    assert loaded(tmp_path, *asked, heavy=heavy) == ""
+
+
+def test_a_run_with_nothing_due_loads_nothing_heavy(tmp_path):
+    (tmp_path / "mine.toml").write_text(IMPOSSIBLE)
+    loaded(tmp_path, "run mine.toml --db bench.db", heavy=set())
+    heavy = {"torch", "numpy", "pandas"}
+    assert loaded(tmp_path, "run mine.toml --db bench.db", heavy=heavy) == ""

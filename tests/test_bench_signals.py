@@ -170,6 +170,15 @@ def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(num
     assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])
 
 
+def server_of(run: psutil.Process) -> psutil.Process | None:
+    """What its workers are forked from, once it is there."""
+    for child in run.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # git's, say, which has ended
+            if "forkserver" in " ".join(child.cmdline()):
+                return child
+    return None
+
+
 def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
     (tmp_path / "long.toml").write_text(SWEEP)
     run = subprocess.Popen(
@@ -180,10 +189,8 @@ def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
         stderr=subprocess.STDOUT,
         preexec_fn=hear_all,
     )
-    started = psutil.Process(run.pid)
-    while not any("forkserver" in " ".join(child.cmdline()) for child in started.children()):
+    while (server := server_of(psutil.Process(run.pid))) is None:
         time.sleep(0.01)
-    (server,) = (child for child in started.children() if "forkserver" in " ".join(child.cmdline()))
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=60)
     assert run.returncode == 128 + signal.SIGINT

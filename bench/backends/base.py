@@ -1,11 +1,18 @@
-"""What every backend is: a library that solves and differentiates, behind one function."""
+"""What every backend is: a library that solves and differentiates, behind one function.
+
+It is loaded where it prepares a cell. What it can do, it tells without torch: a plan asks.
+"""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from bench.problems import Problem
-from bench.workload import Workload
 from results.records import Cell
+
+if TYPE_CHECKING:
+    from bench.problems import Problem
+    from bench.workload import Workload
 
 
 class Backend(ABC):

@@ -1,15 +1,20 @@
 """Our own core as a backend."""
 
-from typing import cast
+from __future__ import annotations
 
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, cast
 
-import node
 from bench.backends.base import Backend
+from bench.catalogue import catalogue
 from bench.failure import TrialFailure
-from bench.problems import Problem
-from bench.workload import Workload
 from results.records import Cell, TrialStatus
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.problems import Problem
+    from bench.workload import Workload
+    from node import FixedStep, PIDController
 
 
 class NodeBackend(Backend):
@@ -21,12 +26,12 @@ class NodeBackend(Backend):
     @property
     def solvers(self) -> tuple[str, ...]:
         """Every registered method."""
-        return tuple(node.SOLVERS)
+        return tuple(catalogue().solvers)
 
     @property
     def gradients(self) -> tuple[str, ...]:
         """Every registered mode."""
-        return ("none", *node.ADJOINTS)
+        return ("none", *catalogue().gradients)
 
     def unsupported(self, cell: Cell) -> str:
         """Beside unknown names: modes that do not go with the solver."""
@@ -34,7 +39,7 @@ class NodeBackend(Backend):
             return reason
         if cell.gradient == "none":
             return ""
-        return node.ADJOINTS[cell.gradient].unsupported(node.SOLVERS[cell.solver])
+        return catalogue().gradients[cell.gradient].unsupported.get(cell.solver, "")
 
     def asked(self, cell: Cell) -> str:
         """Nothing beside the cell's own fields is chosen."""
@@ -42,6 +47,9 @@ class NodeBackend(Backend):
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """Bind solver, controller and mode."""
+        import node
+        from bench.workload import Workload
+
         gradient = "backprop" if cell.gradient == "none" else cell.gradient
         controller = controller_of(cell)
 
@@ -54,10 +62,12 @@ class NodeBackend(Backend):
         return Workload(problem.instance(cell), solve)
 
 
-def controller_of(cell: Cell) -> node.FixedStep | node.PIDController:
+def controller_of(cell: Cell) -> FixedStep | PIDController:
     """The cell's step: fixed where it has dt, else controlled by rtol and atol."""
+    from node import FixedStep, PIDController
+
     if cell.dt is not None:
-        return node.FixedStep(dt=cell.dt)
+        return FixedStep(dt=cell.dt)
     if cell.rtol is None or cell.atol is None:
         raise ValueError(f"cell {cell.key} has neither dt nor rtol and atol")
-    return node.PIDController(rtol=cell.rtol, atol=cell.atol)
+    return PIDController(rtol=cell.rtol, atol=cell.atol)

@@ -1,24 +1,27 @@
 """torchdiffeq: odeint and odeint_adjoint in the forms that serve them best, as docs/peers.md has measured them.
 
-It is imported where it solves: with it comes scipy, for half a second of which a plan has no use.
+With torchdiffeq comes scipy, for half a second.
 """
+
+from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Sequence
 from functools import cache, partial
 from importlib import import_module, util
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from bench.backends.base import Backend
 from bench.backends.grid import grid, met
 from bench.failure import TrialFailure
-from bench.problems import Problem
-from bench.workload import Workload
 from results.records import Cell, TrialStatus
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.problems import Problem
+    from bench.workload import Workload
 
 # Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
@@ -80,6 +83,8 @@ class TorchdiffeqBackend(Backend):
         """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
         import torchdiffeq
 
+        from bench.workload import Workload
+
         instance = problem.instance(cell)
         # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.
         many = sum(p.numel() for p in instance.field.parameters()) > instance.y0.numel()
@@ -118,6 +123,8 @@ def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
 
     The adjoint goes back from output to output, the ends of its grids: there is nothing to interpolate.
     """
+    import torch
+
     times = t.tolist()
     ends = torch.tensor(grid(dt, times), dtype=t.dtype, device=t.device)
     options = {"grid_constructor": lambda func, y0, t: ends, "interp": _interp(cell, dt, times)}
@@ -129,6 +136,8 @@ def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
 
 def _construct(dt: float, func: Any, y0: Tensor, t: Tensor) -> Tensor:
     """The grid over times that are known in the backward pass only."""
+    import torch
+
     return torch.tensor(grid(dt, t.tolist()), dtype=t.dtype, device=t.device)
 
 
@@ -164,6 +173,8 @@ def stops_at(t: Tensor) -> Tensor:
     those that follow. A step of the last one's size does so where outputs are evenly spaced. Here each is nearer to
     the one before by 1e-14 of the whole time, some ten roundings, so that such a step is cut.
     """
+    import torch
+
     after = torch.arange(1, len(t), dtype=t.dtype, device=t.device)
     return t[1:] + 5e-15 * (t[-1] - t[0]) * after * (len(t) - 1 - after)
 

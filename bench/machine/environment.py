@@ -9,10 +9,9 @@ from pathlib import Path
 
 import cpuinfo
 import psutil
-import torch
 
 from bench.failure import InfrastructureError
-from bench.machine import state
+from bench.machine import gpu, state
 from bench.machine.cores import chosen
 from results.records import Environment
 
@@ -30,7 +29,7 @@ def environment() -> Environment:
         "os": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _SHARED},
-        **{f"gpu {i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())},
+        **{f"gpu {i}": name for i, name in enumerate(gpu.names())},
     }
     return Environment(facts)
 
@@ -92,10 +91,10 @@ def _git(folder: Path, *arguments: str) -> str:
 def missing_device(device: str) -> str:
     """Why this device cannot be used here; empty if it can."""
     kind, _, index = device.partition(":")
-    if kind == "cuda" and not torch.cuda.is_available():
+    if kind == "cuda" and not gpu.names():
         return "no CUDA device here: run this sweep on a machine that has one"
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        return f"no device {device} here: there are {torch.cuda.device_count()}"
-    if kind == "mps" and not torch.backends.mps.is_available():
+    if kind == "cuda" and int(index or 0) >= len(gpu.names()):
+        return f"no device {device} here: there are {len(gpu.names())}"
+    if kind == "mps" and not gpu.has_mps():
         return "no MPS device here: run this sweep on a Mac with Apple silicon"
     return ""

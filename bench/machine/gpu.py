@@ -1,11 +1,66 @@
-"""How a CUDA device runs: its clock, and whether heat or power hold it down. Told by nvidia-ml-py where that is."""
+"""Which GPUs there are, and how a CUDA device runs: its clock, and whether heat or power hold it down.
 
+nvidia-ml-py tells how it runs, where it is installed. Torch, which takes a second to load, is asked for them only where
+it can have found some.
+"""
+
+import ast
+import ctypes
+import platform
+from contextlib import suppress
 from functools import cache
+from importlib import util
+from pathlib import Path
 from typing import Any
 
 # NVML's reasons for a clock below the asked one: software power cap, hardware slowdown, software and hardware thermal
 # slowdown, power brake. The others (idle, application clocks, sync boost, display) are no distress.
 _HEAT_OR_POWER = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The CUDA devices that torch finds, by index; ROCm's are among them."""
+    if not _may_find():
+        return ()
+    import torch
+
+    return tuple(map(torch.cuda.get_device_name, range(torch.cuda.device_count())))
+
+
+@cache
+def has_mps() -> bool:
+    """Whether torch finds the GPU of a Mac."""
+    if platform.system() != "Darwin":
+        return False
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
+def _may_find() -> bool:
+    """Whether torch was built for some of them, and their driver is here."""
+    built_for = _built_for()
+    if built_for == {"cuda"} and platform.system() == "Linux":
+        try:
+            ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            return False
+    return bool(built_for)
+
+
+def _built_for() -> set[str]:
+    """Which of "cuda" and "hip" the installed torch says it was built for, in its version.py; both if it says none."""
+    said: dict[str, bool] = {}
+    with suppress(OSError, SyntaxError):
+        found = util.find_spec("torch")
+        for part in ast.parse(Path(found.origin or "").with_name("version.py").read_bytes()).body if found else []:
+            match part:
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=version)):
+                    said[name] = version is not None
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=version)):
+                    said[name] = version is not None
+    return {name for name in ("cuda", "hip") if said.get(name, True)}
 
 
 def readings(device: str) -> dict[str, float]:

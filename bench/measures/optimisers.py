@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.failure import unknown
 from bench.problems import Recipe
 from results.records import Cell
 
@@ -29,13 +28,6 @@ def _registered() -> dict[str, Any]:
 
 
 OPTIMISERS: Mapping[str, Any] = _registered()
-
-
-def refusal(name: str) -> str:
-    """Why this optimiser cannot be had, in one line; empty if it can, or is the problem's own ("")."""
-    if name == "" or name in OPTIMISERS:
-        return ""
-    return REFUSED.get(name) or unknown("optimiser", name, OPTIMISERS)
 
 
 def optimiser_of(cell: Cell, recipe: Recipe, parameters: Iterator[nn.Parameter]) -> Optimiser:

@@ -1,8 +1,7 @@
 """What every problem is: a vector field, a start, a loss, and how to know the right answer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,11 +66,6 @@ class Problem:
         """The problem as this cell asks for it."""
         torch.manual_seed(cell.seed)
         return (self.make or from_start)(self, cell)
-
-    def beyond(self, named: Mapping[str, Any]) -> str:
-        """Why its data have not so much as these values ask for; empty if they have."""
-        asked = ((axis, named.get(axis, 0), most) for axis, most in self.most)
-        return next((f"{axis} = {n}: {self.name} has at most {most}" for axis, n, most in asked if n > most), "")
 
 
 def from_start(problem: Problem, cell: Cell) -> Instance:

@@ -1,4 +1,4 @@
-"""The verbs that know what can be measured: run, plan, list. Loaded with the first of them, as torch is heavy."""
+"""The verbs that know what can be measured: run and list. Loaded with the first of them."""
 
 import sys
 import time
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from bench.again import again as measured_again
 from bench.backends import BACKENDS
+from bench.catalogue import catalogue
 from bench.due import due_trials, recorded
 from bench.interrupt import ignore_all
 from bench.machine.lock import turn
-from bench.problems import PROBLEMS
 from bench.progress import Progress
 from bench.runner import Runner
 from bench.shipped import shipped
@@ -18,7 +18,6 @@ from bench.verbs.census import Census
 from bench.verbs.choosing import chosen, tell, warn
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from node import ADJOINTS, SOLVERS
 from reports.format import duration, plural
 from results.location import UnwritableError
 from results.store import Store
@@ -82,16 +81,16 @@ def print_registry(registry: str) -> None:
 
 
 def _solvers() -> Iterator[tuple[str, ...]]:
-    for solver in SOLVERS.values():
+    for name, solver in catalogue().solvers.items():
         stages = f"{solver.stages} stage{'s' if solver.stages > 1 else ''}"
-        yield solver.name, f"order {solver.order}", stages, solver.summary, solver.source
+        yield name, f"order {solver.order}", stages, solver.summary, solver.source
 
 
 def _gradients() -> Iterator[tuple[str, ...]]:
     yield "mode", "exactness", "memory", "backward pass: N steps of s evaluations forwards, M backwards"
     yield "none", "no gradient", "-", "a forward solve alone"
-    for mode in ADJOINTS.values():
-        yield mode.name, mode.exactness, mode.memory, mode.time
+    for name, mode in catalogue().gradients.items():
+        yield name, mode.exactness, mode.memory, mode.time
 
 
 def _sweeps() -> Iterator[tuple[str, ...]]:
@@ -101,7 +100,7 @@ def _sweeps() -> Iterator[tuple[str, ...]]:
 
 
 _LISTED = {
-    "problems": lambda: ((p.name, p.equation, p.source) for p in PROBLEMS.values()),
+    "problems": lambda: ((name, problem.equation, problem.source) for name, problem in catalogue().problems.items()),
     "solvers": _solvers,
     "backends": lambda: ((b.name, b.summary, ", ".join(b.solvers), ", ".join(b.gradients)) for b in BACKENDS.values()),
     "gradients": _gradients,
