@@ -62,6 +62,8 @@ class Runner:
         self.found = recorded(self._store, self._sweep.wanted)
         due = due_trials(self._sweep, self.found, self._again)
         self.nothing_due = not due
+        if due:
+            forkserver.start()
         with self._interrupt:
             self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
             self._store.begin(self._run, self._sweep.planned, sources_of(self._cells))
@@ -90,8 +92,6 @@ class Runner:
         return not interrupted
 
     def _measure_all(self, due: Sequence[Pending]) -> None:
-        if due:
-            forkserver.start()
         with self._progress.over(len(due), self._sweep.measure):
             held = [block for block in blocks(due) if self._unless_held(block)]
             for block in held:  # by now they may have been measured, or their run has died

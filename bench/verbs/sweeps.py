@@ -9,6 +9,7 @@ from bench.backends import BACKENDS
 from bench.catalogue import catalogue
 from bench.due import due_trials, recorded
 from bench.interrupt import ignore_all
+from bench.machine import temporary
 from bench.machine.lock import turn
 from bench.progress import Progress
 from bench.runner import Runner
@@ -28,6 +29,7 @@ def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str],
     sweep = chosen(load_sweep(name), only)
     warn(sweep)
     repeated = measured_again(again, sweep.wanted)
+    temporary.folder()  # without one nothing can be measured: that is said before anything is waited for
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), repeated)
