@@ -26,7 +26,7 @@ from bench.sweep import Sweep
 from bench.task import Task
 from results.leases import Holder
 from results.location import UnwritableError
-from results.records import Cell, NoiseFloor, Run, Trial
+from results.records import Cell, NoiseFloor, Run, RunState, Trial
 from results.store import Store
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Runner:
                 for holder in self._unless_held(block)[:1]:
                     self.left[holder] += len(block)
 
-    def _finish(self, state: str) -> None:
+    def _finish(self, state: RunState) -> None:
         self._leases.release()  # of a block that was cut short
         try:
             self._store.finish(self._run.id, state=state)

@@ -5,9 +5,9 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 
-from results import lookup
+from results import lookup, recording
 from results.location import StoreError
 from results.store import Store
 from results.tables import annotation, trial
@@ -31,8 +31,8 @@ def annotate(store: Store, key: str, text: str, *, author: str | None = None) ->
     with store.database.writing() as connection:
         kind, found = lookup.run_or_cell(connection, key)
         about = {"run_id": found if kind == "run" else None, "cell_key": found if kind == "cell" else None}
-        row = {"id": uuid.uuid4().hex, "text": text, "author": _user() if author is None else author}
-        connection.execute(insert(annotation).values(**row, **about, created_at=time.time()))
+        said = {"id": uuid.uuid4().hex, "text": text, "author": _user() if author is None else author}
+        recording.insert_new(connection, annotation, [{**said, **about, "created_at": time.time()}])
     return f"{kind} {found}"
 
 

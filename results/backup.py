@@ -1,20 +1,27 @@
-"""A copy of a database, whatever its engine and its schema's version: an SQLite file that can be opened or merged."""
+"""A copy of a database, whatever its engine and its schema's version: an SQLite file that can be opened or merged.
+
+A copy is called done when its pages are sound and it has as many rows of each table as the database.
+"""
 
 import itertools
+import os
 import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, create_engine, event, insert, select
+from sqlalchemy import JSON, Connection, MetaData, Table, event, inspect
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from results import schema
-from results.chunks import chunks
 from results.database import Database
-from results.location import StoreError
+from results.location import RECOVER, StoreError
+from results.tables import SCHEMA_VERSION, metadata
 
 _CHUNK = 5_000  # rows in memory at a time
+_NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
 
 
 def back_up_at(url: str, path: Path | None = None) -> Path:
@@ -40,13 +47,27 @@ def back_up(database: Database, path: Path | None = None) -> Path:
     draft.unlink(missing_ok=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        (_copy_file if database.is_file else copy_rows)(database, draft)
+        copy_to(database, draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
         draft.replace(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be written ({error}): pass another name or make room") from error
     finally:
         draft.unlink(missing_ok=True)
     return path
+
+
+def copy_to(database: Database, path: Path) -> None:
+    """One consistent state of the database in a new file, which is then compared with it; also while others write."""
+    with database.reading() as source, closing(sqlite3.connect(path)) as target:
+        counted = _count(source)
+        if database.is_file:
+            driver: Any = source.connection.driver_connection
+            driver.backup(target)
+        else:
+            _copy_rows(source, target)
+        _compare(database.place, counted, target)
 
 
 def _beside(database: Database) -> Path:
@@ -60,33 +81,61 @@ def _beside(database: Database) -> Path:
     return next(path for path in (folder / f"{name}.db" for name in names) if not path.exists())
 
 
-def _copy_file(database: Database, path: Path) -> None:
-    """SQLite's own online backup: consistent, also while others write."""
-    with database.raw() as source, closing(sqlite3.connect(path)) as target:
-        source.driver_connection.backup(target)
+def _count(source: Connection) -> dict[str, int]:
+    """How many rows each table has."""
+    names = inspect(source).get_table_names()
+    return {name: source.exec_driver_sql(f'select count(*) from "{name}"').scalar_one() for name in names}
 
 
-def copy_rows(database: Database, path: Path) -> None:
-    """Every table as it is on the server, in types that SQLite has."""
-    target = create_engine(f"sqlite:///{path}")
+def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> None:
     try:
-        with database.reading() as source, target.begin() as connection:
-            tables = _reflected(source)
-            tables.create_all(connection)
-            for table in tables.sorted_tables:
-                for rows in chunks(source, select(table), _CHUNK):
-                    connection.execute(insert(table), rows)
-    finally:
-        target.dispose()
+        (said,) = copy.execute("pragma integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:  # so damaged that not even that can be told
+        said = str(error)
+    if said != "ok":
+        raise StoreError(f"{place} is damaged, and so would be its copy ({said}): no backup was made; {RECOVER}")
+    for table, count in counted.items():
+        (copied,) = copy.execute(f'select count(*) from "{table}"').fetchone()
+        if copied != count:
+            raise StoreError(f"{place} has {count} rows of {table}, and its copy {copied}: try again")
+
+
+def _copy_rows(source: Connection, target: sqlite3.Connection) -> None:
+    """Every table as it is on the server, in types that SQLite has."""
+    for limit in _NO_LIMITS:
+        source.exec_driver_sql(f"set local {limit} = 0")
+    newest = schema.version(source) == SCHEMA_VERSION
+    tables = (metadata if newest else _reflected(source)).sorted_tables
+    for table in tables:
+        made: list[Any] = [CreateTable(table), *map(CreateIndex, table.indexes)]
+        for statement in made:
+            target.execute(str(statement.compile(dialect=sqlite.dialect())))
+    target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
+    target.execute("begin")
+    for table in tables:
+        _copy_table(source.connection.driver_connection, target, table)
+    target.execute("commit")
+
+
+def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
+    """By the driver itself: SQLAlchemy would make each row three times."""
+    columns = [f'"{one.name}"::text' if isinstance(one.type, JSON) else f'"{one.name}"' for one in table.columns]
+    insertion = f'insert into "{table.name}" values ({", ".join("?" * len(columns))})'
+    with source.cursor("backup", binary=True) as rows:
+        rows.itersize = _CHUNK
+        rows.execute(f'select {", ".join(columns)} from "{table.name}"')
+        while part := rows.fetchmany(_CHUNK):
+            target.executemany(insertion, part)
 
 
 def _reflected(connection: Connection) -> MetaData:
-    metadata = MetaData()
+    """The tables of an older version."""
+    found = MetaData()
 
-    @event.listens_for(metadata, "column_reflect")
+    @event.listens_for(found, "column_reflect")
     def generic(_inspector: Any, _table: Any, column: dict[str, Any]) -> None:
         column["type"] = column["type"].as_generic(allow_nulltype=True)
         column["default"] = None  # a server's own, such as nextval(...)
 
-    metadata.reflect(connection)
-    return metadata
+    found.reflect(connection)
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select
 
-from results import frames, lookup
+from results import frames, lookup, recording
 from results.location import StoreError
 from results.pytest_benchmark import SWEEP
 from results.store import Store
@@ -39,7 +39,7 @@ def keep(
             _forget(connection, name)
         elif _is_there(connection, name):
             raise StoreError(f"there is a baseline {name!r} already: pass --replace to give its name to these trials")
-        connection.execute(insert(baseline).values(name=name, note=note, created_at=time.time()))
+        recording.insert_new(connection, baseline, [{"name": name, "note": note, "created_at": time.time()}])
         newest = frames.chosen_trials(_scope(connection, run_start, prefer))
         members = select(literal(name), trial.c.id).where(trial.c.id.in_(newest), trial.c.status != "interrupted")
         connection.execute(insert(baseline_trial).from_select(["name", "trial_id"], members))

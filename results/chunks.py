@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, Table, select
 
 from results.rows import Row
 
@@ -11,5 +11,11 @@ from results.rows import Row
 def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[list[Row]]:
     """The query's rows by column, at most `size` at a time."""
     result = connection.execute(query.execution_options(yield_per=size))
-    for part in result.mappings().partitions():
-        yield [dict(row) for row in part]
+    names = list(result.keys())
+    for part in result.partitions():
+        yield [dict(zip(names, row, strict=True)) for row in part]
+
+
+def of_table(table: Table) -> Select[Any]:
+    """All rows of a table, in the order of its key."""
+    return select(table).order_by(*table.primary_key)

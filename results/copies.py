@@ -7,8 +7,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from results import schema
-from results.backup import copy_rows
+from results import schema, structure
+from results.backup import copy_to
 from results.database import Database
 from results.engine import connect
 from results.held_folder import HeldFolder, sweep
@@ -30,10 +30,18 @@ def leave(database: Database) -> None:
         database.read_instead(_copied(database, path))
         found = schema.known(database)
         if found not in (None, SCHEMA_VERSION):
+            _refuse_triggers(database)
             from results.migration import upgrade_copy  # Alembic takes a while to load
 
             upgrade_copy(database, found)
     database.only_read = True
+
+
+def _refuse_triggers(database: Database) -> None:
+    """They would be run as the copy is upgraded."""
+    with database.reading() as connection:
+        if database.is_file and (acting := structure.acting(connection)):
+            raise StoreError(f"{database.place} has {acting}, and is not upgraded to be read: drop it there")
 
 
 def _copied(database: Database, path: Path | None) -> Path:
@@ -46,7 +54,7 @@ def _copied(database: Database, path: Path | None) -> Path:
         if path:
             _copy_file(Path(os.path.realpath(path)), copy)
         else:
-            copy_rows(database, copy)
+            copy_to(database, copy)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(
             f"{database.place} cannot be copied to be read ({error}): make room, or set TMPDIR to a folder that has it"

@@ -1,27 +1,16 @@
 """What is in a database: for whoever meets it for the first time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, select, text
 
-from results import lookup, schema
+from results import schema
+from results.runs import RunLine, listed
 from results.spool import Spool
 from results.store import Store
-from results.tables import baseline, environment, metadata, nodebench, run, sweep, trial
-
-
-@dataclass(frozen=True)
-class RunLine:
-    """A run in short."""
-
-    id: str
-    sweep: str
-    fingerprint: str
-    state: str
-    started_at: float
-    trials: int
+from results.tables import baseline, environment, metadata, nodebench, run, trial
 
 
 @dataclass(frozen=True)
@@ -38,7 +27,7 @@ class Inventory:
     trials: Mapping[str, int]  # by status
     environments: Mapping[str, Mapping[str, str]]  # facts by fingerprint
     baselines: tuple[str, ...]
-    newest_runs: tuple[RunLine, ...]  # the newest first
+    newest_runs: Sequence[RunLine]  # the newest first
     oldest_trial: float | None  # start, seconds since the epoch
     newest_trial: float | None
     spooled: int  # trials that wait beside the database
@@ -61,7 +50,7 @@ def inventory(store: Store, *, newest: int = 5) -> Inventory:
             trials=_census(connection, trial.c.status),
             environments=dict(connection.execute(select(environment.c.fingerprint, environment.c.facts)).all()),
             baselines=tuple(connection.scalars(select(baseline.c.name).order_by(baseline.c.created_at))),
-            newest_runs=_newest_runs(connection, newest),
+            newest_runs=listed(store, newest=newest),
             oldest_trial=oldest,
             newest_trial=latest,
             spooled=len(Spool(database.url).waiting()),
@@ -81,13 +70,6 @@ def _census(connection: Connection, column: Column[Any]) -> dict[str, int]:
     count = func.count()
     counted = select(column, count).group_by(column).order_by(count.desc(), column)
     return dict(connection.execute(counted).all())
-
-
-def _newest_runs(connection: Connection, newest: int) -> tuple[RunLine, ...]:
-    trials = select(func.count()).where(trial.c.run_id == run.c.id).scalar_subquery()
-    columns = (run.c.id, sweep.c.name, run.c.fingerprint, run.c.state, run.c.started_at, trials)
-    found = select(*columns).join_from(run, sweep).order_by(*lookup.NEWEST_RUN_FIRST).limit(newest)
-    return tuple(RunLine(*row) for row in connection.execute(found))
 
 
 def _file_size(connection: Connection) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from results.database import Database
 from results.location import MissingRowError, UnwritableError
@@ -112,6 +112,14 @@ class Leases:
         if cell_keys:
             connection.execute(insert(lease), [{"cell_key": key, **of_all} for key in dict.fromkeys(cell_keys)])
         self._tried_at = time.monotonic()
+
+
+def holders(connection: Connection, *, now: float) -> dict[str, tuple[Holder, bool]]:
+    """Who has leases, by run, and whether that process goes on, as far as can be known from here."""
+    columns = (lease.c.run_id, lease.c.host, lease.c.pid, lease.c.pid_started_at, func.max(lease.c.expires_at))
+    found = connection.execute(select(*columns).group_by(*columns[:-1]))
+    held = ((run_id, Holder(*process), until) for run_id, *process, until in found)
+    return {run_id: (holder, holder.lives(expires_at=until, now=now)) for run_id, holder, until in held}
 
 
 def _started_at(pid: int) -> float | None:

@@ -18,6 +18,9 @@ LOGS = ("-wal", "-shm")  # what SQLite keeps beside a file while it is open
 _KINDS = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
 
 
+RECOVER = "restore a backup, or save what can be read with `sqlite3 FILE .recover`"  # what to do about a damaged file
+
+
 class StoreError(Exception):
     """What is wrong with a database, what was seen, what to do: one line for the user."""
 

@@ -1,47 +1,45 @@
 """What another database has and this one has not, brought in by natural keys: merging twice changes nothing.
 
-Each part is a transaction of its own that holds whole trials. Whoever records here is not kept waiting, and a merge
-that was killed is simply begun again.
+All of the other database is looked through before. What comes in is one transaction: a merge that fails, or is killed,
+leaves nothing. Who records meanwhile into a file waits for it, and spools what it measures if that takes too long.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from results import summary
 from results.chunks import chunks
+from results.conflicts import KEYS, MEASURED, Conflict, Measured, alike, key_of, known, measured, rows_of
 from results.database import Database
 from results.location import StoreError, file_of
 from results.recording import insert_missing, insertion_of_missing
 from results.rows import Row
+from results.rules import named
 from results.store import Store
 from results.tables import (
     annotation,
     baseline,
     baseline_trial,
     cell,
-    curve,
     environment,
-    metric,
     noise_floor,
     planned,
     reference,
     run,
-    sample,
     sweep,
     trial,
 )
 from results.tables import source as source_table
-from results.where import Where
+from results.verified import verify
 
-_CHUNK = 500  # trials, or rows of another table, in memory and in a transaction
+_CHUNK = 500  # trials, or rows of another table, in memory
+_SHOWN = 3  # conflicts that a refusal names
 
-_Key = tuple[Any, ...]
-_NATURAL = (trial.c.run_id, trial.c.cell_key, trial.c.kind, trial.c.process_index)
-_MEASURED = (metric, sample, curve)
+OnConflict = Literal["refuse", "keep", "newer"]
 
 
 @dataclass(frozen=True)
@@ -50,29 +48,164 @@ class Merged:
 
     rows: Mapping[str, int]  # by table; those without are left out
     ended: int  # runs known as running here that have ended there
-    kept: Sequence[str]  # baselines of which each database has one of its own: ours stays
+    kept: Sequence[str]  # rows, and baselines, that are others there: ours stays
+    replaced: Sequence[str]  # those of which theirs is newer, and was taken
 
 
-def merge(store: Store, other: Store) -> Merged:
-    """Everything of `other` that `store` has not. Leases stay where they are: they are about what goes on there."""
-    target, came, ended = store.database, Counter[str](), 0
+def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> Merged:
+    """Everything of `other` that `store` has not. Leases stay where they are: they are about what goes on there.
+
+    `on_conflict`: what to do about a row of one key and other content. A StoreError, before anything is written, unless
+    it is `keep` (ours stays) or `newer` (the one that was made later, by the clocks of their machines).
+    """
     with other.database.reading() as source:
-        _refuse_itself(target, other.database)
-        for table in (sweep, environment, cell, reference, source_table):
-            came[table.name] += _copy(source, target, table)
-        for part in chunks(source, select(run, sweep.c.sha).join(sweep).order_by(run.c.id), _CHUNK):
-            with target.writing() as connection:
-                came["run"] += insert_missing(connection, run, _in_sweeps(connection, part))
-                ended += _end(connection, part)
-        came["planned"] += _copy(source, target, planned)
-        for part in chunks(source, select(trial).order_by(trial.c.id), _CHUNK):
-            came.update(_take_trials(source, target, part))
+        _refuse_itself(store.database, other.database)
+        verify(source, other.database.place)
+        with store.database.writing() as connection:
+            merging = _Merging(source, connection, on_conflict)
+            merging.take_all()
+            if on_conflict == "refuse" and merging.kept:
+                raise _refusal(store.database, other.database, merging.kept)
+    came = {name: count for name, count in merging.came.items() if count}
+    return Merged(came, merging.ended, merging.kept, merging.replaced)
+
+
+@dataclass
+class _Merging:
+    """One merge, within a transaction on each side."""
+
+    source: Connection
+    connection: Connection
+    on_conflict: OnConflict
+    came: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
+    kept: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+
+    def take_all(self) -> None:
+        """Each table after those that it refers to."""
+        for table in (sweep, environment, cell, reference, source_table, run, planned):
+            self._take(table)
+        for part in chunks(self.source, select(trial).order_by(trial.c.id), _CHUNK):
+            self._take_trials(part)
         for table in (noise_floor, annotation):
-            came[table.name] += _copy(source, target, table)
-        kept = [
-            name for name in source.scalars(select(baseline.c.name)) if not _take_baseline(source, target, name, came)
+            self._take(table)
+        for row in self.source.execute(select(baseline).order_by(baseline.c.name)).mappings():
+            self._take_baseline(dict(row))
+
+    def _take(self, table: Table) -> None:
+        """The rows of a table whose key means the same everywhere."""
+        for part in chunks(self.source, rows_of(table).order_by(*(table.c[name] for name in KEYS[table.name])), _CHUNK):
+            here = known(self.connection, table, part)
+            for row in part:
+                ours = here.get(key_of(table, row))
+                if ours and not alike(table, ours, row) and self._replaces(Conflict(table, ours, row)):
+                    self._replace(table, ours, row)
+            new = [row for row in part if key_of(table, row) not in here]
+            if table is run:
+                self.ended += self._end(part)
+                new = self._in_sweeps(new)
+            elif table is sweep:
+                new = [{name: row[name] for name in row if name != "id"} for row in new]
+            self.came[table.name] += insert_missing(self.connection, table, new)
+
+    def _replaces(self, conflict: Conflict) -> bool:
+        """Whether theirs is to be taken instead of ours."""
+        newer = self.on_conflict == "newer" and conflict.theirs_is_newer
+        (self.replaced if newer else self.kept).append(named(conflict.table, conflict.ours))
+        return newer
+
+    def _replace(self, table: Table, ours: Row, theirs: Row) -> None:
+        row = self._in_sweeps([theirs])[0] if table is run else theirs
+        content = {name: row[name] for name in ours if name in row and name != "id" and name != "sha"}
+        key = (table.c[name] == ours[name] for name in KEYS[table.name])
+        self.connection.execute(update(table).where(*key).values(content))
+
+    def _in_sweeps(self, runs: Sequence[Row]) -> list[Row]:
+        """The runs with the row numbers that their sweeps have here."""
+        wanted = select(sweep.c.sha, sweep.c.id).where(sweep.c.sha.in_({row["sha"] for row in runs}))
+        ids = dict(self.connection.execute(wanted).all())
+        return [
+            {name: row[name] for name in row if name != "sha"} | {"sweep_id": ids[row["sha"]], "merged": True}
+            for row in runs
         ]
-    return Merged({name: count for name, count in came.items() if count}, ended, kept)
+
+    def _end(self, runs: Sequence[Row]) -> int:
+        ends = [{"of_run": r["id"], "how": r["state"], "at": r["finished_at"]} for r in runs if r["state"] != "running"]
+        return self.connection.execute(_ENDED, ends).rowcount if ends else 0
+
+    def _take_trials(self, part: Sequence[Row]) -> None:
+        """Those that are not here yet, with all that they measured; and those that are others here, as asked."""
+        here = known(self.connection, trial, part)
+        new = [row for row in part if key_of(trial, row) not in here]
+        both = [(here[key], row) for row in part if (key := key_of(trial, row)) in here]
+        theirs = measured(self.source, [row["id"] for row in part])
+        ours = measured(self.connection, [row["id"] for row, _ in both])
+        touched = {key_of(trial, row)[:2] for row in self._insert_trials(new, theirs)}
+        for our, their in both:
+            same = alike(trial, our, their) and ours[our["id"]] == theirs[their["id"]]
+            if not same and self._replaces(Conflict(trial, our, their)):
+                self._replace(trial, our, their)
+                self._remeasure(our["id"], theirs[their["id"]])
+                touched.add(key_of(trial, our)[:2])
+        if touched:
+            summary.refresh_all(self.connection, sorted(touched))
+
+    def _insert_trials(self, rows: Sequence[Row], measured: Mapping[int, list[Measured]]) -> list[Row]:
+        """Those of them that no other process has written in the meantime."""
+        if not rows:
+            return []
+        runs = sorted({row["run_id"] for row in rows})
+        of_runs = select(run.c.id).where(run.c.id.in_(runs)).order_by(run.c.id)
+        self.connection.execute(of_runs.with_for_update(key_share=True))
+        naturally = [trial.c[name] for name in KEYS[trial.name]]
+        insertion = insertion_of_missing(self.connection, trial).returning(trial.c.id, *naturally)
+        without_id = [{name: row[name] for name in row if name != "id"} for row in rows]
+        ids = {tuple(key): number for number, *key in self.connection.execute(insertion, without_id)}
+        came = [row for row in rows if key_of(trial, row) in ids]
+        self.came[trial.name] += len(came)
+        self._insert_measured((ids[key_of(trial, row)], measured[row["id"]]) for row in came)
+        return came
+
+    def _insert_measured(self, of_trials: Iterable[tuple[int, list[Measured]]]) -> None:
+        by_table: dict[str, list[list[Any]]] = {table.name: [] for table in MEASURED}
+        for number, content in of_trials:
+            for name, row in content:
+                by_table[name].append([number, *row])
+        for table in MEASURED:
+            if rows := by_table[table.name]:
+                names = table.columns.keys()
+                self.connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+                self.came[table.name] += len(rows)
+
+    def _remeasure(self, number: int, content: list[Measured]) -> None:
+        for table in MEASURED:
+            self.connection.execute(delete(table).where(table.c.trial_id == number))
+        self._insert_measured([(number, content)])
+
+    def _take_baseline(self, row: Row) -> None:
+        """The baseline with its trials; one of the same name and other trials is a conflict."""
+        name = row["name"]
+        members = self._members(self.source, name)
+        ours = self.connection.execute(select(baseline).where(baseline.c.name == name)).mappings().first()
+        if ours is not None:
+            if set(self._members(self.connection, name)) == set(members):
+                return
+            if not self._replaces(Conflict(baseline, dict(ours), row)):
+                return
+            self.connection.execute(delete(baseline_trial).where(baseline_trial.c.name == name))
+            self.connection.execute(update(baseline).where(baseline.c.name == name).values(row))
+        else:
+            self.came[baseline.name] += insert_missing(self.connection, baseline, [row])
+        for start in range(0, len(members), _CHUNK):
+            part = [dict(zip(KEYS[trial.name], key, strict=True)) for key in members[start : start + _CHUNK]]
+            ids = [found["id"] for found in known(self.connection, trial, part).values()]
+            self.connection.execute(insert(baseline_trial), [{"name": name, "trial_id": number} for number in ids])
+
+    @staticmethod
+    def _members(connection: Connection, name: str) -> list[tuple[Any, ...]]:
+        naturally = select(*(trial.c[part] for part in KEYS[trial.name])).join_from(baseline_trial, trial)
+        return [tuple(row) for row in connection.execute(naturally.where(baseline_trial.c.name == name))]
 
 
 def _refuse_itself(ours: Database, theirs: Database) -> None:
@@ -80,7 +213,7 @@ def _refuse_itself(ours: Database, theirs: Database) -> None:
         raise StoreError(f"{theirs.place} is the database that is merged into: pass another one")
 
 
-def _identity(database: Database) -> _Key:
+def _identity(database: Database) -> tuple[Any, ...]:
     """One thing under all of its names."""
     if path := file_of(database.url):
         found = path.stat()
@@ -89,98 +222,12 @@ def _identity(database: Database) -> _Key:
         return tuple(connection.execute(select(func.pg_postmaster_start_time(), func.current_database())).one())
 
 
-def _copy(source: Connection, target: Database, table: Table) -> int:
-    """The rows of a table whose key means the same everywhere; row numbers do not."""
-    columns = [column for column in table.c if not (table is sweep and column.primary_key)]
-    came = 0
-    for part in chunks(source, select(*columns).order_by(*table.primary_key), _CHUNK):
-        with target.writing() as connection:
-            came += insert_missing(connection, table, part)
-    return came
-
-
-def _in_sweeps(connection: Connection, runs: Sequence[Row]) -> list[Row]:
-    """The runs with the row numbers that their sweeps have here."""
-    shas = {row["sha"] for row in runs}
-    ids = {sha: id_ for id_, sha in connection.execute(select(sweep.c.id, sweep.c.sha).where(sweep.c.sha.in_(shas)))}
-    return [
-        {name: row[name] for name in row if name != "sha"} | {"sweep_id": ids[row["sha"]], "merged": True}
-        for row in runs
-    ]
-
-
-def _end(connection: Connection, runs: Sequence[Row]) -> int:
-    ends = [{"of_run": r["id"], "how": r["state"], "at": r["finished_at"]} for r in runs if r["state"] != "running"]
-    return connection.execute(_ENDED, ends).rowcount if ends else 0
-
-
-def _take_trials(source: Connection, target: Database, part: Sequence[Row]) -> Counter[str]:
-    """Those that are not here yet, with all that they measured."""
-    with target.reading() as connection:
-        known = _ids(connection, part)
-    there = {_key(row): row["id"] for row in part if _key(row) not in known}
-    if not there:
-        return Counter()
-    measured = {table: _measured_by(source, table, there.values()) for table in _MEASURED}
-    new = [{name: row[name] for name in row if name != "id"} for row in part if _key(row) in there]
-    with target.writing() as connection:
-        here = _insert_trials(connection, new)
-        numbers = {there[key]: id_ for key, id_ in here.items()}
-        came = Counter({"trial": len(here)})
-        for table, rows in measured.items():
-            kept = [{**row, "trial_id": numbers[row["trial_id"]]} for row in rows if row["trial_id"] in numbers]
-            if kept:
-                connection.execute(insert(table), kept)
-                came[table.name] += len(kept)
-        summary.refresh_all(connection, sorted({key[:2] for key in here}))
-    return came
-
-
-def _measured_by(source: Connection, table: Table, trial_ids: Collection[int]) -> list[Row]:
-    query = select(table).where(table.c.trial_id.in_(trial_ids)).order_by(*table.primary_key)
-    return [dict(row) for row in source.execute(query).mappings()]
-
-
-def _insert_trials(connection: Connection, rows: list[Row]) -> dict[_Key, int]:
-    """Their row numbers here, without those that another process has written in the meantime, whole."""
-    runs = sorted({row["run_id"] for row in rows})
-    connection.execute(select(run.c.id).where(run.c.id.in_(runs)).order_by(run.c.id).with_for_update(key_share=True))
-    written = connection.execute(insertion_of_missing(connection, trial).returning(trial.c.id, *_NATURAL), rows)
-    return {tuple(key): id_ for id_, *key in written}
-
-
-def _ids(connection: Connection, rows: Sequence[Row]) -> dict[_Key, int]:
-    """The row numbers of those of the trials that are here."""
-    asked = {_key(row) for row in rows}
-    # Those of these cells in these runs, hardly more: a list of whole keys takes PostgreSQL a hundred times as long.
-    near = Where(run_id={row["run_id"] for row in rows}, cell_key={row["cell_key"] for row in rows})
-    found = connection.execute(select(trial.c.id, *_NATURAL).where(*near.on_trials()))
-    return {key: id_ for id_, *parts in found if (key := tuple(parts)) in asked}
-
-
-def _key(row: Row) -> _Key:
-    return tuple(row[column.name] for column in _NATURAL)
-
-
-def _take_baseline(source: Connection, target: Database, name: str, came: Counter[str]) -> bool:
-    """Whether the baseline of this name is now the same in both."""
-    (row,) = source.execute(select(baseline).where(baseline.c.name == name)).mappings()
-    members = select(*_NATURAL).join_from(baseline_trial, trial).where(baseline_trial.c.name == name)
-    with target.writing() as connection:
-        new = insert_missing(connection, baseline, [dict(row)])
-        came["baseline"] += new
-        of_ours = baseline_trial.c.name == name
-        missing = connection.scalar(select(func.count()).where(of_ours)) or 0
-        same = True
-        for part in chunks(source, members.order_by(trial.c.id), _CHUNK):
-            ids = list(_ids(connection, part).values())
-            if new:
-                connection.execute(insert(baseline_trial), [{"name": name, "trial_id": id_} for id_ in ids])
-                continue
-            shared = connection.scalar(select(func.count()).where(of_ours, baseline_trial.c.trial_id.in_(ids))) or 0
-            same = same and shared == len(part)
-            missing -= shared
-    return same and missing == 0
+def _refusal(ours: Database, theirs: Database, rows: Sequence[str]) -> StoreError:
+    shown = "; ".join(rows[:_SHOWN]) + (f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
+    return StoreError(
+        f"{theirs.place} and {ours.place} have {len(rows)} row(s) of one key and other content ({shown}): nothing was "
+        "merged; pass --on-conflict keep, and ours stay, or --on-conflict newer"
+    )
 
 
 _ENDED = (

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from results.location import StoreError
-from results.recording import begin, record_missing
+from results.recording import begin, finish, record_missing
 from results.records import Cell, Environment, Planned, Run, Sample, Trial
 from results.store import Store
 from results.tables import run, trial
@@ -20,6 +20,7 @@ from results.tables import run, trial
 SWEEP = "pytest-benchmark"  # no sweep file stands behind the runs of this name
 _STABLE = ("system", "machine", "processor", "python_implementation", "python_version")
 _STABLE_OF_CPU = {"brand_raw": "cpu", "count": "cores"}
+_MOST = 2**26  # bytes of a file, which is kept as the text of its sweep
 _VOLATILE = ("node", "release")
 
 
@@ -46,7 +47,7 @@ def read(path: Path) -> Content:
     try:
         content = json.loads(text)
         return Content(_run(content, text), tuple(_trials(content)))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
         raise StoreError(
             f"{path} is not pytest-benchmark's JSON ({_seen(error)}): "
             "make one with pytest --benchmark-only --benchmark-json=FILE"
@@ -54,7 +55,7 @@ def read(path: Path) -> Content:
 
 
 def take_in(store: Store, content: Content) -> Imported:
-    """Write its run, each trial in a transaction of its own, unless it is there."""
+    """Write its run with those of its trials that are not there: all of it, or nothing."""
     started, trials = content.run, content.trials
     with store.database.writing() as connection:
         state = connection.scalar(select(run.c.state).where(run.c.id == started.id))
@@ -62,17 +63,20 @@ def take_in(store: Store, content: Content) -> Imported:
             begin(connection, started, [Planned(Path(cell.problem).stem, cell) for cell, _ in trials], ())
         found = select(trial.c.cell_key, trial.c.process_index).where(trial.c.run_id == started.id)
         known = {tuple(row) for row in connection.execute(found)}
-    new = [one for _, one in trials if (one.cell_key, one.process_index) not in known]
-    for one in new:
-        with store.database.writing() as connection:
+        new = [one for _, one in trials if (one.cell_key, one.process_index) not in known]
+        for one in new:
             record_missing(connection, started.id, one)
-    if state != "complete":
-        store.finish(started.id, state="complete")
+        if state != "complete":
+            finish(connection, started.id, "complete")
     return Imported(started.id, len(new), len(trials) - len(new))
 
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # to open a pipe would wait for who writes to it
+            raise StoreError(f"{path} is no file: pass one that has pytest-benchmark's JSON")
+        if path.is_file() and path.stat().st_size > _MOST:
+            raise StoreError(f"{path} has more than {_MOST // 2**20} MiB: import its benchmarks in several files")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise StoreError(f"{path} is no text: pass pytest-benchmark's JSON") from error

@@ -1,15 +1,16 @@
 """What a run writes: its beginning, and one trial after the other. Each function is a part of one transaction."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, update
 
-from results import rows, summary
+from results import rows, rules, summary
 from results.location import StoreError
-from results.records import NoiseFloor, Planned, Run, Source, Trial
+from results.records import NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.tables import cell, curve, environment, metric, noise_floor, planned, run, sample, source, sweep, trial
 
 
@@ -25,8 +26,8 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
     insert_missing(connection, source, rows.source_rows(sources))
     sequence = (connection.scalar(select(func.max(run.c.sequence))) or 0) + 1
     sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
-    _insert(connection, run, [rows.run_row(started, sweep_id=sweep_id, sequence=sequence)])
-    _insert(connection, planned, rows.planned_rows(started.id, plan))
+    insert_new(connection, run, [rows.run_row(started, sweep_id=sweep_id, sequence=sequence)])
+    insert_new(connection, planned, rows.planned_rows(started.id, plan))
 
 
 def record(connection: Connection, run_id: str, measured: Trial) -> None:
@@ -35,9 +36,16 @@ def record(connection: Connection, run_id: str, measured: Trial) -> None:
     _insert_trial(connection, run_id, measured)
 
 
+def finish(connection: Connection, run_id: str, state: RunState) -> None:
+    """The end of a run."""
+    ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time())
+    if connection.execute(ended).rowcount == 0:
+        raise StoreError(f"no run {run_id!r} in this database: begin it first")
+
+
 def record_floors(connection: Connection, run_id: str, floors: Sequence[NoiseFloor]) -> None:
     """What the twins of a block differed by."""
-    _insert(connection, noise_floor, [{"run_id": run_id, **asdict(floor)} for floor in floors])
+    insert_new(connection, noise_floor, [{"run_id": run_id, **asdict(floor)} for floor in floors])
 
 
 def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:
@@ -51,6 +59,7 @@ def record_missing(connection: Connection, run_id: str, measured: Trial) -> None
 
 def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row]) -> int:
     """Insert the rows whose key is not there yet; how many. In one order for all, who would block each other else."""
+    rules.check(table, table_rows)
     ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
     return connection.execute(insertion_of_missing(connection, table), ordered).rowcount if ordered else 0
 
@@ -68,14 +77,18 @@ def _lock_run(connection: Connection, run_id: str) -> None:
 
 
 def _insert_trial(connection: Connection, run_id: str, measured: Trial) -> None:
-    trial_id = connection.scalars(_NEW_TRIAL, rows.trial_row(run_id, measured)).one()
-    _insert(connection, metric, rows.metric_rows(measured, trial_id=trial_id))
-    _insert(connection, sample, rows.sample_rows(measured, trial_id=trial_id))
-    _insert(connection, curve, rows.curve_rows(measured, trial_id=trial_id))
+    row = rows.trial_row(run_id, measured)
+    rules.check(trial, [row])
+    trial_id = connection.scalars(_NEW_TRIAL, row).one()
+    insert_new(connection, metric, rows.metric_rows(measured, trial_id=trial_id))
+    insert_new(connection, sample, rows.sample_rows(measured, trial_id=trial_id))
+    insert_new(connection, curve, rows.curve_rows(measured, trial_id=trial_id))
     summary.refresh(connection, run_id, measured.cell_key)
 
 
-def _insert(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
+def insert_new(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
+    """Insert rows that meet the rules of their table."""
+    rules.check(table, table_rows)
     if table_rows:
         connection.execute(insert(table), table_rows)
 

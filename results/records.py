@@ -26,6 +26,9 @@ TrialStatus = Literal[
 ]
 TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 
+RunState = Literal["running", "complete", "interrupted"]
+RUN_STATES: tuple[RunState, ...] = get_args(RunState)
+
 EXPECTED: tuple[TrialStatus, ...] = ("unsupported", "unavailable")  # they say what cannot be, not what went wrong
 
 # What each metric and sample series is measured in. A name ends in its unit where it has one.

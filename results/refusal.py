@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from results.location import MissingRowError, StoreError, UnwritableError
+from results.location import RECOVER, MissingRowError, StoreError, UnwritableError
 
 _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not write
 
 # What is said, in small letters, and what to do about it.
 _ADVICE = {
-    "out of range": "its whole numbers end at 2147483647: take a smaller one",
+    "malformed": RECOVER,
     " is locked": "wait for the process that uses it",
     "lock timeout": "wait for the process that uses it",
     "is full": "make room on its disk",
@@ -47,7 +47,6 @@ def _broken_rule(error: Any, place: str) -> StoreError:
     said = {
         "unique": f"{place} has this {table} already: each is written once, under a name of its own",
         "foreign key": f"{place} lacks what a row refers to (no such run, cell or trial): begin its run first",
-        "not null": f"{place} takes no {table} without its value (it is missing or not a number): measure it again",
     }.get(rule, f"{place} takes no such {table} (it breaks the rule {rule!r}): check what is written")
     return (MissingRowError if rule == "foreign key" else StoreError)(said)
 

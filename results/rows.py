@@ -1,7 +1,6 @@
 """The records as rows of the schema, and a row as a record."""
 
 import hashlib
-import math
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
@@ -15,8 +14,12 @@ _FIELDS = tuple(each.name for each in fields(Cell))
 
 def sweep_row(run: Run) -> Row:
     """The sweep; its hash covers the name too, because a copy of a sweep file is another sweep."""
-    sha = hashlib.sha256(f"{run.sweep_name}\n{run.sweep_text}".encode()).hexdigest()
-    return {"name": run.sweep_name, "text": run.sweep_text, "sha": sha}
+    return {"name": run.sweep_name, "text": run.sweep_text, "sha": sha_of(run.sweep_name, run.sweep_text)}
+
+
+def sha_of(name: str, text: str) -> str:
+    """The hash of a sweep."""
+    return hashlib.sha256(f"{name}\n{text}".encode()).hexdigest()
 
 
 def environment_row(run: Run) -> Row:
@@ -127,7 +130,7 @@ def _stated(goal: Goal) -> dict[str, float]:
 
 def _number(value: float) -> float | None:
     """Not-a-number is null: SQLite has no other word for it."""
-    return None if math.isnan(value) else value
+    return None if value != value else value  # also of what is no number: the rules refuse that
 
 
 def _text(said: str) -> str:

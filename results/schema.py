@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, column, insert, inspect, select, table
 
+from results import structure
 from results.database import Database
 from results.location import StoreError
 from results.tables import SCHEMA_VERSION, metadata, nodebench
@@ -23,6 +24,10 @@ def ensure(database: Database, *, create: bool) -> None:
 def known(database: Database, *, create: bool = False) -> str | None:
     """The schema's version, of a database that we know; None for an empty one, if one is to be made there."""
     with database.reading() as connection:
+        if database.is_file and (acting := structure.acting(connection, triggers=False)):
+            raise StoreError(
+                f"{database.place} has {acting}, which nodebench makes none of: pass --db with another path"
+            )
         found = version(connection)
     if found is None:
         if not create:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
 from results import copies, frames, recording, rows, schema, spool
 from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
 from results.lookup import LISTED
-from results.records import Cell, NoiseFloor, Planned, Run, Source, Trial
+from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
 from results.tables import cell, curve, environment, metric, run, sample, trial
@@ -118,14 +117,12 @@ class Store:
         if not self.spooled.files:
             self.database.be_patient(True)
 
-    def finish(self, run_id: str, *, state: str) -> None:
+    def finish(self, run_id: str, *, state: RunState) -> None:
         """Close a run as `complete` or `interrupted`."""
         if state not in ("complete", "interrupted"):
             raise ValueError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
         with self._writing_of(run_id) as connection:
-            ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time())
-            if connection.execute(ended).rowcount == 0:
-                raise StoreError(f"no run {run_id!r} in this database: begin it first")
+            recording.finish(connection, run_id, state)
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
         """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.

@@ -24,6 +24,7 @@ from sqlalchemy import (
     insert,
     null,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -61,6 +62,11 @@ def remake(connection: Connection) -> None:
     summary.drop(connection, checkfirst=True)
     summary.create(connection)
     rebuild(connection)
+
+
+def made() -> Select[Any]:
+    """All rows as they should be."""
+    return _rows(true())
 
 
 def _insertion(of: ColumnElement[bool]) -> Any:

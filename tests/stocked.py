@@ -1,9 +1,11 @@
 """A database with rows in every table, and what a database holds, whatever its row numbers are."""
 
+from dataclasses import asdict
+
 from sqlalchemy import insert, select
 
 from results import annotations, baselines
-from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
+from results.records import Cell, Curve, Environment, Goal, Planned, Reference, Run, Sample, Source, Trial
 from results.store import Store
 from results.tables import lease, metadata, noise_floor, reference, run, sweep, trial
 
@@ -79,10 +81,11 @@ def stock(store: Store, name: str = "a") -> None:
 
 
 def a_reference(name: str) -> dict[str, object]:
-    return {
-        "key": f"reference of {name}", "problem": "cosine", "name": "solution", "asked": {"t": 1.0}, "shape": [1],
-        "provenance": {"method": "exact"}, "array": b"\0" * 8, "created_at": 1.0,
-    }  # fmt: skip
+    true = Reference(
+        problem="cosine", name="solution", asked={"t": 1.0, "of": name}, provenance={"method": "exact"}, shape=(1,),
+        array=b"\0" * 8,
+    )  # fmt: skip
+    return {"key": true.key, **asdict(true), "shape": [1], "created_at": 1.0}
 
 
 def contents(store: Store, *without: str) -> dict[str, list[str]]:

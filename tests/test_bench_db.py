@@ -65,7 +65,7 @@ def test_stats_tell_a_newcomer_what_is_there(db, stocked):
     assert re.search(r"^trials +12 ok, 1 interrupted$", out, re.MULTILINE)
     assert re.search(r"^sample +36$", out, re.MULTILINE)
     assert re.search(r"^baselines +baseline of a$", out, re.MULTILINE)
-    assert re.search(r"^a-3 +small +\w+ +running +1970-01-01", out, re.MULTILINE)
+    assert re.search(r"^a-3 +small +\w+ +running: process 1 on h +1970-01-01", out, re.MULTILINE)
     assert "cpu one" in out
 
 
@@ -105,9 +105,12 @@ def test_merge_tells_of_baselines_that_differ(db, folder):
         with Store.open(f"{name}.db", create=True) as store:
             measure(store, name, started_at=1.0)
         db("baseline", "good", "--db", f"{name}.db")
-    code, out, _ = db("merge", "theirs.db", "--db", "ours.db")
+    code, _, err = db("merge", "theirs.db", "--db", "ours.db")
+    assert code == 2
+    assert err.endswith("nothing was merged; pass --on-conflict keep, and ours stay, or --on-conflict newer\n")
+    code, out, _ = db("merge", "theirs.db", "--on-conflict", "keep", "--db", "ours.db")
     assert code == 0
-    assert "baseline 'good' names other trials there: ours stays" in out
+    assert "baseline good differs there: ours stays" in out
 
 
 def test_merge_leaves_an_older_database_as_it_is_and_says_so(db, folder):

@@ -69,8 +69,7 @@ def test_a_backup_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
         path.write_text("half")
         raise OSError("No space left on device")
 
-    for way in ("_copy_file", "copy_rows"):
-        monkeypatch.setattr(backup, way, full)
+    monkeypatch.setattr(backup, "copy_to", full)
     with pytest.raises(StoreError, match=r"kept.db cannot be written \(No space left on device\)"):
         back_up(store.database, tmp_path / "kept.db")
     assert not list(tmp_path.glob("*kept*"))

@@ -140,10 +140,6 @@ def test_a_twin_is_no_measurement_of_the_cell(begun, status):
         ([3.0], 3.0),
         ([4.0, 1.0], 2.5),
         ([2.0, 9.0, 1.0], 2.0),
-        ([-math.inf, 5.0, 6.0], 5.0),
-        ([math.inf, math.inf, 1.0, 2.0], math.inf),
-        ([math.inf, math.inf], math.inf),
-        ([-math.inf, -math.inf], -math.inf),
         ([5e-324, 5e-324], 5e-324),
         ([0.1, 0.2, 0.3, 0.4], 0.25),
     ],
@@ -152,6 +148,21 @@ def test_the_median_of_samples(begun, values, median):
     samples = [Sample(index, 0, value) for index, value in enumerate(values)]
     begun.record("run-1", Trial(cell_key=CELL.key, kind="timing", samples={"forward_s": samples}))
     assert row(begun, CELL)["forward_s"] == pytest.approx(median, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "median"),
+    [
+        ([-math.inf, 5.0, 6.0], 5.0),
+        ([math.inf, math.inf, 1.0, 2.0], math.inf),
+        ([math.inf, math.inf], math.inf),
+        ([-math.inf, -math.inf], -math.inf),
+    ],
+)
+def test_the_median_of_metrics(begun, values, median):
+    for index, value in enumerate(values):
+        begun.record("run-1", Trial(cell_key=CELL.key, kind="timing", process_index=index, metrics={"error": value}))
+    assert row(begun, CELL)["error"] == median
 
 
 def test_the_median_of_processes_is_over_all_their_samples(begun):

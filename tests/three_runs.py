@@ -60,7 +60,7 @@ def _odd() -> list[Trial]:
         Trial(cell_key=FAILED.key, kind="memory", status="out_of_memory", reason="too large"),
         Trial(cell_key=NOT_NUMBERS.key, kind="accuracy", metrics=infinite),
         Trial(cell_key=HUGE.key, kind="timing", samples={"forward_s": _series(1e308, 1.7e308)}),
-        Trial(cell_key=HUGE.key, kind="timing", process_index=1, samples={"forward_s": _series(math.inf, 1.7e308)}),
+        Trial(cell_key=HUGE.key, kind="timing", process_index=1, samples={"forward_s": _series(1.7e308, 1.7e308)}),
         Trial(cell_key=HUGE.key, kind="accuracy", metrics={"error": -1.7e308}),
     ]
 

@@ -10,6 +10,7 @@ from typing import IO
 
 from bench.failure import UsageError
 from bench.verbs.columns import columns
+from bench.verbs.health import RUN_COLUMNS, run_row
 from bench.verbs.reading import chosen, code_that_counts, explained, opened
 from reports.format import count as grouped
 from reports.format import date, plural, size
@@ -17,10 +18,12 @@ from results import annotations, baselines, lookup, summary
 from results.backup import back_up_at
 from results.export import export, stream
 from results.inventory import Inventory, inventory
-from results.merge import merge
+from results.merge import OnConflict, merge
 from results.prune import forget, kept_by_baselines, prune, vacuum
 from results.pytest_benchmark import read, take_in
 from results.records import TRIAL_STATUSES
+
+_SHOWN = 10  # rows that are named
 
 
 def print_stats(url: str) -> None:
@@ -29,15 +32,18 @@ def print_stats(url: str) -> None:
         print("\n".join(_stats(inventory(store))))
 
 
-def merge_from(other_url: str, url: str) -> None:
+def merge_from(other_url: str, url: str, *, on_conflict: OnConflict) -> None:
     """Merge, and say what came in."""
     with opened(other_url, as_it_is=True) as other, opened(url, create=True) as store:
-        merged = merge(store, other)
+        merged = merge(store, other, on_conflict=on_conflict)
         print(f"from {other.database.place}: {_counted(merged.rows) or 'nothing that was not here'}")
         if merged.ended:
             print(f"{plural(merged.ended, 'run')} known as running had ended there")
-        for name in merged.kept:
-            print(f"baseline {name!r} names other trials there: ours stays")
+        for rows, what in ((merged.kept, "ours stays"), (merged.replaced, "theirs is newer, and was taken")):
+            for row in rows[:_SHOWN]:
+                print(f"{row} differs there: {what}")
+            if len(rows) > _SHOWN:
+                print(f"... and {plural(len(rows) - _SHOWN, 'row')} more: {what}")
 
 
 def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], runs: Sequence[str], url: str) -> None:
@@ -183,8 +189,7 @@ def _stats(found: Inventory) -> Iterator[str]:
     if found.environments:
         yield "\n" + columns(_environments(found), ("environment", "machine and software"))
     if found.newest_runs:
-        lines = [(r.id, r.sweep, r.fingerprint, r.state, date(r.started_at), str(r.trials)) for r in found.newest_runs]
-        yield "\n" + columns(lines, ("newest runs", "sweep", "environment", "state", "began", "trials"))
+        yield "\n" + columns(map(run_row, found.newest_runs), ("newest runs", *RUN_COLUMNS))
 
 
 def _environments(found: Inventory) -> Iterator[tuple[str, str]]:

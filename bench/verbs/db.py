@@ -31,6 +31,14 @@ class Frame(StrEnum):
     noise_floors = "noise_floors"
 
 
+class OnConflict(StrEnum):
+    """What `nodebench db merge` does about a row of one key and other content."""
+
+    refuse = "refuse"
+    keep = "keep"
+    newer = "newer"
+
+
 class Form(StrEnum):
     """How `nodebench db export -` can write."""
 
@@ -50,18 +58,61 @@ def stats(db: Database = DEFAULT_DATABASE) -> None:
     print_stats(db)
 
 
+@db.command(epilog=example("nodebench db check --db team.db"))
+def check(db: Database = DEFAULT_DATABASE) -> None:
+    """Look the database through: pages, rows, hashes, the summary, runs and leases of the dead, spooled trials.
+
+    A line for each finding says how to mend it. Exit code 1 if there is one.
+    """
+    from bench.verbs.health import print_findings
+
+    raise typer.Exit(print_findings(db))
+
+
+@db.command("runs", epilog=example("nodebench db runs"))
+def runs_(db: Database = DEFAULT_DATABASE) -> None:
+    """List the runs, the newest first, and whether those that are running go on."""
+    from bench.verbs.health import print_runs
+
+    print_runs(db)
+
+
+@db.command(epilog=example("nodebench db close", "nodebench db close 3f2a91c0"))
+def close(
+    run: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="A run's id, or the start of it.", show_default=False)
+    ] = None,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """End runs that were killed: all whose process is known to have ended, or those that are named.
+
+    What they have measured stays, and counts.
+    """
+    from bench.verbs.health import close_runs
+
+    close_runs(run or [], db)
+
+
 @db.command(epilog=example("nodebench db merge other.db"))
 def merge(
     other: Annotated[str, typer.Argument(metavar="OTHER", help="Another database: a path, or an SQLAlchemy URL.")],
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option(
+            "--on-conflict",
+            help="Of a row that both have, and not alike: refuse the merge, keep ours, or take the one made later.",
+        ),
+    ] = OnConflict.refuse,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Bring in all that OTHER has and the database has not.
 
+    OTHER is looked through whole before: a damaged page or a row that breaks a rule is refused, and nothing comes in.
     OTHER stays as it is, and doing it twice changes nothing.
     """
     from bench.verbs.database import merge_from
 
-    merge_from(other, db)
+    merge_from(other, db, on_conflict=on_conflict.value)
 
 
 @db.command(epilog=example("nodebench db export summary.parquet --only solver=dopri5"))
