@@ -9,7 +9,13 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-_SECRETS = ("password", "sslpassword")  # what a URL may say after its question mark
+# What a URL may say after its question mark, and anybody may read: the value of anything else may be a secret.
+_PUBLIC = {
+    "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode",
+    "target_session_attrs", "user",
+}  # fmt: skip
+_SECRETS = ("password", "sslpassword")
+_HIDDEN = "..."
 _URL = re.compile(r"[^/]*://|(sqlite|postgres|postgresql)(\+\w*)?:")
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _WRITE = "write a path such as out/bench.db, sqlite:///out/bench.db, or postgresql://user@host/name"
@@ -59,11 +65,20 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def place(url: URL) -> str:
-    """What the user would call it; a password is left out."""
+    """What the user would call it, without a password, and without the value of what may be one."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     public = url._replace(drivername=url.get_backend_name(), password=None)  # URL.set leaves out what is None
-    return public.difference_update_query(_SECRETS).render_as_string()
+    public = public.difference_update_query(_SECRETS)
+    return public.update_query_dict({name: _HIDDEN for name in public.query if name not in _PUBLIC}).render_as_string()
+
+
+def public(url: str) -> str:
+    """The same of a URL or a path as it was given."""
+    try:
+        return place(_parse(url))
+    except StoreError:
+        return _without_secrets(url)
 
 
 def expanded(path: str) -> str:
@@ -93,14 +108,14 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"malformed database URL {_without_password(url)!r}: {_WRITE}") from error
+        raise StoreError(f"malformed database URL {_without_secrets(url)!r}: {_WRITE}") from error
     if parsed.drivername == "postgres":
         now = place(parsed.set(drivername="postgresql"))
         raise StoreError(f"unknown kind of database 'postgres': its scheme is postgresql now, write {now}")
     if parsed.drivername not in _DRIVERS:
         raise StoreError(f"unknown kind of database {parsed.drivername!r}: {_WRITE}")
     is_file = parsed.get_backend_name() == "sqlite"
-    return _of_file(parsed, shown=_without_password(url)) if is_file else _of_server(parsed)
+    return _of_file(parsed, shown=_without_secrets(url)) if is_file else _of_server(parsed)
 
 
 def _of_path(path: str) -> URL:
@@ -145,9 +160,10 @@ def _folder(path: Path) -> StoreError:
     return StoreError(f"{path} is a folder: pass --db with a file, such as {path / 'bench.db'}")
 
 
-def _without_password(url: str) -> str:
+def _without_secrets(url: str) -> str:
+    """A URL that is malformed, so that nobody knows what in it is what."""
     url = re.sub(r"(://[^/:@]*):.*@", r"\1@", url)
-    return re.sub(rf"({'|'.join(_SECRETS)})=[^&]*", r"\1=", url)
+    return re.sub(r"([?&][^=&]*)=[^&]*", rf"\1={_HIDDEN}", url)
 
 
 def _check_file(path: Path, *, create: bool) -> None:

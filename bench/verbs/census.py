@@ -10,6 +10,7 @@ from bench.sweep import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE
 from reports.format import plural
+from results.location import public
 from results.records import EXPECTED, Cell
 
 _NAMED = 5  # failures that are named one by one
@@ -49,7 +50,7 @@ class Census:
         yield columns(("", key, status, self.cells[key].label) for key, status in named)
         if len(self.failed) > len(named):
             yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
-        where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(url)}"
+        where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(public(url))}"
         yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
         cells = "".join(f" --only {shlex.quote(each)}" for each in only)
         yield f"nodebench run {shlex.quote(sweep)}{where}{cells} --again failed measures what failed again"

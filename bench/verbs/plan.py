@@ -18,7 +18,7 @@ from bench.verbs.columns import columns
 from bench.verbs.reading import opened
 from reports.format import duration, plural
 from results.costs import costs
-from results.location import MissingDatabaseError
+from results.location import MissingDatabaseError, public
 from results.records import Cell
 from results.where import Where
 
@@ -35,7 +35,7 @@ def print_plan(name: str, url: str, *, only: Sequence[str]) -> None:
     print(columns((_row(cell, known, left[cell], refused.get(cell, "")) for cell in sweep.wanted), _HEADER))
     done = sum(cell not in left for cell in sweep.wanted)
     every = plural(len(sweep.wanted), "cell")
-    print(f"\n{sweep.title}: {every}, {done} done in {url}, {len(refused)} cannot be measured here")
+    print(f"\n{sweep.title}: {every}, {done} done in {public(url)}, {len(refused)} cannot be measured here")
     if known.outdated:
         was, they = ("was", "it is") if len(known.outdated) == 1 else ("were", "they are")
         print(f"{len(known.outdated)} {was} measured, but of code that has changed since: {they} due again")

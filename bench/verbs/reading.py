@@ -56,7 +56,9 @@ def print_cell(key: str, url: str) -> None:
     with opened(url) as store:
         cell = store.cell(key)
         if cell is None:
-            raise UsageError(f"no cell whose key begins with {key!r} in {url}: nodebench plan SWEEP prints the keys")
+            raise UsageError(
+                f"no cell whose key begins with {key!r} in {store.database.place}: nodebench plan SWEEP prints the keys"
+            )
         print(f"{cell.key}  {cell.label}\n")
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         if notes := notes_of_cell(store, cell.key):
