@@ -8,7 +8,7 @@ OUT := out
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress scale twins interrupts clean clean-results
+.PHONY: help bench test check report regress scale twins interrupts hostile clean clean-results
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ twins: $(READY) ## time twins beside a process that spins on and off: do the int
 
 interrupts: $(READY) ## interrupt 300 runs at random moments: is all kept that is promised? An hour or two
 	@$(BIN)/python docs/examples/interrupts --interruptions 300
+
+hostile: $(READY) ## give 2,000 damaged databases and 500 damaged files to the verbs that read them: half an hour
+	@$(BIN)/python docs/examples/hostile --databases 2000 --imports 500
 
 clean: ## remove what can be made again: the page and caches (the environment stays, and all that was measured)
 	rm -rf "$(OUT)/report" dist .hypothesis .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -34,6 +34,14 @@ def findings(store: Store) -> Iterator[str]:
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
 
 
+def first_finding(store: Store) -> str:
+    """The first of them, or what hinders looking; empty if there is none."""
+    try:
+        return next(findings(store), "")
+    except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
+        return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
 def _of_file(connection: Connection) -> Iterator[str]:
     said = connection.scalars(text(f"pragma integrity_check({_MOST})")).all()
     if said != ["ok"]:

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from results.engine import engine_for, is_frozen
-from results.location import UnwritableError, file_of, locate, place, state_folder
+from results.location import RECOVER, StoreError, UnwritableError, file_of, locate, place, state_folder
 from results.open_file import Change, OpenFile
 from results.refusal import refusal
 
@@ -168,3 +168,5 @@ class Database:
             yield
         except DBAPIError as error:
             raise refusal(error, place=self.place, verb=verb) from error
+        except UnicodeDecodeError as error:  # what SQLite says of a damaged schema repeats its bytes
+            raise StoreError(f"{self.place} cannot be {verb} (its schema is damaged): {RECOVER}") from error

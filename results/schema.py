@@ -1,5 +1,7 @@
 """Our schema in a database: made where there is nothing, upgraded where it is old, refused where it is not ours."""
 
+import re
+
 from sqlalchemy import Connection, column, insert, inspect, select, table
 
 from results import structure
@@ -7,6 +9,7 @@ from results.database import Database
 from results.location import StoreError
 from results.tables import SCHEMA_VERSION, metadata, nodebench
 
+_DIGITS = re.compile("[0-9]{4}")
 _FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said it
 
 
@@ -53,9 +56,11 @@ def version(connection: Connection) -> str | None:
         return f"it has a table {tables[0]!r} and none named {nodebench.name!r}"
     columns = {found["name"] for found in inspector.get_columns(nodebench.name)}
     if "schema_version" in columns:
-        return f"{connection.scalar(select(_FIRST.c.schema_version)):04d}"
+        number = connection.scalar(select(_FIRST.c.schema_version))
+        return f"{number:04d}" if isinstance(number, int) else f"its version is {str(number)[:20]!r}, and no number"
     if "version_num" in columns:
-        return str(connection.scalar(select(nodebench.c.version_num)))
+        found = str(connection.scalar(select(nodebench.c.version_num)))
+        return found if _DIGITS.fullmatch(found) else f"its version is {found[:20]!r}, and no four digits"
     return f"its table {nodebench.name!r} holds no version"
 
 

@@ -28,6 +28,7 @@ PROSE = {path: re.sub(r"```.*?```", "", text, flags=re.DOTALL) for path, text in
 LEFT_OUT = {  # by what a line begins with: why it is not run here
     "make bench": "takes minutes, and makes an environment of its own in the tree",
     "make test": "would run this test",
+    "make hostile": "takes half an hour; a test gives the verbs a few",
     "make interrupts": "takes an hour or two; a test interrupts a few runs",
 }
 TESTED_ELSEWHERE = {"sql": "tests/test_results_docs.py", "mermaid": "tests/test_results_docs.py", "": "no command"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
-from bench.failure import UsageError
+from bench.failure import InfrastructureError, UsageError
 from bench.source import source_of, sources_of
 from bench.verbs.columns import columns
 from reports.format import date
@@ -84,13 +84,13 @@ def print_cells(url: str, *, only: Sequence[str]) -> None:
         where = chosen(store, only)
         cells = found(store.database, where)
         trials = store.trials(replace(where, prefer=code_that_counts(store)))
-    counts = trials["cell_key"].value_counts()
-    failed = trials[trials["status"] != "ok"].groupby("cell_key")["status"].unique()
-    rows = (
-        (cell.key, cell.label, str(counts.get(cell.key, 0)), ", ".join(sorted(failed.get(cell.key, ()))))
-        for cell in cells
-    )
-    print(columns(rows, ("key", "cell", "trials", "failed")))
+        counts = trials["cell_key"].value_counts()
+        failed = trials[trials["status"] != "ok"].groupby("cell_key")["status"].unique()
+        rows = (
+            (cell.key, cell.label, str(counts.get(cell.key, 0)), ", ".join(sorted(failed.get(cell.key, ()))))
+            for cell in cells
+        )
+        print(columns(rows, ("key", "cell", "trials", "failed")))
 
 
 def _codes(cell: Cell, trials: "DataFrame") -> list[str]:
@@ -129,10 +129,30 @@ def opened(url: str, *, create: bool = False, as_it_is: bool = False) -> Iterato
         store = Store.open(url, create=create, as_it_is=as_it_is)
         said = _tell(store.notices)
         try:
-            with store:
+            with store, _sound(store):
                 yield store
         finally:
             _tell(store.notices[said:])
+
+
+@contextmanager
+def _sound(store: Store) -> Iterator[None]:
+    """A body that may trip over anything that somebody else has written into the database: then that is what is said.
+
+    Where the database is sound, it has tripped over a mistake of ours.
+    """
+    try:
+        yield
+    except (UsageError, InfrastructureError, StoreError, FilterError, OSError):
+        raise
+    except Exception as error:
+        from results.check import first_finding
+
+        if not (finding := first_finding(store)):
+            raise
+        raise UsageError(
+            f"{store.database.place} has what nodebench did not write ({finding}): nodebench db check tells all of it"
+        ) from error
 
 
 def _tell(notices: Sequence[str]) -> int:

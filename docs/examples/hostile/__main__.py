@@ -1,0 +1,187 @@
+"""Is what comes in checked? Thousands of damaged and hostile files, given to the verbs that read them.
+
+    python docs/examples/hostile --databases 2000 --imports 500
+
+Each is a small database, or a file of pytest-benchmark's, with damage drawn at random: to its bytes, to a value, to a
+table. One of the verbs is given it, in a process of its own. Then all that a user is promised is looked at: an answer
+within ten seconds, no traceback, one line for a refusal; the other file as it was, to the byte; the database that is
+written to as it was after a refusal, and sound after a success. With --postgres URL half of what is written to is on
+that server. Exit code 1 if there is a finding.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from damage import damaged_file, damaged_json
+from sqlalchemy import select
+from stock import benchmark, file_with_rows, stock
+
+import reports.page  # noqa: F401  (loaded once, for all that are forked)
+from bench.main import main as nodebench
+from results.store import Store
+from results.tables import metadata
+
+LONGEST_S = 10
+VERBS = (
+    ("db", "merge", "{other}", "--db", "{ours}"),
+    ("db", "merge", "{other}", "--on-conflict", "newer", "--db", "{ours}"),
+    ("db", "check", "--db", "{other}"),
+    ("db", "stats", "--db", "{other}"),
+    ("db", "runs", "--db", "{other}"),
+    ("db", "export", "{out}/summary.csv", "--db", "{other}"),
+    ("db", "export", "{out}/curves.json", "--frame", "curves", "--db", "{other}"),
+    ("db", "backup", "{out}/copy.db", "--db", "{other}"),
+    ("show", "--db", "{other}"),
+    ("plan", "smoke", "--db", "{other}"),
+    ("report", "--output", "{out}/report", "--db", "{other}"),
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a verb did."""
+
+    code: int  # of its end; below 0: the signal that ended it
+    out: str
+    err: str
+
+    def wrong(self) -> Iterator[str]:
+        """What no verb may do, whatever it is given."""
+        if self.code == -signal.SIGALRM:
+            yield f"no answer within {LONGEST_S} s"
+        elif self.code not in (0, 1, 2):
+            yield f"ended with {self.code}"
+        if "Traceback" in self.err or "Error:" in self.err:
+            yield "a traceback"
+        if any(not line.startswith("nodebench: ") for line in self.err.splitlines()):
+            yield "a line that is not nodebench's"
+        if self.code == 2 and not 1 <= self.err.count("\n") <= 2:  # a notice may stand before the refusal
+            yield "a refusal that is not one line"
+
+
+def called(folder: Path, arguments: list[str]) -> Answer:
+    """Call nodebench in a process forked from this one."""
+    if not (process := os.fork()):
+        os.chdir(folder)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for number, name in ((1, "out.txt"), (2, "err.txt")):
+            os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        signal.alarm(LONGEST_S)
+        sys.argv = ["nodebench", *arguments]
+        try:
+            nodebench()
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(int(end.code or 0))
+        except BaseException:  # noqa: BLE001  (what nobody has caught is what is looked for)
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            os._exit(70)
+    _, status = os.waitpid(process, 0)
+    said = [(folder / name).read_text(errors="replace") for name in ("out.txt", "err.txt")]
+    return Answer(os.waitstatus_to_exitcode(status), *said)
+
+
+def content(url: str) -> str:
+    """A hash of every row of every table."""
+    found = hashlib.sha256()
+    with Store.open(url) as store, store.database.reading() as connection:
+        for table in metadata.sorted_tables:
+            for row in connection.execute(select(table).order_by(*table.primary_key)):
+                found.update(repr(tuple(row)).encode())
+    return found.hexdigest()
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """The files of a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+class Case:
+    """One damaged file, and the verb that is given it."""
+
+    def __init__(self, root: Path, seed: str, ours: str) -> None:
+        self.chance = random.Random(seed)
+        self.folder = root / "case"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder / "there").mkdir(parents=True)
+        (self.folder / "out").mkdir()
+        self.ours = ours
+
+    def database(self, sound: Path) -> tuple[str, Answer, list[str]]:
+        """Of a damaged database: the damage, the answer, what is wrong."""
+        other = self.folder / "there" / "other.db"
+        shutil.copy(sound, other)
+        damage = damaged_file(other, self.chance)
+        verb = self.chance.choice(VERBS)
+        named = {"other": str(other), "ours": self.ours, "out": str(self.folder / "out")}
+        return self._judged(
+            f"{verb[0]} {verb[1]}, {damage}", [part.format(**named) for part in verb], merges="merge" in verb
+        )
+
+    def file(self) -> tuple[str, Answer, list[str]]:
+        """The same of a file to be imported."""
+        path = self.folder / "there" / "benchmark.json"
+        path.write_bytes(damaged_json(benchmark(), self.chance))
+        return self._judged("db import", ["db", "import", str(path), "--db", self.ours], merges=True)
+
+    def _judged(self, said: str, arguments: list[str], *, merges: bool) -> tuple[str, Answer, list[str]]:
+        before, there = content(self.ours) if merges else "", digest(self.folder / "there")
+        answer = called(self.folder, arguments)
+        wrong = list(answer.wrong())
+        if merges:
+            if digest(self.folder / "there") != there:
+                wrong.append("the other file is another one now")
+            if answer.code and content(self.ours) != before:
+                wrong.append("refused, and yet something came in")
+            if not answer.code and called(self.folder, ["db", "check", "--db", self.ours]).code:
+                wrong.append("what came in is not sound")
+        return said, answer, wrong
+
+
+def main() -> int:
+    """Try as many as are asked for; print the findings."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--databases", type=int, default=2000)
+    parser.add_argument("--imports", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--postgres", default="", help="URL of an empty database on a server")
+    asked = parser.parse_args()
+    found, ends = 0, Counter[str]()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        sound = file_with_rows(root / "sound.db", "theirs")
+        targets = [str(file_with_rows(root / "ours.db", "ours"))]
+        if asked.postgres:
+            with Store.open(asked.postgres, create=True) as store:
+                stock(store, "ours")
+            targets.append(asked.postgres)
+        for number in range(asked.databases + asked.imports):
+            seed, ours = f"{asked.seed}-{number}", targets[number % len(targets)]
+            case = Case(root, seed, ours)
+            said, answer, wrong = case.database(sound) if number < asked.databases else case.file()
+            ends[f"{said.partition(',')[0]}: exit code {answer.code}"] += 1
+            if wrong:
+                found += 1
+                print(
+                    f"seed {seed}: {said[:200]}: {'; '.join(wrong)}\n{answer.out[-300:]}{answer.err[-2000:]}",
+                    flush=True,
+                )
+    print(*(f"{count:5d}  {end}" for end, count in sorted(ends.items())), sep="\n")
+    print(f"{asked.databases} databases, {asked.imports} files to import: {found or 'no'} finding(s)")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
