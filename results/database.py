@@ -89,8 +89,7 @@ class Database:
         """One transaction: all of it is written, or nothing."""
         if self.only_read:
             raise UnwritableError(
-                f"{self.place} cannot be written where it is, and a copy of it is read: "
-                "copy it to where it can be written, or pass --db with another path"
+                f"{self.place} is open to be read, and of an older version: open it to be written, which upgrades it"
             )
         with self._explained("written"):
             self._stay()

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, delete, false, insert, inspect
+from alembic.util import CommandError
+from sqlalchemy import Connection, delete, false, insert, inspect, text
 
 from results import migrations, schema, summary
 from results.backup import back_up
 from results.database import Database
-from results.tables import SCHEMA_VERSION, nodebench
+from results.location import StoreError
+from results.tables import SCHEMA_VERSION, metadata, nodebench
 
 
 def upgrade_at(url: str) -> str:
@@ -28,11 +30,24 @@ def upgrade(database: Database, version: str) -> None:
         if schema.version(connection) != version:
             return
         connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
+        if owners := _other_owners(database, connection):
+            raise StoreError(f"{database.place} belongs to {' and '.join(owners)}, who alone can upgrade it: log in so")
         backup = back_up(database)
         _upgrade(connection, version)
     database.notices.append(
         f"{database.place} was upgraded from schema version {int(version)} to {int(SCHEMA_VERSION)}; before: {backup}"
     )
+
+
+def _other_owners(database: Database, connection: Connection) -> list[str]:
+    """Who owns tables of ours on a server, and is not the user, nor lets them act so: the schema cannot be changed."""
+    if database.is_file:
+        return []
+    theirs = text(
+        "select distinct tableowner from pg_tables where schemaname = current_schema() and tablename = any(:ours) "
+        "and not pg_has_role(tableowner, 'usage') order by 1"
+    )
+    return list(connection.scalars(theirs, {"ours": list(metadata.tables)}))
 
 
 def upgrade_copy(database: Database, version: str) -> None:
@@ -57,7 +72,10 @@ def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSIO
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     config.attributes["connection"] = connection
-    command.upgrade(config, to)
+    try:
+        command.upgrade(config, to)
+    except CommandError as error:
+        raise StoreError(f"the schema cannot be upgraded from version {version} ({error}): update nodebench") from error
 
 
 def _adopt(connection: Connection) -> None:

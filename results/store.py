@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from results import copies, frames, recording, rows, schema, spool
+from results import copies, frames, recording, rights, rows, schema, spool
 from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
@@ -16,10 +16,12 @@ from results.lookup import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
-from results.tables import cell, curve, environment, metric, run, sample, trial
+from results.tables import SCHEMA_VERSION, cell, curve, environment, metric, run, sample, trial
 from results.where import Where, begins
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pandas import DataFrame
 
 __all__ = ["Store", "StoreError"]
@@ -37,17 +39,20 @@ class Store:
         self._spool = Spool(database.url)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False, as_it_is: bool = False) -> Store:
-        """Open by SQLAlchemy URL, or by path for SQLite. Without `create` no file is made.
+    def open(cls, url: str | Path, *, write: bool = False, create: bool = False, as_it_is: bool = False) -> Store:
+        """Open by SQLAlchemy URL, or by path for SQLite: to read, unless it is said to be for more.
 
-        `as_it_is`: only read it, and change nothing of it, not even an old version or what stands beside a file.
+        `write`: to write too; a file of an older version is upgraded then, after a backup. Without it such a file is
+        read from a temporary copy, which is. A server's database is upgraded by `nodebench db upgrade` alone. `create`:
+        to write, and to make it where there is none. `as_it_is`: to read what it holds now, whoever writes meanwhile,
+        and touch nothing, not even what stands beside a file.
         """
-        database = Database(url, create=create)
+        database = Database(str(url), create=create)
         try:
             if as_it_is:
                 copies.leave(database)
             else:
-                _ready(database, create=create)
+                _ready(database, write=write or create, create=create)
         except BaseException:
             database.close()
             raise
@@ -250,14 +255,25 @@ class Store:
         return frames.read(self.database, frames.noise_floors(where))
 
 
-def _ready(database: Database, *, create: bool) -> None:
-    """In the newest schema, in place where that can be written."""
+def _ready(database: Database, *, write: bool, create: bool) -> None:
+    """In the newest schema, be it in a copy."""
+    rights.demand(database, write=write)
     try:
-        schema.ensure(database, create=create)
+        found = schema.known(database, create=create)
     except UnwritableError:
-        if create or not database.is_file:
+        if write or not database.is_file:
             raise
+        copies.leave(database)  # it cannot be read without a file beside it, which cannot be made there
+        return
+    if found in (None, SCHEMA_VERSION) or (write and database.is_file):
+        schema.ensure(database, create=create)
+    elif database.is_file:
         copies.leave(database)
+    else:
+        raise StoreError(
+            f"{database.place} has schema version {int(found or 0)}, and this nodebench reads and writes "
+            f"{int(SCHEMA_VERSION)}: whoever owns its tables upgrades it, by nodebench db upgrade"
+        )
 
 
 def _listed(cells: Sequence[Cell]) -> str:

@@ -162,7 +162,7 @@ def test_where_no_copy_can_be_made_that_is_said_in_one_line(theirs, tmp_path, mo
 def test_what_would_be_written_to_a_copy_is_refused(archive, temporary):
     done = as_common_user(archive, temporary, "db", "baseline", "good")
     assert (done.returncode, done.stdout) == (2, "")
-    assert f"{archive} cannot be written where it is, and a copy of it is read: copy it to where it can" in done.stderr
+    assert f"{archive} cannot be written (attempt to write a readonly database): copy it to where it can" in done.stderr
     assert list(temporary.iterdir()) == []
 
 

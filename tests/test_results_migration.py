@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 
 from results import Where, schema
 from results.database import Database
+from results.location import StoreError
 from results.migration import step_up, upgrade_at
 from results.store import Store
 from results.tables import SCHEMA_VERSION, metadata, nodebench
@@ -49,7 +51,7 @@ def test_there_is_a_database_of_each_earlier_version():
 def test_an_older_database_is_upgraded_and_keeps_every_row(old, tmp_path):
     before = tmp_path / "before.db"
     shutil.copy(old, before)
-    with Store.open(str(old)) as store:
+    with Store.open(str(old), write=True) as store:
         (notice,) = store.notices
     assert f"{old} was upgraded from schema version" in notice
     for table, columns in tables_of(before).items():
@@ -62,7 +64,7 @@ def test_an_older_database_is_upgraded_and_keeps_every_row(old, tmp_path):
 
 def test_the_backup_is_the_database_as_it_was(old, tmp_path):
     before = dump(old)
-    with Store.open(str(old)) as store:
+    with Store.open(str(old), write=True) as store:
         (notice,) = store.notices
     backup = Path(notice.rpartition(": ")[2])
     assert backup.parent == tmp_path
@@ -71,9 +73,21 @@ def test_the_backup_is_the_database_as_it_was(old, tmp_path):
 
 
 def test_an_upgraded_database_is_upgraded_once(old):
-    Store.open(str(old)).__exit__()
-    with Store.open(str(old)) as store:
-        assert store.notices == ()
+    Store.open(str(old), write=True).__exit__()
+    for write in (True, False):
+        with Store.open(str(old), write=write) as store:
+            assert store.notices == ()
+
+
+def test_who_only_reads_an_older_database_leaves_it_as_it_is(old, tmp_path):
+    before = old.read_bytes()
+    with Store.open(old) as store:
+        (notice,) = store.notices
+        assert not store.summary(Where(status="ok")).empty
+        with pytest.raises(StoreError, match="is open to be read, and of an older version: open it to be written"):
+            store.finish("a-1", state="complete")
+    assert "stays as it is: a temporary copy of it, upgraded to" in notice
+    assert (old.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, [old.name])
 
 
 def test_an_upgraded_database_has_its_summary(old):
@@ -96,7 +110,7 @@ def test_the_steps_lead_to_the_schema_that_a_new_database_has(tmp_path, start):
     path = tmp_path / "bench.db"
     if start is not None:
         shutil.copy(OLD[int(start) - 1], path)
-        Store.open(str(path)).__exit__()
+        Store.open(str(path), write=True).__exit__()
     database = Database(str(path), create=True)
     with database.remaking() as connection:
         if start is None:
@@ -156,15 +170,34 @@ def columns_on(url: str) -> dict[str, list[str]]:
 def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
     columns = columns_on(old_server)
     before = rows_on(old_server, columns)
-    with Store.open(old_server) as store:
-        (notice,) = store.notices
-        assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
+    for how in ({}, {"write": True}, {"create": True}):
+        with pytest.raises(StoreError, match=r"has schema version 1, and .* by nodebench db upgrade"):
+            Store.open(old_server, **how)
+    notice = upgrade_at(old_server)
     assert "was upgraded from schema version 1 to 4" in notice
     assert rows_on(old_server, columns) == before
     backup = tmp_path / notice.rpartition(": ")[2]
     assert rows_on(f"sqlite:///{backup}", columns) == before
     with Store.open(old_server) as store:
+        assert store.summary(Where(status="ok"))["nfe_forward"].gt(0).all()
         assert store.notices == ()
+
+
+def test_who_does_not_own_a_server_s_tables_is_told_so_before_any_backup(old_server, tmp_path):
+    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
+    guest = f"guest_{uuid.uuid4().hex[:8]}"
+    with make.begin() as connection:
+        connection.execute(text(f"create role {guest} login"))
+        connection.execute(text(f"grant all on all tables in schema public to {guest}"))
+    try:
+        with pytest.raises(StoreError, match="belongs to nodebench, who alone can upgrade it: log in so"):
+            upgrade_at(old_server.replace("nodebench@", f"{guest}@"))
+        assert not list(tmp_path.glob("*-v0001-*"))
+    finally:
+        with make.begin() as connection:
+            connection.execute(text(f"drop owned by {guest}"))
+            connection.execute(text(f"drop role {guest}"))
+        make.dispose()
 
 
 def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):
@@ -177,23 +210,21 @@ def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):
     assert "has schema version 1 and stays as it is: a temporary copy of it, upgraded to" in notice
     assert columns_on(old_server) == columns
     assert rows_on(old_server, columns) == before
+    assert "was upgraded from schema version 1" in upgrade_at(old_server)
     with Store.open(old_server) as store:
-        assert "was upgraded from schema version 1" in store.notices[0]
         assert store.trials().equals(copied)
 
 
 def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
-    with Store.open(old_server) as store:
-        ours = store.trials()
-        backup = tmp_path / store.notices[0].rpartition(": ")[2]
-    with Store.open(str(backup)) as copy:
-        assert "was upgraded from schema version 1 to 4" in copy.notices[0]
-        assert copy.trials().equals(ours)
+    backup = tmp_path / upgrade_at(old_server).rpartition(": ")[2]
+    with Store.open(old_server) as store, Store.open(backup) as copy:
+        assert "a temporary copy of it, upgraded to 4, is read" in copy.notices[0]
+        assert copy.trials().equals(store.trials())
 
 
 def test_the_steps_lead_to_the_schema_of_a_new_server(old_server):
     """Comments included, which SQLite has none of."""
-    Store.open(old_server).__exit__()
+    upgrade_at(old_server)
     database = Database(old_server, create=False)
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": nodebench.name, "compare_type": True})
@@ -203,10 +234,12 @@ def test_the_steps_lead_to_the_schema_of_a_new_server(old_server):
 
 OPENER = """
 import sys
+from results.migration import upgrade_at
 from results.store import Store
 sys.stdin.readline()
+said = upgrade_at(sys.argv[1])
 with Store.open(sys.argv[1]) as store:
-    print(len(store.trials()), *store.notices)
+    print(len(store.trials()), said)
 """
 
 

@@ -89,7 +89,7 @@ def import_from(file: Path, url: str) -> None:
 
 def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
     """Remove what counts for nothing any more, and say what it was."""
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         gone = prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_that_counts(store))
         removed = _counted(gone) or "nothing"
         print(f"{'would remove' if dry_run else 'removed'}: {removed}", flush=True)
@@ -105,7 +105,7 @@ def forget_in(
         raise UsageError("forget what? pass --only, --run, --environment or --status (--dry-run tells what would go)")
     if wrong := next((status for status in statuses if status not in TRIAL_STATUSES), None):
         raise UsageError(f"no trial ends as {wrong!r}{lookup.nearest(wrong, TRIAL_STATUSES)}")
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
             place = lookup.environment(connection, environment) if environment else None
@@ -121,20 +121,20 @@ def forget_in(
 
 def rebuild_summary(url: str) -> None:
     """Make the table `summary` anew, and say how large it is."""
-    with opened(url) as store, store.database.writing() as connection:
+    with opened(url, write=True) as store, store.database.writing() as connection:
         print(f"summary: {plural(summary.rebuild(connection), 'row')} made anew")
 
 
 def keep_baseline(name: str, run: str | None, note: str, replace: bool, url: str) -> None:
     """Name the newest trials."""
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         count = baselines.keep(store, name, note=note, run_start=run, replace=replace, prefer=code_that_counts(store))
         print(f"baseline {name!r}: {plural(count, 'trial')}")
 
 
 def remove_baseline(name: str, url: str) -> None:
     """Forget a baseline."""
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         baselines.remove(store, name)
         print(f"baseline {name!r} removed; its trials stay until they are pruned")
 
@@ -151,7 +151,7 @@ def print_baselines(url: str) -> None:
 
 def annotate_key(key: str, text: str, url: str) -> None:
     """Leave a note."""
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         print(f"noted on {annotations.annotate(store, key, text)}")
 
 

@@ -270,7 +270,7 @@ def backup(
 def upgrade(db: Database = DEFAULT_DATABASE) -> None:
     """Bring an older database to this nodebench's schema.
 
-    It is backed up before. Whatever opens it does the same.
+    It is backed up before. What writes to a file does the same; a server's is upgraded by its owner, with this verb.
     """
     from bench.verbs.database import upgrade_database
 

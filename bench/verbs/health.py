@@ -31,7 +31,7 @@ def print_runs(url: str) -> None:
 
 def close_runs(starts: Sequence[str], url: str) -> None:
     """End runs that nobody will end, and say which."""
-    with opened(url) as store:
+    with opened(url, write=True) as store:
         closed = runs.close(store, starts)
     for run_id in closed:
         print(f"run {run_id}: interrupted")

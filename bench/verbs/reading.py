@@ -123,10 +123,10 @@ def chosen(store: Store, only: Sequence[str]) -> Where:
 
 
 @contextmanager
-def opened(url: str, *, create: bool = False, as_it_is: bool = False) -> Iterator[Store]:
+def opened(url: str, *, write: bool = False, create: bool = False, as_it_is: bool = False) -> Iterator[Store]:
     """The store, whose errors are the user's; what is to be known of it is said when it is opened and closed."""
     with explained():
-        store = Store.open(url, create=create, as_it_is=as_it_is)
+        store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
         said = _tell(store.notices)
         try:
             with store, _sound(store):
