@@ -36,9 +36,9 @@ def record(connection: Connection, run_id: str, measured: Trial) -> None:
     _insert_trial(connection, run_id, measured)
 
 
-def finish(connection: Connection, run_id: str, state: RunState) -> None:
-    """The end of a run."""
-    ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time())
+def finish(connection: Connection, run_id: str, state: RunState, *, at: float | None = None) -> None:
+    """The end of a run: now, or at that time, in seconds since the epoch."""
+    ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time() if at is None else at)
     if connection.execute(ended).rowcount == 0:
         raise StoreError(f"no run {run_id!r} in this database: begin it first")
 

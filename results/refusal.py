@@ -10,6 +10,12 @@ _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not wr
 
 # What is said, in small letters, and what to do about it.
 _ADVICE = {
+    "statement timeout": "the server ends what takes longer than its statement_timeout: ask its owner to raise it",
+    "idle-in-transaction": "the server ends who is idle for longer than its limit: ask its owner to raise it",
+    "idle-session": "the server ends who is idle for longer than its limit: run the same command again",
+    "too many clients": "wait until others have finished, or ask the server's owner to raise max_connections",
+    "connection slots": "wait until others have finished, or ask the server's owner to raise max_connections",
+    "administrator command": "wait until the server has been started again",
     "malformed": RECOVER,
     " is locked": "wait for the process that uses it",
     "lock timeout": "wait for the process that uses it",

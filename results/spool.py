@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, select
 from results import recording
 from results.database import Database
 from results.location import StoreError, UnwritableError, file_of, place, state_folder
-from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, RunState, Sample, Source, Trial
 from results.tables import run
 
 _FORMAT = 1
@@ -61,6 +61,22 @@ class Spool:
                 return _keep(folder, name, content, begun)
         return _keep(last, name, content, begun)
 
+    def end(self, run_id: str, state: RunState) -> None:
+        """Keep how a run has ended, until it is written. An OSError if no folder takes it."""
+        *others, last = self.folders
+        content = {"format": _FORMAT, "state": state, "at": time.time()}
+        for folder in others:
+            with suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                _write_whole(folder / f"{run_id}.end", content)
+                return
+        last.mkdir(parents=True, exist_ok=True)
+        _write_whole(last / f"{run_id}.end", content)
+
+    def ends(self) -> list[Path]:
+        """The files that say how runs have ended of which no trial waits."""
+        return [path for folder in self.folders if not any(folder.glob("*.json")) for path in folder.glob("*.end")]
+
     def waiting(self) -> list[Path]:
         """The files, in the order of measuring; none of a folder that may not be read, such as of another's home."""
         found: list[Path] = []
@@ -99,10 +115,23 @@ def take_in(database: Database, spool: Spool) -> list[str]:
             break
         except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             stay.setdefault(str(error), []).append(path)
-    for folder in spool.folders if waiting else ():
+    ends = spool.ends()
+    for path in ends:
+        with suppress(StoreError, OSError, ValueError, TypeError, KeyError):  # then it is tried again
+            _end(database, path)
+    for folder in spool.folders if waiting or ends else ():
         with suppress(OSError):  # what stays keeps it
             _clear(folder)
     return _notices(database, waiting, taken, stay)
+
+
+def _end(database: Database, path: Path) -> None:
+    """Write how a run has ended, unless somebody has ended it already."""
+    content = json.loads(path.read_bytes())
+    with database.writing() as connection:
+        if connection.scalar(select(run.c.state).where(run.c.id == path.stem)) == "running":
+            recording.finish(connection, path.stem, content["state"], at=content["at"])
+    path.unlink(missing_ok=True)
 
 
 def _notices(database: Database, waiting: list[Path], taken: int, stay: dict[str, list[Path]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
@@ -123,11 +123,16 @@ class Store:
             self.database.be_patient(True)
 
     def finish(self, run_id: str, *, state: RunState) -> None:
-        """Close a run as `complete` or `interrupted`."""
+        """Close a run as `complete` or `interrupted`; what cannot be written now is, with its spooled trials."""
         if state not in ("complete", "interrupted"):
             raise ValueError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
-        with self._writing_of(run_id) as connection:
-            recording.finish(connection, run_id, state)
+        try:
+            with self._writing_of(run_id) as connection:
+                recording.finish(connection, run_id, state)
+        except UnwritableError:
+            with suppress(OSError):  # then the run stays written as running, until somebody closes it
+                self._spool.end(run_id, state)
+            raise
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
         """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.

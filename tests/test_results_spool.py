@@ -54,7 +54,7 @@ def locked(url: str) -> Iterator[None]:
     import psycopg
 
     with psycopg.connect(url) as other:
-        other.execute("lock table trial in exclusive mode")
+        other.execute("lock table trial, run in exclusive mode")
         yield
         other.rollback()
 
@@ -145,6 +145,28 @@ def test_what_cannot_be_taken_in_stays_and_is_told_of(store, url):
     assert spool.waiting() == sorted([stranger, torn, newer], key=lambda path: path.name)
     for why in ("no run 'run-7' in this database", "format 99 is not known", "Expecting"):
         assert why in said
+
+
+def test_a_run_that_ended_while_nothing_could_be_written_is_closed_with_its_trials(store, url):
+    with locked(url):
+        store.record("run-1", WHOLE)
+        with pytest.raises(UnwritableError):
+            store.finish("run-1", state="complete")
+    with Store.open(url, create=True) as again:
+        (found,) = again.runs().to_dict("records")
+        assert (found["state"], found["finished_at"] > 0) == ("complete", True)
+        assert len(again.trials()) == 1
+    assert not [path for folder in Spool(make_url(url) if "://" in url else store.database.url).folders
+                for path in folder.glob("*")]  # fmt: skip
+
+
+def test_an_end_that_somebody_else_has_written_stays(store, url):
+    with locked(url), pytest.raises(UnwritableError):
+        store.finish("run-1", state="complete")
+    with Store.open(url, write=True) as other:
+        other.finish("run-1", state="interrupted")
+    with Store.open(url, create=True) as again:
+        assert list(again.runs()["state"]) == ["interrupted"]
 
 
 def test_a_server_that_has_gone_loses_nothing(server_url, state):
