@@ -23,6 +23,10 @@ from results.store import Store
 __all__ = ["ReportError", "Wanted", "render", "write"]
 
 
+_LONG = 300  # characters of a text that are shown
+_LONGEST = 20_000  # that are a click away
+
+
 def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = NO_WISH) -> Path:
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
     html = render(report(store, wanted))
@@ -51,6 +55,9 @@ def render(content: Report) -> str:
     )
     environment.filters["unbroken"] = unbroken
     environment.filters["coded"] = coded
+    environment.filters["start"] = start
+    environment.filters["rest"] = rest
+    environment.filters["whole"] = whole
     environment.globals.update(
         picture=picture, colour=colour_of, stroke=stroke_of, style=_static("page.css"), script=_static("page.js")
     )
@@ -71,6 +78,26 @@ def unbroken(said: str) -> str:
 def coded(said: str) -> Markup:
     """A sentence in which `what stands so` is code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
+
+
+def start(said: str) -> str:
+    """A text that anybody may have written, or its beginning: a megabyte without a blank takes a browser minutes."""
+    return said if len(said) <= _LONG else f"{said[:_LONG]}…"
+
+
+def rest(said: str) -> str:
+    """What `start` leaves out, as much of it as a page holds; empty if it leaves out nothing."""
+    left = said[_LONG:]
+    more = len(left) - _LONGEST
+    return left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show prints"
+
+
+def whole(said: str) -> str | Markup:
+    """The text; where it is long its beginning, and the rest a click away."""
+    if not rest(said):
+        return said
+    folded = Markup('<details class="long"><summary>{}</summary>{}</details>')
+    return folded.format(start(said), rest(said))
 
 
 def _address(drawing: str) -> str:

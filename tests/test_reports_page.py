@@ -74,6 +74,18 @@ def test_what_comes_from_the_database_is_escaped(store):
     assert Outline(page).tags.count("script") == 1
 
 
+def test_of_a_long_text_the_beginning_is_shown_and_the_rest_is_a_click_away(store):
+    cell = synthetic_cells.plan()[0].cell
+    store.begin(synthetic.run(), [Planned("solvers", cell)])
+    store.record("run-1", Trial(cell_key=cell.key, kind="counts", metrics={"nfe_forward": 4.0}))
+    reason = f"it begins {'x' * 1_000_000} and ends"
+    store.record("run-1", Trial(cell_key=cell.key, kind="accuracy", status="error", reason=reason))
+    page = render(report(store))
+    assert f"it begins {'x' * 290}…" in page
+    assert "… and 979,719 more characters, which nodebench show prints" in page
+    assert max(map(len, re.findall(r"x+", page))) == 20_000
+
+
 def test_an_exponent_is_not_torn_from_its_number():
     assert unbroken("1e-05 and dt-1") == "1e-\N{WORD JOINER}05 and dt-1"
 
