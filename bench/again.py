@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bench.due import Again, any_failed, any_unstable
 from bench.failure import UsageError
-from results.lookup import nearest
+from results.names import nearest
 from results.records import Cell, TrialKind
 from results.standing import StandingTrial
 

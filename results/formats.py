@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from results.location import StoreError
-from results.lookup import did_you_mean
+from results.names import did_you_mean
 from results.rows import Row
 
 

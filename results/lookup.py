@@ -1,17 +1,14 @@
 """Runs and cells by the start of their keys, which is what people type."""
 
-import difflib
-from collections.abc import Collection, Iterable
 from typing import Literal
 
 from sqlalchemy import Connection, select
 
 from results.location import StoreError
+from results.names import LISTED
 from results.tables import cell, run
 from results.tables import environment as environment_table
 from results.where import begins
-
-LISTED = 8  # so many of those that begin alike are named, the others are counted
 
 # By the order of recording; runs of databases that were merged may share a place in it.
 NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
@@ -19,20 +16,6 @@ NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.des
 OWN_RUN_FIRST = (run.c.merged, *NEWEST_RUN_FIRST)
 
 Kind = Literal["run", "cell"]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the known name which the wrong one is nearest to; empty if it is near none."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """What ends a line about an unknown name: the nearest one, and some of those that there are."""
-    names = list(dict.fromkeys(known))
-    hint = f".{did_you_mean(name, names)}"
-    some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-    return f"{hint} There are: {some}" if names else f"{hint} There is none"
 
 
 def run_id(connection: Connection, start: str) -> str:

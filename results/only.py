@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from results import frames
 from results.database import Database
-from results.lookup import LISTED, did_you_mean
+from results.names import LISTED, did_you_mean
 from results.records import Cell
 from results.rows import cell_of
 from results.tables import cell as cells

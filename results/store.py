@@ -12,7 +12,7 @@ from results import copies, frames, recording, rights, rows, schema, spool
 from results.database import Database
 from results.leases import Leases
 from results.location import StoreError, UnwritableError
-from results.lookup import LISTED
+from results.names import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
@@ -243,6 +243,14 @@ class Store:
         round_index, position (in the round), repeats (calls that the value is the mean of): int64.
         """
         return frames.read(self.database, frames.measured(sample, where, newest=newest))
+
+    def samples_in_parts(
+        self, where: Where = EVERYTHING, *, newest: bool = True, rows: int = 100_000
+    ) -> Iterator[DataFrame]:
+        """The same, so many rows at a time: they need not fit the memory. One part at least, which may be empty."""
+        query = frames.measured(sample, where, newest=newest)
+        with self.database.reading() as connection:
+            yield from frames.chunks(connection, query, rows)
 
     def curves(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """The curves of these trials, one a row: the columns are those of `metrics`, but for the value.

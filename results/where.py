@@ -13,11 +13,13 @@ from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, fa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from results.records import Cell
+from results.names import nearest
+from results.records import TRIAL_KINDS, TRIAL_STATUSES, Cell
 from results.tables import cell, run, trial
 
 _KEY_DIGITS = 16  # hexadecimal, of a cell's key
 _TOO_LARGE = 2**63
+_MOST_NUMBERS = 30_000  # each is a parameter of the statement; SQLite takes 32,766
 Text = str | Collection[str] | None
 Number = float | Collection[float] | None
 Whole = int | Collection[int] | None
@@ -27,8 +29,9 @@ Whole = int | Collection[int] | None
 class Where:
     """A condition: each field is one value, several of them, or None for any.
 
-    Several: any collection, also a column of a frame, of as many as you like. NaN asks for the cells that have none:
-    `Where(dt=math.nan)` for adaptive steps. A value that the column cannot hold is a ValueError.
+    Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
+    numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
+    column cannot hold is a ValueError, as is a kind or status that there is not.
     """
 
     run_id: Text = None
@@ -148,6 +151,7 @@ _OF_TYPE = {
     "Number": Kind(Real, float, _read_number, "a number"),
     "Whole": Kind(Integral, int, _read_whole, "a whole number"),
 }
+_WORDS: Mapping[str, tuple[str, ...]] = {"kind": TRIAL_KINDS, "status": TRIAL_STATUSES}
 KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fields(Where)}
 
 
@@ -162,10 +166,19 @@ def _checked(name: str, wanted: Any) -> Any:
         if not isinstance(value, kind.type) or isinstance(value, bool):
             raise ValueError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
         if isinstance(value, Integral) and abs(int(value)) >= _TOO_LARGE:
-            raise ValueError(f"{name}={value}: no database holds so large a number: pass one below 2**63")
+            raise ValueError(f"{name}: no database holds so large a number: pass one below 2**63")
         if isinstance(value, str) and not _storable(value):
             raise ValueError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
-    plain = tuple(map(kind.plain, values))
+        if name in _WORDS and value not in _WORDS[name]:
+            raise ValueError(f"{name}={value!r}: no trial has such a {name}{nearest(str(value), _WORDS[name])}")
+    try:
+        plain = tuple(map(kind.plain, values))
+    except OverflowError as error:
+        raise ValueError(f"{name}: {error}: pass a number that a float can hold") from None
+    if kind.type is Real:
+        plain = tuple(dict.fromkeys(plain))
+        if len(plain) > _MOST_NUMBERS:
+            raise ValueError(f"{name}: {len(plain):,} different numbers: pass {_MOST_NUMBERS:,} at most")
     return plain if several else plain[0]
 
 

@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,16 @@ def test_more_keys_than_a_statement_takes_parameters(three):
     assert three.cells(Where(seed=range(2**40, 2**40 + 9))).empty
 
 
+def test_samples_are_read_in_parts(three):
+    whole = three.samples()
+    parts = list(three.samples_in_parts(rows=5))
+    assert max(map(len, parts)) == 5
+    assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+    (empty,) = three.samples_in_parts(Where(run_id="none"))
+    assert (list(empty), len(empty)) == (list(whole), 0)
+    assert not three.cells(Where(dt=[*map(float, range(29_999)), math.nan])).empty
+
+
 def test_conditions_take_what_pandas_and_numpy_hold(three):
     cells = three.cells()
     assert len(three.cells(Where(cell_key=cells["key"], seed=cells["seed"], horizon=cells["horizon"]))) == len(cells)
@@ -215,6 +226,14 @@ def test_conditions_take_what_pandas_and_numpy_hold(three):
         ("seed", 1.5, "seed=1.5: seed is a whole number"),
         ("batch_size", True, "batch_size=True: batch_size is a whole number"),
         ("n_outputs", {2: 3}, "n_outputs={2: 3}: n_outputs is a whole number"),
+        (
+            "rtol",
+            Fraction(10**400),
+            "rtol: integer division result too large for a float: pass a",
+        ),
+        ("dt", range(40_000), "dt: 40,000 different numbers: pass 30,000 at most"),
+        ("status", "timeuot", "status='timeuot': no trial has such a status. Did you mean 'timeout'? There are: ok, "),
+        ("kind", ["timing", "time"], "kind='time': no trial has such a kind"),
     ],
 )
 def test_an_impossible_value_is_told_in_one_line(field, wanted, said):
@@ -228,8 +247,9 @@ def test_an_impossible_value_is_told_in_one_line(field, wanted, said):
     [("cells", "kind"), ("planned", "status"), ("summary", "name"), ("trials", "name"), ("noise_floors", "kind")],
 )
 def test_a_condition_that_a_frame_knows_nothing_of_is_refused(three, frame, field):
-    with pytest.raises(ValueError, match=f"cannot be chosen by {field}='x': leave it out"):
-        getattr(three, frame)(Where(**{field: "x"}))
+    value = {"kind": "timing", "status": "ok"}.get(field, "x")
+    with pytest.raises(ValueError, match=f"cannot be chosen by {field}='{value}': leave it out"):
+        getattr(three, frame)(Where(**{field: value}))
 
 
 def test_noise_floors_are_read_as_written(url):

@@ -19,6 +19,7 @@ from results.backup import back_up_at
 from results.export import export, stream
 from results.inventory import Inventory, inventory
 from results.merge import OnConflict, merge
+from results.names import nearest
 from results.prune import forget, kept_by_baselines, prune, vacuum
 from results.pytest_benchmark import read, take_in
 from results.records import TRIAL_STATUSES
@@ -104,7 +105,7 @@ def forget_in(
     if not (only or runs or environment or statuses):
         raise UsageError("forget what? pass --only, --run, --environment or --status (--dry-run tells what would go)")
     if wrong := next((status for status in statuses if status not in TRIAL_STATUSES), None):
-        raise UsageError(f"no trial ends as {wrong!r}{lookup.nearest(wrong, TRIAL_STATUSES)}")
+        raise UsageError(f"no trial ends as {wrong!r}{nearest(wrong, TRIAL_STATUSES)}")
     with opened(url, write=True) as store:
         with store.database.reading() as connection:
             run_ids = [lookup.run_id(connection, start) for start in runs] or None

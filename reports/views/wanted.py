@@ -7,7 +7,7 @@ from pandas import DataFrame
 
 from reports import format as text
 from results import baselines
-from results.lookup import nearest
+from results.names import nearest
 from results.records import Cell, Source
 from results.store import Store
 from results.where import Where
