@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import tracemalloc
 
@@ -38,6 +39,7 @@ def read(path, like: pandas.DataFrame) -> pandas.DataFrame:
         found = pandas.read_parquet(path)
     elif ".json" in path.name:
         text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
+        assert not re.search(r"NaN|Infinity", text)  # which are no JSON
         rows = map(json.loads, text.splitlines()) if ".jsonl" in path.name else json.loads(text)
         found = pandas.DataFrame(list(rows), columns=list(like))
     else:
@@ -134,11 +136,11 @@ def test_many_parts_are_one_file(store, tmp_path, monkeypatch):
 
 
 def test_every_float_survives(url, tmp_path):
-    values = [0.1, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3]
+    values = [0.1, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3, float("inf"), -float("inf")]
     with Store.open(url, create=True) as store:
         store.begin(a_run("run", where=HERE), [Planned("solvers", CELLS[0])])
         curves = {"odd": Curve([float("inf"), float("nan"), *values], [[v] for v in (0.0, 1.0, *values)])}
-        store.record("run", a_trial(metrics=dict(zip("abcde", values, strict=True)), curves=curves))
+        store.record("run", a_trial(metrics=dict(zip("abcdefg", values, strict=True)), curves=curves))
         for suffix in SUFFIXES:
             path = tmp_path / f"a{suffix}"
             export(store, path, frame="metrics")
