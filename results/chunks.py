@@ -1,6 +1,7 @@
 """Rows in parts: what is moved from place to place need not fit the memory."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
@@ -12,8 +13,9 @@ def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[li
     """The query's rows by column, at most `size` at a time."""
     result = connection.execute(query.execution_options(yield_per=size))
     names = list(result.keys())
-    for part in result.partitions():
-        yield [dict(zip(names, row, strict=True)) for row in part]
+    with closing(result):  # whoever stops before the end leaves no cursor on the server
+        for part in result.partitions():
+            yield [dict(zip(names, row, strict=True)) for row in part]
 
 
 def of_table(table: Table) -> Select[Any]:

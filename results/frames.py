@@ -8,6 +8,7 @@ interrupted trial measured nothing, so it is seen only where there is no other.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, case, func, literal, not_, select
@@ -164,10 +165,11 @@ def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[Da
     dtypes = {column.name: _dtype(column) for column in query.selected_columns}
     result = connection.execute(query.execution_options(yield_per=size))
     empty = True
-    for part in result.partitions():
-        columns = zip(dtypes, zip(*part, strict=True), strict=True)
-        yield pandas.DataFrame({name: pandas.Series(values, dtype=dtypes[name]) for name, values in columns})
-        empty = False
+    with closing(result):
+        for part in result.partitions():
+            columns = zip(dtypes, zip(*part, strict=True), strict=True)
+            yield pandas.DataFrame({name: pandas.Series(values, dtype=dtypes[name]) for name, values in columns})
+            empty = False
     if empty:
         yield pandas.DataFrame({name: pandas.Series([], dtype=dtype) for name, dtype in dtypes.items()})
 

@@ -9,8 +9,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import typer
 
-from bench.cli import answer
+from bench.cli import answer, app
 
 NODEBENCH = f"{shlex.quote(sys.executable)} -m bench"
 ROOT = Path(__file__).parents[1]
@@ -129,20 +130,8 @@ def test_bash_completes_verbs_options_sweeps_and_what_can_be_listed(tmp_path, ty
     assert set(done.stdout.split()) == offered
 
 
-OF_DB = (
-    "stats",
-    "merge",
-    "export",
-    "import",
-    "prune",
-    "rebuild",
-    "baseline",
-    "baselines",
-    "annotate",
-    "backup",
-    "upgrade",
-)
-VERBS = ["run", "plan", "report", "noise", "list", "show", *(f"db {verb}" for verb in OF_DB)]
+COMMANDS = typer.main.get_command(app).commands
+VERBS = [*(name for name in COMMANDS if name != "db"), *(f"db {name}" for name in COMMANDS["db"].commands)]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -60,9 +60,10 @@ def stats(db: Database = DEFAULT_DATABASE) -> None:
 
 @db.command(epilog=example("nodebench db check --db team.db"))
 def check(db: Database = DEFAULT_DATABASE) -> None:
-    """Look the database through: pages, rows, hashes, the summary, runs and leases of the dead, spooled trials.
+    """Look the database through, and say what is wrong.
 
-    A line for each finding says how to mend it. Exit code 1 if there is one.
+    That is pages, rows, hashes, the summary, runs of processes that have ended, and trials that wait to be taken in. A
+    line for each finding says how to mend it. Exit code 1 if there is one.
     """
     from bench.verbs.health import print_findings
 
@@ -71,7 +72,7 @@ def check(db: Database = DEFAULT_DATABASE) -> None:
 
 @db.command("runs", epilog=example("nodebench db runs"))
 def runs_(db: Database = DEFAULT_DATABASE) -> None:
-    """List the runs, the newest first, and whether those that are running go on."""
+    """List the runs, and whether they go on."""
     from bench.verbs.health import print_runs
 
     print_runs(db)
@@ -84,9 +85,9 @@ def close(
     ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """End runs that were killed: all whose process is known to have ended, or those that are named.
+    """End the runs whose processes were killed.
 
-    What they have measured stays, and counts.
+    That is all whose process is known to have ended, or those that are named. What they have measured stays.
     """
     from bench.verbs.health import close_runs
 
