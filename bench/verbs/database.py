@@ -147,7 +147,7 @@ def print_baselines(url: str) -> None:
             (row.name, date(row.created_at), str(row.trials), str(row.cells), str(row.runs), row.note)
             for row in baselines.listed(store).itertuples(index=False)
         ]
-    print(columns(rows, ("name", "made", "trials", "cells", "runs", "note")) if rows else "no baselines")
+        print(columns(rows, ("name", "made", "trials", "cells", "runs", "note")) if rows else "no baselines")
 
 
 def annotate_key(key: str, text: str, url: str) -> None:

@@ -26,7 +26,7 @@ def print_runs(url: str) -> None:
     """A line a run, the newest first."""
     with opened(url) as store:
         rows = list(map(run_row, runs.listed(store)))
-    print(columns(rows, ("run", *RUN_COLUMNS)) if rows else "no runs")
+        print(columns(rows, ("run", *RUN_COLUMNS)) if rows else "no runs")
 
 
 def close_runs(starts: Sequence[str], url: str) -> None:
