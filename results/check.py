@@ -1,6 +1,7 @@
 """A database looked through: what is wrong with it or waits to be seen to, and what to do about each."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DatabaseError
@@ -17,7 +18,7 @@ _CHUNK = 5_000  # rows in memory
 _MOST = 20  # damaged pages that are named
 
 
-def findings(store: Store) -> Iterator[str]:
+def findings(store: Store) -> Generator[str]:
     """A line for each: what was found, and what to do."""
     database = store.database
     with database.reading() as connection:
@@ -37,7 +38,8 @@ def findings(store: Store) -> Iterator[str]:
 def first_finding(store: Store) -> str:
     """The first of them, or what hinders looking; empty if there is none."""
     try:
-        return next(findings(store), "")
+        with closing(findings(store)) as found:
+            return next(found, "")
     except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 
@@ -59,8 +61,9 @@ def _of_rows(connection: Connection) -> Iterator[str]:
     """The first row of each table that breaks a rule."""
     for table in MOVED:
         try:
-            for part in chunks(connection, of_table(table), _CHUNK):
-                rules.check(table, part)
+            with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
+                for part in parts:
+                    rules.check(table, part)
         except StoreError as error:
             yield f"{error}: remove it with nodebench db forget, or mend it in SQL"
         except (ValueError, TypeError, OverflowError, RecursionError) as error:

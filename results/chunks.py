@@ -1,6 +1,6 @@
 """Rows in parts: what is moved from place to place need not fit the memory."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, Table, select
 from results.rows import Row
 
 
-def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[list[Row]]:
+def chunks(connection: Connection, query: Select[Any], size: int) -> Generator[list[Row]]:
     """The query's rows by column, at most `size` at a time."""
     result = connection.execute(query.execution_options(yield_per=size))
     names = list(result.keys())

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def stream(store: Store, file: Sink, *, form: str = "csv", frame: str = "summary
 def _write(store: Store, write: Writer, file: Sink, frame: str, where: Where) -> int:
     query = FRAMES[frame](where)
     size = _CHUNK_OF_CURVES if frame == "curves" else _CHUNK
-    with store.database.reading() as connection:
-        return write(file, _types(query), map(_unpacked, chunks(connection, query, size)))
+    with store.database.reading() as connection, closing(chunks(connection, query, size)) as parts:
+        return write(file, _types(query), map(_unpacked, parts))
 
 
 _ARRAYS = {"x": "vector", "y": "rows"}  # of a curve

@@ -6,6 +6,7 @@ leaves nothing. Who records meanwhile into a file waits for it, and spools what 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -86,8 +87,9 @@ class _Merging:
         """Each table after those that it refers to."""
         for table in (sweep, environment, cell, reference, source_table, run, planned):
             self._take(table)
-        for part in chunks(self.source, select(trial).order_by(trial.c.id), _CHUNK):
-            self._take_trials(part)
+        with closing(chunks(self.source, select(trial).order_by(trial.c.id), _CHUNK)) as parts:
+            for part in parts:
+                self._take_trials(part)
         for table in (noise_floor, annotation):
             self._take(table)
         for row in self.source.execute(select(baseline).order_by(baseline.c.name)).mappings():
@@ -95,19 +97,24 @@ class _Merging:
 
     def _take(self, table: Table) -> None:
         """The rows of a table whose key means the same everywhere."""
-        for part in chunks(self.source, rows_of(table).order_by(*(table.c[name] for name in KEYS[table.name])), _CHUNK):
-            here = known(self.connection, table, part)
-            for row in part:
-                ours = here.get(key_of(table, row))
-                if ours and not alike(table, ours, row) and self._replaces(Conflict(table, ours, row)):
-                    self._replace(table, ours, row)
-            new = [row for row in part if key_of(table, row) not in here]
-            if table is run:
-                self.ended += self._end(part)
-                new = self._in_sweeps(new)
-            elif table is sweep:
-                new = [{name: row[name] for name in row if name != "id"} for row in new]
-            self.came[table.name] += insert_missing(self.connection, table, new)
+        ordered = rows_of(table).order_by(*(table.c[name] for name in KEYS[table.name]))
+        with closing(chunks(self.source, ordered, _CHUNK)) as parts:
+            for part in parts:
+                self._take_part(table, part)
+
+    def _take_part(self, table: Table, part: Sequence[Row]) -> None:
+        here = known(self.connection, table, part)
+        for row in part:
+            ours = here.get(key_of(table, row))
+            if ours and not alike(table, ours, row) and self._replaces(Conflict(table, ours, row)):
+                self._replace(table, ours, row)
+        new = [row for row in part if key_of(table, row) not in here]
+        if table is run:
+            self.ended += self._end(part)
+            new = self._in_sweeps(new)
+        elif table is sweep:
+            new = [{name: row[name] for name in row if name != "id"} for row in new]
+        self.came[table.name] += insert_missing(self.connection, table, new)
 
     def _replaces(self, conflict: Conflict) -> bool:
         """Whether theirs is to be taken instead of ours."""

@@ -130,8 +130,9 @@ class Store:
             with self._writing_of(run_id) as connection:
                 recording.finish(connection, run_id, state)
         except UnwritableError:
-            with suppress(OSError):  # then the run stays written as running, until somebody closes it
-                self._spool.end(run_id, state)
+            if not self.database.only_read:
+                with suppress(OSError):  # then the run stays written as running, until somebody closes it
+                    self._spool.end(run_id, state)
             raise
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:

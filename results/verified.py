@@ -1,5 +1,7 @@
 """Another database, looked through whole before anything of it comes in."""
 
+from contextlib import closing
+
 from sqlalchemy import Connection, text
 
 from results import rules, structure
@@ -18,8 +20,9 @@ def verify(connection: Connection, place: str) -> None:
         raise StoreError(f"{place}: {wrong}: nothing of it was taken; nodebench db check --db {place} says more")
     for table in MOVED:
         try:
-            for part in chunks(connection, of_table(table), _CHUNK):
-                rules.check(table, part)
+            with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
+                for part in parts:
+                    rules.check(table, part)
         except StoreError as error:
             raise StoreError(f"{place}: {error}: nothing was taken; mend or remove what has that row") from error
         except (ValueError, TypeError, OverflowError, RecursionError) as error:

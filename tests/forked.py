@@ -156,7 +156,7 @@ def upgrade(path: str) -> None:
     import results.migration  # noqa: F401  (loaded by now: the nursery has it)
 
     say("started")
-    Store.open(path).__exit__()
+    Store.open(path, write=True).__exit__()
     say("upgraded")
 
 

@@ -119,5 +119,5 @@ def test_a_killed_upgrade_leaves_the_old_version_or_the_new_one(tmp_path, nurser
         )
         assert rows(path) == before
         assert columns(path) == new if "upgraded" in said else columns(path) in (old, new)
-        Store.open(str(path)).__exit__()  # the next one goes on
+        Store.open(str(path), write=True).__exit__()  # the next one goes on
         assert (rows(path), columns(path)) == (before, new)

@@ -156,6 +156,7 @@ def main() -> int:
     parser.add_argument("--databases", type=int, default=2000)
     parser.add_argument("--imports", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first: a finding has its own")
     parser.add_argument("--postgres", default="", help="URL of an empty database on a server")
     asked = parser.parse_args()
     found, ends = 0, Counter[str]()
@@ -167,17 +168,15 @@ def main() -> int:
             with Store.open(asked.postgres, create=True) as store:
                 stock(store, "ours")
             targets.append(asked.postgres)
-        for number in range(asked.databases + asked.imports):
-            seed, ours = f"{asked.seed}-{number}", targets[number % len(targets)]
-            case = Case(root, seed, ours)
-            said, answer, wrong = case.database(sound) if number < asked.databases else case.file()
+        for count in range(asked.databases + asked.imports):
+            number = asked.first + count
+            case = Case(root, f"{asked.seed}-{number}", targets[number % len(targets)])
+            said, answer, wrong = case.database(sound) if count < asked.databases else case.file()
             ends[f"{said.partition(',')[0]}: exit code {answer.code}"] += 1
             if wrong:
                 found += 1
-                print(
-                    f"seed {seed}: {said[:200]}: {'; '.join(wrong)}\n{answer.out[-300:]}{answer.err[-2000:]}",
-                    flush=True,
-                )
+                print(f"--seed {asked.seed} --first {number}: {said[:200]}: {'; '.join(wrong)}")
+                print(f"{answer.out[-300:]}{answer.err[-2000:]}", flush=True)
     print(*(f"{count:5d}  {end}" for end, count in sorted(ends.items())), sep="\n")
     print(f"{asked.databases} databases, {asked.imports} files to import: {found or 'no'} finding(s)")
     return 1 if found else 0
