@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing, suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def damaged_json(text: str, chance: random.Random) -> bytes:
             with suppress(KeyError, IndexError):
                 del holder[key]
         else:
-            holder[key] = chance.choice(_NASTY)
+            holder[key] = deepcopy(chance.choice(_NASTY))  # or a list would come to hold itself
         if not isinstance(content, dict | list) or not list(_places(content)):
             break
     return json.dumps(content).encode()
