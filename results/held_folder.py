@@ -51,7 +51,7 @@ class HeldFolder:
 
 
 def sweep(place: str, prefix: str) -> None:
-    """Remove the folders of such a name that processes of this user have left behind."""
+    """Remove the folders that begin with this prefix and that killed processes of this user have left behind."""
     for left in _left_in(place, prefix):
         with contextlib.suppress(OSError):  # it lives, or another removes it now
             _remove_if_free(left)

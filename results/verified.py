@@ -1,46 +1,65 @@
-"""Another database, looked through whole before anything of it comes in."""
+"""A database looked through whole: its pages, its tables, its references, and every row by the rules of its table."""
 
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
 
 from results import rules, structure
 from results.chunks import chunks, of_table
-from results.location import StoreError
+from results.location import RECOVER, StoreError
 from results.tables import metadata
 
 # Not the version, what goes on there now, and what follows from the other tables.
 MOVED = [table for table in metadata.sorted_tables if table.name not in ("nodebench", "lease", "summary")]
 _CHUNK = 5_000  # rows in memory
+_MOST = 20  # damaged pages that are named
+
+
+class Fault(NamedTuple):
+    """Something that nodebench did not write so."""
+
+    what: str
+    remedy: str
 
 
 def verify(connection: Connection, place: str) -> None:
-    """Raise a StoreError that names what is wrong in the database at this place, be it a page, a table or a row."""
-    if connection.dialect.name == "sqlite" and (wrong := _unsound(connection)):
-        raise StoreError(f"{place}: {wrong}: nothing of it was taken; nodebench db check --db {place} says more")
+    """Raise a StoreError that names the first fault of the database at this place."""
+    with closing(faults(connection)) as found:
+        first = next(found, None)
+    if first:
+        raise StoreError(f"{place}: {first.what}: nothing was taken; nodebench db check says what to do there")
+
+
+def faults(connection: Connection) -> Generator[Fault]:
+    """All that is wrong with a file, and the first row of each table that breaks a rule."""
+    if connection.dialect.name == "sqlite":
+        yield from _of_file(connection)
     for table in MOVED:
-        try:
-            with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
-                for part in parts:
-                    rules.check(table, part)
-        except StoreError as error:
-            raise StoreError(f"{place}: {error}: nothing was taken; mend or remove what has that row") from error
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            said = str(error).partition("\n")[0]
-            raise StoreError(
-                f"{place}: its table {table.name} has a value that cannot be read ({said}): nothing was taken; "
-                "mend or remove it"
-            ) from error
+        yield from _of_rows(connection, table)
 
 
-def _unsound(connection: Connection) -> str:
-    """What is wrong with a file, beside its rows."""
-    if (said := connection.scalar(text("pragma integrity_check(1)"))) != "ok":
-        return f"the file is damaged ({said})"
+def _of_file(connection: Connection) -> Iterator[Fault]:
+    said = connection.scalars(text(f"pragma integrity_check({_MOST})")).all()
+    if said != ["ok"]:
+        yield Fault(f"the file is damaged ({' '.join('; '.join(said).split())})", RECOVER)
     if acting := structure.acting(connection):
-        return f"it has {acting}, and a database of ours has plain tables"
+        yield Fault(f"it has {acting}, and a database of ours has plain tables", "drop it")
     if name := structure.different(connection):
-        return f"its table {name} is not as nodebench makes it"
-    missing = text('select "table", parent from pragma_foreign_key_check limit 1')
-    broken = connection.execute(missing).first()
-    return f"a row of {broken[0]} belongs to a row of {broken[1]} that is missing" if broken else ""
+        yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
+    broken = text('select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2')
+    for table, parent, count in connection.execute(broken).all():
+        yield Fault(f"{count} row(s) of {table} belong to rows of {parent} that are missing", RECOVER)
+
+
+def _of_rows(connection: Connection, table: Table) -> Iterator[Fault]:
+    try:
+        with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
+            for part in parts:
+                rules.check(table, part)
+    except StoreError as error:
+        yield Fault(str(error), "remove it with nodebench db forget, or mend it in SQL")
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        said = str(error).partition("\n")[0]
+        yield Fault(f"its table {table.name} has a value that cannot be read ({said})", "mend it in SQL")

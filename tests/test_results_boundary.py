@@ -107,7 +107,7 @@ HOSTILE = {
     "goals": 'update run set goals = \'{"study": {"fame": 1}}\'',
     "\\x00": "update trial set reason = 'a' || char(0)",
     "UTF-8": "update trial set reason = cast(x'ff' as text)",
-    "that is missing": "insert into metric values (999, 'error', 1.0)",
+    "of trial that are missing": "insert into metric values (999, 'error', 1.0)",
     "a trigger on trial": "create trigger t after insert on trial begin delete from cell; end",
     "a view named sample": "drop table sample; create view sample as with recursive n(i) as "
     "(select 1 union all select i + 1 from n) select i as trial_id from n",
