@@ -30,11 +30,11 @@ def findings(store: Store) -> Generator[str]:
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
 
 
-def first_finding(store: Store) -> str:
-    """The first finding, or what hinders the search for one; empty if the database is sound."""
+def first_fault(store: Store) -> str:
+    """The first thing that nodebench did not write so, or what hinders the search for it; empty if there is none."""
     try:
-        with closing(findings(store)) as found:
-            return next(found, "")
+        with store.database.reading() as connection, closing(faults(connection)) as found:
+            return next((fault.what for fault in found), "")
     except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 

@@ -22,7 +22,7 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
     sweep_row = rows.sweep_row(started)
     insert_missing(connection, sweep, [sweep_row])
     insert_missing(connection, environment, [rows.environment_row(started)])
-    insert_missing(connection, cell, rows.cell_rows(plan))
+    insert_missing(connection, cell, rows.cell_rows(plan), hashed=True)
     insert_missing(connection, source, rows.source_rows(sources))
     sequence = (connection.scalar(select(func.max(run.c.sequence))) or 0) + 1
     sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
@@ -57,9 +57,9 @@ def record_missing(connection: Connection, run_id: str, measured: Trial) -> None
         _insert_trial(connection, run_id, measured)
 
 
-def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row]) -> int:
+def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row], *, hashed: bool = False) -> int:
     """Insert the rows whose key is not there yet; how many. In one order for all, who would block each other else."""
-    rules.check(table, table_rows)
+    rules.check(table, table_rows, hashed=hashed)
     ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
     return connection.execute(insertion_of_missing(connection, table), ordered).rowcount if ordered else 0
 

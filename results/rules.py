@@ -30,6 +30,7 @@ from results.tables import metadata
 
 _typed_dict: Any = TypedDict  # made while it runs, which mypy does not follow
 _list: Any = list
+_dict: Any = dict
 _LARGEST = 2**31 - 1  # whole number of a column
 _NAME = 255  # characters of what an index holds: PostgreSQL's entries of an index end at 2,704 bytes
 _LINE = 10_000  # characters of any other name
@@ -57,13 +58,16 @@ _PLAINLY = {
 _NATURAL = {"trial": ("run_id", "cell_key", "kind", "process_index"), "sweep": ("name",)}
 
 
-def check(table: Table, rows: Sequence[Row]) -> None:
-    """Raise a StoreError of one line that names the first row which breaks a rule of its table, and the rule."""
+def check(table: Table, rows: Sequence[Row], *, hashed: bool = False) -> None:
+    """Raise a StoreError of one line that names the first row which breaks a rule of its table, and the rule.
+
+    `hashed`: the keys were made from the content just now, and need not be made again.
+    """
     try:
         _form(table.name).validate_python(rows)
     except ValidationError as error:
         raise StoreError(_said(table, rows, error)) from None
-    if (consistent := _CONSISTENT.get(table.name)) is None:
+    if hashed or (consistent := _CONSISTENT.get(table.name)) is None:
         return
     for row in rows:
         if reason := consistent(row):
@@ -115,7 +119,7 @@ def _not_null(column: Column[Any]) -> Any:
     if isinstance(column.type, Double):
         return Annotated[float, _number(where)]
     if isinstance(column.type, JSON):
-        return _OBJECTS.get(column.name, dict[_text(_LINE), _text(_LINE)])  # type: ignore[misc]
+        return _OBJECTS.get(column.name, _dict[_text(_LINE), _text(_LINE)])
     if isinstance(column.type, LargeBinary):
         return Annotated[bytes, Field(max_length=_MOST)]
     return _text(_MOST if isinstance(column.type, Text) else _NAME if _is_indexed(column) else _LINE)
@@ -156,8 +160,8 @@ def _plain(value: JsonValue) -> JsonValue:
 
 _OBJECTS: Mapping[str, Any] = {
     "shape": Annotated[list[Annotated[int, Field(ge=0, le=_LARGEST)]], Field(max_length=32)],
-    "measure": dict[_text(_LINE), FiniteFloat],  # type: ignore[misc]
-    "goals": dict[_text(_LINE), dict[Literal[tuple(vars(Goal()))], FiniteFloat]],  # type: ignore[misc]
+    "measure": _dict[_text(_LINE), FiniteFloat],
+    "goals": _dict[_text(_LINE), _dict[Literal[tuple(vars(Goal()))], FiniteFloat]],
     "asked": Annotated[dict[str, JsonValue], AfterValidator(_plain)],
 }
 

@@ -146,12 +146,12 @@ def _sound(store: Store) -> Iterator[None]:
     except (UsageError, InfrastructureError, StoreError, FilterError, OSError):
         raise
     except Exception as error:
-        from results.check import first_finding
+        from results.check import first_fault
 
-        if not (finding := first_finding(store)):
+        if not (fault := first_fault(store)):
             raise
         raise UsageError(
-            f"{store.database.place} has what nodebench did not write ({finding}): nodebench db check tells all of it"
+            f"{store.database.place} has what nodebench did not write ({fault}): nodebench db check tells all of it"
         ) from error
 
 

@@ -18,16 +18,17 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from damage import damaged_file, damaged_json
 from sqlalchemy import select
 from stock import benchmark, file_with_rows, stock
 
-import reports.page  # noqa: F401  (loaded once, for all that are forked)
 from bench.main import main as nodebench
 from results.store import Store
 from results.tables import metadata
@@ -86,7 +87,7 @@ def called(folder: Path, arguments: list[str]) -> Answer:
             sys.stdout.flush()
             os._exit(int(end.code or 0))
         except BaseException:  # noqa: BLE001  (what nobody has caught is what is looked for)
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            traceback.print_exc()
             os._exit(70)
     _, status = os.waitpid(process, 0)
     said = [(folder / name).read_text(errors="replace") for name in ("out.txt", "err.txt")]
@@ -160,6 +161,7 @@ def main() -> int:
     parser.add_argument("--postgres", default="", help="URL of an empty database on a server")
     asked = parser.parse_args()
     found, ends = 0, Counter[str]()
+    import_module("reports.page")  # once, for all that are forked
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         sound = file_with_rows(root / "sound.db", "theirs")

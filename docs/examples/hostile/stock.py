@@ -15,6 +15,7 @@ from results.records import (
     Planned,
     Reference,
     Run,
+    RunState,
     Sample,
     Source,
     Trial,
@@ -32,7 +33,8 @@ _SOURCE = Source({"library": "node 1", "adapter": "node 2", "problem": "cosine 3
 
 def stock(store: Store, name: str) -> None:
     """Two runs, the second of which was interrupted."""
-    for number, state in enumerate(("complete", "interrupted")):
+    states: tuple[RunState, ...] = ("complete", "interrupted")
+    for number, state in enumerate(states):
         run = Run(
             id=f"{name}-{number}",
             sweep_name="solvers",
@@ -48,7 +50,7 @@ def stock(store: Store, name: str) -> None:
             for trial in _trials(cell):
                 store.record(run.id, trial)
         store.record_floors(run.id, [NoiseFloor(CELLS[0].key, "forward_s", 1.0, 0.99, 1.01, 3)])
-        store.finish(run.id, state=state)  # type: ignore[arg-type]
+        store.finish(run.id, state=state)
     true = Reference(
         problem="cosine",
         name="solution",
