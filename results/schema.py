@@ -27,10 +27,8 @@ def ensure(database: Database, *, create: bool) -> None:
 def known(database: Database, *, create: bool = False) -> str | None:
     """The schema's version, of a database that we know; None for an empty one, if one is to be made there."""
     with database.reading() as connection:
-        if database.is_file and (acting := structure.acting(connection, triggers=False)):
-            raise StoreError(
-                f"{database.place} has {acting}, which nodebench makes none of: pass --db with another path"
-            )
+        if database.is_file and (odd := structure.unplain(connection, triggers=False)):
+            raise StoreError(f"{database.place} has {odd}, and our tables are plain ones: pass --db with another path")
         found = version(connection)
     if found is None:
         if not create:

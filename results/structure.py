@@ -17,10 +17,10 @@ class Structure(NamedTuple):
     referred: frozenset[tuple[Any, ...]]  # column, table, column there
 
 
-def acting(connection: Connection, *, triggers: bool = True) -> str:
-    """What a table of ours is that is no plain table: a view, a virtual one, one with generated columns; else empty.
+def unplain(connection: Connection, *, triggers: bool = True) -> str:
+    """What stands in place of a plain table of ours: a view, a virtual table, generated columns, a trigger; else empty.
 
-    To read such a one is to run what somebody else has written; to write one that has a trigger, too.
+    To read a view or a generated column is to run what somebody else has written; to write a row with a trigger, too.
     """
     for kind, name, sql in connection.execute(text("select type, tbl_name, sql from sqlite_master")):
         if name not in metadata.tables or kind == "index" or (kind == "trigger" and not triggers):

@@ -44,8 +44,8 @@ def _of_file(connection: Connection) -> Iterator[Fault]:
     said = connection.scalars(text(f"pragma integrity_check({_MOST})")).all()
     if said != ["ok"]:
         yield Fault(f"the file is damaged ({' '.join('; '.join(said).split())})", RECOVER)
-    if acting := structure.acting(connection):
-        yield Fault(f"it has {acting}, and a database of ours has plain tables", "drop it")
+    if found := structure.unplain(connection):
+        yield Fault(f"it has {found}, and a database of ours has plain tables", "drop it")
     if name := structure.different(connection):
         yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
     broken = text('select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2')
