@@ -75,15 +75,19 @@ class Spool:
 
     def ends(self) -> list[Path]:
         """The files that say how runs have ended of which no trial waits."""
-        return [path for folder in self.folders if not any(folder.glob("*.json")) for path in folder.glob("*.end")]
+        return [path for folder in self.folders if not _files(folder, "*.json") for path in _files(folder, "*.end")]
 
     def waiting(self) -> list[Path]:
-        """The files, in the order of measuring; none of a folder that may not be read, such as of another's home."""
-        found: list[Path] = []
-        for folder in self.folders:
-            with suppress(OSError):
-                found += folder.glob("*.json")
+        """The files, in the order of measuring."""
+        found = [path for folder in self.folders for path in _files(folder, "*.json")]
         return sorted(found, key=lambda path: path.name)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """None of a folder that may not be read, such as of another's home."""
+    with suppress(OSError):
+        return list(folder.glob(pattern))
+    return []
 
 
 def left(spool: Spool) -> list[str]:

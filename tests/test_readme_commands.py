@@ -31,7 +31,12 @@ LEFT_OUT = {  # by what a line begins with: why it is not run here
     "make hostile": "takes half an hour; a test gives the verbs a few",
     "make interrupts": "takes an hour or two; a test interrupts a few runs",
 }
-TESTED_ELSEWHERE = {"sql": "tests/test_results_docs.py", "mermaid": "tests/test_results_docs.py", "": "no command"}
+TESTED_ELSEWHERE = {
+    "sql": "tests/test_results_docs.py",
+    "mermaid": "tests/test_results_docs.py",
+    "postgresql": "tests/test_results_rights.py",
+    "": "no command",
+}
 SQLITE3 = """
 import sqlite3
 import sys
