@@ -4,6 +4,8 @@ import results
 
 with results.open("out/bench.db") as store:
     errors = store.metrics(results.Where(solver=["dopri5", "tsit5"], name="error"))
+
+Every error that it raises is a `StoreError`, whose text is one line for the user.
 """
 
 from results.location import MissingDatabaseError, StoreError

@@ -7,18 +7,20 @@ import itertools
 import os
 import sqlite3
 import time
+import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Connection, MetaData, Table, event, inspect
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from results import schema
+from results import schema, structure, views
 from results.database import Database
 from results.location import RECOVER, StoreError
-from results.tables import SCHEMA_VERSION, metadata
+from results.tables import SCHEMA_VERSION, metadata, nodebench
 
 _CHUNK = 5_000  # rows in memory at a time
 _NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
@@ -48,6 +50,7 @@ def back_up(database: Database, path: Path | None = None) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         copy_to(database, draft)
+        _name_anew(draft)
         with draft.open("rb") as file:
             os.fsync(file.fileno())
         draft.replace(path)
@@ -68,6 +71,13 @@ def copy_to(database: Database, path: Path) -> None:
         else:
             _copy_rows(source, target)
         _compare(database.place, counted, target)
+
+
+def _name_anew(copy: Path) -> None:
+    """A copy that is kept is a database of its own: what was spooled for the first is not the copy's."""
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        if any(column[1] == nodebench.c.identity.name for column in connection.execute("pragma table_info(nodebench)")):
+            connection.execute("update nodebench set identity = ?", (uuid.uuid4().hex,))
 
 
 def _beside(database: Database) -> Path:
@@ -104,7 +114,7 @@ def _copy_rows(source: Connection, target: sqlite3.Connection) -> None:
     """Every table as it is on the server, in types that SQLite has."""
     for limit in _NO_LIMITS:
         source.exec_driver_sql(f"set local {limit} = 0")
-    newest = schema.version(source) == SCHEMA_VERSION
+    newest = schema.version(source) == SCHEMA_VERSION and not structure.different(source)
     tables = (metadata if newest else _reflected(source)).sorted_tables
     for table in tables:
         made: list[Any] = [CreateTable(table), *map(CreateIndex, table.indexes)]
@@ -113,7 +123,12 @@ def _copy_rows(source: Connection, target: sqlite3.Connection) -> None:
     target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
     target.execute("begin")
     for table in tables:
-        _copy_table(source.connection.driver_connection, target, table)
+        try:
+            _copy_table(source.connection.driver_connection, target, table)
+        except source.dialect.loaded_dbapi.Error as error:
+            raise OperationalError(f"select from {table.name}", None, error) from error
+    for statement in views.statements("sqlite").values() if newest else ():
+        target.execute(statement)
     target.execute("commit")
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from results import runs, summary
+from results import runs, summary, views
 from results.location import RECOVER
 from results.spool import Spool, named
 from results.store import Store
-from results.tables import summary as summary_table
 from results.verified import faults
 
 
@@ -26,7 +25,7 @@ def findings(store: Store) -> Generator[str]:
             yield f"it cannot be read to its end ({error.orig}): {RECOVER}"
             return
     yield from _of_runs(store)
-    if waiting := Spool(database.url).waiting():
+    if waiting := Spool.of(database).waiting():
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
 
 
@@ -40,14 +39,10 @@ def first_fault(store: Store) -> str:
 
 
 def _of_summary(connection: Connection) -> Iterator[str]:
-    kept = select(*summary_table.columns)
-    made = summary.made()
-    wrong = sum(
-        connection.scalar(select(func.count()).select_from(one.except_(other).subquery())) or 0
-        for one, other in ((kept, made), (made, kept))
-    )
-    if wrong:
+    if summary.differs(connection):
         yield "summary does not say what trials, metrics and samples say: nodebench db rebuild"
+    if name := views.different(connection):
+        yield f"the view {name} is not as nodebench makes it: nodebench db rebuild"
 
 
 def _of_runs(store: Store) -> Iterator[str]:

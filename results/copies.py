@@ -40,7 +40,7 @@ def leave(database: Database) -> None:
 def _refuse_triggers(database: Database) -> None:
     """They would be run as the copy is upgraded."""
     with database.reading() as connection:
-        if database.is_file and (found := structure.unplain(connection)):
+        if found := structure.unplain(connection):
             raise StoreError(f"{database.place} has {found}, and is not upgraded to be read: drop it there")
 
 

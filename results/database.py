@@ -5,20 +5,22 @@ import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from results.engine import engine_for, is_frozen
+from results.answering import Answering
+from results.engine import answer_s, engine_for, is_frozen
 from results.location import RECOVER, StoreError, UnwritableError, file_of, locate, place, state_folder
 from results.open_file import Change, OpenFile
 from results.refusal import refusal
 
-PATIENCE_S = 30.0  # a trial is written in milliseconds: whoever holds the lock this long has hung
+PATIENCE_S = 30.0  # a trial is written in milliseconds: whoever holds a lock or an answer back this long has hung
 IMPATIENCE_S = 1.0
+_AGAIN_S = 0.01
 _REMAKING = 0x6E6F6465  # the advisory lock that makers and upgraders of a schema take on a server
 
 
@@ -32,6 +34,7 @@ class Database:
         self.astray: Path | None = None  # the file that is written, since another one stands where it was
         self.on_closing: Callable[[], None] | None = None
         self.only_read = False  # what is written to a copy would be gone with it
+        self.brief = False  # whether all that is asked of a server takes it moments: else it is given up
         self._patience_s = PATIENCE_S
         self._held: OpenFile | None = None
         path = file_of(self.url)
@@ -39,6 +42,7 @@ class Database:
 
     def _connect(self, url: URL, *, frozen: bool = False) -> None:
         self._engine = engine_for(url, frozen=frozen, patience_s=lambda: self._patience_s)
+        self._answering = None if self.is_file else Answering(self._engine)
         # A writer takes SQLite's lock at once: a reader that turns writer is refused instead of waiting.
         self._writer = self._engine.execution_options(sqlite_begin="BEGIN IMMEDIATE")
         self._file = None if frozen else file_of(url)  # that is written
@@ -118,11 +122,17 @@ class Database:
 
     def outside(self, statement: str) -> None:
         """Do to a file what SQLite does in no transaction."""
+        until = time.monotonic() + self._patience_s
         with self.raw() as connection:
-            try:
-                connection.cursor().execute(statement)
-            except sqlite3.Error as error:
-                raise OperationalError(statement, None, error) from error
+            while True:
+                try:
+                    connection.cursor().execute(statement)
+                    return
+                except sqlite3.Error as error:
+                    # For some statements SQLite does not wait itself, where two would wait for each other.
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                        raise OperationalError(statement, None, error) from error
+                time.sleep(_AGAIN_S)
 
     def now(self, connection: Connection) -> float:
         """Seconds since the epoch, by one clock for all who write to it."""
@@ -161,11 +171,20 @@ class Database:
         self._let_go()
         self._connect(self.url)
 
+    def _watched(self) -> AbstractContextManager[None]:
+        if self._answering and self.brief:
+            return self._answering.within(answer_s(self._patience_s))
+        return nullcontext()
+
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:
         try:
-            yield
+            with self._watched():
+                yield
         except DBAPIError as error:
+            if self._answering and (seconds := self._answering.given_up_s):
+                said = f"its server has said nothing for {seconds:.0f} s"
+                raise UnwritableError(f"{self.place} cannot be {verb} ({said}): see whether it hangs") from error
             raise refusal(error, place=self.place, verb=verb) from error
         except UnicodeDecodeError as error:  # what SQLite says of a damaged schema repeats its bytes
             raise StoreError(f"{self.place} cannot be {verb} (its schema is damaged): {RECOVER}") from error

@@ -11,6 +11,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from results.location import StoreError, beside, file_of, place
 
+_SHORTEST_S = 2.0  # libpq waits for no connection less
+_KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}  # seconds, and how often
+
 
 def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
     """An engine; each of its connections waits for a lock as long as `patience_s` says when it is made.
@@ -67,12 +70,19 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 
+def answer_s(patience_s: float) -> float:
+    """How long to wait for what a server does in moments. A new connection, tried after it, has the rest."""
+    return max(_SHORTEST_S, 0.6 * patience_s)
+
+
 def _waiting(patience_s: Callable[[], float]) -> Callable[..., None]:
     def limit(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        """Set how long to wait for a lock, for a new connection, and for a server that says no more."""
+        """Set how long to wait for a lock, for a new connection, and for a server that has gone."""
         milliseconds = f"{1000 * patience_s():.0f}"
-        parameters["options"] = f"-c lock_timeout={milliseconds} {parameters.get('options', '')}".strip()
-        parameters.setdefault("connect_timeout", "10")
+        parameters["options"] = f"-c lock_timeout={500 * patience_s():.0f} {parameters.get('options', '')}".strip()
+        parameters.setdefault("connect_timeout", f"{max(_SHORTEST_S, patience_s() / 3):.0f}")
         parameters.setdefault("tcp_user_timeout", milliseconds)
+        for name, value in _KEEPALIVES.items():
+            parameters.setdefault(name, value)
 
     return limit

@@ -2,14 +2,13 @@
 
 import csv
 import gzip
-import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+from results.json_text import as_json
 from results.location import StoreError
 from results.names import did_you_mean
 from results.rows import Row
@@ -89,25 +88,7 @@ def _write_json(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int
 
 
 def _json(types: Types, part: Iterable[Row]) -> Iterator[str]:
-    return (_as_json({name: row[name] for name in types}) for row in part)
-
-
-def _as_json(value: Any) -> str:
-    """JSON by its grammar, which has no infinity: 1e999 is one to nearly all who read it. NaN is null."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        return _spelt(value)
-
-
-def _spelt(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(name)}: {_spelt(one)}" for name, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_spelt, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return (as_json({name: row[name] for name in types}) for row in part)
 
 
 def _write_parquet(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:
@@ -138,7 +119,7 @@ def _write_parquet(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> 
 
 def _text_of(value: Any, kind: Any) -> Any:
     """What has no type of its own in a text, as JSON."""
-    return _as_json(value) if isinstance(kind, str) and value is not None else value
+    return as_json(value) if isinstance(kind, str) and value is not None else value
 
 
 def _compressed(write: Writer) -> Writer:

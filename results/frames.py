@@ -7,14 +7,17 @@ interrupted trial measured nothing, so it is seen only where there is no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, Table, case, func, literal, not_, select
 
 from results.database import Database
-from results.tables import cell, environment, noise_floor, planned, run, source, summary, sweep, trial
+from results.location import AskedError
+from results.names import nearest
+from results.records import CURVES, METRICS
+from results.tables import cell, curve, environment, noise_floor, planned, run, source, summary, sweep, trial
 from results.where import Where, among
 
 if TYPE_CHECKING:
@@ -113,6 +116,7 @@ def summaries(where: Where) -> Select[Any]:
 def noise_floors(where: Where) -> Select[Any]:
     """The twins' ratios, by run and cell."""
     where.refuse("noise floors", "kind", "status", "source")
+    _refuse_unknown(where.name)
     floors = select(noise_floor).join(cell).join(run).where(*where.on_cells(), *where.on_runs())
     named = among(noise_floor.c.name, where.name)
     ordered = floors.order_by(*noise_floor.primary_key)
@@ -127,9 +131,19 @@ def trials(where: Where, *, newest: bool = True) -> Select[Any]:
 
 def measured(table: Table, where: Where, *, newest: bool = True) -> Select[Any]:
     """The rows of metric, sample or curve that belong to the chosen trials."""
+    if table is not curve:  # which may have any name
+        _refuse_unknown(where.name)
     rows = measured_of(table, chosen_trials(where, newest=newest))
     named = among(table.c.name, where.name)
     return rows if named is None else rows.where(named)
+
+
+def _refuse_unknown(names: str | Collection[str] | None) -> None:
+    """An AskedError if a name is asked for that no metric has, nor a curve, which may be asked for with them."""
+    known = {**METRICS, **CURVES}
+    asked = (names,) if isinstance(names, str) else names or ()
+    if wrong := next((name for name in asked if name not in known), None):
+        raise AskedError(f"name={wrong!r}: no metric has such a name{nearest(wrong, known)}")
 
 
 def trials_of(ids: Select[Any]) -> Select[Any]:
@@ -140,7 +154,7 @@ def trials_of(ids: Select[Any]) -> Select[Any]:
 
 def measured_of(table: Table, ids: Select[Any]) -> Select[Any]:
     """The rows of metric, sample or curve that belong to these trials."""
-    columns = [column for column in table.c if column.name != "trial_id"]
+    columns = [column for column in table.c if column.name not in ("trial_id", "points")]
     return (
         select(run.c.fingerprint, trial.c.run_id, trial.c.cell_key, trial.c.kind, trial.c.process_index, *columns)
         .join_from(trial, run)

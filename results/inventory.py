@@ -53,7 +53,7 @@ def inventory(store: Store, *, newest: int = 5) -> Inventory:
             newest_runs=listed(store, newest=newest),
             oldest_trial=oldest,
             newest_trial=latest,
-            spooled=len(Spool(database.url).waiting()),
+            spooled=len(Spool.of(database).waiting()),
         )
 
 

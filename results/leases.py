@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 from results.database import Database
 from results.location import MissingRowError, UnwritableError
 from results.records import Run
-from results.tables import lease
+from results.tables import lease, run
 
 _LEASING = 0x6C656173  # the advisory lock of those who take leases on a server
 _MARGIN_S = 60.0  # what starting and ending a process, a late clock and a slow server may add to a trial's time
@@ -73,9 +73,16 @@ class Leases:
             now = self._database.now(connection)
             others = self._living(connection, of_cells, now)
             if not others:
+                self._end_the_dead(connection, of_cells)
                 connection.execute(delete(lease).where(*of_cells))
                 self._insert(connection, cell_keys, expires_at=now + self._lasting_s)
         return others
+
+    def _end_the_dead(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]]) -> None:
+        """Write that their runs were interrupted; when, nobody knows. One that goes on after all writes how it ends."""
+        dead = select(lease.c.run_id).where(*of_cells, lease.c.run_id != self._run_id)
+        ended = update(run).where(run.c.id.in_(dead), run.c.state == "running")
+        connection.execute(ended.values(state="interrupted"))
 
     def renew(self) -> None:
         """Keep them; cheap enough to be called between any two measurements.

@@ -28,7 +28,11 @@ RECOVER = "restore a backup, or save what can be read with `sqlite3 FILE .recove
 
 
 class StoreError(Exception):
-    """What is wrong with a database, what was seen, what to do: one line for the user."""
+    """What is wrong, what was seen, what to do: one line for the user. Every error of this package is one."""
+
+
+class AskedError(StoreError, ValueError):
+    """What is asked for cannot be: a value that no column holds, a name that there is not."""
 
 
 class MissingDatabaseError(StoreError):

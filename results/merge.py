@@ -82,6 +82,7 @@ class _Merging:
     ended: int = 0
     kept: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    touched: set[tuple[Any, ...]] = field(default_factory=set)  # runs and cells of which trials have come in
 
     def take_all(self) -> None:
         """Each table after those that it refers to."""
@@ -94,6 +95,7 @@ class _Merging:
             self._take(table)
         for row in self.source.execute(select(baseline).order_by(baseline.c.name)).mappings():
             self._take_baseline(dict(row))
+        self._summarise()
 
     def _take(self, table: Table) -> None:
         """The rows of a table whose key means the same everywhere."""
@@ -155,16 +157,18 @@ class _Merging:
                 self._replace(trial, our, their)
                 self._remeasure(our["id"], theirs[their["id"]])
                 touched.add(key_of(trial, our)[:2])
-        if touched:
-            summary.refresh_all(self.connection, sorted(touched))
+        self.touched |= touched
+
+    def _summarise(self) -> None:
+        """At the end: whoever records of one of the cells waits from here on."""
+        pairs = sorted(self.touched)
+        for start in range(0, len(pairs), _CHUNK):
+            summary.refresh_all(self.connection, pairs[start : start + _CHUNK])
 
     def _insert_trials(self, rows: Sequence[Row], measured: Mapping[int, list[Measured]]) -> list[Row]:
         """Those of them that no other process has written in the meantime."""
         if not rows:
             return []
-        runs = sorted({row["run_id"] for row in rows})
-        of_runs = select(run.c.id).where(run.c.id.in_(runs)).order_by(run.c.id)
-        self.connection.execute(of_runs.with_for_update(key_share=True))
         naturally = [trial.c[name] for name in KEYS[trial.name]]
         insertion = insertion_of_missing(self.connection, trial).returning(trial.c.id, *naturally)
         without_id = [{name: row[name] for name in row if name != "id"} for row in rows]

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from results import frames
 from results.database import Database
+from results.location import AskedError
 from results.names import LISTED, did_you_mean
 from results.records import Cell
 from results.rows import cell_of
@@ -17,7 +18,7 @@ from results.tables import cell as cells
 from results.where import KINDS, Where
 
 
-class FilterError(ValueError):
+class FilterError(AskedError):
     """What is wrong with a filter, what was seen, what to do: one line for the user."""
 
 

@@ -32,8 +32,8 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
 
 def record(connection: Connection, run_id: str, measured: Trial) -> None:
     """A trial with all that it measured, and the summary of its cell."""
-    _lock_run(connection, run_id)
-    _insert_trial(connection, run_id, measured)
+    fingerprint = _lock(connection, run_id, measured.cell_key)
+    _insert_trial(connection, fingerprint, run_id, measured)
 
 
 def finish(connection: Connection, run_id: str, state: RunState, *, at: float | None = None) -> None:
@@ -50,11 +50,11 @@ def record_floors(connection: Connection, run_id: str, floors: Sequence[NoiseFlo
 
 def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:
     """The same, unless it is there: whoever wrote it may have been killed before it could say so."""
-    _lock_run(connection, run_id)
+    fingerprint = _lock(connection, run_id, measured.cell_key)
     row = rows.trial_row(run_id, measured)
     key = [trial.c[name] == row[name] for name in ("run_id", "cell_key", "kind", "process_index")]
     if connection.scalar(select(trial.c.id).where(*key)) is None:
-        _insert_trial(connection, run_id, measured)
+        _insert_trial(connection, fingerprint, run_id, measured)
 
 
 def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row], *, hashed: bool = False) -> int:
@@ -70,28 +70,31 @@ def insertion_of_missing(connection: Connection, table: Table) -> Any:
     return dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
-def _lock_run(connection: Connection, run_id: str) -> None:
-    """One writer a run at a time: two would make its summary at once. Readers and other runs do not wait."""
-    if connection.scalar(_LOCKED_RUN, {"of_run": run_id}) is None:
+def _lock(connection: Connection, run_id: str, cell_key: str) -> str:
+    """One writer a cell at a time: readers, and who records of other cells, do not wait. The run's environment."""
+    fingerprint = connection.scalar(_ENVIRONMENT, {"of_run": run_id})
+    if fingerprint is None:
         raise StoreError(f"no run {run_id!r} in this database: begin it first")
+    summary.lock(connection, [cell_key])
+    return str(fingerprint)
 
 
-def _insert_trial(connection: Connection, run_id: str, measured: Trial) -> None:
+def _insert_trial(connection: Connection, fingerprint: str, run_id: str, measured: Trial) -> None:
     row = rows.trial_row(run_id, measured)
     rules.check(trial, [row])
     trial_id = connection.scalars(_NEW_TRIAL, row).one()
     insert_new(connection, metric, rows.metric_rows(measured, trial_id=trial_id))
     insert_new(connection, sample, rows.sample_rows(measured, trial_id=trial_id))
-    insert_new(connection, curve, rows.curve_rows(measured, trial_id=trial_id))
-    summary.refresh(connection, run_id, measured.cell_key)
+    insert_new(connection, curve, rows.curve_rows(measured, trial_id=trial_id), hashed=True)
+    summary.refresh(connection, fingerprint, run_id, measured.cell_key)
 
 
-def insert_new(connection: Connection, table: Table, table_rows: list[rows.Row]) -> None:
+def insert_new(connection: Connection, table: Table, table_rows: list[rows.Row], *, hashed: bool = False) -> None:
     """Insert rows that meet the rules of their table."""
-    rules.check(table, table_rows)
+    rules.check(table, table_rows, hashed=hashed)
     if table_rows:
         connection.execute(insert(table), table_rows)
 
 
-_LOCKED_RUN = select(run.c.id).where(run.c.id == bindparam("of_run")).with_for_update(key_share=True)
+_ENVIRONMENT = select(run.c.fingerprint).where(run.c.id == bindparam("of_run"))
 _NEW_TRIAL = insert(trial).returning(trial.c.id)

@@ -60,6 +60,17 @@ METRICS: Mapping[str, str] = {
 }
 
 
+CURVES: Mapping[str, str] = {  # of training: y as a function of x
+    "loss": "loss on the batch, by iteration",
+    "loss_seconds": "loss on the batch, by seconds of training",
+    "whole_loss": "loss on the whole trajectory, by iteration",
+    "nfe": "calls forward, calls backward, vector-Jacobian products, by iteration",
+    "trajectory_true": "the true state, by time",
+    "trajectory_learned": "the trained model's state, by time",
+    "evaluation": "loss on the whole trajectory, NFE, whether its own library solved it, by the way of evaluation",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """All that decides what is measured, and nothing else."""

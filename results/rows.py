@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from results.records import Cell, Goal, Planned, Run, Source, Trial
+from results.json_text import as_json
+from results.records import Cell, Curve, Goal, Planned, Run, Source, Trial
 
 Row = dict[str, Any]
+_MOST_POINTS = 10_000  # numbers of a curve, x and y together
 _FIELDS = tuple(each.name for each in fields(Cell))
 
 
@@ -74,8 +76,8 @@ def trial_row(run_id: str, trial: Trial) -> Row:
         "process_index": trial.process_index,
         "status": trial.status,
         "reason": _text(trial.reason),
-        "started_at": trial.started_at,
-        "duration_s": trial.duration_s,
+        "started_at": _number(trial.started_at),
+        "duration_s": _number(trial.duration_s),
         "position": trial.position,
         "log_tail": _text(trial.log_tail),
         "source": trial.source,
@@ -106,17 +108,26 @@ def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:
 
 def curve_rows(trial: Trial, *, trial_id: int) -> list[Row]:
     """Each curve, its arrays packed."""
-    return [
-        {
-            "trial_id": trial_id,
-            "name": name,
-            "length": len(curve.x),
-            "width": len(curve.y[0]) if len(curve.y) else 0,
-            "x": _pack(curve.x),
-            "y": _pack([value for point in curve.y for value in point]),
-        }
-        for name, curve in trial.curves.items()
-    ]
+    return [{"trial_id": trial_id, "name": name, **_packed(curve)} for name, curve in trial.curves.items()]
+
+
+def _packed(curve: Curve) -> Row:
+    row = {
+        "length": len(curve.x),
+        "width": len(curve.y[0]) if len(curve.y) else 0,
+        "x": _pack(curve.x),
+        "y": _pack([value for point in curve.y for value in point]),
+    }
+    return {**row, "points": points_of(row)}
+
+
+def points_of(row: Row) -> str | None:
+    """A curve's points as JSON, for who asks in SQL; None where they are many."""
+    length, width = row["length"], row["width"]
+    if length * (1 + width) > _MOST_POINTS:
+        return None
+    x, y = (struct.unpack(f"<{len(row[axis]) // 8}d", row[axis]) for axis in ("x", "y"))
+    return as_json([[x[n], *y[n * width : (n + 1) * width]] for n in range(length)])
 
 
 def cell_of(row: Row) -> Cell:
@@ -129,8 +140,10 @@ def _stated(goal: Goal) -> dict[str, float]:
 
 
 def _number(value: float) -> float | None:
-    """Not-a-number is null: SQLite has no other word for it."""
-    return None if value != value else value  # also of what is no number: the rules refuse that
+    """Not-a-number is null, and zero has no sign: SQLite has no other words for them."""
+    if value != value:
+        return None
+    return value + 0.0 if isinstance(value, float) else value  # what is no number the rules refuse
 
 
 def _text(said: str) -> str:

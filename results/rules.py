@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 
 from results.location import StoreError
 from results.records import RUN_STATES, TRIAL_KINDS, TRIAL_STATUSES, Environment, Goal, Reference, Source
-from results.rows import Row, cell_of, sha_of
+from results.rows import Row, cell_of, points_of, sha_of
 from results.tables import metadata
 
 _typed_dict: Any = TypedDict  # made while it runs, which mypy does not follow
@@ -61,17 +61,18 @@ _NATURAL = {"trial": ("run_id", "cell_key", "kind", "process_index"), "sweep": (
 def check(table: Table, rows: Sequence[Row], *, hashed: bool = False) -> None:
     """Raise a StoreError of one line that names the first row which breaks a rule of its table, and the rule.
 
-    `hashed`: the keys were made from the content just now, and need not be made again.
+    `hashed`: keys, and a curve's points, were made from the content just now, and need not be made again.
     """
     try:
         _form(table.name).validate_python(rows)
     except ValidationError as error:
         raise StoreError(_said(table, rows, error)) from None
-    if hashed or (consistent := _CONSISTENT.get(table.name)) is None:
-        return
-    for row in rows:
-        if reason := consistent(row):
-            raise StoreError(f"{named(table, row)}: {reason}")
+    for checks in (_CONSISTENT, {} if hashed else _DERIVED):
+        if (reason_of := checks.get(table.name)) is None:
+            continue
+        for row in rows:
+            if reason := reason_of(row):
+                raise StoreError(f"{named(table, row)}: {reason}")
 
 
 def named(table: Table, row: Mapping[str, Any]) -> str:
@@ -195,20 +196,25 @@ def _of_reference(row: Row) -> str:
 
 def _of_curve(row: Row) -> str:
     asked = (8 * row["length"], 8 * row["length"] * row["width"])
-    if (len(row["x"]), len(row["y"])) == asked:
-        return ""
-    return f"x and y have {len(row['x'])} and {len(row['y'])} bytes, which is not what length and width ask for"
+    if (len(row["x"]), len(row["y"])) != asked:
+        return f"x and y have {len(row['x'])} and {len(row['y'])} bytes, which is not what length and width ask for"
+    return ""
+
+
+def _points_of_curve(row: Row) -> str:
+    return "" if row["points"] == points_of(row) else "its points are not what its x and y say"
 
 
 def _hashed(key: str, content: str) -> str:
     return "" if key == content else f"its key is no hash of its content, which is {short(content)}"
 
 
-_CONSISTENT: Mapping[str, Callable[[Row], str]] = {
+_CONSISTENT: Mapping[str, Callable[[Row], str]] = {"curve": _of_curve}
+_DERIVED: Mapping[str, Callable[[Row], str]] = {
     "cell": _of_cell,
     "sweep": _of_sweep,
     "environment": _of_environment,
     "source": _of_source,
     "reference": _of_reference,
-    "curve": _of_curve,
+    "curve": _points_of_curve,
 }

@@ -1,10 +1,11 @@
 """Our schema in a database: made where there is nothing, upgraded where it is old, refused where it is not ours."""
 
 import re
+import uuid
 
 from sqlalchemy import Connection, column, insert, inspect, select, table
 
-from results import structure
+from results import structure, views
 from results.database import Database
 from results.location import StoreError
 from results.tables import SCHEMA_VERSION, metadata, nodebench
@@ -27,7 +28,7 @@ def ensure(database: Database, *, create: bool) -> None:
 def known(database: Database, *, create: bool = False) -> str | None:
     """The schema's version, of a database that we know; None for an empty one, if one is to be made there."""
     with database.reading() as connection:
-        if database.is_file and (odd := structure.unplain(connection, triggers=False)):
+        if odd := structure.unplain(connection, triggers=False):
             raise StoreError(f"{database.place} has {odd}, and our tables are plain ones: pass --db with another path")
         found = version(connection)
     if found is None:
@@ -69,4 +70,13 @@ def _make(database: Database) -> None:
     with database.remaking() as connection:
         if version(connection) is None:  # another process may have been faster
             metadata.create_all(connection)
-            connection.execute(insert(nodebench).values(version_num=SCHEMA_VERSION))
+            views.remake(connection)
+            connection.execute(insert(nodebench).values(version_num=SCHEMA_VERSION, identity=uuid.uuid4().hex))
+
+
+def identity(database: Database) -> str:
+    """The name by which the database is known under all of its URLs; empty in what has no newest schema."""
+    with database.reading() as connection:
+        if version(connection) != SCHEMA_VERSION:
+            return ""
+        return connection.scalar(select(nodebench.c.identity)) or ""

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import shlex
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, select
 
-from results import recording
+from results import recording, schema
 from results.database import Database
-from results.location import StoreError, UnwritableError, file_of, place, state_folder
+from results.location import file_of, place, state_folder
 from results.records import Cell, Curve, Environment, Goal, Planned, Run, RunState, Sample, Source, Trial
 from results.tables import run
 
 _FORMAT = 1
+_PLACE = "database"  # the file that says whose a folder is
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,23 @@ class Begun:
 
 
 class Spool:
-    """The files of one database: beside it, or with the user's own where that cannot be written."""
+    """The files of one database: beside it, or with the user's own where that cannot be written.
 
-    def __init__(self, url: URL) -> None:
-        self.folders = _folders(url)
+    What is with the user's own goes by the database's identity, under whatever URL it is opened.
+    """
+
+    def __init__(self, url: URL, identity: str) -> None:
+        self.place, before = _named_as(url)
+        beside = [Path(f"{self.place}.spool")] if file_of(url) else []
+        self._own = _all_spools() / (identity or before)
+        self.folders = (*beside, self._own)
+        # Before databases had an identity, the spelling of the URL decided.
+        self._read = tuple(dict.fromkeys((*self.folders, _all_spools() / before)))
+
+    @classmethod
+    def of(cls, database: Database) -> "Spool":
+        """A database's."""
+        return cls(database.url, schema.identity(database))
 
     def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
         """Keep a trial; the file that has it. An OSError if no folder takes it.
@@ -55,32 +70,49 @@ class Spool:
         """
         name = f"{time.time_ns()}-{uuid.uuid4().hex}.json"  # by time: in the order of measuring
         content = {"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}
-        *others, last = self.folders
-        for folder in others:
-            with suppress(OSError):
-                return _keep(folder, name, content, begun)
-        return _keep(last, name, content, begun)
+        return self._written(lambda folder: _keep(folder, name, content, begun))
 
     def end(self, run_id: str, state: RunState) -> None:
         """Keep how a run has ended, until it is written. An OSError if no folder takes it."""
-        *others, last = self.folders
         content = {"format": _FORMAT, "state": state, "at": time.time()}
+        self._written(lambda folder: _write_whole(folder / f"{run_id}.end", content))
+
+    def _written(self, write: Callable[[Path], Path]) -> Path:
+        """What `write` has written into the first folder that takes it."""
+        *others, last = self.folders
         for folder in others:
             with suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-                _write_whole(folder / f"{run_id}.end", content)
-                return
+                return write(folder)
         last.mkdir(parents=True, exist_ok=True)
-        _write_whole(last / f"{run_id}.end", content)
+        _write_whole(last / _PLACE, {"format": _FORMAT, "place": self.place})
+        return write(last)
 
     def ends(self) -> list[Path]:
         """The files that say how runs have ended of which no trial waits."""
-        return [path for folder in self.folders if not _files(folder, "*.json") for path in _files(folder, "*.end")]
+        return [path for folder in self._read if not _files(folder, "*.json") for path in _files(folder, "*.end")]
 
     def waiting(self) -> list[Path]:
         """The files, in the order of measuring."""
-        found = [path for folder in self.folders for path in _files(folder, "*.json")]
+        found = [path for folder in self._read for path in _files(folder, "*.json")]
         return sorted(found, key=lambda path: path.name)
+
+    def clear(self) -> None:
+        """Remove its folders where nothing waits."""
+        for folder in self._read:
+            with suppress(OSError):  # what stays keeps it
+                _clear(folder)
+
+    def strangers(self) -> list[str]:
+        """What to know of trials that were spooled for another database, which was at this place before."""
+        said = []
+        for note in _files(_all_spools(), f"*/{_PLACE}"):
+            waiting = _files(note.parent, "*.json") if note.parent not in self._read else []
+            if waiting and _place_in(note) == self.place:
+                count, own = len(waiting), shlex.quote(str(self._own))
+                moved = f"mkdir -p {own} && mv {shlex.quote(str(note.parent))}/* {own}"
+                said.append(f"{count} spooled trial(s) are of another database that was here: to take them in, {moved}")
+        return said
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
@@ -88,61 +120,6 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     with suppress(OSError):
         return list(folder.glob(pattern))
     return []
-
-
-def left(spool: Spool) -> list[str]:
-    """What a reader should know: nothing if nothing waits."""
-    waiting = spool.waiting()
-    where = f"{len(waiting)} spooled trial(s) wait in {named(waiting)}"
-    return [f"{where}: the next `nodebench run` here takes them in"] if waiting else []
-
-
-def take_in(database: Database, spool: Spool) -> list[str]:
-    """Write what waits, each trial in a transaction of its own; what the user should know of it.
-
-    What cannot be written stays where it is.
-    """
-    taken, stay = 0, dict[str, list[Path]]()
-    waiting = spool.waiting()
-    for position, path in enumerate(waiting):
-        try:
-            run_id, trial = _read(path)
-            with database.writing() as connection:
-                _begin_missing(connection, run_id, path.parent)
-                recording.record_missing(connection, run_id, trial)
-            path.unlink(missing_ok=True)
-            taken += 1
-        except FileNotFoundError:
-            continue  # another process has been faster
-        except UnwritableError as error:
-            stay.setdefault(str(error), []).extend(waiting[position:])
-            break
-        except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            stay.setdefault(str(error), []).append(path)
-    ends = spool.ends()
-    for path in ends:
-        with suppress(StoreError, OSError, ValueError, TypeError, KeyError):  # then it is tried again
-            _end(database, path)
-    for folder in spool.folders if waiting or ends else ():
-        with suppress(OSError):  # what stays keeps it
-            _clear(folder)
-    return _notices(database, waiting, taken, stay)
-
-
-def _end(database: Database, path: Path) -> None:
-    """Write how a run has ended, unless somebody has ended it already."""
-    content = json.loads(path.read_bytes())
-    with database.writing() as connection:
-        if connection.scalar(select(run.c.state).where(run.c.id == path.stem)) == "running":
-            recording.finish(connection, path.stem, content["state"], at=content["at"])
-    path.unlink(missing_ok=True)
-
-
-def _notices(database: Database, waiting: list[Path], taken: int, stay: dict[str, list[Path]]) -> list[str]:
-    if not waiting:
-        return []
-    said = [f"{taken} spooled trial(s) taken in from {named(waiting)} to {database.place}"] if taken else []
-    return said + [f"{len(paths)} spooled trial(s) stay in {named(paths)}: {why}" for why, paths in stay.items()]
 
 
 def named(paths: Iterable[Path]) -> str:
@@ -156,7 +133,8 @@ def _from_here(folder: Path) -> str:
     return str(folder)
 
 
-def _read(path: Path) -> tuple[str, Trial]:
+def read(path: Path) -> tuple[str, Trial]:
+    """A spooled trial, and its run. A ValueError, KeyError, TypeError or AttributeError if it holds something else."""
     content = json.loads(path.read_bytes())
     if content["format"] != _FORMAT:
         raise ValueError(f"format {content['format']!r} is not known: update nodebench")
@@ -167,7 +145,6 @@ def _read(path: Path) -> tuple[str, Trial]:
 
 
 def _keep(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     if begun and not _file_of_run(folder, begun.run.id).exists():
         _write_whole(_file_of_run(folder, begun.run.id), asdict(begun))
     return _write_whole(folder / name, content)
@@ -177,7 +154,7 @@ def _file_of_run(folder: Path, run_id: str) -> Path:
     return folder / f"{run_id}.run"
 
 
-def _begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
+def begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
     """The run, where the database has lost it and the spool knows it."""
     if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None and _file_of_run(folder, run_id).exists():
         begun = _read_begun(_file_of_run(folder, run_id))
@@ -198,7 +175,7 @@ def _read_begun(path: Path) -> Begun:
 def _clear(folder: Path) -> None:
     """Remove an empty spool."""
     if not any(folder.glob("*.json")):
-        for path in folder.glob("*.run"):
+        for path in (*folder.glob("*.run"), folder / _PLACE):
             path.unlink(missing_ok=True)
     folder.rmdir()
 
@@ -222,8 +199,18 @@ def _write_whole(path: Path, content: Any) -> Path:
     return path
 
 
-def _folders(url: URL) -> tuple[Path, ...]:
+def _all_spools() -> Path:
+    return state_folder() / "spool"
+
+
+def _named_as(url: URL) -> tuple[str, str]:
+    """What a database is called, a file by its path under all the names that links give it; and a hash of that."""
     path = file_of(url)
-    path = Path(os.path.realpath(path)) if path else None  # under all the names that a link gives it
-    own = state_folder() / "spool" / hashlib.sha256(os.fsencode(path or place(url))).hexdigest()[:16]
-    return (path.with_name(f"{path.name}.spool"), own) if path else (own,)
+    said = os.path.realpath(path) if path else place(url)
+    return said, hashlib.sha256(os.fsencode(said)).hexdigest()[:16]
+
+
+def _place_in(note: Path) -> str:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(note.read_bytes())["place"])
+    return ""

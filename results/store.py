@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from results import copies, frames, recording, rights, rows, schema, spool
+from results import copies, frames, recording, rights, rows, schema
 from results.database import Database
 from results.leases import Leases
-from results.location import StoreError, UnwritableError
+from results.location import AskedError, StoreError, UnwritableError
 from results.names import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
 from results.tables import SCHEMA_VERSION, cell, curve, environment, metric, run, sample, trial
+from results.taking_in import TakenIn, left, take_in
 from results.where import Where, begins
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class Store:
         self.database = database
         self.spooled = Spooled()
         self._begun: dict[str, Begun] = {}
-        self._spool = Spool(database.url)
+        self._spool = Spool.of(database)
+        self._taken = TakenIn()  # since it was opened
 
     @classmethod
     def open(cls, url: str | Path, *, write: bool = False, create: bool = False, as_it_is: bool = False) -> Store:
@@ -53,20 +55,18 @@ class Store:
                 copies.leave(database)
             else:
                 _ready(database, write=write or create, create=create)
+            store = cls(database)
+            database.notices += take_in(database, store._spool).told(database.place) if create else left(store._spool)
         except BaseException:
             database.close()
             raise
-        store = cls(database)
-        if create:
-            store._take_in()
-        else:
-            database.notices += spool.left(store._spool)
+        database.notices += store._spool.strangers()
         return store
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What the user should know of what was done, in the order in which it was."""
-        return tuple(self.database.notices)
+        return (*self.database.notices, *self._taken.told(self.database.place))
 
     def __enter__(self) -> Store:
         return self
@@ -80,6 +80,7 @@ class Store:
         with self.database.writing() as connection:
             recording.begin(connection, begun.run, begun.plan, begun.sources)
         self._begun[started.id] = begun
+        self.database.brief = True
 
     def lease(self, started: Run, *, longest_s: float) -> Leases:
         """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
@@ -117,7 +118,7 @@ class Store:
         self.database.be_patient(False)
 
     def _take_in(self) -> None:
-        self.database.notices += spool.take_in(self.database, self._spool)
+        self._taken = self._taken.then(take_in(self.database, self._spool))
         self.spooled = Spooled(tuple(path for path in self.spooled.files if path.exists()), self.spooled.reason)
         if not self.spooled.files:
             self.database.be_patient(True)
@@ -125,10 +126,11 @@ class Store:
     def finish(self, run_id: str, *, state: RunState) -> None:
         """Close a run as `complete` or `interrupted`; what cannot be written now is, with its spooled trials."""
         if state not in ("complete", "interrupted"):
-            raise ValueError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
+            raise AskedError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
         try:
             with self._writing_of(run_id) as connection:
                 recording.finish(connection, run_id, state)
+            self.database.brief = False
         except UnwritableError:
             if not self.database.only_read:
                 with suppress(OSError):  # then the run stays written as running, until somebody closes it

@@ -1,17 +1,17 @@
-"""The table `summary`: what a run measured of a cell in one wide row, for people who ask in SQL.
+"""The table `summary`: what stood of a cell after a run in one wide row, for people who ask in SQL.
 
-It says nothing that trial, metric and sample do not: one statement makes it from them, for one cell of a run as a trial
-is recorded, for some as databases are merged or pruned, run by run when the schema has changed or somebody asks.
-
-A twin is left out: it is the measure of the block's noise, and the cell's own timings stand beside it.
+It says nothing that trial, metric and sample do not: `results.members` tells which trials a row is made of, and one
+statement makes it from them, as a trial is recorded, as databases are merged or pruned, and when somebody asks.
 """
 
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Double,
+    Integer,
     Select,
     String,
     Subquery,
@@ -29,55 +29,118 @@ from sqlalchemy import (
     union_all,
 )
 
+from results import views
+from results.members import Members, members, members_of
 from results.records import METRICS
 from results.tables import cell, metric, run, sample, summary, sweep, trial
+from results.where import listed
+
+_CHUNK = 2_000  # trials of rows that are made at once
+_DIGITS = 10  # of a trial's number, in the list of members
 
 
-def refresh(connection: Connection, run_id: str, cell_key: str) -> None:
-    """Make one row anew, after a trial of the cell."""
-    connection.execute(_DROP_ONE, {"of_run": run_id, "of_cell": cell_key})
-    connection.execute(_MAKE_ONE, {"of_run": run_id, "of_cell": cell_key})
+def lock(connection: Connection, cell_keys: Any) -> None:
+    """Have the summary of these cells (a list of keys, or a query for them) to oneself, until the transaction ends.
+
+    Two who record of one cell would each make its row without what the other has recorded.
+    """
+    if connection.dialect.name != "sqlite":  # which has one writer anyhow
+        connection.execute(_LOCKED.where(cell.c.key.in_(cell_keys)))
+
+
+def refresh(connection: Connection, fingerprint: str, run_id: str, cell_key: str) -> None:
+    """Make the row that has a run's trials of a cell anew, and those after it; its cell is locked."""
+    rows = members_of(connection, fingerprint, cell_key)
+    first = next((index for index, row in enumerate(rows) if run_id in row.runs), len(rows))
+    changed = rows[first:]
+    for of_run in (one for row in changed for one in row.runs):
+        connection.execute(_DROP_ONE, {"of_run": of_run, "of_cell": cell_key})
+    _make(connection, changed)
 
 
 def refresh_all(connection: Connection, pairs: Any) -> None:
-    """Make the rows of these (run_id, cell_key) anew: a list of pairs, or a query for them."""
-    connection.execute(delete(summary).where(tuple_(summary.c.run_id, summary.c.cell_key).in_(pairs)))
-    connection.execute(_insertion(tuple_(trial.c.run_id, trial.c.cell_key).in_(pairs)))
+    """Make the rows of the cells and environments of these (run_id, cell_key) anew: a list, or a subquery of such."""
+    if isinstance(pairs, list):
+        runs = select(run.c.id, run.c.fingerprint).where(run.c.id.in_({run_id for run_id, _ in pairs}))
+        of_run = dict(connection.execute(runs).all())
+        keys: Any = sorted({key for _, key in pairs})
+        places: Any = sorted({(of_run[run_id], key) for run_id, key in pairs})
+    else:
+        keys = select(pairs.c.cell_key)
+        places = select(run.c.fingerprint, pairs.c.cell_key).join(run, run.c.id == pairs.c.run_id)
+    lock(connection, keys)
+    connection.execute(
+        delete(summary).where(
+            summary.c.cell_key.in_(keys), tuple_(summary.c.fingerprint, summary.c.cell_key).in_(places)
+        )
+    )
+    of_places = and_(trial.c.cell_key.in_(keys), tuple_(run.c.fingerprint, trial.c.cell_key).in_(places))
+    for part in _parts(members(connection, of_places)):
+        _make(connection, part)
 
 
 def rebuild(connection: Connection) -> int:
-    """Make all rows anew; how many. Whoever records into one of the runs waits, or the same row would be made twice."""
-    runs = connection.scalars(select(run.c.id).order_by(run.c.id).with_for_update(key_share=True)).all()
-    return sum(_remake_run(connection, run_id) for run_id in runs)
-
-
-def _remake_run(connection: Connection, run_id: str) -> int:
-    """By itself: what all runs have measured need not be sorted at once."""
-    connection.execute(_DROP_RUN, {"of_run": run_id})
-    return connection.execute(_MAKE_RUN, {"of_run": run_id}).rowcount
+    """Make all rows anew, and the views; how many rows. Whoever records meanwhile waits."""
+    connection.execute(_LOCKED)
+    connection.execute(delete(summary))
+    views.remake(connection)
+    return sum(_make(connection, part) for part in _parts(members(connection, true())))
 
 
 def remake(connection: Connection) -> None:
     """Make the table itself anew: its columns follow from METRICS and from the cell's."""
+    views.drop(connection)
     summary.drop(connection, checkfirst=True)
     summary.create(connection)
     rebuild(connection)
 
 
-def made() -> Select[Any]:
-    """All rows as they should be."""
-    return _rows(true())
+def differs(connection: Connection) -> bool:
+    """Whether the table says anything else than trial, metric and sample do."""
+    count = 0
+    for part in _parts(members(connection, true())):
+        count += len(part)
+        keys = tuple({row.place[1] for row in part})
+        wanted = {(row.run_id, row.place[1]) for row in part}
+        kept = connection.execute(select(summary).where(summary.c.cell_key.in_(keys)))
+        found = {tuple(row) for row in kept if (row.run_id, row.cell_key) in wanted}
+        if found != {tuple(row) for row in connection.execute(_MADE, _listing(part))}:
+            return True
+    return count != connection.scalar(select(func.count()).select_from(summary))
 
 
-def _insertion(of: ColumnElement[bool]) -> Any:
-    chosen = _rows(of)
-    names = [column.name for column in chosen.selected_columns]
-    return insert(summary).from_select(names, chosen).execution_options(preserve_rowcount=True)
+def _parts(places: Iterable[list[Members]]) -> Iterator[list[Members]]:
+    """Rows of so many trials at a time."""
+    part, trials = list[Members](), 0
+    for rows in places:
+        part += rows
+        trials += sum(len(row.trials) for row in rows)
+        if trials >= _CHUNK:
+            yield part
+            part, trials = [], 0
+    yield part
 
 
-def _rows(of: ColumnElement[bool]) -> Select[Any]:
-    """The wide rows of the trials that the condition chooses; an interrupted trial measured nothing."""
-    wide = _wide(and_(of, trial.c.status != "interrupted", trial.c.kind != "twin"))
+def _make(connection: Connection, rows: Sequence[Members]) -> int:
+    return connection.execute(_MAKE, _listing(rows)).rowcount if rows else 0
+
+
+def _listing(rows: Sequence[Members]) -> dict[str, str]:
+    pairs = (f"{id_:0{_DIGITS}d}{row.run_id}" for row in rows for id_ in row.trials.values())
+    return {"members": json.dumps(list(pairs))}
+
+
+def _member() -> Subquery:
+    """The rows' members, of the parameter: by which run each row is named, and the trial."""
+    pair = listed(bindparam("members", type_=String))
+    trial_id = cast(func.substr(pair, 1, _DIGITS), Integer)
+    return select(func.substr(pair, _DIGITS + 1).label("run_id"), trial_id.label("trial_id")).subquery("member")
+
+
+def _rows() -> Select[Any]:
+    """The wide rows."""
+    member = _member()
+    wide = _wide(member)
     failed = trial.alias("failed")
     fields = [column for column in cell.c if column.name != "key"]
     return (
@@ -101,12 +164,12 @@ def _rows(of: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _wide(measured: ColumnElement[bool]) -> Subquery:
-    """Ends and medians, in one row a cell and run.
+def _wide(member: Subquery) -> Subquery:
+    """Ends and medians, in one row.
 
     Grouped, not joined: a server that has just got its rows expects one of each, and makes all medians for each end.
     """
-    ended, medians = _ends(measured), _medians(measured)
+    ended, medians = _ends(member), _medians(member)
     ends = ("trials", "measured_at", "failed_id")
     parts = union_all(
         select(*ended.c, cast(null(), String).label("name"), cast(null(), Double).label("value")),
@@ -126,29 +189,30 @@ def _wide(measured: ColumnElement[bool]) -> Subquery:
     )
 
 
-def _ends(measured: ColumnElement[bool]) -> Subquery:
-    """How the trials of a cell in a run have ended: how many, when, and which failed first."""
+def _ends(member: Subquery) -> Subquery:
+    """How the trials of a row have ended: how many, when, and which failed first."""
     return (
         select(
-            trial.c.run_id,
+            member.c.run_id,
             trial.c.cell_key,
             func.count().label("trials"),
             func.max(trial.c.started_at).label("measured_at"),
             func.min(case((trial.c.status != "ok", trial.c.id))).label("failed_id"),
         )
-        .where(measured)
-        .group_by(trial.c.run_id, trial.c.cell_key)
+        .join_from(member, trial, trial.c.id == member.c.trial_id)
+        .group_by(member.c.run_id, trial.c.cell_key)
         .subquery("ended")
     )
 
 
-def _medians(measured: ColumnElement[bool]) -> Subquery:
-    """The median of each name over a cell's trials in a run, of metrics or of samples."""
+def _medians(member: Subquery) -> Subquery:
+    """The median of each name over a row's trials, of metrics or of samples."""
     values = union_all(
         *(
-            select(trial.c.run_id, trial.c.cell_key, table.c.name, table.c.value)
-            .join_from(table, trial)
-            .where(measured, table.c.value.is_not(None))
+            select(member.c.run_id, trial.c.cell_key, table.c.name, table.c.value)
+            .join_from(member, trial, trial.c.id == member.c.trial_id)
+            .join(table, table.c.trial_id == member.c.trial_id)
+            .where(table.c.value.is_not(None))
             for table in (metric, sample)
         )
     ).subquery("value_of")
@@ -164,7 +228,11 @@ def _medians(measured: ColumnElement[bool]) -> Subquery:
     return select(*keyed, median).where(middle).group_by(*keyed).subquery("median_of")
 
 
+_MADE = _rows()
+_MAKE = (
+    insert(summary)
+    .from_select([column.name for column in _MADE.selected_columns], _MADE)
+    .execution_options(preserve_rowcount=True)
+)
 _DROP_ONE = delete(summary).where(summary.c.run_id == bindparam("of_run"), summary.c.cell_key == bindparam("of_cell"))
-_MAKE_ONE = _insertion(and_(trial.c.run_id == bindparam("of_run"), trial.c.cell_key == bindparam("of_cell")))
-_DROP_RUN = delete(summary).where(summary.c.run_id == bindparam("of_run"))
-_MAKE_RUN = _insertion(trial.c.run_id == bindparam("of_run"))
+_LOCKED = select(cell.c.key).order_by(cell.c.key).with_for_update(key_share=True)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from results.records import METRICS
 
-SCHEMA_VERSION = "0004"  # the newest of results/migrations/versions
+SCHEMA_VERSION = "0005"  # the newest of results/migrations/versions
 
 metadata = MetaData()
 
@@ -28,6 +28,7 @@ nodebench = Table(
     "nodebench",
     metadata,
     Column("version_num", String(32), primary_key=True, comment="version of this schema, four digits; one row"),
+    Column("identity", String(32), comment="this database's name, unique over machines: what is spooled goes by it"),
     comment="marks the database as ours; Alembic's",
 )
 
@@ -186,6 +187,7 @@ curve = Table(
     Column("width", Integer, nullable=False, comment="number d of values a point"),
     Column("x", LargeBinary, nullable=False, comment="n little-endian 8-byte floats"),
     Column("y", LargeBinary, nullable=False, comment="n rows of d little-endian 8-byte floats"),
+    Column("points", Text, comment="the same as JSON, n arrays [x, y1, ..., yd]; null above 10,000 numbers"),
     comment="one sampled function",
 )
 
@@ -250,15 +252,16 @@ annotation = Table(
 summary = Table(
     "summary",
     metadata,
-    Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the run that measured the cell"),
+    Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the last run that measured some of it"),
     Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell"),
     Column("fingerprint", ForeignKey("environment.fingerprint"), nullable=False, comment="where it was measured"),
     Column("sweep", String, nullable=False, comment="the sweep's name"),
     *(Column(c.name, c.type, nullable=c.nullable, comment=c.comment) for c in cell.c if c.name != "key"),
     Column("status", String, nullable=False, comment="ok, or the word for how the first failed trial failed"),
     Column("reason", Text, nullable=False, comment="what happened to that trial and what to do; empty if ok"),
-    Column("trials", Integer, nullable=False, comment="number of the run's trials of the cell"),
+    Column("trials", Integer, nullable=False, comment="number of the trials that it is made of"),
     Column("measured_at", Double, nullable=False, comment="start of the last of them, seconds since the epoch"),
     *(Column(name, Double, comment=f"{unit}; median, null if not measured") for name, unit in METRICS.items()),
-    comment="what a run measured of a cell, in one row; made from trial, metric and sample, and rebuilt at will",
+    Index("summary_of_cell", "cell_key", "fingerprint"),
+    comment="what stood of a cell after a run, in one row; made from trial, metric and sample, and rebuilt at will",
 )

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, fa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from results.location import AskedError
 from results.names import nearest
 from results.records import TRIAL_KINDS, TRIAL_STATUSES, Cell
 from results.tables import cell, run, trial
@@ -31,7 +32,7 @@ class Where:
 
     Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
     numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
-    column cannot hold is a ValueError, as is a kind or status that there is not.
+    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not.
     """
 
     run_id: Text = None
@@ -68,10 +69,10 @@ class Where:
             object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name)))
 
     def refuse(self, frame: str, *names: str) -> None:
-        """Raise a ValueError where one of these is asked for: nothing in the frame could meet it."""
+        """Raise an AskedError where one of these is asked for: nothing in the frame could meet it."""
         for name in names:
             if getattr(self, name) is not None:
-                raise ValueError(f"{frame} cannot be chosen by {name}={getattr(self, name)!r}: leave it out")
+                raise AskedError(f"{frame} cannot be chosen by {name}={getattr(self, name)!r}: leave it out")
 
     def on_cells(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `cell`."""
@@ -102,8 +103,14 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
     if len(values) == 1:
         return column == values[0]
     # As many as there may be: the number of parameters is limited, the length of a text is not.
-    value = _listed(literal(json.dumps(values))).table_valued("value").c.value
+    value = listed(literal(json.dumps(values)))
     return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
+
+
+def listed(array: ColumnElement[str]) -> ColumnElement[str]:
+    """The values of a JSON array, one a row, as texts."""
+    value: ColumnElement[str] = _listed(array).table_valued("value").c.value
+    return value
 
 
 def begins(start: str) -> ColumnElement[bool]:
@@ -164,21 +171,21 @@ def _checked(name: str, wanted: Any) -> Any:
     values = tuple(wanted) if several else (wanted,)
     for value in values:
         if not isinstance(value, kind.type) or isinstance(value, bool):
-            raise ValueError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
+            raise AskedError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
         if isinstance(value, Integral) and abs(int(value)) >= _TOO_LARGE:
-            raise ValueError(f"{name}: no database holds so large a number: pass one below 2**63")
+            raise AskedError(f"{name}: no database holds so large a number: pass one below 2**63")
         if isinstance(value, str) and not _storable(value):
-            raise ValueError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
+            raise AskedError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
         if name in _WORDS and value not in _WORDS[name]:
-            raise ValueError(f"{name}={value!r}: no trial has such a {name}{nearest(str(value), _WORDS[name])}")
+            raise AskedError(f"{name}={value!r}: no trial has such a {name}{nearest(str(value), _WORDS[name])}")
     try:
         plain = tuple(map(kind.plain, values))
     except OverflowError as error:
-        raise ValueError(f"{name}: {error}: pass a number that a float can hold") from None
+        raise AskedError(f"{name}: {error}: pass a number that a float can hold") from None
     if kind.type is Real:
         plain = tuple(dict.fromkeys(plain))
         if len(plain) > _MOST_NUMBERS:
-            raise ValueError(f"{name}: {len(plain):,} different numbers: pass {_MOST_NUMBERS:,} at most")
+            raise AskedError(f"{name}: {len(plain):,} different numbers: pass {_MOST_NUMBERS:,} at most")
     return plain if several else plain[0]
 
 

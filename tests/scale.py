@@ -142,7 +142,7 @@ class _Measured:
         packed = struct.pack(f"<{_POINTS}d", *range(_POINTS))
         for id_, _, (kind, _, _) in self._places():
             if kind == "accuracy" and id_ // self.trials_a_cell % 10 == 0:
-                yield id_, "trajectory", _POINTS, 1, packed, packed
+                yield id_, "trajectory", _POINTS, 1, packed, packed, None
 
     def _places(self) -> Iterator[tuple[int, str, tuple[str, int, str]]]:
         places = product(self._keys, self._kinds)

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from results import annotations, baselines
 from results.records import Cell, Curve, Environment, Goal, Planned, Reference, Run, Sample, Source, Trial
 from results.store import Store
-from results.tables import lease, metadata, noise_floor, reference, run, sweep, trial
+from results.tables import lease, metadata, nodebench, noise_floor, reference, run, sweep, trial
 
 HERE = Environment({"cpu": "one"})
 CELLS = [
@@ -95,7 +95,7 @@ def contents(store: Store, *without: str) -> dict[str, list[str]]:
         trials = {id_: tuple(key) for id_, *key in connection.execute(select(trial.c.id, *natural))}
         sweeps = dict(connection.execute(select(sweep.c.id, sweep.c.sha)).all())
         known = {"trial_id": trials, "sweep_id": sweeps}
-        known_here = {trial.c.id, sweep.c.id, run.c.merged}
+        known_here = {trial.c.id, sweep.c.id, run.c.merged, nodebench.c.identity}
         found = {}
         for table in metadata.sorted_tables:
             rows = connection.execute(select(*(c for c in table.c if c not in known_here)))

@@ -59,7 +59,7 @@ def test_what_is_wrong_in_rows_is_found(store, damage, said):
 
 
 def test_what_waits_beside_it_is_found(store):
-    Spool(store.database.url).put("a-1", a_trial(process_index=7))
+    Spool.of(store.database).put("a-1", a_trial(process_index=7))
     (line,) = findings(store)
     assert line.startswith("1 spooled trial(s) wait in ")
     assert line.endswith(": nodebench run takes them in")

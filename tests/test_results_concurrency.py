@@ -97,7 +97,7 @@ def test_eight_that_take_the_same_spool_in_double_nothing(url, nursery, monkeypa
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
-        spool = Spool(store.database.url)
+        spool = Spool.of(store.database)
         for index in range(40):
             spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small ones
     with Nursery() as with_this_home:

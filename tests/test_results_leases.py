@@ -41,6 +41,10 @@ def rows(store: Store) -> list[tuple]:
         return [tuple(row) for row in connection.execute(lease.select().order_by(lease.c.cell_key))]
 
 
+def states(store: Store) -> dict[str, str]:
+    return dict(store.runs()[["run_id", "state"]].itertuples(index=False, name=None))
+
+
 def test_what_is_leased_nobody_else_gets(store):
     assert leases(store, "run-1").take(KEYS) == []
     (holder,) = leases(store, "run-2").take(KEYS[:1])
@@ -113,6 +117,16 @@ def test_what_a_killed_process_has_leased_is_free_at_once(url):
         assert min(row[-1] for row in rows(store)) > time.time()
         store.begin(a_run("run-1"), PLAN)
         assert leases(store, "run-1").take([cell.key for cell in CELLS]) == []
+        assert states(store) == {"killed": "interrupted", "run-1": "running"}
+
+
+def test_a_run_that_was_believed_dead_and_goes_on_writes_how_it_ends(store):
+    leases(store, "run-1", ELSEWHERE).take(KEYS)
+    age(store, 1e6)
+    leases(store, "run-2").take(KEYS)
+    assert states(store)["run-1"] == "interrupted"
+    store.finish("run-1", state="complete")
+    assert states(store)["run-1"] == "complete"
 
 
 def test_renewing_puts_the_end_off_and_waits_a_while_between(store, monkeypatch):

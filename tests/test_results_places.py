@@ -157,11 +157,11 @@ def test_a_link_is_the_database_that_it_leads_to(tmp_path):
     Path("link.db").symlink_to(tmp_path / "disk" / "bench.db")
     with Store.open("link.db", create=True) as store:
         stock(store)
-        folders = Spool(store.database.url).folders
+        folders = Spool.of(store.database).folders
         assert sorted(os.listdir(tmp_path / "disk")) == ["bench.db", "bench.db-shm", "bench.db-wal"]
     assert os.listdir() == ["link.db"]
     with Store.open(str(tmp_path / "disk" / "bench.db")) as store:
-        assert Spool(store.database.url).folders == folders
+        assert Spool.of(store.database).folders == folders
         assert not store.trials().empty
 
 

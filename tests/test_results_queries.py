@@ -13,7 +13,7 @@ import scale
 from servers import server_database
 from sqlalchemy import Connection, Engine, event, select, text
 
-from results import Where, lookup, summary
+from results import Where, lookup
 from results.records import Sample, Trial
 from results.store import Store
 
@@ -32,11 +32,6 @@ def record(store: Store, process_index: int) -> None:
     store.record(RUN.id, trial)
 
 
-def rebuild(store: Store) -> None:
-    with store.database.writing() as connection:
-        summary.rebuild(connection)
-
-
 HOT: dict[str, Callable[[Store], Any]] = {
     "what is recorded of some cells": lambda store: store.standing(HERE, KEYS, [None]),
     "the newest trials of some cells": lambda store: store.trials(FEW),
@@ -52,7 +47,6 @@ HOT: dict[str, Callable[[Store], Any]] = {
     "one run's samples": lambda store: store.samples(OF_RUN),
     "one run's curves": lambda store: store.curves(OF_RUN),
     "recording a trial": lambda store: record(store, 90),
-    "the summary made anew": rebuild,
 }
 
 

@@ -57,7 +57,7 @@ def test_a_server_that_is_used_shows_no_secret(server_url, folder, call):
     url = server_url.replace("nodebench@", "nodebench:geheim@") + "&options=-cmy.key%3Dgeheim"
     with Store.open(url, create=True) as store:
         stock(store)
-        Spool(store.database.url).put("a-1", a_trial(process_index=9))
+        Spool.of(store.database).put("a-1", a_trial(process_index=9))
     for verb in VERBS:
         if verb[0] != "run" and verb != ("db", "merge", "b.db"):
             code, out, err = call(*verb, "--db", url)

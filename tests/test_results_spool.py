@@ -14,6 +14,7 @@ import pytest
 from forked import CELLS, PLAN, SAMPLES, a_run, a_trial
 from sqlalchemy import make_url
 
+from results.backup import back_up
 from results.location import UnwritableError
 from results.records import Curve, Sample, Trial
 from results.spool import Spool
@@ -87,7 +88,7 @@ def test_a_locked_databases_trial_is_spooled_and_taken_in_with_the_next(store, u
     assert store.trials().empty
     store.record("run-1", a_trial(CELLS[0], 2))
     assert store.spooled.files == ()
-    assert not any(folder.exists() for folder in Spool(store.database.url).folders)
+    assert not any(folder.exists() for folder in Spool.of(store.database).folders)
     assert sorted(store.trials()["process_index"]) == [0, 1, 2]
     assert len(store.samples()) == 3 * SAMPLES
     assert store.summary()["trials"].tolist() == [3]
@@ -123,7 +124,7 @@ def test_a_spooled_trial_is_the_same_as_a_recorded_one(store, url):
 def test_what_was_written_and_spooled_is_there_once(store):
     """As after a crash between the commit and the end of the file."""
     store.record("run-1", a_trial(CELLS[0], 0))
-    spool = Spool(store.database.url)
+    spool = Spool.of(store.database)
     spool.put("run-1", a_trial(CELLS[0], 0))
     before = content(store)
     with Store.open(store.database.url.render_as_string(hide_password=False), create=True) as writer:
@@ -132,7 +133,7 @@ def test_what_was_written_and_spooled_is_there_once(store):
 
 
 def test_what_cannot_be_taken_in_stays_and_is_told_of(store, url):
-    spool = Spool(store.database.url)
+    spool = Spool.of(store.database)
     stranger = spool.put("run-7", a_trial(CELLS[0], 0))
     spool.put("run-1", a_trial(CELLS[0], 1))
     torn = stranger.with_name("torn.json")
@@ -156,8 +157,7 @@ def test_a_run_that_ended_while_nothing_could_be_written_is_closed_with_its_tria
         (found,) = again.runs().to_dict("records")
         assert (found["state"], found["finished_at"] > 0) == ("complete", True)
         assert len(again.trials()) == 1
-    assert not [path for folder in Spool(make_url(url) if "://" in url else store.database.url).folders
-                for path in folder.glob("*")]  # fmt: skip
+    assert not any(folder.exists() for folder in Spool.of(store.database).folders)
 
 
 def test_an_end_that_somebody_else_has_written_stays(store, url):
@@ -274,6 +274,69 @@ def test_only_when_the_spool_fails_too_recording_fails(url, store, tmp_path, mon
 
 def test_each_database_has_a_spool_of_its_own(tmp_path):
     urls = ["postgresql+psycopg://me@host/one", "postgresql+psycopg://me@host/two", f"sqlite:///{tmp_path}/one.db"]
-    folders = [Spool(make_url(url)).folders[-1] for url in urls]
-    assert len(set(folders)) == len(urls)
-    assert Spool(make_url("postgresql+psycopg://me:secret@host/one")).folders[-1] == folders[0]
+    for identities in (("a", "b", "c"), ("", "", "")):
+        spools = [Spool(make_url(url), identity) for url, identity in zip(urls, identities, strict=True)]
+        assert len({spool.folders[-1] for spool in spools}) == len(urls)
+
+
+def spelt_otherwise(url: str) -> str:
+    return url.replace("nodebench@/", "nodebench@localhost/") + "&application_name=other"
+
+
+def test_a_servers_spool_is_the_databases_however_it_is_called(server_url):
+    with Store.open(server_url, create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+        with locked(server_url):
+            store.record("run-1", WHOLE)
+    with Store.open(spelt_otherwise(server_url)) as reader:
+        assert "1 spooled trial(s) wait in" in reader.notices[0]
+    with Store.open(spelt_otherwise(server_url), create=True) as writer:
+        assert "1 spooled trial(s) taken in from" in writer.notices[0]
+        assert len(writer.trials()) == 1
+
+
+def test_what_was_spooled_before_databases_had_an_identity_is_taken_in(store, url, state):
+    before = Spool(store.database.url, "")
+    path = before.folders[-1] / "1.json"
+    spooled = Spool.of(store.database).put("run-1", WHOLE)
+    path.parent.mkdir(parents=True)
+    spooled.rename(path)
+    with Store.open(url, create=True) as writer:
+        assert "1 spooled trial(s) taken in from" in writer.notices[0]
+    assert not path.parent.exists()
+
+
+def test_what_waits_for_a_database_is_not_taken_in_by_its_backup(server_url, tmp_path):
+    with Store.open(server_url, create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+        backup = back_up(store.database, tmp_path / "backup.db")
+        with locked(server_url):
+            store.record("run-1", WHOLE)
+    with Store.open(backup, create=True) as copy:
+        assert (copy.notices, len(copy.trials())) == ((), 0)
+
+
+def test_what_waits_for_a_database_that_was_at_this_place_before_is_told_with_how_to_have_it(server_url, state):
+    with Store.open(server_url, create=True) as store:
+        store.begin(a_run("run-1"), PLAN)
+        with locked(server_url):
+            store.record("run-1", WHOLE)
+        with store.database.writing() as connection:  # as another one that was made under its name
+            connection.exec_driver_sql("update nodebench set identity = 'another'")
+    with Store.open(server_url, create=True) as writer:
+        (notice,) = writer.notices
+        assert notice.startswith("1 spooled trial(s) are of another database that was here: to take them in, mkdir -p ")
+        assert writer.trials().empty
+    subprocess.run(notice.partition("to take them in, ")[2], shell=True, check=True)
+    with Store.open(server_url, create=True) as writer:
+        assert "1 spooled trial(s) taken in from" in writer.notices[0]
+        assert len(writer.trials()) == 1
+
+
+def test_notices_do_not_pile_up(store, url):
+    for index in range(3):
+        with locked(url):
+            store.record("run-1", a_trial(CELLS[0], 2 * index))
+        store.record("run-1", a_trial(CELLS[0], 2 * index + 1))
+    (notice,) = store.notices
+    assert notice.startswith("3 spooled trial(s) taken in from")

@@ -13,7 +13,7 @@ import three_runs
 from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
 
-from results import Where, summary
+from results import Where, summary, views
 from results.records import METRICS, Cell, Planned, Sample, Trial
 from results.store import Store
 from results.tables import summary as table
@@ -201,6 +201,7 @@ def test_a_damaged_summary_is_rebuilt(filled):
 def test_a_summary_of_another_shape_is_made_anew(filled):
     before = filled.summary()
     with filled.database.writing() as connection:
+        views.drop(connection)
         table.drop(connection)
         summary.remake(connection)
     assert_frame_equal(filled.summary(), before)

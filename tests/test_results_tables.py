@@ -76,10 +76,10 @@ def test_the_summary_has_each_field_of_the_cell_and_each_metric():
 
 def test_a_new_metric_is_a_new_version_of_the_schema():
     """It is a column of the table `summary`: a database without it must be upgraded, which makes the table anew."""
-    assert (SCHEMA_VERSION, sorted(METRICS)) == ("0004", OF_VERSION_4)
+    assert (SCHEMA_VERSION, sorted(METRICS)) == ("0005", OF_VERSION_5)
 
 
-OF_VERSION_4 = [
+OF_VERSION_5 = [
     "busy_s", "call_s", "cut_ratio", "error", "error_final", "final_loss", "first_call_s", "forward_s", "gpu_clock_mhz",
     "gpu_throttled", "gradient_error", "gradient_error_discrete", "gradient_s", "initial_loss", "nfe_backward",
     "nfe_end", "nfe_forward", "nfe_start", "peak_bytes", "peak_rss_bytes", "saved_bytes", "train_s", "unstable",

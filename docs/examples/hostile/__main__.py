@@ -5,8 +5,8 @@
 Each is a small database, or a file of pytest-benchmark's, with damage drawn at random: to its bytes, to a value, to a
 table. One of the verbs is given it, in a process of its own. Then all that a user is promised is looked at: an answer
 within ten seconds, no traceback, one line for a refusal; the other file as it was, to the byte; the database that is
-written to as it was after a refusal, and sound after a success. With --postgres URL half of what is written to is on
-that server. Exit code 1 if there is a finding.
+written to as it was after a refusal, and sound after a success. With --postgres URL half of what is written to, and a
+third of the damaged databases, are on that server. Exit code 1 if there is a finding.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from damage import damaged_file, damaged_json
 from sqlalchemy import select
@@ -33,7 +34,11 @@ from bench.main import main as nodebench
 from results.store import Store
 from results.tables import metadata
 
+if TYPE_CHECKING:
+    from damage_server import Server
+
 LONGEST_S = 10
+_ON_SERVER = 1 / 3  # of the damaged databases, where there is one
 VERBS = (
     ("db", "merge", "{other}", "--db", "{ours}"),
     ("db", "merge", "{other}", "--on-conflict", "newer", "--db", "{ours}"),
@@ -110,9 +115,10 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 class Case:
-    """One damaged file, and the verb that is given it."""
+    """One damaged database or file, and the verb that is given it."""
 
-    def __init__(self, root: Path, seed: str, ours: str) -> None:
+    def __init__(self, root: Path, seed: str, ours: str, server: "Server | None") -> None:
+        self.server = server
         self.chance = random.Random(seed)
         self.folder = root / "case"
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -122,14 +128,16 @@ class Case:
 
     def database(self, sound: Path) -> tuple[str, Answer, list[str]]:
         """Of a damaged database: the damage, the answer, what is wrong."""
-        other = self.folder / "there" / "other.db"
-        shutil.copy(sound, other)
-        damage = damaged_file(other, self.chance)
+        if self.server and self.chance.random() < _ON_SERVER:
+            other, damage = self.server.other, self.server.damaged(self.chance)
+        else:
+            self.server, other = None, str(self.folder / "there" / "other.db")
+            shutil.copy(sound, other)
+            damage = damaged_file(Path(other), self.chance)
         verb = self.chance.choice(VERBS)
-        named = {"other": str(other), "ours": self.ours, "out": str(self.folder / "out")}
-        return self._judged(
-            f"{verb[0]} {verb[1]}, {damage}", [part.format(**named) for part in verb], merges="merge" in verb
-        )
+        named = {"other": other, "ours": self.ours, "out": str(self.folder / "out")}
+        said = f"{' '.join(verb[: 1 + (verb[0] == 'db')])}, {damage}"
+        return self._judged(said, [part.format(**named) for part in verb], merges="merge" in verb)
 
     def file(self) -> tuple[str, Answer, list[str]]:
         """The same of a file to be imported."""
@@ -138,17 +146,21 @@ class Case:
         return self._judged("db import", ["db", "import", str(path), "--db", self.ours], merges=True)
 
     def _judged(self, said: str, arguments: list[str], *, merges: bool) -> tuple[str, Answer, list[str]]:
-        before, there = content(self.ours) if merges else "", digest(self.folder / "there")
+        before, there = content(self.ours) if merges else "", self._there()
         answer = called(self.folder, arguments)
         wrong = list(answer.wrong())
         if merges:
-            if digest(self.folder / "there") != there:
-                wrong.append("the other file is another one now")
+            if self._there() != there:
+                wrong.append("what was read is another one now")
             if answer.code and content(self.ours) != before:
                 wrong.append("refused, and yet something came in")
             if not answer.code and called(self.folder, ["db", "check", "--db", self.ours]).code:
                 wrong.append("what came in is not sound")
         return said, answer, wrong
+
+    def _there(self) -> object:
+        """What only may be read."""
+        return self.server.content() if self.server else digest(self.folder / "there")
 
 
 def main() -> int:
@@ -158,27 +170,34 @@ def main() -> int:
     parser.add_argument("--imports", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first: a finding has its own")
-    parser.add_argument("--postgres", default="", help="URL of an empty database on a server")
+    parser.add_argument("--postgres", default="", help="URL of a database beside which others may be made")
     asked = parser.parse_args()
     found, ends = 0, Counter[str]()
     import_module("reports.page")  # once, for all that are forked
     with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
+        root, server = Path(name), None
         sound = file_with_rows(root / "sound.db", "theirs")
         targets = [str(file_with_rows(root / "ours.db", "ours"))]
         if asked.postgres:
-            with Store.open(asked.postgres, create=True) as store:
-                stock(store, "ours")
-            targets.append(asked.postgres)
+            from damage_server import Server  # its driver is an extra
+
+            server = Server(asked.postgres)
+            for url, made, name in ((server.ours, "hostile_ours", "ours"), (server.sound, "hostile_sound", "theirs")):
+                server.make(made)
+                with Store.open(url, create=True) as store:
+                    stock(store, name)
+            targets.append(server.ours)
         for count in range(asked.databases + asked.imports):
             number = asked.first + count
-            case = Case(root, f"{asked.seed}-{number}", targets[number % len(targets)])
+            case = Case(root, f"{asked.seed}-{number}", targets[number % len(targets)], server)
             said, answer, wrong = case.database(sound) if count < asked.databases else case.file()
             ends[f"{said.partition(',')[0]}: exit code {answer.code}"] += 1
             if wrong:
                 found += 1
                 print(f"--seed {asked.seed} --first {number}: {said[:200]}: {'; '.join(wrong)}")
                 print(f"{answer.out[-300:]}{answer.err[-2000:]}", flush=True)
+    if server:
+        server.drop()
     print(*(f"{count:5d}  {end}" for end, count in sorted(ends.items())), sep="\n")
     print(f"{asked.databases} databases, {asked.imports} files to import: {found or 'no'} finding(s)")
     return 1 if found else 0

@@ -4,6 +4,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -97,10 +98,15 @@ def _kept(before: Held, after: Held, new: Collection[str]) -> Iterator[str]:
     stray = {key[0] for key in after.trials if key not in before.trials} - set(new)
     if stray:
         yield f"trials were added to earlier runs: {stray}"
-    changed = [name for name, row in before.runs.items() if after.runs.get(name) != row]
+    changed = [name for name, row in before.runs.items() if after.runs.get(name) not in (row, _known_dead(row))]
     if changed or len(new) > 1:
         yield f"earlier runs changed: {changed}; new ones: {new}"
     yield from after.faults
+
+
+def _known_dead(row: Stored) -> Stored:
+    """What may become of a killed run's row, when the next run finds its leases."""
+    return replace(row, state="interrupted") if row.state == "running" else row
 
 
 def _whole(after: Held, shapes: Shapes) -> Iterator[str]:
