@@ -23,6 +23,7 @@ from results.location import RECOVER, StoreError
 from results.tables import SCHEMA_VERSION, metadata, nodebench
 
 _CHUNK = 5_000  # rows in memory at a time
+_A_STATEMENT = 100  # rows that one statement inserts
 _NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
 
 
@@ -135,12 +136,22 @@ def _copy_rows(source: Connection, target: sqlite3.Connection) -> None:
 def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
     """By the driver itself: SQLAlchemy would make each row three times."""
     columns = [f'"{one.name}"::text' if isinstance(one.type, JSON) else f'"{one.name}"' for one in table.columns]
-    insertion = f'insert into "{table.name}" values ({", ".join("?" * len(columns))})'
     with source.cursor("backup", binary=True) as rows:
         rows.itersize = _CHUNK
         rows.execute(f'select {", ".join(columns)} from "{table.name}"')
         while part := rows.fetchmany(_CHUNK):
-            target.executemany(insertion, part)
+            _insert(target, table.name, part)
+
+
+def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Many rows a statement, which takes SQLite half the time."""
+    width = len(rows[0])
+    at_once = min(_A_STATEMENT, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    place = f"({', '.join('?' * width)})"
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        values = itertools.chain.from_iterable(part)
+        target.execute(f'insert into "{table}" values {", ".join([place] * len(part))}', tuple(values))
 
 
 def _reflected(connection: Connection) -> MetaData:
