@@ -215,11 +215,12 @@ class Store:
         return frames.read(self.database, frames.plans(where))
 
     def summary(self, where: Where = EVERYTHING) -> DataFrame:
-        """What each run measured of each cell, in one wide row.
+        """What stood of each cell after a run, in one wide row, whatever interruptions there were.
 
-        run_id, cell_key, fingerprint, sweep, status, reason: str. The cell's fields as in `cells`. trials: int64.
+        run_id (the last run that measured some of it), cell_key, fingerprint, sweep, status, reason: str. The cell's
+        fields as in `cells`. trials: int64.
         measured_at: float64, seconds since the epoch. A column for each of `results.records.METRICS`: float64, the
-        median over the cell's trials in the run; NaN if not measured.
+        median over the row's trials; NaN if not measured.
         """
         return frames.read(self.database, frames.summaries(where))
 
