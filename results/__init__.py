@@ -8,10 +8,19 @@ with results.open("out/bench.db") as store:
 Every error that it raises is a `StoreError`, whose text is one line for the user.
 """
 
+import warnings
+from pathlib import Path
+
 from results.location import MissingDatabaseError, StoreError
 from results.store import Store
 from results.where import Where
 
 __all__ = ["MissingDatabaseError", "Store", "StoreError", "Where", "open"]
 
-open = Store.open  # noqa: A001  (results.open, as gzip.open)
+
+def open(url: str | Path, *, write: bool = False, create: bool = False) -> Store:  # noqa: A001  (as gzip.open)
+    """`Store.open`, which says as a warning what is to be known: that trials wait, that it reads an upgraded copy."""
+    store = Store.open(url, write=write, create=create)
+    for notice in store.notices:
+        warnings.warn(notice, stacklevel=2)
+    return store

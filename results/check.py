@@ -1,12 +1,13 @@
 """A database looked through: what is wrong with it or waits to be seen to, and what to do about each."""
 
+import uuid
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
-from results import runs, summary, views
+from results import runs, schema, summary, views
 from results.location import RECOVER
 from results.spool import Spool, named
 from results.store import Store
@@ -24,6 +25,9 @@ def findings(store: Store) -> Generator[str]:
         except DatabaseError as error:
             yield f"it cannot be read to its end ({error.orig}): {RECOVER}"
             return
+    if not schema.identity(database):
+        new = f"update nodebench set identity = '{uuid.uuid4().hex}'"
+        yield f"it has no identity, by which what is spooled for it would go: mend it in SQL, {new}"
     yield from _of_runs(store)
     if waiting := Spool.of(database).waiting():
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"

@@ -10,6 +10,7 @@ from results.database import Database
 from results.location import StoreError
 from results.tables import SCHEMA_VERSION, metadata, nodebench
 
+_IDENTITY = re.compile("[0-9a-f]{32}")  # it is a part of a path
 _DIGITS = re.compile("[0-9]{4}")
 _FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said it
 
@@ -75,8 +76,9 @@ def _make(database: Database) -> None:
 
 
 def identity(database: Database) -> str:
-    """The name by which the database is known under all of its URLs; empty in what has no newest schema."""
+    """The name by which the database is known under all of its URLs; empty where it has none that is one of ours."""
     with database.reading() as connection:
         if version(connection) != SCHEMA_VERSION:
             return ""
-        return connection.scalar(select(nodebench.c.identity)) or ""
+        found = connection.scalar(select(nodebench.c.identity))
+    return found if isinstance(found, str) and _IDENTITY.fullmatch(found) else ""

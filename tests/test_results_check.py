@@ -50,6 +50,7 @@ def test_a_sound_database_has_no_finding(store):
         ),
         (text("update cell set solver = 'LIES' where solver = 'euler'"), "its key is no hash of its content"),
         (text("update trial set status = 'fine'"), "status = 'fine'"),
+        (text("update nodebench set identity = '../../of another'"), "it has no identity, by which what is spooled"),
     ],
 )
 def test_what_is_wrong_in_rows_is_found(store, damage, said):

@@ -14,6 +14,7 @@ import pytest
 from forked import CELLS, PLAN, SAMPLES, a_run, a_trial
 from sqlalchemy import make_url
 
+import results
 from results.backup import back_up
 from results.location import UnwritableError
 from results.records import Curve, Sample, Trial
@@ -101,6 +102,8 @@ def test_the_next_opening_takes_the_spool_in_and_says_so(store, url):
         (notice,) = reader.notices
         assert "1 spooled trial(s) wait in" in notice
         assert reader.trials().empty
+    with pytest.warns(UserWarning, match=r"1 spooled trial\(s\) wait in .*: the next `nodebench run` here takes"):
+        results.open(url).__exit__()
     with Store.open(url, create=True) as writer:
         (notice,) = writer.notices
         assert "1 spooled trial(s) taken in from" in notice
@@ -322,7 +325,7 @@ def test_what_waits_for_a_database_that_was_at_this_place_before_is_told_with_ho
         with locked(server_url):
             store.record("run-1", WHOLE)
         with store.database.writing() as connection:  # as another one that was made under its name
-            connection.exec_driver_sql("update nodebench set identity = 'another'")
+            connection.exec_driver_sql("update nodebench set identity = 'abcdabcdabcdabcdabcdabcdabcdabcd'")
     with Store.open(server_url, create=True) as writer:
         (notice,) = writer.notices
         assert notice.startswith("1 spooled trial(s) are of another database that was here: to take them in, mkdir -p ")
