@@ -13,6 +13,8 @@ from weakref import WeakSet
 
 from sqlalchemy import Engine, event
 
+_AGAIN_S = 0.25
+
 
 class Answering:
     """The connections of an engine, and whether one of them was given up."""
@@ -26,16 +28,22 @@ class Answering:
     def within(self, seconds: float) -> Iterator[None]:
         """In this time all is done, or what waits has an error: its connections are cut, and cannot be used again."""
         self.given_up_s = None
-        timer = threading.Timer(seconds, self._give_up, [seconds])
-        timer.daemon = True
-        timer.start()
+        ended = threading.Event()
+        threading.Thread(target=self._watch, args=[ended, seconds], daemon=True).start()
         try:
             yield
         finally:
-            timer.cancel()
+            ended.set()
 
-    def _give_up(self, seconds: float) -> None:
+    def _watch(self, ended: threading.Event, seconds: float) -> None:
+        if ended.wait(seconds):
+            return
         self.given_up_s = seconds
+        while not ended.is_set():  # who was cut may connect anew, and wait on
+            self._cut()
+            ended.wait(_AGAIN_S)
+
+    def _cut(self) -> None:
         for connection in list(self._connections):
             with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as same:  # unless it is closed
                 same.shutdown(socket.SHUT_RDWR)

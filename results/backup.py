@@ -20,15 +20,17 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from results import schema, structure, views
 from results.database import Database
 from results.location import RECOVER, StoreError
+from results.spool import Spool
 from results.tables import SCHEMA_VERSION, metadata, nodebench
+from results.taking_in import left
 
 _CHUNK = 5_000  # rows in memory at a time
 _A_STATEMENT = 100  # rows that one statement inserts
 _NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
 
 
-def back_up_at(url: str, path: Path | None = None) -> Path:
-    """Copy one of our databases as it is, of whatever version: it is not upgraded first."""
+def back_up_at(url: str, path: Path | None = None) -> tuple[Path, list[str]]:
+    """Copy one of our databases as it is, of whatever version: it is not upgraded first. And what the copy lacks."""
     database = Database(url, create=False)
     try:
         with database.reading() as connection:
@@ -36,7 +38,7 @@ def back_up_at(url: str, path: Path | None = None) -> Path:
         if version is None or not version.isdecimal():
             what = "empty" if version is None else f"a foreign database ({version})"
             raise StoreError(f"{database.place} is {what}: pass --db with another path")
-        return back_up(database, path)
+        return back_up(database, path), left(Spool.of(database))
     finally:
         database.close()
 

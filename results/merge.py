@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
@@ -38,6 +39,7 @@ from results.tables import source as source_table
 from results.verified import verify
 
 _CHUNK = 500  # trials, or rows of another table, in memory
+_OURS = ("id", "sha", "sequence", "merged")  # what another database says of itself by these means nothing here
 _SHOWN = 3  # conflicts that a refusal names
 
 OnConflict = Literal["refuse", "keep", "newer"]
@@ -126,9 +128,12 @@ class _Merging:
 
     def _replace(self, table: Table, ours: Row, theirs: Row) -> None:
         row = self._in_sweeps([theirs])[0] if table is run else theirs
-        content = {name: row[name] for name in ours if name in row and name != "id" and name != "sha"}
+        content = {name: row[name] for name in ours if name in row and name not in _OURS}
         key = (table.c[name] == ours[name] for name in KEYS[table.name])
         self.connection.execute(update(table).where(*key).values(content))
+        if table is run:  # by which the summary tells what belongs together
+            cells = select(trial.c.cell_key).distinct().where(trial.c.run_id == ours["id"])
+            self.touched.update((ours["id"], key) for key in self.connection.scalars(cells))
 
     def _in_sweeps(self, runs: Sequence[Row]) -> list[Row]:
         """The runs with the row numbers that their sweeps have here."""
@@ -161,7 +166,7 @@ class _Merging:
 
     def _summarise(self) -> None:
         """At the end: whoever records of one of the cells waits from here on."""
-        pairs = sorted(self.touched)
+        pairs = sorted(self.touched, key=itemgetter(1, 0))  # by cell, as all who lock several
         for start in range(0, len(pairs), _CHUNK):
             summary.refresh_all(self.connection, pairs[start : start + _CHUNK])
 

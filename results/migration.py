@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, delete, false, insert, inspect, text
 
-from results import migrations, schema, summary, views
+from results import migrations, schema, server_rights, summary, views
 from results.backup import back_up
 from results.database import Database
 from results.location import StoreError
@@ -61,23 +61,13 @@ def upgrade_copy(database: Database, version: str) -> None:
 
 
 def _upgrade(connection: Connection, version: str) -> None:
-    may = _rights(connection) if connection.dialect.name == "postgresql" else []
+    server = connection.dialect.name == "postgresql"
+    before = server_rights.known(connection) if server else None
     views.drop(connection)
     step_up(connection, version)
     summary.remake(connection)
-    for role, right in may:
-        names = ", ".join([*metadata.tables, *(views.VIEWS if right == "SELECT" else ())])
-        connection.execute(text(f"grant {right} on {names} to {role}"))
-
-
-def _rights(connection: Connection) -> list[tuple[str, str]]:
-    """What roles may do with trials: they may with the tables that an upgrade brings, or makes anew."""
-    found = text(
-        "select distinct case grantee when 'PUBLIC' then 'public' else quote_ident(grantee) end, privilege_type "
-        "from information_schema.role_table_grants where table_schema = current_schema() and table_name = 'trial' "
-        "and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and grantee <> current_user"
-    )
-    return [(role, right) for role, right in connection.execute(found)]
+    if before:
+        server_rights.restore(connection, before)
 
 
 def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:

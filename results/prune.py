@@ -137,7 +137,9 @@ def _remove(
     removed["sweep"] = _delete(connection, sweep, ~exists().where(run.c.sweep_id == sweep.c.id))
     fingerprint = environment.c.fingerprint
     named = or_(exists().where(run.c.fingerprint == fingerprint), exists().where(lease.c.fingerprint == fingerprint))
-    removed["source"] = _delete(connection, source, ~exists().where(trial.c.source == source.c.key))
+    of_no_trial = ~exists().where(trial.c.source == source.c.key)
+    running = exists().where(run.c.state == "running")  # it may be about to record of any of them
+    removed["source"] = _delete(connection, source, of_no_trial & ~running)
     removed["environment"] = _delete(connection, environment, ~named)
     return removed
 

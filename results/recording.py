@@ -22,12 +22,17 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
     sweep_row = rows.sweep_row(started)
     insert_missing(connection, sweep, [sweep_row])
     insert_missing(connection, environment, [rows.environment_row(started)])
-    insert_missing(connection, cell, rows.cell_rows(plan), hashed=True)
-    insert_missing(connection, source, rows.source_rows(sources))
+    ensure(connection, plan, sources)
     sequence = (connection.scalar(select(func.max(run.c.sequence))) or 0) + 1
     sweep_id = connection.scalars(select(sweep.c.id).where(sweep.c.sha == sweep_row["sha"])).one()
     insert_new(connection, run, [rows.run_row(started, sweep_id=sweep_id, sequence=sequence)])
     insert_new(connection, planned, rows.planned_rows(started.id, plan))
+
+
+def ensure(connection: Connection, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
+    """What a run's trials refer to: as nobody did, it may have been pruned since the run began."""
+    insert_missing(connection, cell, rows.cell_rows(plan), hashed=True)
+    insert_missing(connection, source, rows.source_rows(sources))
 
 
 def record(connection: Connection, run_id: str, measured: Trial) -> None:

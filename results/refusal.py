@@ -10,6 +10,8 @@ _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not wr
 
 # What is said, in small letters, and what to do about it.
 _ADVICE = {
+    "deadlock": "run the same command again",
+    "depend on it": "drop what others have made of it (views), and make that anew afterwards",
     "statement timeout": "the server ends what takes longer than its statement_timeout: ask its owner to raise it",
     "idle-in-transaction": "the server ends who is idle for longer than its limit: ask its owner to raise it",
     "idle-session": "the server ends who is idle for longer than its limit: run the same command again",
@@ -45,6 +47,9 @@ def refusal(error: DBAPIError, *, place: str, verb: str) -> StoreError:
     if "readonly" in said.lower():
         verb = "written"  # whatever was tried
     seen = said.rpartition(" failed: ")[2].replace("  ", " ")  # the address is in the place
+    if "depend on it" in said:
+        detail = getattr(error.orig, "diag", None)
+        seen = f"{seen}: {' '.join(str(detail and detail.message_detail).split())}"  # which do
     return (StoreError if wrong else UnwritableError)(f"{place} cannot be {verb} ({seen}): {advice}")
 
 

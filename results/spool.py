@@ -89,8 +89,8 @@ class Spool:
         return write(last)
 
     def ends(self) -> list[Path]:
-        """The files that say how runs have ended of which no trial waits."""
-        return [path for folder in self._read if not _files(folder, "*.json") for path in _files(folder, "*.end")]
+        """The files that say how runs have ended."""
+        return [path for folder in self._read for path in _files(folder, "*.end")]
 
     def waiting(self) -> list[Path]:
         """The files, in the order of measuring."""
@@ -155,10 +155,13 @@ def _file_of_run(folder: Path, run_id: str) -> Path:
 
 
 def begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
-    """The run, where the database has lost it and the spool knows it."""
-    if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None and _file_of_run(folder, run_id).exists():
+    """What the spool knows of the run and the database has lost: all of it, or what was pruned."""
+    if _file_of_run(folder, run_id).exists():
         begun = _read_begun(_file_of_run(folder, run_id))
-        recording.begin(connection, begun.run, begun.plan, begun.sources)
+        if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+            recording.begin(connection, begun.run, begun.plan, begun.sources)
+        else:
+            recording.ensure(connection, begun.plan, begun.sources)
 
 
 def _read_begun(path: Path) -> Begun:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from results import copies, frames, recording, rights, rows, schema
 from results.database import Database
 from results.leases import Leases
-from results.location import AskedError, StoreError, UnwritableError
+from results.location import AskedError, MissingRowError, StoreError, UnwritableError
 from results.names import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
@@ -50,6 +50,7 @@ class Store:
         and touch nothing, not even what stands beside a file.
         """
         database = Database(str(url), create=create)
+        database.brief = not as_it_is  # that is copied, which may take long
         try:
             if as_it_is:
                 copies.leave(database)
@@ -61,6 +62,7 @@ class Store:
             database.close()
             raise
         database.notices += store._spool.strangers()
+        database.brief = False
         return store
 
     @property
@@ -92,13 +94,23 @@ class Store:
         What a database that cannot be used now does not take is spooled, and written after the next success.
         """
         try:
-            with self._writing_of(run_id) as connection:
-                recording.record(connection, run_id, measured)
+            self._record(run_id, measured)
         except UnwritableError as error:
             self._keep(run_id, measured, error)
         else:
             if self.spooled.files:
                 self._take_in()
+
+    def _record(self, run_id: str, measured: Trial) -> None:
+        try:
+            with self._writing_of(run_id) as connection:
+                recording.record(connection, run_id, measured)
+        except MissingRowError:  # what it refers to was pruned
+            if (begun := self._begun.get(run_id)) is None:
+                raise
+            with self._writing_of(run_id) as connection:
+                recording.ensure(connection, begun.plan, begun.sources)
+                recording.record(connection, run_id, measured)
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[Connection]:

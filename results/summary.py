@@ -5,10 +5,12 @@ statement makes it from them, as a trial is recorded, as databases are merged or
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Double,
     Integer,
@@ -22,8 +24,10 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     null,
     select,
+    text,
     true,
     tuple_,
     union_all,
@@ -36,6 +40,7 @@ from results.tables import cell, metric, run, sample, summary, sweep, trial
 from results.where import listed
 
 _CHUNK = 2_000  # trials of rows that are made at once
+_TINY = 1e-300  # half of it is a number still
 _DIGITS = 10  # of a trial's number, in the list of members
 
 
@@ -49,12 +54,15 @@ def lock(connection: Connection, cell_keys: Any) -> None:
 
 
 def refresh(connection: Connection, fingerprint: str, run_id: str, cell_key: str) -> None:
-    """Make the row that has a run's trials of a cell anew, and those after it; its cell is locked."""
+    """Make the row that has a run's trials of a cell anew, and those after it; its cell is locked.
+
+    And the one before it: until this trial they may have been one.
+    """
     rows = members_of(connection, fingerprint, cell_key)
     first = next((index for index, row in enumerate(rows) if run_id in row.runs), len(rows))
-    changed = rows[first:]
-    for of_run in (one for row in changed for one in row.runs):
-        connection.execute(_DROP_ONE, {"of_run": of_run, "of_cell": cell_key})
+    changed = rows[max(0, first - 1) :]
+    runs = json.dumps([one for row in changed for one in row.runs])
+    connection.execute(_DROP_SOME, {"of_cell": cell_key, "of_environment": fingerprint, "of_runs": runs})
     _make(connection, changed)
 
 
@@ -80,10 +88,12 @@ def refresh_all(connection: Connection, pairs: Any) -> None:
 
 
 def rebuild(connection: Connection) -> int:
-    """Make all rows anew, and the views; how many rows. Whoever records meanwhile waits."""
-    connection.execute(_LOCKED)
+    """Make all rows anew, and the views unless they are as they should be; how many rows. Who records waits."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(text(f"lock table {summary.name} in share row exclusive mode"))
     connection.execute(delete(summary))
-    views.remake(connection)
+    if views.different(connection):
+        views.remake(connection)
     return sum(_make(connection, part) for part in _parts(members(connection, true())))
 
 
@@ -222,10 +232,25 @@ def _medians(member: Subquery) -> Subquery:
     ranked = select(values, rank.label("rank"), count.label("count")).subquery("ranked")
     middle = ranked.c.rank.in_(((ranked.c.count + 1) // 2, (ranked.c.count + 2) // 2))
     low, high = func.min(ranked.c.value), func.max(ranked.c.value)
-    # No avg, nor their sum: PostgreSQL's overflows with what a diverging solve measures, and refuses the row.
-    median = case((low == high, low), else_=low + (high - low) / 2.0).label("value")
     keyed = (ranked.c.run_id, ranked.c.cell_key, ranked.c.name)
-    return select(*keyed, median).where(middle).group_by(*keyed).subquery("median_of")
+    return select(*keyed, _mean(low, high).label("value")).where(middle).group_by(*keyed).subquery("median_of")
+
+
+def _mean(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnElement[float]:
+    """Of two numbers, low <= high, in steps of which none is too large or too small: PostgreSQL would refuse the row.
+
+    A diverging solve measures huge and infinite ones. Between infinities of both signs there is none.
+    """
+    infinite = literal(math.inf, Double)
+    return case(
+        (low == high, low),
+        (and_(low == -infinite, high == infinite), null()),
+        (low == -infinite, low),
+        (high == infinite, high),
+        (and_(low < 0, high > 0), case((func.abs(low + high) < _TINY, 0.0), else_=(low + high) / 2.0)),
+        (high - low < _TINY, low),
+        else_=low + (high - low) / 2.0,
+    )
 
 
 _MADE = _rows()
@@ -234,5 +259,9 @@ _MAKE = (
     .from_select([column.name for column in _MADE.selected_columns], _MADE)
     .execution_options(preserve_rowcount=True)
 )
-_DROP_ONE = delete(summary).where(summary.c.run_id == bindparam("of_run"), summary.c.cell_key == bindparam("of_cell"))
+_DROP_SOME = delete(summary).where(
+    summary.c.cell_key == bindparam("of_cell"),
+    summary.c.fingerprint == bindparam("of_environment"),
+    summary.c.run_id.in_(select(listed(bindparam("of_runs", type_=String)))),
+)
 _LOCKED = select(cell.c.key).order_by(cell.c.key).with_for_update(key_share=True)

@@ -1,6 +1,7 @@
 """What waits in a spool, written into its database."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,9 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from results import recording
+from results import recording, rules
 from results.database import Database
-from results.location import StoreError, UnwritableError
+from results.location import UnwritableError
 from results.spool import Spool, begin_missing, named, read
 from results.tables import run
 
@@ -36,27 +37,29 @@ class TakenIn:
 
 def take_in(database: Database, spool: Spool) -> TakenIn:
     """Write what waits, each trial in a transaction of its own. What cannot be written stays where it is."""
-    taken, stay = list[Path](), dict[str, list[Path]]()
+    taken, stay, of_runs = list[Path](), dict[str, list[Path]](), Counter[str]()
     waiting, unwritable = spool.waiting(), False
     for position, path in enumerate(waiting):
         try:
             run_id, trial = read(path)
+            of_runs[run_id] += 1
             with database.writing() as connection:
                 begin_missing(connection, run_id, path.parent)
                 recording.record_missing(connection, run_id, trial)
             path.unlink(missing_ok=True)
             taken.append(path)
+            of_runs[run_id] -= 1
         except FileNotFoundError:
             continue  # another process has been faster
         except UnwritableError as error:
             stay.setdefault(str(error), []).extend(waiting[position:])
             unwritable = True
             break
-        except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            stay.setdefault(str(error), []).append(path)
-    ends = [] if unwritable else spool.ends()
+        except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the file)
+            stay.setdefault(f"{error or type(error).__name__}", []).append(path)
+    ends = [] if unwritable else [path for path in spool.ends() if not of_runs[path.stem]]
     for path in ends:
-        with suppress(StoreError, OSError, ValueError, TypeError, KeyError):  # then it is tried again
+        with suppress(Exception):  # whatever is in the file: it is tried again
             _end(database, path)
     if waiting or ends:
         spool.clear()
@@ -73,6 +76,7 @@ def left(spool: Spool) -> list[str]:
 def _end(database: Database, path: Path) -> None:
     """Write how a run has ended, unless somebody has ended it already."""
     content = json.loads(path.read_bytes())
+    rules.check(run, [{"id": path.stem, "state": content["state"], "finished_at": content["at"]}])
     with database.writing() as connection:
         found = connection.execute(select(run.c.state, run.c.finished_at).where(run.c.id == path.stem)).first()
         if found and (found.state == "running" or found.finished_at is None):  # else somebody knew its end

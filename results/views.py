@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, func, inspect, select, text
+from sqlalchemy import Connection, Dialect, Select, and_, case, exists, func, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from results.tables import run, summary
+from results.lookup import NEWEST_RUN_FIRST
+from results.tables import run, summary, trial
 
 
 def drop(connection: Connection) -> None:
@@ -41,8 +42,10 @@ def different(connection: Connection) -> str:
 
 
 def _latest() -> Select[Any]:
-    """What was only merged here stands after what was measured here; else the order of recording decides."""
-    newest_first = (run.c.merged, run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
+    """By the order of recording; but what was measured of code that is not known stands after all else."""
+    of_row = and_(trial.c.cell_key == summary.c.cell_key, trial.c.run_id == summary.c.run_id)
+    known = exists().where(of_row, trial.c.source.is_not(None)).correlate(summary)
+    newest_first = (case((known, 0), else_=1), *NEWEST_RUN_FIRST)
     place = func.row_number().over(partition_by=(summary.c.fingerprint, summary.c.cell_key), order_by=newest_first)
     placed = select(*summary.c, place.label("place")).join(run, run.c.id == summary.c.run_id).subquery("placed")
     return select(*(placed.c[column.name] for column in summary.c)).where(placed.c.place == 1)

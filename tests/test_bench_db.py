@@ -11,10 +11,11 @@ import pytest
 from made import plain
 from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
-from stocked import CELLS, IMPORTED, contents, counts, measure, stock
+from stocked import CELLS, IMPORTED, a_trial, contents, counts, measure, stock
 
 import bench.verbs.database as verbs
 from results import database, prune
+from results.spool import Spool
 from results.store import Store
 from results.tables import summary
 
@@ -177,6 +178,15 @@ def test_what_cannot_be_given_back_since_another_process_has_the_database_is_one
         code, out, err = db("prune", "--db", "bench.db")
     assert (code, out.startswith("removed: ")) == (2, True)
     assert err == ("nodebench: bench.db cannot be written (database is locked): wait for the process that uses it\n")
+
+
+def test_a_backup_tells_what_it_lacks(db, stocked, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with Store.open(stocked) as store:
+        Spool.of(store.database).put("a-1", a_trial(process_index=9))
+    code, out, err = db("backup", "kept.db", "--db", stocked)
+    assert (code, out) == (0, "backup: kept.db\n")
+    assert err.startswith("nodebench: 1 spooled trial(s) wait in ")
 
 
 def test_rebuild_makes_the_summary_anew(db, stocked):

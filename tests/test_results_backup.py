@@ -77,7 +77,7 @@ def test_a_backup_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
 
 def test_a_backup_without_a_name_says_version_and_time(store, url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first, second = back_up_at(url), back_up_at(url)
+    (first, _), (second, _) = back_up_at(url), back_up_at(url)
     assert first != second
     for path in (first, second):
         assert f"-v{SCHEMA_VERSION}-" in path.name

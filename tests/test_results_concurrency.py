@@ -1,9 +1,12 @@
 """Several processes and one database: nothing is lost, nothing is doubled, and nobody waits for ever."""
 
+import threading
+
 import pytest
 from forked import CELLS, LARGE, LONG_PLAN, METRICS, PLAN, SAMPLES, Nursery, a_run, a_trial
 from sqlalchemy import create_engine, text
 
+from results import summary
 from results.spool import Spool
 from results.store import Store
 
@@ -91,6 +94,24 @@ def test_the_summary_may_be_made_anew_while_others_record(url, nursery):
     nursery.all_at_once("record_and_rebuild", every)
     assert count(url, "select count(*) from summary") == 1
     assert count(url, "select sum(trials) from summary") == WRITERS * 5
+
+
+def test_who_records_a_new_cell_while_the_summary_is_rebuilt_waits_and_loses_nothing(server_url, monkeypatch):
+    with Store.open(server_url, create=True) as store, Store.open(server_url, create=True) as other:
+        store.begin(a_run("run-0"), PLAN[:1])
+        store.record("run-0", a_trial(CELLS[0], 0))
+
+        def record() -> None:
+            other.begin(a_run("run-1"), PLAN)
+            other.record("run-1", a_trial(CELLS[1], 0))
+
+        recorder = threading.Thread(target=record)
+        monkeypatch.setattr("results.views.different", lambda _: recorder.start() or recorder.join(0.5))
+        with store.database.writing() as connection:
+            summary.rebuild(connection)
+        recorder.join()
+        assert len(store.summary()) == 2
+        assert other.spooled.files == ()
 
 
 def test_eight_that_take_the_same_spool_in_double_nothing(url, nursery, monkeypatch, tmp_path):

@@ -106,6 +106,16 @@ def test_a_failure_that_was_tried_again_stays_in_its_own_row(store):
     assert list(store.summary()["status"]) == ["crashed", "ok"]
 
 
+def test_a_run_that_goes_on_first_and_then_measures_anew_leaves_the_row_before_it(store):
+    go(store, "run-1", "timing")
+    go(store, "run-2", "counts")
+    assert rows(store) == {"run-2": {"counts", "timing"}}
+    for trial in synthetic.trials(CELL, [9]):
+        if trial.kind == "timing":
+            store.record("run-2", replace(trial, source=code("timing", "1").key))
+    assert rows(store) == {"run-1": {"timing"}, "run-2": {"counts", "timing"}}
+
+
 def test_a_late_trial_of_an_earlier_run_changes_the_rows_after_it(store):
     """As one that was spooled, and is taken in when the next run has been."""
     begin(store, "run-1")
@@ -114,6 +124,17 @@ def test_a_late_trial_of_an_earlier_run_changes_the_rows_after_it(store):
         if trial.kind == "counts":
             store.record("run-1", replace(trial, source=code("counts", "1").key))
     assert rows(store) == {"run-2": {"counts", "timing"}}
+
+
+def test_a_run_that_is_replaced_by_a_newer_one_is_summarised_by_that(store, tmp_path):
+    go(store, "run-1", "timing", library="")
+    go(store, "run-2", "counts", library="")
+    with Store.open(tmp_path / "other.db", create=True) as other:
+        other.begin(replace(synthetic.run("run-2", started_at=3.0), git_dirty=False), [Planned("spiral", CELL)])
+        merge(store, other, on_conflict="newer")
+    assert rows(store) == {"run-1": {"timing"}, "run-2": {"counts"}}
+    assert list(store.runs()["sequence"]) == [1, 2]
+    assert not store.runs()["merged"].any()
 
 
 def test_merging_pruning_and_rebuilding_leave_the_same_rows(store, tmp_path):

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 
-from results import Where, schema
+from results import Where, schema, summary
 from results.database import Database
 from results.location import StoreError
 from results.migration import step_up, upgrade_at
@@ -99,28 +100,86 @@ def test_who_does_not_own_a_server_s_tables_is_told_so_before_any_backup(old_ser
         make.dispose()
 
 
-def test_roles_may_after_an_upgrade_what_they_might_before(old_server):
-    owner = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
-    reader, writer = (f"{name}_{uuid.uuid4().hex[:8]}" for name in ("reader", "writer"))
-    with owner.begin() as connection:
-        for role, rights in ((reader, "select"), (writer, "select, insert, update, delete")):
+@pytest.fixture
+def roles(old_server) -> Iterator[dict[str, str]]:
+    """By what they may do: a reader and a writer as docs/database.md has them, one who reads some, one who owns all."""
+    names = {kind: f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("reader", "writer", "trials_reader", "owner")}
+    rights = {
+        "reader": ["select on all tables in schema public"],
+        "writer": [
+            "select, insert, update, delete on all tables in schema public",
+            "usage on all sequences in schema public",
+        ],
+        "trials_reader": ["select on trial"],
+        "owner": ["create on schema public"],
+    }
+    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
+    with make.begin() as connection:
+        for kind, role in names.items():
             connection.execute(text(f"create role {role} login"))
-            connection.execute(text(f"grant {rights} on all tables in schema public to {role}"))
-        connection.execute(text(f"grant usage on all sequences in schema public to {writer}"))
-    try:
+            for right in rights[kind]:
+                connection.execute(text(f"grant {right} to {role}"))
+    yield names
+    with make.begin() as connection:
+        for role in names.values():
+            connection.execute(text(f"drop owned by {role} cascade"))
+            connection.execute(text(f"drop role {role}"))
+    make.dispose()
+
+
+def as_role(url: str, role: str) -> str:
+    return url.replace("nodebench@", f"{role}@")
+
+
+def rights_of(url: str, role: str) -> dict[str, set[str]]:
+    query = "select table_name, privilege_type from information_schema.role_table_grants where grantee = :role"
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    found: dict[str, set[str]] = {}
+    with engine.connect() as connection:
+        for name, right in connection.execute(text(query), {"role": role}):
+            found.setdefault(name, set()).add(right)
+    engine.dispose()
+    return found
+
+
+def test_roles_may_after_an_upgrade_what_they_might_before(old_server, roles):
+    before = rights_of(old_server, roles["trials_reader"])
+    upgrade_at(old_server)
+    with Store.open(as_role(old_server, roles["reader"])) as store:
+        assert not store.summary().empty
+        with store.database.reading() as connection:
+            assert connection.scalar(text("select count(*) from latest")) > 0
+    with Store.open(as_role(old_server, roles["writer"]), create=True) as store:
+        store.begin(synthetic.run("new"), [])
+        with store.database.writing() as connection:
+            assert summary.rebuild(connection) > 0
+    after = rights_of(old_server, roles["trials_reader"])
+    new = {"source", "lease", "reference", "noise_floor", "baseline", "baseline_trial", "annotation"}
+    assert set(after) - set(before) <= {*new, "summary", "latest", "point"}
+    assert set().union(*after.values()) == {"SELECT"}
+
+
+def test_who_owned_the_tables_owns_what_an_upgrade_by_another_has_made(old_server, roles):
+    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
+    with make.begin() as connection:
+        for name in inspect(connection).get_table_names():
+            connection.execute(text(f"alter table {name} owner to {roles['owner']}"))
+    make.dispose()
+    upgrade_at(old_server)
+    with Store.open(as_role(old_server, roles["owner"]), write=True) as store:
+        with store.database.writing() as connection:
+            summary.remake(connection)
+        assert not store.summary().empty
+
+
+def test_what_somebody_has_made_of_a_table_that_is_made_anew_is_named(old_server):
+    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
+    with make.begin() as connection:
+        connection.execute(text("create table summary (run_id text); create view of_mine as select * from summary"))
+    make.dispose()
+    said = r"other objects depend on it: view of_mine depends on table summary\): drop what others have made of it"
+    with pytest.raises(StoreError, match=said):
         upgrade_at(old_server)
-        with Store.open(old_server.replace("nodebench@", f"{reader}@")) as store:
-            assert not store.summary().empty
-            with store.database.reading() as connection:
-                assert connection.scalar(text("select count(*) from latest")) > 0
-        with Store.open(old_server.replace("nodebench@", f"{writer}@"), create=True) as store:
-            store.begin(synthetic.run("new"), [])
-    finally:
-        with owner.begin() as connection:
-            for role in (reader, writer):
-                connection.execute(text(f"drop owned by {role}"))
-                connection.execute(text(f"drop role {role}"))
-        owner.dispose()
 
 
 def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):

@@ -13,6 +13,7 @@ import pytest
 from forked import CELLS, PLAN, a_run, a_trial
 
 from results.location import UnwritableError
+from results.spool import Spool
 from results.store import Store
 
 PATIENCE_S = 6.0
@@ -24,6 +25,7 @@ class Between:
     def __init__(self, socket_file: str) -> None:
         self._socket_file = socket_file
         self.mute = threading.Event()
+        self.swallowed = b""  # once a client has said this, it has no more answers
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -37,14 +39,16 @@ class Between:
     def _serve(self, client: socket.socket) -> None:
         server = socket.socket(socket.AF_UNIX)
         server.connect(self._socket_file)
-        other = {client: server, server: client}
+        other, deaf = {client: server, server: client}, False
         with client, server, suppress(OSError):
             while True:
                 ready, _, _ = select.select([] if self.mute.is_set() else list(other), [], [], 0.05)
                 for one in ready:
                     if not (said := one.recv(65536)):
                         return
-                    other[one].sendall(said)
+                    deaf = deaf or bool(self.swallowed and one is client and self.swallowed in said)
+                    if one is client or not deaf:
+                        other[one].sendall(said)
 
     def close(self) -> None:
         self._listener.close()
@@ -83,6 +87,28 @@ def test_a_trial_is_spooled_within_the_patience_and_taken_in_when_the_server_spe
     store.record("run-1", a_trial(CELLS[0], 3))
     assert store.spooled.files == ()
     assert sorted(store.trials()["process_index"]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("from_then_on", [b"BEGIN", b"INSERT INTO trial", b"COMMIT"])
+def test_so_it_is_where_each_new_connection_is_answered_at_first(store, between, from_then_on):
+    between.swallowed = from_then_on
+    started = time.monotonic()
+    store.record("run-1", a_trial(CELLS[0], 0))
+    assert time.monotonic() - started < PATIENCE_S
+    assert len(store.spooled.files) == 1
+    between.swallowed = b""
+    store.record("run-1", a_trial(CELLS[0], 1))
+    assert (store.spooled.files, sorted(store.trials()["process_index"])) == ((), [0, 1])
+
+
+def test_what_waits_does_not_keep_an_opening_waiting(store, between):
+    Spool.of(store.database).put("run-1", a_trial(CELLS[0], 0))
+    between.swallowed = b"INSERT INTO trial"
+    started = time.monotonic()
+    with Store.open(store.database.url.render_as_string(hide_password=False), create=True) as opened:
+        assert time.monotonic() - started < PATIENCE_S
+        (notice,) = opened.notices
+        assert "1 spooled trial(s) stay in" in notice
 
 
 def test_a_run_ends_although_the_server_says_nothing(store, between, server_url):

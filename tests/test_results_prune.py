@@ -6,14 +6,15 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from stocked import CELLS, CODE, DAY_S, HERE, PLAN, a_run, a_trial, counts, exactly, measure, stock
 
 from results import annotations, baselines, prune, summary
 from results.location import StoreError
-from results.records import Environment, Planned
+from results.records import Environment, Planned, Source
+from results.spool import Spool
 from results.store import Store
-from results.tables import lease, noise_floor
+from results.tables import lease, noise_floor, run
 from results.where import Where
 
 
@@ -119,6 +120,31 @@ def test_a_run_that_has_just_begun_is_left_alone(store):
         store.begin(a_run(run_id, started_at=now), PLAN)
     assert prune.prune(store) == {}
     store.record("first", a_trial())
+
+
+TIMED = Source({"library": "node 1", "adapter": "node 1", "problem": "spiral 1", "measure": "timing 1"})
+
+
+def test_the_code_of_a_run_that_is_running_stays(store):
+    store.begin(a_run("b-1"), PLAN, [TIMED])
+    prune.prune(store)
+    store.record("b-1", replace(a_trial(), source=TIMED.key))
+
+
+@pytest.mark.parametrize("spooled", [False, True])
+def test_what_a_trial_refers_to_and_was_pruned_comes_back_with_it(store, spooled):
+    store.begin(a_run("b-1"), PLAN, [TIMED])
+    with store.database.writing() as connection:
+        connection.execute(update(run).values(state="interrupted"))  # as who believes it dead writes
+    trial = replace(a_trial(), source=TIMED.key)
+    if spooled:
+        Spool.of(store.database).put("b-1", trial, store._begun["b-1"])
+    assert prune.prune(store)["source"] >= 1
+    if spooled:
+        Store.open(store.database.url.render_as_string(hide_password=False), create=True).__exit__()
+    else:
+        store.record("b-1", trial)
+    assert list(store.trials(Where(run_id="b-1"))["source"]) == [TIMED.key]
 
 
 def test_runs_without_trials_go_but_the_newest_of_each_sweep_and_environment(store):

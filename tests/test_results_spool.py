@@ -151,6 +151,37 @@ def test_what_cannot_be_taken_in_stays_and_is_told_of(store, url):
         assert why in said
 
 
+JUNK = {
+    "deep.json": "[" * 200_000,
+    "no number.json": ("curves", {"loss": {"x": ["a"], "y": [[1.0]]}}),
+    "no float.json": ("curves", {"loss": {"x": [10**400], "y": [[1.0]]}}),
+    "no integer.json": ("process_index", 10**30),
+    "run-1.end": '{"format": 1, "state": "zzz", "at": 1.0}',
+    "run-2.end": '{"format": 1, "state": "complete", "at": "x"}',
+    "run-3.end": "[" * 200_000,
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_junk_in_a_spool_stays_and_hinders_nothing_else(store, url, name):
+    with locked(url):
+        store.record("run-1", WHOLE)
+        if not name.endswith(".end"):
+            with pytest.raises(UnwritableError):
+                store.finish("run-1", state="complete")
+    (good,) = store.spooled.files
+    content = JUNK[name]
+    if isinstance(content, tuple):
+        field, value = content
+        spooled = json.loads(good.read_text())
+        content = json.dumps({**spooled, "trial": {**spooled["trial"], field: value}, "run_id": "run-9"})
+    (good.parent / name).write_text(content)
+    with Store.open(url, create=True) as writer:
+        assert len(writer.trials()) == 1
+        assert list(writer.runs()["state"]) == ["running" if name.endswith(".end") else "complete"]
+    assert [path.name for path in good.parent.iterdir() if path.suffix in (".json", ".end")] == [name]
+
+
 def test_a_run_that_ended_while_nothing_could_be_written_is_closed_with_its_trials(store, url):
     with locked(url):
         store.record("run-1", WHOLE)

@@ -14,6 +14,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
 
 from results import Where, summary, views
+from results.check import findings
 from results.records import METRICS, Cell, Planned, Sample, Trial
 from results.store import Store
 from results.tables import summary as table
@@ -157,12 +158,25 @@ def test_the_median_of_samples(begun, values, median):
         ([math.inf, math.inf, 1.0, 2.0], math.inf),
         ([math.inf, math.inf], math.inf),
         ([-math.inf, -math.inf], -math.inf),
+        ([-math.inf, 1.0], -math.inf),
+        ([1.0, math.inf], math.inf),
+        ([-1.7e308, 1.7e308], 0.0),
+        ([-1.7e308, 1.6e308], -5e306),
+        ([5e-324, 1e-323], 5e-324),
+        ([-5e-324, 1e-323], 0.0),
     ],
 )
 def test_the_median_of_metrics(begun, values, median):
     for index, value in enumerate(values):
         begun.record("run-1", Trial(cell_key=CELL.key, kind="timing", process_index=index, metrics={"error": value}))
-    assert row(begun, CELL)["error"] == median
+    assert row(begun, CELL)["error"] == pytest.approx(median, rel=1e-12, abs=0)
+
+
+def test_between_infinities_of_both_signs_there_is_no_median(begun):
+    for index, value in enumerate([-math.inf, math.inf]):
+        begun.record("run-1", Trial(cell_key=CELL.key, kind="timing", process_index=index, metrics={"error": value}))
+    assert math.isnan(row(begun, CELL)["error"])
+    assert list(findings(begun)) == []
 
 
 def test_the_median_of_processes_is_over_all_their_samples(begun):

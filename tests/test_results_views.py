@@ -6,13 +6,12 @@ from collections.abc import Iterator
 import pytest
 import synthetic
 import synthetic_cells
-import three_runs
 from sqlalchemy import text
 
 from results import Where
 from results.backup import back_up
 from results.check import findings
-from results.records import Curve, Planned, Trial
+from results.records import Curve, Planned, Source, Trial
 from results.store import Store
 
 CELL = next(synthetic_cells.spiral_cells())
@@ -37,14 +36,13 @@ def test_the_newest_row_of_each_cell_and_environment(three):
     assert len(found) < len(wide)
 
 
-def test_what_came_by_a_merge_stands_after_what_was_measured_here(three):
-    cell = three_runs.CELLS[2]
-    here = three_runs.FIRST.environment.fingerprint
-    newest = f"select run_id from latest where cell_key = '{cell.key}' and fingerprint = '{here}'"
-    assert ask(three, newest) == [("run-2",)]
-    with three.database.writing() as connection:
-        connection.execute(text("update run set merged = true where id = 'run-2'"))
-    assert ask(three, newest) == [("run-1",)]
+def test_what_was_measured_of_unknown_code_stands_after_what_is_known(store):
+    source = Source({"library": "node 1", "adapter": "node 1", "problem": "spiral 1", "measure": "timing 1"})
+    for number, key in ((1, source.key), (2, None)):
+        store.begin(synthetic.run(f"run-{number}"), [Planned("spiral", CELL)], [source])
+        store.record(f"run-{number}", Trial(cell_key=CELL.key, kind="timing", source=key))
+    assert ask(store, "select run_id from latest") == [("run-1",)]
+    assert list(store.trials()["run_id"]) == ["run-1"]
 
 
 def record(store: Store, **curves: Curve) -> None:

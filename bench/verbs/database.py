@@ -11,7 +11,7 @@ from typing import IO
 from bench.failure import UsageError
 from bench.verbs.columns import columns
 from bench.verbs.health import RUN_COLUMNS, run_row
-from bench.verbs.reading import chosen, code_that_counts, explained, opened
+from bench.verbs.reading import chosen, code_that_counts, explained, opened, tell
 from reports.format import count as grouped
 from reports.format import date, plural, size
 from results import annotations, baselines, lookup, summary
@@ -159,7 +159,9 @@ def annotate_key(key: str, text: str, url: str) -> None:
 def back_up_to(file: Path | None, url: str) -> None:
     """Copy the database, and say where to."""
     with explained():
-        print(f"backup: {back_up_at(url, file)}")
+        path, notices = back_up_at(url, file)
+    print(f"backup: {path}")
+    tell(notices)
 
 
 def upgrade_database(url: str) -> None:

@@ -127,12 +127,12 @@ def opened(url: str, *, write: bool = False, create: bool = False, as_it_is: boo
     """The store, whose errors are the user's; what is to be known of it is said when it is opened and closed."""
     with explained():
         store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
-        said = _tell(store.notices)
+        said = tell(store.notices)
         try:
             with store, _sound(store):
                 yield store
         finally:
-            _tell(store.notices[said:])
+            tell(store.notices[said:])
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def _sound(store: Store) -> Iterator[None]:
         ) from error
 
 
-def _tell(notices: Sequence[str]) -> int:
+def tell(notices: Sequence[str]) -> int:
     """Say them; how many."""
     for notice in notices:
         print(f"nodebench: {notice}", file=sys.stderr)
