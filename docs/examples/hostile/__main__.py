@@ -141,7 +141,7 @@ class Case:
 
     def file(self) -> tuple[str, Answer, list[str]]:
         """The same of a file to be imported."""
-        path = self.folder / "there" / "benchmark.json"
+        self.server, path = None, self.folder / "there" / "benchmark.json"
         path.write_bytes(damaged_json(benchmark(), self.chance))
         return self._judged("db import", ["db", "import", str(path), "--db", self.ours], merges=True)
 
