@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from results import copies, frames, recording, rights, rows, schema
+from results import copies, frames, opening, recording, rows
 from results.database import Database
 from results.leases import Leases
 from results.location import AskedError, MissingRowError, StoreError, UnwritableError
@@ -16,7 +16,7 @@ from results.names import LISTED
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
 from results.spool import Begun, Spool, Spooled
 from results.standing import Standing, standing
-from results.tables import SCHEMA_VERSION, cell, curve, environment, metric, run, sample, trial
+from results.tables import cell, curve, environment, metric, run, sample, trial
 from results.taking_in import TakenIn, left, take_in
 from results.where import Where, begins
 
@@ -55,7 +55,7 @@ class Store:
             if as_it_is:
                 copies.leave(database)
             else:
-                _ready(database, write=write or create, create=create)
+                opening.make_ready(database, write=write or create, create=create)
             store = cls(database)
             database.notices += take_in(database, store._spool).told(database.place) if create else left(store._spool)
         except BaseException:
@@ -282,27 +282,6 @@ class Store:
         pairs: int64.
         """
         return frames.read(self.database, frames.noise_floors(where))
-
-
-def _ready(database: Database, *, write: bool, create: bool) -> None:
-    """In the newest schema, be it in a copy."""
-    rights.demand(database, write=write)
-    try:
-        found = schema.known(database, create=create)
-    except UnwritableError:
-        if write or not database.is_file:
-            raise
-        copies.leave(database)  # it cannot be read without a file beside it, which cannot be made there
-        return
-    if found in (None, SCHEMA_VERSION) or (write and database.is_file):
-        schema.ensure(database, create=create)
-    elif database.is_file:
-        copies.leave(database)
-    else:
-        raise StoreError(
-            f"{database.place} has schema version {int(found or 0)}, and this nodebench reads and writes "
-            f"{int(SCHEMA_VERSION)}: whoever owns its tables upgrades it, by nodebench db upgrade"
-        )
 
 
 def _listed(cells: Sequence[Cell]) -> str:
