@@ -18,9 +18,11 @@ from results.where import Where
 __all__ = ["MissingDatabaseError", "Store", "StoreError", "Where", "open"]
 
 
-def open(url: str | Path, *, write: bool = False, create: bool = False) -> Store:  # noqa: A001  (as gzip.open)
+def open(  # noqa: A001  (as gzip.open)
+    url: str | Path, *, write: bool = False, create: bool = False, as_it_is: bool = False
+) -> Store:
     """`Store.open`, which says as a warning what is to be known: that trials wait, that it reads an upgraded copy."""
-    store = Store.open(url, write=write, create=create)
+    store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
     for notice in store.notices:
         warnings.warn(notice, stacklevel=2)
     return store
