@@ -77,9 +77,10 @@ def answer_s(patience_s: float) -> float:
 
 def _waiting(patience_s: Callable[[], float]) -> Callable[..., None]:
     def limit(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
-        """Set how long to wait for a lock, for a new connection, and for a server that has gone."""
+        """Set how long to wait for a lock, for a new connection, and for a server that has gone; and see all rows."""
         milliseconds = f"{1000 * patience_s():.0f}"
-        parameters["options"] = f"-c lock_timeout={500 * patience_s():.0f} {parameters.get('options', '')}".strip()
+        ours = f"-c lock_timeout={500 * patience_s():.0f} -c row_security=off"  # what it hides is refused, not left out
+        parameters["options"] = f"{ours} {parameters.get('options', '')}".strip()
         parameters.setdefault("connect_timeout", f"{max(_SHORTEST_S, patience_s() / 3):.0f}")
         parameters.setdefault("tcp_user_timeout", milliseconds)
         for name, value in _KEEPALIVES.items():

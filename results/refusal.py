@@ -12,6 +12,7 @@ _NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not wr
 _ADVICE = {
     "deadlock": "run the same command again",
     "depend on it": "drop what others have made of it (views), and make that anew afterwards",
+    "row-level security": "it hides some rows from you: ask the database's owner for a role that may see all",
     "statement timeout": "the server ends what takes longer than its statement_timeout: ask its owner to raise it",
     "idle-in-transaction": "the server ends who is idle for longer than its limit: ask its owner to raise it",
     "idle-session": "the server ends who is idle for longer than its limit: run the same command again",

@@ -54,6 +54,16 @@ def granted(owner, names) -> None:
                 owner.execute(line.replace(f" to {role};", f" to {name};"))
 
 
+def test_rows_that_are_hidden_from_a_role_are_not_left_out_without_a_word(server):
+    owner, names, of = server
+    granted(owner, names)
+    owner.execute("alter table trial enable row level security")
+    with Store.open(of("reader")) as reader:
+        with pytest.raises(StoreError, match=r'policy for table "trial"\): it hides some rows from you'):
+            reader.trials()
+        assert not reader.runs().empty
+
+
 def test_the_grants_of_the_documentation_suffice(server):
     owner, names, of = server
     granted(owner, names)
