@@ -1,13 +1,10 @@
 """Views, for people who ask in SQL: the newest row of `summary` for each cell and environment, and curves as points."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, and_, case, exists, func, inspect, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, inspect, text
 
-from results.lookup import NEWEST_RUN_FIRST
-from results.tables import run, summary, trial
+from results.tables import summary
 
 
 def drop(connection: Connection) -> None:
@@ -41,16 +38,23 @@ def different(connection: Connection) -> str:
     return next((name for name in VIEWS if name not in there), "")
 
 
-def _latest() -> Select[Any]:
-    """By the order of recording; but what was measured of code that is not known stands after all else."""
-    of_row = and_(trial.c.cell_key == summary.c.cell_key, trial.c.run_id == summary.c.run_id)
-    known = exists().where(of_row, trial.c.source.is_not(None)).correlate(summary)
-    newest_first = (case((known, 0), else_=1), *NEWEST_RUN_FIRST)
-    place = func.row_number().over(partition_by=(summary.c.fingerprint, summary.c.cell_key), order_by=newest_first)
-    placed = select(*summary.c, place.label("place")).join(run, run.c.id == summary.c.run_id).subquery("placed")
-    return select(*(placed.c[column.name] for column in summary.c)).where(placed.c.place == 1)
-
-
+# By the order of recording; but what was measured of code that is not known stands after all else.
+_LATEST = f"""
+select {", ".join(summary.columns.keys())}
+from (
+    select summary.*, row_number() over (
+        partition by summary.fingerprint, summary.cell_key
+        order by case when exists (
+                     select 1 from trial
+                     where trial.cell_key = summary.cell_key and trial.run_id = summary.run_id
+                           and trial.source is not null
+                 ) then 0 else 1 end,
+                 run.sequence desc, run.started_at desc, run.id desc
+    ) as place
+    from summary join run on run.id = summary.run_id
+) as placed
+where place = 1
+"""
 _POINT_IN_SQLITE = """
 select trial_id, name, point.key as position, number.key - 1 as component,
        json_extract(point.value, '$[0]') as x, number.value as y
@@ -65,13 +69,7 @@ from curve, json_array_elements(curve.points::json) with ordinality as point_of 
      json_array_elements(point) with ordinality as number_of (number, at)
 where at > 1
 """
-
-
-def _on(dialect: Dialect, query: Select[Any]) -> str:
-    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-
-
 VIEWS: Mapping[str, Mapping[str, str]] = {  # by name, then by engine: what it selects
-    "latest": {"sqlite": _on(sqlite.dialect(), _latest()), "postgresql": _on(postgresql.dialect(), _latest())},
+    "latest": {"sqlite": _LATEST, "postgresql": _LATEST},
     "point": {"sqlite": _POINT_IN_SQLITE, "postgresql": _POINT_IN_POSTGRESQL},
 }
