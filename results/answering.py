@@ -22,7 +22,8 @@ class Answering:
     def __init__(self, engine: Engine) -> None:
         self._connections: WeakSet[Any] = WeakSet()
         self.given_up_s: float | None = None  # after so many seconds without an answer
-        event.listen(engine, "connect", lambda connection, _: self._connections.add(connection))
+        # Before SQLAlchemy's own: the first connection is asked what it is.
+        event.listen(engine, "connect", lambda connection, _: self._connections.add(connection), insert=True)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:

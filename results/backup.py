@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, MetaData, Table, event, inspect
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import CompileError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from results import schema, structure, views
@@ -72,7 +72,7 @@ def copy_to(database: Database, path: Path) -> None:
             driver: Any = source.connection.driver_connection
             driver.backup(target)
         else:
-            _copy_rows(source, target)
+            _copy_rows(source, target, list(counted))
         _compare(database.place, counted, target)
 
 
@@ -95,8 +95,9 @@ def _beside(database: Database) -> Path:
 
 
 def _count(source: Connection) -> dict[str, int]:
-    """How many rows each table has."""
-    names = inspect(source).get_table_names()
+    """How many rows each table of ours has; what else is there is its owner's to keep."""
+    there = inspect(source).get_table_names()
+    names = [name for name in metadata.tables if name in there]
     return {name: source.exec_driver_sql(f'select count(*) from "{name}"').scalar_one() for name in names}
 
 
@@ -113,16 +114,19 @@ def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> N
             raise StoreError(f"{place} has {count} rows of {table}, and its copy {copied}: try again")
 
 
-def _copy_rows(source: Connection, target: sqlite3.Connection) -> None:
-    """Every table as it is on the server, in types that SQLite has."""
+def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str]) -> None:
+    """Every table of ours as it is on the server, in types that SQLite has."""
     for limit in _NO_LIMITS:
         source.exec_driver_sql(f"set local {limit} = 0")
     newest = schema.version(source) == SCHEMA_VERSION and not structure.different(source)
-    tables = (metadata if newest else _reflected(source)).sorted_tables
+    tables = (metadata if newest else _reflected(source, names)).sorted_tables
     for table in tables:
         made: list[Any] = [CreateTable(table), *map(CreateIndex, table.indexes)]
         for statement in made:
-            target.execute(str(statement.compile(dialect=sqlite.dialect())))
+            try:
+                target.execute(str(statement.compile(dialect=sqlite.dialect())))
+            except CompileError as error:
+                raise StoreError(f"the table {table.name} has columns of types that SQLite has not: mend it") from error
     target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
     target.execute("begin")
     for table in tables:
@@ -156,7 +160,7 @@ def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]])
         target.execute(f'insert into "{table}" values {", ".join([place] * len(part))}', tuple(values))
 
 
-def _reflected(connection: Connection) -> MetaData:
+def _reflected(connection: Connection, names: list[str]) -> MetaData:
     """The tables of an older version."""
     found = MetaData()
 
@@ -165,5 +169,5 @@ def _reflected(connection: Connection) -> MetaData:
         column["type"] = column["type"].as_generic(allow_nulltype=True)
         column["default"] = None  # a server's own, such as nextval(...)
 
-    found.reflect(connection)
+    found.reflect(connection, only=names)
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, text, update
 
 from results import summary
 from results.chunks import chunks
@@ -84,10 +84,12 @@ class _Merging:
     ended: int = 0
     kept: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
-    touched: set[tuple[Any, ...]] = field(default_factory=set)  # runs and cells of which trials have come in
+    touched: set[tuple[str, str]] = field(default_factory=set)  # environments and cells of which trials have come in
 
     def take_all(self) -> None:
         """Each table after those that it refers to."""
+        if self.connection.dialect.name != "sqlite":  # what is known to be here is not pruned meanwhile
+            self.connection.execute(text("lock table sweep, environment, cell, run in row exclusive mode"))
         for table in (sweep, environment, cell, reference, source_table, run, planned):
             self._take(table)
         with closing(chunks(self.source, select(trial).order_by(trial.c.id), _CHUNK)) as parts:
@@ -132,8 +134,8 @@ class _Merging:
         key = (table.c[name] == ours[name] for name in KEYS[table.name])
         self.connection.execute(update(table).where(*key).values(content))
         if table is run:  # by which the summary tells what belongs together
-            cells = select(trial.c.cell_key).distinct().where(trial.c.run_id == ours["id"])
-            self.touched.update((ours["id"], key) for key in self.connection.scalars(cells))
+            cells = self.connection.scalars(select(trial.c.cell_key).distinct().where(trial.c.run_id == ours["id"]))
+            self.touched.update((one["fingerprint"], key) for key in cells for one in (ours, theirs))
 
     def _in_sweeps(self, runs: Sequence[Row]) -> list[Row]:
         """The runs with the row numbers that their sweeps have here."""
@@ -162,13 +164,15 @@ class _Merging:
                 self._replace(trial, our, their)
                 self._remeasure(our["id"], theirs[their["id"]])
                 touched.add(key_of(trial, our)[:2])
-        self.touched |= touched
+        environments = select(run.c.id, run.c.fingerprint).where(run.c.id.in_({run_id for run_id, _ in touched}))
+        fingerprints = dict(self.connection.execute(environments).all())
+        self.touched.update((fingerprints[run_id], key) for run_id, key in touched)
 
     def _summarise(self) -> None:
         """At the end: whoever records of one of the cells waits from here on."""
-        pairs = sorted(self.touched, key=itemgetter(1, 0))  # by cell, as all who lock several
-        for start in range(0, len(pairs), _CHUNK):
-            summary.refresh_all(self.connection, pairs[start : start + _CHUNK])
+        places = sorted(self.touched, key=itemgetter(1, 0))  # by cell, as all who lock several
+        for start in range(0, len(places), _CHUNK):
+            summary.refresh_all(self.connection, places[start : start + _CHUNK])
 
     def _insert_trials(self, rows: Sequence[Row], measured: Mapping[int, list[Measured]]) -> list[Row]:
         """Those of them that no other process has written in the meantime."""

@@ -64,8 +64,12 @@ def _upgrade(connection: Connection, version: str) -> None:
     server = connection.dialect.name == "postgresql"
     before = server_rights.known(connection) if server else None
     views.drop(connection)
+    if not server:  # what somebody has made of a table follows from its name, also while that is another
+        connection.execute(text("pragma legacy_alter_table = on"))
     step_up(connection, version)
     summary.remake(connection)
+    if not server:
+        connection.execute(text("pragma legacy_alter_table = off"))
     if before:
         server_rights.restore(connection, before)
 

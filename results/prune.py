@@ -126,7 +126,9 @@ def _remove(
         (trial, trial.c.id),
     ):
         removed[table.name] = _delete(connection, table, column.in_(of_doomed))
-    summary.refresh_all(connection, _DOOMED)
+    summary.refresh_all(
+        connection, select(run.c.fingerprint, _DOOMED.c.cell_key).join(run, run.c.id == _DOOMED.c.run_id)
+    )
     bare = list(connection.scalars(_bare(runs))) if runs is not None else []
     for start in range(0, len(bare), 1_000):
         ids = bare[start : start + 1_000]

@@ -76,8 +76,8 @@ def trial_row(run_id: str, trial: Trial) -> Row:
         "process_index": trial.process_index,
         "status": trial.status,
         "reason": _text(trial.reason),
-        "started_at": _number(trial.started_at),
-        "duration_s": _number(trial.duration_s),
+        "started_at": _unsigned(trial.started_at),
+        "duration_s": _unsigned(trial.duration_s),
         "position": trial.position,
         "log_tail": _text(trial.log_tail),
         "source": trial.source,
@@ -141,8 +141,10 @@ def _stated(goal: Goal) -> dict[str, float]:
 
 def _number(value: float) -> float | None:
     """Not-a-number is null, and zero has no sign: SQLite has no other words for them."""
-    if value != value:
-        return None
+    return None if value != value else _unsigned(value)
+
+
+def _unsigned(value: float) -> float:
     return value + 0.0 if isinstance(value, float) else value  # what is no number the rules refuse
 
 

@@ -142,12 +142,13 @@ class Store:
         try:
             with self._writing_of(run_id) as connection:
                 recording.finish(connection, run_id, state)
-            self.database.brief = False
         except UnwritableError:
             if not self.database.only_read:
                 with suppress(OSError):  # then the run stays written as running, until somebody closes it
                     self._spool.end(run_id, state)
             raise
+        finally:
+            self.database.brief = False
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
         """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.

@@ -117,6 +117,8 @@ union all
 select distinct relname, 'generated columns in its table', false
 from ours join pg_attribute on attrelid = oid where attgenerated <> ''
 union all
+select relname, 'tables that inherit from its table', false from ours join pg_inherits on inhparent = ours.oid
+union all
 select relname, 'a trigger', true from ours join pg_trigger on tgrelid = ours.oid where not tgisinternal
 union all
 select relname, 'a rule', true from ours join pg_rewrite on ev_class = ours.oid where relkind = 'r'

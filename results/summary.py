@@ -66,22 +66,12 @@ def refresh(connection: Connection, fingerprint: str, run_id: str, cell_key: str
     _make(connection, changed)
 
 
-def refresh_all(connection: Connection, pairs: Any) -> None:
-    """Make the rows of the cells and environments of these (run_id, cell_key) anew: a list, or a subquery of such."""
-    if isinstance(pairs, list):
-        runs = select(run.c.id, run.c.fingerprint).where(run.c.id.in_({run_id for run_id, _ in pairs}))
-        of_run = dict(connection.execute(runs).all())
-        keys: Any = sorted({key for _, key in pairs})
-        places: Any = sorted({(of_run[run_id], key) for run_id, key in pairs})
-    else:
-        keys = select(pairs.c.cell_key)
-        places = select(run.c.fingerprint, pairs.c.cell_key).join(run, run.c.id == pairs.c.run_id)
+def refresh_all(connection: Connection, places: Any) -> None:
+    """Make the rows of these (fingerprint, cell_key) anew: a list of pairs, or a query for them."""
+    keys = sorted({key for _, key in places}) if isinstance(places, list) else select(places.subquery().c.cell_key)
     lock(connection, keys)
-    connection.execute(
-        delete(summary).where(
-            summary.c.cell_key.in_(keys), tuple_(summary.c.fingerprint, summary.c.cell_key).in_(places)
-        )
-    )
+    of_rows = tuple_(summary.c.fingerprint, summary.c.cell_key).in_(places)
+    connection.execute(delete(summary).where(summary.c.cell_key.in_(keys), of_rows))
     of_places = and_(trial.c.cell_key.in_(keys), tuple_(run.c.fingerprint, trial.c.cell_key).in_(places))
     for part in _parts(members(connection, of_places)):
         _make(connection, part)

@@ -4,19 +4,23 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, inspect, text
 
+from results.location import StoreError
 from results.tables import summary
 
 
 def drop(connection: Connection) -> None:
-    """Where they are there."""
+    """Where they are there. A StoreError where another thing has the name of one."""
+    kinds = _kinds(connection)
     for name in VIEWS:
+        if (kind := kinds.get(name)) not in (None, "view"):
+            raise StoreError(f"a {kind} named {name} stands where a view of ours is to be: rename it")
         connection.execute(text(f"drop view if exists {name}"))
 
 
 def remake(connection: Connection) -> None:
-    """Leave them as they are meant. On a server who may read them still may."""
+    """Leave them as they are meant. On a server who may read one that was right still may."""
     engine = connection.dialect.name
-    if engine == "sqlite":
+    if engine == "sqlite" or any(_names(connection, name) != COLUMNS[name] for name in VIEWS):
         drop(connection)
     for statement in statements(engine).values():
         connection.exec_driver_sql(statement)
@@ -34,10 +38,30 @@ def different(connection: Connection) -> str:
         kept = connection.exec_driver_sql("select name, sql from sqlite_master where type = 'view'")
         found = {name: sql.partition(" as ")[2] for name, sql in kept}
         return next((name for name, view in VIEWS.items() if found.get(name) != view["sqlite"].strip()), "")
-    there = inspect(connection).get_view_names()
-    return next((name for name in VIEWS if name not in there), "")
+    return next((name for name in VIEWS if _names(connection, name) != COLUMNS[name]), "")
 
 
+def _kinds(connection: Connection) -> dict[str, str]:
+    """What there is under these names."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(text("select name, type from sqlite_master where type in ('table', 'view')"))
+    else:
+        found = connection.execute(text(_KINDS_ON_SERVER))
+    return {name: kind for name, kind in found if name in VIEWS}
+
+
+def _names(connection: Connection, name: str) -> list[str]:
+    """The columns of a view; none where there is no such view."""
+    if _kinds(connection).get(name) != "view":
+        return []
+    return [column["name"] for column in inspect(connection).get_columns(name)]
+
+
+_KINDS_ON_SERVER = """
+select relname, case relkind when 'v' then 'view' when 'm' then 'materialized view' when 'r' then 'table'
+                             else 'relation' end
+from pg_class join pg_namespace on pg_namespace.oid = relnamespace where nspname = current_schema()
+"""
 # By the order of recording; but what was measured of code that is not known stands after all else.
 _LATEST = f"""
 select {", ".join(summary.columns.keys())}
@@ -72,4 +96,8 @@ where at > 1
 VIEWS: Mapping[str, Mapping[str, str]] = {  # by name, then by engine: what it selects
     "latest": {"sqlite": _LATEST, "postgresql": _LATEST},
     "point": {"sqlite": _POINT_IN_SQLITE, "postgresql": _POINT_IN_POSTGRESQL},
+}
+COLUMNS = {
+    "latest": list(summary.columns.keys()),
+    "point": ["trial_id", "name", "position", "component", "x", "y"],
 }

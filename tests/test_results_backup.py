@@ -45,6 +45,15 @@ def test_a_server_is_restored_from_its_backup(store, server_url, tmp_path):
         assert contents(empty, "lease") == contents(store, "lease")
 
 
+def test_what_is_not_ours_is_left_where_it_is(server_url, tmp_path):
+    with Store.open(server_url, create=True) as store:
+        stock(store)
+        with store.database.writing() as connection:
+            connection.exec_driver_sql("create table mine (x integer[], y int4range)")
+        with Store.open(back_up(store.database, tmp_path / "kept.db")) as copy:
+            assert contents(copy) == contents(store)
+
+
 def test_a_backup_can_be_written_to(store, tmp_path):
     with Store.open(str(back_up(store.database, tmp_path / "kept.db"))) as copy:
         measure(copy, "b", started_at=90.0)

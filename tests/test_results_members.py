@@ -13,7 +13,7 @@ from results import summary
 from results.check import findings
 from results.merge import merge
 from results.prune import prune
-from results.records import Planned, Source, Trial
+from results.records import Environment, Planned, Source, Trial
 from results.store import Store
 
 CELL = next(cell for cell in synthetic_cells.spiral_cells() if not synthetic._missing(cell))
@@ -135,6 +135,17 @@ def test_a_run_that_is_replaced_by_a_newer_one_is_summarised_by_that(store, tmp_
     assert rows(store) == {"run-1": {"timing"}, "run-2": {"counts"}}
     assert list(store.runs()["sequence"]) == [1, 2]
     assert not store.runs()["merged"].any()
+
+
+def test_a_run_that_is_replaced_by_one_from_elsewhere_leaves_its_place(store, tmp_path):
+    go(store, "run-1", "timing")
+    go(store, "run-2", "counts")
+    elsewhere = replace(synthetic.run("run-2", started_at=3.0), environment=Environment({"cpu": "another"}))
+    with Store.open(tmp_path / "other.db", create=True) as other:
+        other.begin(elsewhere, [Planned("spiral", CELL)], [code(kind, "1") for kind in KINDS])
+        merge(store, other, on_conflict="newer")
+    found = store.summary()[["run_id", "fingerprint"]].itertuples(index=False, name=None)
+    assert set(found) == {("run-1", synthetic.MACHINE.fingerprint), ("run-2", elsewhere.environment.fingerprint)}
 
 
 def test_merging_pruning_and_rebuilding_leave_the_same_rows(store, tmp_path):

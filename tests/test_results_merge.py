@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from stocked import CELLS, PLAN, a_run, a_trial, contents, counts, exactly, measure, stock
 
 from results import baselines
@@ -261,6 +262,21 @@ def test_a_recorder_loses_nothing_while_another_database_comes_in(url, tmp_path,
         assert len(recorded) >= (1 if ours.database.is_file else 300 / 20)
         assert len(ours.trials(Where(run_id="live"))) == len(recorded)
         assert set(contents(theirs, "lease")["trial"]) <= set(contents(ours)["trial"])
+
+
+def test_nothing_is_pruned_under_a_merge(server_url, tmp_path, monkeypatch):
+    """On a server prune waits, as it does for who begins a run."""
+    with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs, Store.open(server_url, create=True) as ours:
+        filled(theirs, 3)
+
+        def try_to_prune(merging, part):
+            with ours.database.writing() as connection, pytest.raises(OperationalError, match="could not obtain lock"):
+                connection.exec_driver_sql("lock table sweep in share row exclusive mode nowait")
+            take(merging, part)
+
+        take = _Merging._take_trials
+        monkeypatch.setattr(_Merging, "_take_trials", try_to_prune)
+        assert merge(ours, theirs).rows["trial"] == len(theirs.trials(newest=False))
 
 
 def test_an_infinite_number_and_a_long_note_cross_engines(pair):

@@ -46,6 +46,15 @@ def test_there_is_a_database_of_each_earlier_version():
     assert [path.stem for path in OLD] == [f"version_{n}" for n in range(1, int(SCHEMA_VERSION))]
 
 
+def test_a_view_of_the_users_own_outlives_an_upgrade(old):
+    with closing(sqlite3.connect(old)) as connection:
+        connection.execute("create view mine as select name, value from metric join trial on trial.id = trial_id")
+        before = connection.execute("select * from mine").fetchall()
+    Store.open(old, write=True).__exit__()
+    with closing(sqlite3.connect(old)) as connection:
+        assert sorted(connection.execute("select * from mine")) == sorted(before) != []
+
+
 def test_an_older_database_is_upgraded_and_keeps_every_row(old, tmp_path):
     before = tmp_path / "before.db"
     shutil.copy(old, before)

@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import synthetic
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, insert, inspect, select, text
 
-from results import Where, schema, summary
+from results import Where, schema, server_rights, summary
 from results.database import Database
 from results.location import StoreError
 from results.migration import step_up, upgrade_at
@@ -113,18 +114,15 @@ def roles(old_server) -> Iterator[dict[str, str]]:
         "trials_reader": ["select on trial"],
         "owner": ["create on schema public"],
     }
-    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
-    with make.begin() as connection:
+    with psycopg.connect(old_server, autocommit=True) as owner:
         for kind, role in names.items():
-            connection.execute(text(f"create role {role} login"))
+            owner.execute(f"create role {role} login")
             for right in rights[kind]:
-                connection.execute(text(f"grant {right} to {role}"))
-    yield names
-    with make.begin() as connection:
+                owner.execute(f"grant {right} to {role}")
+        yield names
         for role in names.values():
-            connection.execute(text(f"drop owned by {role} cascade"))
-            connection.execute(text(f"drop role {role}"))
-    make.dispose()
+            owner.execute(f"drop owned by {role} cascade")
+            owner.execute(f"drop role {role}")
 
 
 def as_role(url: str, role: str) -> str:
@@ -132,13 +130,11 @@ def as_role(url: str, role: str) -> str:
 
 
 def rights_of(url: str, role: str) -> dict[str, set[str]]:
-    query = "select table_name, privilege_type from information_schema.role_table_grants where grantee = :role"
-    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    query = "select table_name, privilege_type from information_schema.role_table_grants where grantee = %s"
     found: dict[str, set[str]] = {}
-    with engine.connect() as connection:
-        for name, right in connection.execute(text(query), {"role": role}):
+    with psycopg.connect(url) as connection:
+        for name, right in connection.execute(query, (role,)):
             found.setdefault(name, set()).add(right)
-    engine.dispose()
     return found
 
 
@@ -160,11 +156,9 @@ def test_roles_may_after_an_upgrade_what_they_might_before(old_server, roles):
 
 
 def test_who_owned_the_tables_owns_what_an_upgrade_by_another_has_made(old_server, roles):
-    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
-    with make.begin() as connection:
-        for name in inspect(connection).get_table_names():
-            connection.execute(text(f"alter table {name} owner to {roles['owner']}"))
-    make.dispose()
+    with psycopg.connect(old_server) as connection:
+        for name in (*columns_on(old_server), nodebench.name):
+            connection.execute(f"alter table {name} owner to {roles['owner']}")
     upgrade_at(old_server)
     with Store.open(as_role(old_server, roles["owner"]), write=True) as store:
         with store.database.writing() as connection:
@@ -172,11 +166,58 @@ def test_who_owned_the_tables_owns_what_an_upgrade_by_another_has_made(old_serve
         assert not store.summary().empty
 
 
+@pytest.fixture
+def odd(old_server) -> Iterator[tuple[psycopg.Connection, str, str]]:
+    """The owner's connection, and a role of an odd name: as it is, and as SQL has it."""
+    name = f"a :colon, 100 %s \\ {uuid.uuid4().hex[:8]}"
+    quoted = f'"{name}"'
+    with psycopg.connect(old_server, autocommit=True) as owner:
+        owner.execute(f"create role {quoted} login")
+        yield owner, name, quoted
+        owner.execute(f"reassign owned by {quoted} to nodebench")
+        owner.execute(f"drop owned by {quoted}")
+        owner.execute(f"drop role {quoted}")
+
+
+def test_a_role_of_any_name_has_what_it_had_and_nothing_by_default(old_server, odd):
+    owner, name, quoted = odd
+    owner.execute(f"alter default privileges grant select, insert, update, delete on tables to {quoted}")
+    owner.execute(f"grant select on trial to {quoted}")
+    upgrade_at(old_server)
+    assert set().union(*rights_of(old_server, name).values()) == {"SELECT"}
+    assert {"trial", "summary", "latest", "source"} <= set(rights_of(old_server, name))
+
+
+def test_a_right_to_a_column_is_kept(old_server, odd):
+    owner, name, quoted = odd
+    upgrade_at(old_server)
+    owner.execute(f"grant select (run_id) on summary to {quoted}")
+    with Store.open(old_server, write=True) as store, store.database.writing() as connection:
+        before = server_rights.known(connection)
+        summary.remake(connection)
+        server_rights.restore(connection, before)
+    allowed = "select has_column_privilege(%s, 'summary', %s, 'select')"
+    assert [owner.execute(allowed, (name, column)).fetchone() for column in ("run_id", "solver")] == [(True,), (False,)]
+
+
+def test_who_owns_one_of_the_tables_owns_it_after_an_upgrade(old_server, odd):
+    owner, name, quoted = odd
+    owner.execute(f"grant create on schema public to {quoted}")
+    owner.execute(f"alter table run owner to {quoted}")
+    upgrade_at(old_server)
+    assert owner.execute("select tableowner from pg_tables where tablename = 'run'").fetchone() == (name,)
+    owner.execute(f"revoke create on schema public from {quoted}")
+
+
+def test_tables_of_the_users_own_do_not_hinder_an_upgrade(old_server, odd):
+    owner, _, _ = odd
+    owner.execute('create table mine (x integer[]); create table "we""ird %s :x" (y int4range)')
+    assert "was upgraded from schema version 1" in upgrade_at(old_server)
+
+
 def test_what_somebody_has_made_of_a_table_that_is_made_anew_is_named(old_server):
-    make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
-    with make.begin() as connection:
-        connection.execute(text("create table summary (run_id text); create view of_mine as select * from summary"))
-    make.dispose()
+    with psycopg.connect(old_server) as connection:
+        connection.execute("create table summary (run_id text); create view of_mine as select * from summary")
     said = r"other objects depend on it: view of_mine depends on table summary\): drop what others have made of it"
     with pytest.raises(StoreError, match=said):
         upgrade_at(old_server)

@@ -101,6 +101,14 @@ def test_so_it_is_where_each_new_connection_is_answered_at_first(store, between,
     assert (store.spooled.files, sorted(store.trials()["process_index"])) == ((), [0, 1])
 
 
+def test_who_opens_a_server_that_is_silent_after_its_greeting_is_told(store, between):
+    between.swallowed = b"pg_catalog.version"  # the first that is asked
+    started = time.monotonic()
+    with pytest.raises(UnwritableError, match="its server has said nothing for 4 s"):
+        Store.open(store.database.url.render_as_string(hide_password=False))
+    assert time.monotonic() - started < PATIENCE_S
+
+
 def test_what_waits_does_not_keep_an_opening_waiting(store, between):
     Spool.of(store.database).put("run-1", a_trial(CELLS[0], 0))
     between.swallowed = b"INSERT INTO trial"

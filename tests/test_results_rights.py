@@ -54,6 +54,14 @@ def granted(owner, names) -> None:
                 owner.execute(line.replace(f" to {role};", f" to {name};"))
 
 
+def test_a_table_that_others_inherit_from_is_not_plain(server):
+    owner, names, of = server
+    granted(owner, names)
+    owner.execute("create table kid () inherits (metric)")
+    with pytest.raises(StoreError, match="has tables that inherit from its table metric, and our tables"):
+        Store.open(of("reader"))
+
+
 def test_rows_that_are_hidden_from_a_role_are_not_left_out_without_a_word(server):
     owner, names, of = server
     granted(owner, names)

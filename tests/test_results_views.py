@@ -8,7 +8,7 @@ import synthetic
 import synthetic_cells
 from sqlalchemy import text
 
-from results import Where
+from results import StoreError, Where, summary
 from results.backup import back_up
 from results.check import findings
 from results.records import Curve, Planned, Source, Trial
@@ -85,3 +85,23 @@ def test_a_view_that_is_gone_is_found_and_made_anew(store, view, tmp_path):
     assert list(findings(store)) == [f"the view {view} is not as nodebench makes it: nodebench db rebuild"]
     rebuild_summary(store.database.url.render_as_string(hide_password=False))
     assert list(findings(store)) == []
+
+
+def test_a_view_of_other_columns_is_found_and_made_anew(store):
+    with store.database.writing() as connection:
+        connection.execute(text("drop view latest"))
+        connection.execute(text("create view latest as select 1 as x"))
+    assert list(findings(store)) == ["the view latest is not as nodebench makes it: nodebench db rebuild"]
+    with store.database.writing() as connection:
+        summary.rebuild(connection)
+    assert list(findings(store)) == []
+
+
+def test_what_stands_where_a_view_is_to_be_is_not_removed(store):
+    with store.database.writing() as connection:
+        connection.execute(text("drop view latest"))
+        connection.execute(text("create table latest (x integer)"))
+    said = "a table named latest stands where a view of ours is to be: rename it"
+    with pytest.raises(StoreError, match=said), store.database.writing() as connection:
+        summary.rebuild(connection)
+    assert ask(store, "select * from latest") == []
