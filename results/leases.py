@@ -20,6 +20,7 @@ from results.tables import lease, run
 
 _LEASING = 0x6C656173  # the advisory lock of those who take leases on a server
 _MARGIN_S = 60.0  # what starting and ending a process, a late clock and a slow server may add to a trial's time
+_ENDED = ("Z", "X")  # states of a process that its parent has not waited for, as in a container without an init
 _CLOCK_STEP_S = 2.0  # by so much a process's start may seem to move as the clock is corrected
 
 
@@ -139,11 +140,12 @@ def _started_at(pid: int) -> float | None:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may hold anything
         except OSError:
             return None
-        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return None if fields[0] in _ENDED else int(fields[19]) / os.sysconf("SC_CLK_TCK")
     import psutil
 
     try:
-        return psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
         return None
 

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -9,7 +11,7 @@ from dataclasses import replace
 import pytest
 from forked import CELLS, HERE, PLAN, Nursery, a_run
 
-from results.leases import Holder, Leases
+from results.leases import Holder, Leases, _started_at
 from results.records import Environment
 from results.store import Store
 from results.tables import lease
@@ -106,6 +108,16 @@ def test_a_process_that_has_the_number_of_a_dead_one_holds_nothing(store):
     me = Holder.this_process()
     leases(store, "run-1", replace(me, pid_started_at=me.pid_started_at - 100)).take(KEYS)
     assert leases(store, "run-2").take(KEYS) == []
+
+
+def test_a_process_that_nobody_has_waited_for_holds_nothing(store):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        holder = replace(Holder.this_process(), pid=process.pid, pid_started_at=_started_at(process.pid))
+        leases(store, "run-1", holder).take(KEYS)
+        assert leases(store, "run-2").take(KEYS) == [holder]
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert leases(store, "run-2").take(KEYS) == []
 
 
 def test_what_a_killed_process_has_leased_is_free_at_once(url):
