@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from results.spool import Spool
 from results.tables import SCHEMA_VERSION, metadata, nodebench
 from results.taking_in import left
 
-_CHUNK = 5_000  # rows in memory at a time
+_CHUNK = 10_000  # rows in memory at a time
 _A_STATEMENT = 100  # rows that one statement inserts
 _NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
 
@@ -121,12 +122,7 @@ def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str])
     newest = schema.version(source) == SCHEMA_VERSION and not structure.different(source)
     tables = (metadata if newest else _reflected(source, names)).sorted_tables
     for table in tables:
-        made: list[Any] = [CreateTable(table), *map(CreateIndex, table.indexes)]
-        for statement in made:
-            try:
-                target.execute(str(statement.compile(dialect=sqlite.dialect())))
-            except CompileError as error:
-                raise StoreError(f"the table {table.name} has columns of types that SQLite has not: mend it") from error
+        _make(target, CreateTable(table))
     target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
     target.execute("begin")
     for table in tables:
@@ -134,18 +130,28 @@ def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str])
             _copy_table(source.connection.driver_connection, target, table)
         except source.dialect.loaded_dbapi.Error as error:
             raise OperationalError(f"select from {table.name}", None, error) from error
+        for index in table.indexes:  # of all rows at once, which takes less time than one by one
+            _make(target, CreateIndex(index))
     for statement in views.statements("sqlite").values() if newest else ():
         target.execute(statement)
     target.execute("commit")
 
 
+def _make(target: sqlite3.Connection, what: CreateTable | CreateIndex) -> None:
+    try:
+        target.execute(str(what.compile(dialect=sqlite.dialect())))
+    except CompileError as error:
+        raise StoreError(f"{what.element} has columns of types that SQLite has not: mend it") from error
+
+
 def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
     """By the driver itself: SQLAlchemy would make each row three times."""
     columns = [f'"{one.name}"::text' if isinstance(one.type, JSON) else f'"{one.name}"' for one in table.columns]
-    with source.cursor("backup", binary=True) as rows:
-        rows.itersize = _CHUNK
+    with source.cursor("backup", binary=True) as rows, ThreadPoolExecutor(1) as pool:
         rows.execute(f'select {", ".join(columns)} from "{table.name}"')
-        while part := rows.fetchmany(_CHUNK):
+        ahead = pool.submit(rows.fetchmany, _CHUNK)
+        while part := ahead.result():
+            ahead = pool.submit(rows.fetchmany, _CHUNK)  # while SQLite takes these
             _insert(target, table.name, part)
 
 
