@@ -40,7 +40,7 @@ class Answering:
         if ended.wait(seconds):
             return
         self.given_up_s = seconds
-        while not ended.is_set():  # who was cut may connect anew, and wait on
+        while not ended.is_set():  # a caller whose connection was cut may have connected again
             self._cut()
             ended.wait(_AGAIN_S)
 

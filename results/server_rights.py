@@ -21,7 +21,7 @@ class Right(NamedTuple):
 
 # Whose rights a view has that was not there before.
 _LIKE = {"latest": summary.name, "point": curve.name}
-_ANEW = (summary.name, *VIEWS)  # made anew by each upgrade
+_REMADE = (summary.name, *VIEWS)  # dropped and created by each upgrade
 
 
 def known(connection: Connection) -> Mapping[str, list[Right]]:
@@ -35,15 +35,18 @@ def known(connection: Connection) -> Mapping[str, list[Right]]:
 
 
 def restore(connection: Connection, before: Mapping[str, list[Right]]) -> None:
-    """Give them again on what was made anew, and on what is new those on trials or on what it shows; with one owner."""
+    """Grant the rights of before on remade tables and views, and set their owner to that of the table `trial`.
+
+    A new table gets the rights of `trial`, a new view those of the table that it shows.
+    """
     now = known(connection)
     owner = connection.scalar(_OWNER, {"of": trial.name})
     for name in now:
-        if name in before and name not in _ANEW:
+        if name in before and name not in _REMADE:
             continue  # it has been there all the time
         if connection.scalar(_OWNER, {"of": name}) != owner:
             _do(connection, f"alter {'view' if name in VIEWS else 'table'} {name} owner to {owner}")
-        for role in sorted({right.role for right in now[name]}):  # what the server gives by default
+        for role in sorted({right.role for right in now[name]}):  # granted by the server's default privileges
             _do(connection, f"revoke all on {name} from {role}")
         for statement in _grants(name, before.get(name, before.get(_LIKE.get(name, ""), before[trial.name]))):
             _do(connection, statement)

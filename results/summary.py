@@ -45,18 +45,18 @@ _DIGITS = 10  # of a trial's number, in the list of members
 
 
 def lock(connection: Connection, cell_keys: Any) -> None:
-    """Have the summary of these cells (a list of keys, or a query for them) to oneself, until the transaction ends.
+    """Lock the summary rows of some cells until the transaction ends. `cell_keys`: a list, or a query for keys.
 
-    Two who record of one cell would each make its row without what the other has recorded.
+    Without the lock two processes that record trials of one cell would each compute a row without the other's trial.
     """
     if connection.dialect.name != "sqlite":  # which has one writer anyhow
         connection.execute(_LOCKED.where(cell.c.key.in_(cell_keys)))
 
 
 def refresh(connection: Connection, fingerprint: str, run_id: str, cell_key: str) -> None:
-    """Make the row that has a run's trials of a cell anew, and those after it; its cell is locked.
+    """Recompute the summary rows of a cell from the run's row on; the caller has locked the cell.
 
-    And the one before it: until this trial they may have been one.
+    The row before the run's row is recomputed too: until this trial the two may have been one row.
     """
     rows = members_of(connection, fingerprint, cell_key)
     first = next((index for index, row in enumerate(rows) if run_id in row.runs), len(rows))
@@ -67,7 +67,10 @@ def refresh(connection: Connection, fingerprint: str, run_id: str, cell_key: str
 
 
 def refresh_all(connection: Connection, places: Any) -> None:
-    """Make the rows of these (fingerprint, cell_key) anew: a list of pairs, or a query for them."""
+    """Recompute all summary rows of some cells in some environments.
+
+    `places`: pairs (fingerprint, cell_key), as a list or as a query that selects them.
+    """
     keys = sorted({key for _, key in places}) if isinstance(places, list) else select(places.subquery().c.cell_key)
     lock(connection, keys)
     of_rows = tuple_(summary.c.fingerprint, summary.c.cell_key).in_(places)
@@ -78,7 +81,10 @@ def refresh_all(connection: Connection, places: Any) -> None:
 
 
 def rebuild(connection: Connection) -> int:
-    """Make all rows anew, and the views unless they are as they should be; how many rows. Who records waits."""
+    """Recompute every summary row, and recreate damaged views. Returns the number of rows.
+
+    On a server other processes that record a trial wait until this transaction ends.
+    """
     if connection.dialect.name != "sqlite":
         connection.execute(text(f"lock table {summary.name} in share row exclusive mode"))
     connection.execute(delete(summary))

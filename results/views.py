@@ -9,7 +9,7 @@ from results.tables import summary
 
 
 def drop(connection: Connection) -> None:
-    """Where they are there. A StoreError where another thing has the name of one."""
+    """Drop the views that exist. A StoreError if a table or a materialized view has the name of a view."""
     kinds = _kinds(connection)
     for name in VIEWS:
         if (kind := kinds.get(name)) not in (None, "view"):
@@ -18,7 +18,7 @@ def drop(connection: Connection) -> None:
 
 
 def remake(connection: Connection) -> None:
-    """Leave them as they are meant. On a server who may read one that was right still may."""
+    """Create the views, or replace them. On a server a view that had the right columns keeps its grants."""
     engine = connection.dialect.name
     if engine == "sqlite" or any(_names(connection, name) != COLUMNS[name] for name in VIEWS):
         drop(connection)
@@ -27,13 +27,13 @@ def remake(connection: Connection) -> None:
 
 
 def statements(engine: str) -> dict[str, str]:
-    """What makes each of them on an engine, by name."""
+    """The statements that create the views on an engine, by name of the view."""
     create = {"sqlite": "create view", "postgresql": "create or replace view"}[engine]
     return {name: f"{create} {name} as {view[engine].strip()}" for name, view in VIEWS.items()}
 
 
 def different(connection: Connection) -> str:
-    """The first that is not there, or is another, as far as the engine keeps what was written; empty if all are."""
+    """The first view that is missing or differs; empty if there is none. PostgreSQL's are compared by their columns."""
     if connection.dialect.name == "sqlite":
         kept = connection.exec_driver_sql("select name, sql from sqlite_master where type = 'view'")
         found = {name: sql.partition(" as ")[2] for name, sql in kept}

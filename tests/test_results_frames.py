@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import insert
 
 import results
-from results import StoreError, Where, frames
+from results import Where, frames
 from results.records import METRICS, Cell, Planned, Run
 from results.store import Store
 from results.tables import noise_floor, sample
@@ -133,22 +133,6 @@ def test_a_name_filters_what_was_measured(three, frame, name):
     whole = getattr(three, frame)()
     expected = whole[whole["name"].isin([name] if isinstance(name, str) else name)].reset_index(drop=True)
     assert_frame_equal(getattr(three, frame)(Where(name=name)), expected)
-
-
-@pytest.mark.parametrize("frame", ["metrics", "samples", "noise_floors"])
-def test_a_metric_that_there_is_not_is_answered_with_the_nearest(three, frame):
-    with pytest.raises(
-        StoreError, match=r"^name='erorr': no metric has such a name\. Did you mean 'error'\? There are:"
-    ):
-        getattr(three, frame)(Where(name=["forward_s", "erorr"]))
-    assert three.curves(Where(name="erorr")).empty  # which may have any name
-
-
-def test_every_error_is_the_packages_and_a_wrong_value_is_a_value_error_too(three):
-    for wrong in (lambda: Where(status="fine"), lambda: three.cells(Where(kind="timing")), lambda: Where(seed=2**70)):
-        with pytest.raises(StoreError) as caught:
-            wrong()
-        assert isinstance(caught.value, ValueError)
 
 
 def test_conditions_are_joined_by_and(three):

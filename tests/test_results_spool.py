@@ -5,7 +5,6 @@ import math
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -31,7 +30,6 @@ WHOLE = Trial(
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch) -> Path:
-    """The user's own folder; and a short patience."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr("results.database.PATIENCE_S", 0.2)
     monkeypatch.setattr("results.database.IMPATIENCE_S", 0.05)
@@ -228,77 +226,6 @@ def test_a_right_that_is_missing_on_the_server_loses_nothing(server_url):
         assert "read-only transaction" in store.spooled.reason
 
 
-RECORDER = """
-import resource, sys
-sys.path.insert(0, {tests!r})
-from forked import CELLS, a_trial
-from results.store import Store
-{trouble}
-with Store.open({path!r}) as store:
-    for index in range(9):
-        store.record("run-1", a_trial(CELLS[0], index))
-    print(len(store.spooled.files), store.spooled)
-"""
-
-
-def recorded_by_a_stranger(path: Path, trouble: str, *, as_root: bool = True) -> str:
-    """What a process prints that records nine trials under such trouble, three of them large."""
-    capabilities = "-dac_override,-dac_read_search"  # root obeys the rights of files only without them
-    drop = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
-    program = RECORDER.format(tests=str(Path(__file__).parent), path=str(path), trouble=trouble)
-    command = [*([] if as_root or os.geteuid() else drop), sys.executable, "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture
-def begun(tmp_path) -> Path:
-    path = tmp_path / "folder" / "bench.db"
-    with Store.open(str(path), create=True) as store:
-        store.begin(a_run("run-1"), PLAN)
-    return path
-
-
-def assert_all_nine_are_taken_in(path: Path) -> None:
-    with Store.open(str(path), create=True) as store:
-        assert sorted(store.trials()["process_index"]) == list(range(9))
-        assert store.summary()["trials"].tolist() == [9]
-        assert len(store.curves()) == 9
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
-
-
-def test_a_full_disk_loses_nothing(begun):
-    """The kernel lets no file grow beyond what the database has: small spooled files do."""
-    limit = begun.stat().st_size + 300_000
-    said = recorded_by_a_stranger(begun, f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
-    assert int(said.split()[0]) > 0
-    assert f"trial(s) are in {begun}.spool, not in the database: {begun} cannot be written" in said
-    assert_all_nine_are_taken_in(begun)
-
-
-def test_a_database_that_may_not_grow_loses_nothing(begun):
-    said = recorded_by_a_stranger(
-        begun,
-        "import sqlalchemy; sqlalchemy.event.listen(sqlalchemy.Engine, 'connect', "
-        "lambda connection, _: connection.execute('pragma max_page_count=60'))",
-    )
-    assert int(said.split()[0]) > 0
-    assert "database or disk is full): make room on its disk" in said
-    assert_all_nine_are_taken_in(begun)
-
-
-def test_a_read_only_folder_loses_nothing(begun, state):
-    begun.chmod(0o444)
-    begun.parent.chmod(0o555)
-    said = recorded_by_a_stranger(begun, "pass", as_root=False)
-    assert said.startswith("9 9 trial(s) are in")
-    assert str(state) in said
-    assert "readonly database" in said
-    begun.parent.chmod(0o755)
-    begun.chmod(0o644)
-    assert_all_nine_are_taken_in(begun)
-
-
 def test_only_when_the_spool_fails_too_recording_fails(url, store, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with locked(url), pytest.raises(UnwritableError, match=r"Nor could the trial be spooled .*No space left on device"):
@@ -313,18 +240,15 @@ def test_each_database_has_a_spool_of_its_own(tmp_path):
         assert len({spool.folders[-1] for spool in spools}) == len(urls)
 
 
-def spelt_otherwise(url: str) -> str:
-    return url.replace("nodebench@/", "nodebench@localhost/") + "&application_name=other"
-
-
 def test_a_servers_spool_is_the_databases_however_it_is_called(server_url):
     with Store.open(server_url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         with locked(server_url):
             store.record("run-1", WHOLE)
-    with Store.open(spelt_otherwise(server_url)) as reader:
+    otherwise = server_url.replace("nodebench@/", "nodebench@localhost/") + "&application_name=other"
+    with Store.open(otherwise) as reader:
         assert "1 spooled trial(s) wait in" in reader.notices[0]
-    with Store.open(spelt_otherwise(server_url), create=True) as writer:
+    with Store.open(otherwise, create=True) as writer:
         assert "1 spooled trial(s) taken in from" in writer.notices[0]
         assert len(writer.trials()) == 1
 
