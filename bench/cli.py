@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.failure import UsageError
-from bench.shipped import shipped
+from bench.sweep.shipped import shipped
 from bench.verbs.db import db
 from bench.verbs.help import example
 from bench.verbs.place import DEFAULT_DATABASE, Database, Only, expand
@@ -157,10 +157,10 @@ def noise(
     seconds: Annotated[float, typer.Option(min=1.0, help="How long to measure.")] = 20.0,
 ) -> None:
     """Measure how noisy this machine is, why, and what would help."""
-    from bench import forkserver
+    from bench.worker import forkserver
 
     forkserver.start()
-    from bench.noise import print_noise
+    from bench.run.noise import print_noise
 
     raise typer.Exit(print_noise(seconds))
 

@@ -30,7 +30,7 @@ def main() -> None:
         ending.tell()  # whatever some library has made of it: it is a KeyboardInterrupt that was caught and raised anew
         code = ending.exit_code
     if "multiprocessing.forkserver" in sys.modules:
-        from bench.forkserver import stop
+        from bench.worker.forkserver import stop
 
         stop()
     gc.freeze()  # what is left is not looked through once more, only to end

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-from bench.protocol import kinds
+from bench.measures.kinds import kinds
 from results.records import Cell, Source, TrialKind
 
 # The module of bench.measures that measures each kind.
@@ -22,8 +22,12 @@ _MEASURES: dict[TrialKind, str] = {
     "memory": "memory",
     "training": "training",
 }
-_MEASURING = ("bench.measures", "bench.workload", "node")  # it computes true values and counts calls of every library
-_BINDING = ("bench.backends", "bench.workload", "node.controller")
+_MEASURING = (
+    "bench.measures",
+    "bench.backends.workload",
+    "node",
+)  # it computes true values and counts calls of every library
+_BINDING = ("bench.backends", "bench.backends.workload", "node.controller")
 _OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
 _DIGITS = 12  # hexadecimal, of a hash
 
@@ -69,8 +73,8 @@ def _measuring(kind: TrialKind) -> str:
 def _evaluating() -> str:
     """Training after which the model is solved in other ways: by node, where its own library has no such solver."""
     adapter = _reached(f"bench.backends.{_OURS}", *_BINDING)
-    training = _reached("bench.measures.training", *_MEASURING, "bench.ways")
-    return f"evaluation {_hash({*training, *adapter, *files_of(_OURS), *files_of('bench.ways')})}"
+    training = _reached("bench.measures.training", *_MEASURING, "bench.solve_spec")
+    return f"evaluation {_hash({*training, *adapter, *files_of(_OURS), *files_of('bench.solve_spec')})}"
 
 
 @cache

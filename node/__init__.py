@@ -17,7 +17,7 @@ from node.models import MODELS, NeuralODE
 from node.solution import Solution, SolveError, Stats, Status
 from node.solve import solve
 from node.solvers import SOLVERS
-from node.tableau import ButcherTableau
+from node.solvers.explicit.tableau import ButcherTableau
 from node.torchdiffeq_api import odeint, odeint_adjoint, odeint_dense, odeint_event
 from node.trajectory import Callbacks
 from node.vector_field import Counted, VectorField

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.adjoint.conditions import Conditions
-from node.adjoint.dependencies import Dependencies, dependencies, unique
-from node.adjoint.recorded_field import RecordedField
+from node.adjoint.field.conditions import Conditions
+from node.adjoint.field.dependencies import Dependencies, dependencies, unique
+from node.adjoint.field.recorded import RecordedField
 from node.layout import Layout, State
 from node.recomputed import recomputed
 from node.solution import Stats

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
-from node.adjoint.dependencies import checked_parameters, chosen, dependencies
+from node.adjoint.field.dependencies import checked_parameters, chosen, dependencies
 from node.autocast import as_called_here, full_precision
 from node.controller import Controller
 from node.dense import DenseOutput

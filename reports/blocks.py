@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pandas import Series
 
-from reports.statistics import Ratio, noise_floor, paired_ratio
 from results.records import Cell
+from results.statistics.ratio import Ratio, noise_floor, paired_ratio
 
 
 def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:

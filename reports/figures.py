@@ -10,7 +10,7 @@ import pandas
 from reports.palette import Colour, colour_of, stroke_of
 from reports.plotting import Axes, Figure, FigureCanvasAgg, Line2D, as_shipped, seaborn
 from reports.ticks import set_ticks
-from reports.views.figure import Line, Panel
+from reports.views.parts.figure import Line, Panel
 
 WIDE, SQUARE = (4.8, 3.7), (2.9, 2.9)  # inches: legible when a phone shrinks them to 350 pixels
 INKS = INK, FAINT, GRID = (

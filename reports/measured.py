@@ -8,8 +8,8 @@ import numpy as np
 from pandas import Series
 
 from reports.blocks import NO_REFERENCE, Block
-from reports.statistics import Ratio, median
 from results.records import EXPECTED, NO_GOAL, Cell, Goal
+from results.statistics.ratio import Ratio, median
 
 
 @dataclass(frozen=True)

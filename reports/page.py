@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 
 from reports.figures import drawings
 from reports.palette import colour_of, stroke_of
-from reports.views.figure import Panel
-from reports.views.glossary import TERMS
+from reports.views.parts.figure import Panel
+from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import NO_WISH, ReportError, Wanted
 from results.records import METRICS

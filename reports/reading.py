@@ -12,10 +12,10 @@ from pandas import DataFrame, Series
 
 from reports.blocks import Block, Reference
 from reports.measured import MeasuredCell, TrialView
-from reports.statistics import Ratio, median, paired_ratio
+from results.read.where import Where
 from results.records import Cell
+from results.statistics.ratio import Ratio, median, paired_ratio
 from results.store import Store
-from results.where import Where
 
 
 @dataclass(frozen=True)

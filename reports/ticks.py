@@ -2,10 +2,10 @@
 
 import math
 
-from reports import format as text
 from reports.plotting import Axis as DrawnAxis
 from reports.plotting import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
-from reports.views.figure import Axis
+from reports.views.parts.figure import Axis
+from results import format as text
 
 MOST = 6  # ticks of one axis
 

@@ -11,9 +11,9 @@ Every error that it raises is a `StoreError`, whose text is one line for the use
 import warnings
 from pathlib import Path
 
-from results.location import MissingDatabaseError, StoreError
+from results.engine.location import MissingDatabaseError, StoreError
+from results.read.where import Where
 from results.store import Store
-from results.where import Where
 
 __all__ = ["MissingDatabaseError", "Store", "StoreError", "Where", "open"]
 

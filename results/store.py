@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select
 
-from results import copies, frames, opening, recording, rows
-from results.database import Database
-from results.leases import Leases
-from results.location import AskedError, MissingRowError, StoreError, UnwritableError
+from results.engine.database import Database
+from results.engine.location import AskedError, MissingRowError, StoreError, UnwritableError
 from results.names import LISTED
+from results.opening import copies
+from results.opening import ready as opening
+from results.read import frames
+from results.read.standing import Standing, standing
+from results.read.where import Where, begins
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
-from results.spool import Begun, Spool, Spooled
-from results.standing import Standing, standing
-from results.tables import cell, curve, environment, metric, run, sample, trial
-from results.taking_in import TakenIn, left, take_in
-from results.where import Where, begins
+from results.schema import rows
+from results.schema.tables import cell, curve, environment, metric, run, sample, trial
+from results.write import recording
+from results.write.leases import Leases
+from results.write.spool import Begun, Spool, Spooled
+from results.write.taking_in import TakenIn, left, take_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import synthetic
-import three_runs
-from servers import server_database
 
 from results.store import Store
+from tests.support import synthetic, three_runs
+from tests.support.servers import server_database
 
 if TYPE_CHECKING:
     from reports.views.report import Report

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import DATABASES
+
 ROOT = Path(__file__).parents[1]
 TARGETS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
 LISTED, PACKAGES = TARGETS["sdist"]["only-include"], TARGETS["wheel"]["packages"]
@@ -102,7 +104,7 @@ def test_an_installed_wheel_works_in_a_folder_of_its_own(wheel, tmp_path):
     (site,) = venv.glob("lib/python*/site-packages")
     (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # whose own .pth files, the editable's, go unread
     folder.mkdir()
-    shutil.copy(Path(__file__).parent / "databases" / "version_1.db", folder / "old.db")
+    shutil.copy(DATABASES / "version_1.db", folder / "old.db")
 
     def nodebench(*arguments: str) -> str:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

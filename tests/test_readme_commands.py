@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import pytest
 import typer
-from pytest_benchmarks import made
 
 from bench.cli import Registry, app
-from bench.measure import Measure
-from bench.shipped import shipped
-from bench.sweep import load_sweep
+from bench.sweep.file import load_sweep
+from bench.sweep.measure import Measure
+from bench.sweep.shipped import shipped
+from tests.support.pytest_benchmarks import made
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
@@ -32,9 +32,9 @@ LEFT_OUT = {  # by what a line begins with: why it is not run here
     "make interrupts": "takes an hour or two; a test interrupts a few runs",
 }
 TESTED_ELSEWHERE = {
-    "sql": "tests/test_results_docs.py",
-    "mermaid": "tests/test_results_docs.py",
-    "postgresql": "tests/test_results_rights.py",
+    "sql": "tests/results/test_docs.py",
+    "mermaid": "tests/results/test_docs.py",
+    "postgresql": "tests/results/test_rights.py",
     "": "no command",
 }
 SQLITE3 = """

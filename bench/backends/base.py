@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from results.records import Cell
 
 if TYPE_CHECKING:
+    from bench.backends.workload import Workload
     from bench.problems import Problem
-    from bench.workload import Workload
 
 
 class Backend(ABC):

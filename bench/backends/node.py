@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bench.backends.base import Backend
-from bench.catalogue import catalogue
 from bench.failure import TrialFailure
+from bench.sweep.catalogue import catalogue
 from results.records import Cell, TrialStatus
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bench.backends.workload import Workload
     from bench.problems import Problem
-    from bench.workload import Workload
     from node import FixedStep, PIDController
 
 
@@ -48,7 +48,7 @@ class NodeBackend(Backend):
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """Bind solver, controller and mode."""
         import node
-        from bench.workload import Workload
+        from bench.backends.workload import Workload
 
         gradient = "backprop" if cell.gradient == "none" else cell.gradient
         controller = controller_of(cell)

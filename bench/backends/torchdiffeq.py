@@ -20,8 +20,8 @@ from results.records import Cell, TrialStatus
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bench.backends.workload import Workload
     from bench.problems import Problem
-    from bench.workload import Workload
 
 # Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
@@ -83,7 +83,7 @@ class TorchdiffeqBackend(Backend):
         """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
         import torchdiffeq
 
-        from bench.workload import Workload
+        from bench.backends.workload import Workload
 
         instance = problem.instance(cell)
         # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.

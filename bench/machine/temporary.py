@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.failure import UsageError
-from results.held_folder import HeldFolder, sweep
+from results.engine.held_folder import HeldFolder, sweep
 
 _PREFIX = "nodebench-run-"
 _ASKED = ("TMPDIR", "TEMP", "TMP")  # in the order of tempfile

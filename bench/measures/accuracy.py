@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bench.backends import BACKENDS
+from bench.backends.workload import Workload, require_finite
 from bench.measures.truth import Truth
 from bench.problems import Problem
-from bench.workload import Workload, require_finite
 from results.records import Cell, Reference
 
 

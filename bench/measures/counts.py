@@ -1,6 +1,6 @@
 """How often a workload calls its vector field: counted, never inferred."""
 
-from bench.workload import Workload, require_finite
+from bench.backends.workload import Workload, require_finite
 from results.records import Cell
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from bench.backends import BACKENDS
+from bench.backends.workload import Workload
 from bench.failure import TrialFailure
 from bench.measures.counts import count
 from bench.problems import PROBLEMS, Training
-from bench.ways import Way
-from bench.workload import Workload
+from bench.solve_spec import Way
 from results.records import Cell, Curve
 
 

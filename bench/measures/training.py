@@ -6,14 +6,14 @@ from itertools import islice
 
 from torch import Tensor, nn
 
+from bench.backends.workload import Workload
 from bench.failure import TrialFailure
 from bench.measures.counts import count
 from bench.measures.evaluation import evaluated, mean_absolute, whole_trajectory
 from bench.measures.optimisers import Optimiser, optimiser_of
 from bench.measures.stopwatch import Stopwatch
 from bench.problems import PROBLEMS, Batch, Training
-from bench.ways import ways
-from bench.workload import Workload
+from bench.solve_spec import ways
 from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted

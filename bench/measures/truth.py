@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import node
+from bench.backends.workload import Workload, require_finite
 from bench.failure import TrialFailure
 from bench.problems import Instance, Problem
 from bench.source import library
-from bench.workload import Workload, require_finite
 from results.records import Cell, Reference, TrialStatus
 
 _SOLVER, _TOLERANCE = "dopri8", 1e-12

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.due import Recorded
-from bench.sweep import Sweep
+from bench.plan.due import Recorded
+from bench.sweep.file import Sweep
 from bench.verbs.columns import columns
 from bench.verbs.place import DEFAULT_DATABASE
-from reports.format import plural
-from results.location import public
+from results.engine.location import public
+from results.format import plural
 from results.records import EXPECTED, Cell
 
 _NAMED = 5  # failures that are named one by one

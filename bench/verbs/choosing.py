@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.machine.crowding import crowded
-from bench.sweep import Sweep
+from bench.sweep.file import Sweep
 from bench.verbs.reading import explained
-from results.only import choose, parse
+from results.read.only import choose, parse
 
 
 def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:

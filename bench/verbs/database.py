@@ -12,17 +12,19 @@ from bench.failure import UsageError
 from bench.verbs.columns import columns
 from bench.verbs.health import RUN_COLUMNS, run_row
 from bench.verbs.reading import chosen, code_that_counts, explained, opened, tell
-from reports.format import count as grouped
-from reports.format import date, plural, size
-from results import annotations, baselines, lookup, summary
-from results.backup import back_up_at
-from results.export import export, stream
-from results.inventory import Inventory, inventory
-from results.merge import OnConflict, merge
+from results.format import count as grouped
+from results.format import date, plural, size
 from results.names import nearest
-from results.prune import forget, kept_by_baselines, prune, vacuum
-from results.pytest_benchmark import read, take_in
+from results.read import lookup
 from results.records import TRIAL_STATUSES
+from results.schema import summary
+from results.tools import annotations, baselines
+from results.tools.backup import back_up_at
+from results.tools.export import export, stream
+from results.tools.inventory import Inventory, inventory
+from results.tools.merge import OnConflict, merge
+from results.tools.prune import forget, kept_by_baselines, prune, vacuum
+from results.tools.pytest_benchmark import read, take_in
 
 _SHOWN = 10  # rows that are named
 
@@ -166,7 +168,7 @@ def back_up_to(file: Path | None, url: str) -> None:
 
 def upgrade_database(url: str) -> None:
     """Upgrade, and say from and to which version."""
-    from results.migration import upgrade_at  # Alembic takes a while to load
+    from results.opening.ready import upgrade_at  # Alembic takes a while to load
 
     with explained():
         print(upgrade_at(url))

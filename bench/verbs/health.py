@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from reports.format import date, plural
-from results import runs
-from results.check import findings
+from results.format import date, plural
+from results.tools import runs
+from results.tools.check import findings
 
 RUN_COLUMNS = ("sweep", "environment", "state", "began", "trials")  # after the run's id
 

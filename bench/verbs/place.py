@@ -14,7 +14,7 @@ def expand(name: Name) -> Name:
     """The callback of every parameter that is a path, but for a database's, which is expanded as it is opened."""
     if name is None or not str(name).startswith("~"):
         return name
-    from results.location import StoreError, expanded  # loads SQLAlchemy, which takes a while
+    from results.engine.location import StoreError, expanded  # loads SQLAlchemy, which takes a while
 
     try:
         return type(name)(expanded(str(name)))

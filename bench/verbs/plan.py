@@ -4,23 +4,24 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from bench.due import Recorded, pending, recorded
-from bench.estimate import Costs, estimated_s
 from bench.failure import UsageError
-from bench.feasible import refusal
 from bench.machine.environment import environment
-from bench.measure import asked
-from bench.protocol import Pending, kinds
-from bench.remarks import remarks
-from bench.sweep import Sweep, load_sweep
+from bench.measures.kinds import kinds
+from bench.plan.due import Recorded, pending, recorded
+from bench.plan.estimate import Costs, estimated_s
+from bench.plan.feasible import refusal
+from bench.plan.protocol import Pending
+from bench.sweep.file import Sweep, load_sweep
+from bench.sweep.measure import asked
+from bench.sweep.remarks import remarks
 from bench.verbs.choosing import chosen, warn
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from reports.format import duration, plural
-from results.costs import costs
-from results.location import MissingDatabaseError, public
+from results.engine.location import MissingDatabaseError, public
+from results.format import duration, plural
+from results.read.costs import costs
+from results.read.where import Where
 from results.records import Cell
-from results.where import Where
 
 _HEADER = ("key", "cell", "measured", "state")
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from bench.failure import InfrastructureError, UsageError
 from bench.source import source_of, sources_of
 from bench.verbs.columns import columns
-from reports.format import date
-from reports.outdated import Code
-from results.annotations import Note, notes_of_cell
-from results.only import FilterError, check, found, parse
+from results.format import date
+from results.read.code import Code
+from results.read.only import FilterError, check, found, parse
+from results.read.where import Where
 from results.records import Cell
 from results.store import Store, StoreError
-from results.where import Where
+from results.tools.annotations import Note, notes_of_cell
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -146,7 +146,7 @@ def _sound(store: Store) -> Iterator[None]:
     except (UsageError, InfrastructureError, StoreError, FilterError, OSError):
         raise
     except Exception as error:
-        from results.check import first_fault
+        from results.tools.check import first_fault
 
         if not (fault := first_fault(store)):
             raise

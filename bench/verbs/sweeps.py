@@ -4,23 +4,23 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from bench.again import again as measured_again
 from bench.backends import BACKENDS
-from bench.catalogue import catalogue
-from bench.due import due_trials, recorded
 from bench.interrupt import ignore_all
 from bench.machine import temporary
 from bench.machine.lock import turn
-from bench.progress import Progress
-from bench.runner import Runner
-from bench.shipped import shipped
-from bench.sweep import Sweep, load_sweep
+from bench.plan.again import again as measured_again
+from bench.plan.due import due_trials, recorded
+from bench.run.progress import Progress
+from bench.run.runner import Runner
+from bench.sweep.catalogue import catalogue
+from bench.sweep.file import Sweep, load_sweep
+from bench.sweep.shipped import shipped
 from bench.verbs.census import Census
 from bench.verbs.choosing import chosen, tell, warn
 from bench.verbs.columns import columns
 from bench.verbs.reading import opened
-from reports.format import duration, plural
-from results.location import UnwritableError
+from results.engine.location import UnwritableError
+from results.format import duration, plural
 from results.store import Store
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.recorded_field import RecordedField
+from node.adjoint.field.recorded import RecordedField
 from node.solution import Stats
 from node.trajectory import Trajectory
 

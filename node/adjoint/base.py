@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from node.adjoint.conditions import Conditions
-from node.adjoint.dependencies import Dependencies
-from node.adjoint.watched import Watched
+from node.adjoint.field.conditions import Conditions
+from node.adjoint.field.dependencies import Dependencies
+from node.adjoint.field.watched import Watched
 from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import integrate

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.discrete import solve_with_replay
-from node.adjoint.every_kth import EveryKth
-from node.adjoint.replay import Replay
-from node.adjoint.replay_step import State
-from node.adjoint.steps import Memory
+from node.adjoint.replay.discrete import solve_with_replay
+from node.adjoint.replay.every_kth import EveryKth
+from node.adjoint.replay.replay import Replay
+from node.adjoint.replay.replay_step import State
+from node.adjoint.replay.steps import Memory
 from node.solution import Stats
 from node.trajectory import Trajectory
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from node.adjoint.augmented import AugmentedField
-from node.adjoint.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.augmented import AugmentedField
+from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.impulses import Outputs
+from node.adjoint.backward.norms import AdjointNorm, block_norm
+from node.adjoint.backward.passes import Gradients, solve_in_passes
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.impulses import Outputs
-from node.adjoint.norms import AdjointNorm, block_norm
-from node.adjoint.passes import Gradients, solve_in_passes
-from node.adjoint.thinned import ThinnedStates
+from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
 from node.solution import Stats
 from node.solvers.base import Solver
@@ -71,7 +71,7 @@ class ContinuousAdjoint(Adjoint):
         """Solve without a graph; the backward pass solves the adjoint equation."""
         if not problem.samples:
             return solve_in_passes(_Passes(self), problem, y0, stats)
-        from node.adjoint.sample_adjoint import AdjointSamples  # it needs NumPy, which nothing else here does
+        from node.adjoint.backward.sample_adjoint import AdjointSamples  # it needs NumPy, which nothing else here does
 
         return solve_in_passes(AdjointSamples.of(self, problem), problem, y0, stats)
 

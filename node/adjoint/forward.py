@@ -7,12 +7,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from node.adjoint.backward.once import differentiable_once
+from node.adjoint.backward.one_loss import check_one_loss
 from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
-from node.adjoint.dependencies import check_apart
-from node.adjoint.field_copy import FieldCopy
-from node.adjoint.once import differentiable_once
-from node.adjoint.one_loss import check_one_loss
-from node.adjoint.watched import watched
+from node.adjoint.field.copy import FieldCopy
+from node.adjoint.field.dependencies import check_apart
+from node.adjoint.field.watched import watched
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
 from node.derivatives import pulled_back

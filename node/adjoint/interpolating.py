@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from node.adjoint.along_path import AdjointAlongPath, ParameterIntegral
-from node.adjoint.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.along_path import AdjointAlongPath, ParameterIntegral
+from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.impulses import Outputs
+from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.path import Path
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.impulses import Outputs
-from node.adjoint.passes import Gradients, solve_in_passes
-from node.adjoint.path import Path
 from node.controller import Controller
 from node.dense import DensePiece
 from node.solution import Stats
@@ -62,7 +62,9 @@ class InterpolatingAdjoint(Adjoint):
         """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""
         if not problem.samples:
             return solve_in_passes(_Passes(self), problem, y0, stats)
-        from node.adjoint.sample_adjoint import InterpolatingSamples  # it needs NumPy, which nothing else here does
+        from node.adjoint.backward.sample_adjoint import (
+            InterpolatingSamples,  # it needs NumPy, which nothing else here does
+        )
 
         return solve_in_passes(InterpolatingSamples.of(self, problem), problem, y0, stats)
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.adjoint.discrete import solve_with_replay
-from node.adjoint.replay import Replay
-from node.adjoint.replay_step import State
+from node.adjoint.replay.discrete import solve_with_replay
+from node.adjoint.replay.replay import Replay
+from node.adjoint.replay.replay_step import State
 from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
-from node.solvers.reversible import ReversibleSolver
+from node.solvers.reversible.base import ReversibleSolver
 from node.trajectory import Trajectory
 
 # A start that is recovered with a greater relative error stands for gradients that are not to be trusted.

@@ -12,7 +12,7 @@ from node.event_time import without_rate
 from node.flow import ORDERS, Flow
 from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
-from node.per_sample.stand_in import StandIn
+from node.per_sample.nan_substitute import StandIn
 from node.solution import Stats
 from node.vector_field import FlatField
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools
 from node.per_sample.columns import mask
-from node.per_sample.pace import Verdicts, resting_finite
-from node.per_sample.stand_in import StandIn
+from node.per_sample.nan_substitute import StandIn
+from node.per_sample.step_control import Verdicts, resting_finite
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
 from node.vector_field import FlatField

@@ -9,8 +9,8 @@ from node.event import Event
 from node.per_sample.clock import Landed
 from node.per_sample.log import SampleLog
 from node.per_sample.loop import SampleLoop
-from node.per_sample.pace import AdaptivePace, FixedPace, Pace
 from node.per_sample.path import SamplePiece
+from node.per_sample.step_control import AdaptivePace, FixedPace, Pace
 from node.solvers.base import Solver
 from node.trajectory import Callbacks, Trajectory
 from node.vector_field import FlatField

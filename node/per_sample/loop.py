@@ -12,13 +12,13 @@ from node.event import Event
 from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock
 from node.per_sample.columns import column
 from node.per_sample.events import EventWatch
-from node.per_sample.fates import Fates
 from node.per_sample.front import Attempt, Front
 from node.per_sample.limits import Limits
 from node.per_sample.log import LogBook, SampleLog
+from node.per_sample.outcomes import Fates
 from node.per_sample.outputs import SampleOutputs, interpolated, states
-from node.per_sample.pace import Pace, Verdicts
 from node.per_sample.path import SamplePiece
+from node.per_sample.step_control import Pace, Verdicts
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.trajectory import Callback, Callbacks, Trajectory

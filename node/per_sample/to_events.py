@@ -11,7 +11,7 @@ from node.differentiable import solve_flat
 from node.event import Event, EventPoint
 from node.per_sample.event_time import points_of_events
 from node.per_sample.events import SampleEvents
-from node.per_sample.fates import of_all
+from node.per_sample.outcomes import of_all
 from node.solution import Stats, Status
 from node.trajectory import Trajectory
 

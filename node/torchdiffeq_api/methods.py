@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from node.solvers import SOLVERS, Solver
-from node.solvers.adams import Adams, AdamsBashforth, AdamsBashforthMoulton
+from node.solvers.multistep.adams import Adams, AdamsBashforth, AdamsBashforthMoulton
 
 ADAPTIVE: Mapping[str, Solver] = {
     **{name: SOLVERS[name] for name in ("dopri5", "dopri8", "tsit5", "bosh3", "fehlberg2")},

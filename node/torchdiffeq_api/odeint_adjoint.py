@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from node.adjoint import Adjoint, ContinuousAdjoint
-from node.adjoint.dependencies import checked_parameters
+from node.adjoint.field.dependencies import checked_parameters
 from node.layout import State
 from node.torchdiffeq_api.call import MOST_STEPS, Call, EventFn
 from node.torchdiffeq_api.callbacks import adjoint_callbacks, forward_callbacks

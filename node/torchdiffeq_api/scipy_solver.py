@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from node.adjoint import Adjoint, ContinuousAdjoint, InitialValueProblem
-from node.adjoint.augmented import AugmentedField
-from node.adjoint.impulses import Outputs
-from node.adjoint.passes import Gradients, solve_in_passes
-from node.adjoint.real import entries
+from node.adjoint.backward.augmented import AugmentedField
+from node.adjoint.backward.impulses import Outputs
+from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.real import entries
 from node.controller import PIDController, Tolerance
 from node.refusal import Refusal
 from node.solution import SolveError, Stats, Status

@@ -4,18 +4,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reports import format as text
 from reports.measured import MeasuredCell
-from reports.views import adaptive, adjoint, other, solvers, spiral
-from reports.views.failures import FailureGroup, failure_groups
-from reports.views.library import library_notes
-from reports.views.noise import noise_note
-from reports.views.overview import Overview, overview
-from reports.views.section import Section
+from reports.views.findings.library import library_notes
+from reports.views.findings.noise import noise_note
+from reports.views.parts.section import Section
+from reports.views.parts.table import Table
 from reports.views.selection import select
-from reports.views.summary import summary_table
-from reports.views.table import Table
+from reports.views.studies import adaptive, adjoint, other, solvers, spiral
+from reports.views.studies.failures import FailureGroup, failure_groups
+from reports.views.studies.overview import Overview, overview
+from reports.views.studies.summary import summary_table
 from reports.views.wanted import NO_WISH, Wanted
+from results import format as text
 from results.store import Store
 
 STUDIES: Mapping[str, Callable[[str, Sequence[MeasuredCell]], Section]] = {

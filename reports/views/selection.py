@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 
 from pandas import DataFrame
 
-from reports import format as text
 from reports.measured import MeasuredCell
-from reports.outdated import Code
 from reports.reading import Frames, cell_of, measured_cells
 from reports.views.wanted import NO_WISH, ReportError, Wanted, chosen_runs
-from results import baselines
-from results.pytest_benchmark import SWEEP as IMPORTED
+from results import format as text
+from results.read.code import Code
+from results.read.where import Where
 from results.records import NO_GOAL, Goal
 from results.store import Store
-from results.where import Where
+from results.tools import baselines
+from results.tools.pytest_benchmark import SWEEP as IMPORTED
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from pandas import DataFrame
 
-from reports import format as text
-from results import baselines
+from results import format as text
 from results.names import nearest
+from results.read.where import Where
 from results.records import Cell, Source
 from results.store import Store
-from results.where import Where
+from results.tools import baselines
 
 
 class ReportError(Exception):

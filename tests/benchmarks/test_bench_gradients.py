@@ -22,12 +22,12 @@ from collections.abc import Callable
 import pytest
 import torch
 import torchdiffeq
-from pairs import timed_in_pairs
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
-from workloads import WORKLOADS, assert_solved
 
 from node import ADJOINTS, SOLVERS, Counted, FixedStep, PIDController, solve
+from tests.benchmarks.pairs import timed_in_pairs
+from tests.benchmarks.workloads import WORKLOADS, assert_solved
 
 # Tangents are for few parameters: Van der Pol's one. Its contraction is what undone steps do not find back from.
 CASES = [

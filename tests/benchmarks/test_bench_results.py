@@ -23,17 +23,19 @@ from typing import Any
 
 import psutil
 import pytest
-import scale
 from pytest_benchmark.fixture import BenchmarkFixture
-from servers import server_database
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from bench.due import Recorded, pending
-from bench.measure import Measure, asked
-from results import Where, frames, tables
+from bench.plan.due import Recorded, pending
+from bench.sweep.measure import Measure, asked
+from results import Where
+from results.read import frames
 from results.records import Cell, Planned, Sample, Trial
+from results.schema import tables
 from results.store import Store
+from tests.support import scale
+from tests.support.servers import server_database
 
 RECORDED = {"sqlite": 20_000, "postgresql": 4_000}  # trials
 MIB = 2**20

@@ -31,8 +31,8 @@ from sqlalchemy import select
 from stock import benchmark, file_with_rows, stock
 
 from bench.main import main as nodebench
+from results.schema.tables import metadata
 from results.store import Store
-from results.tables import metadata
 
 if TYPE_CHECKING:
     from damage_server import Server

@@ -5,7 +5,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from results import annotations, baselines, references
 from results.records import (
     Cell,
     Curve,
@@ -21,6 +20,7 @@ from results.records import (
     Trial,
 )
 from results.store import Store
+from results.tools import annotations, baselines, references
 
 CELLS = [
     Cell(problem=problem, backend=backend, solver="dopri5", horizon=1.0, n_outputs=2, rtol=1e-5, atol=1e-7, gradient=by)

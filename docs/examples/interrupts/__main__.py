@@ -23,8 +23,8 @@ from interruption import FIRST, Interruption, drawn
 from promises import MOMENTS, Shapes, broken, left, moment
 
 from bench.verbs.columns import columns
-from reports.format import duration, plural
-from reports.statistics import median
+from results.format import duration, plural
+from results.statistics.ratio import median
 
 TOGETHER = 10  # interruptions of one database
 CELLS, TRIALS = 4, 17  # of the sweep

@@ -19,16 +19,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from planted import serve
 
-import bench.process
+import bench.worker.process
 from bench.machine.cores import chosen
 from bench.machine.lock import turn
-from bench.rounds import timed_in_rounds
-from bench.sweep import Measure
-from bench.task import Task
-from bench.timing import Group, Taken, clock, waves
+from bench.run.rounds import timed_in_rounds
+from bench.run.timing import Group, Taken, clock, waves
+from bench.sweep.file import Measure
 from bench.verbs.columns import columns
-from reports.statistics import Ratio, corrected, differs, median, noise_floor
+from bench.worker.task import Task
 from results.records import Cell, TrialKind
+from results.statistics.ratio import Ratio, corrected, differs, median, noise_floor
 
 MEASURE = Measure(processes=6, max_processes=16, rounds=20)
 WORKLOADS = (
@@ -118,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", type=int, default=20)
     blocks = parser.parse_args().blocks
-    bench.process.serve = serve
+    bench.worker.process.serve = serve
     by_rounds, in_turn = [], []
     with turn("twins", _tell):
         for index in range(blocks):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from bench import worker
 from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
+from bench.backends.workload import Workload
 from bench.problems import Problem
-from bench.task import Task
-from bench.workload import Workload
+from bench.worker import isolated as worker
+from bench.worker.task import Task
 from results.records import Cell
 
 SLOWDOWN = 1.1

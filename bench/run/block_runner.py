@@ -1,0 +1,133 @@
+"""The measuring of one block: what is due of the cells that are compared with each other."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from bench.interrupt import deferred
+from bench.machine.cores import chosen
+from bench.machine.limits import available, together
+from bench.plan.protocol import TOGETHER, Pending, groups
+from bench.run.measured_so_far import Known
+from bench.run.run_trial import measured_alone
+from bench.run.timing import Group, waves
+from bench.sweep.measure import Measure, asked
+from bench.worker.task import Task
+from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind
+
+_ROOM = 0.5  # share of the free memory that the workers of a group may hold
+_UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
+
+
+class Block:
+    """One going over a block. Each trial is handed to `record` as soon as it has ended."""
+
+    def __init__(
+        self, known: Known, measure: Measure, *, record: Callable[[Trial], None], before: Callable[[Task], None]
+    ):
+        self._known = known
+        self._measure = measure
+        self._asked_for = asked(measure)
+        self._hand_over = record
+        self._before = before
+        self._under_way: dict[tuple[str, TrialKind, int], Task] = {}
+        self._ended: set[str] = set()  # cells that are timed no further
+        self._failed: set[tuple[str, TrialKind]] = set()
+
+    def measure(self, due: Sequence[Pending]) -> list[NoiseFloor]:
+        """Measure what is due; what the twins differed by. Ctrl-C leaves a row for each trial that it cut short."""
+        try:
+            for one in due:
+                if one.kind != "timing" and (one.cell.key, "counts") not in self._failed:
+                    self._measure_alone(one)
+            return list(self._timed([one.cell for one in due if one.kind == "timing"]))
+        except KeyboardInterrupt:
+            pass  # as long as it is answered, it holds the transaction that it came in
+        with deferred():
+            for task in self._under_way.values():
+                self._hand_over(self._known.placed(_interrupted(task)))
+        raise KeyboardInterrupt
+
+    def _measure_alone(self, one: Pending) -> None:
+        references = self._known.references(one.cell.problem) if one.kind == "accuracy" else ()
+        task = self._asked(one.cell, one.kind, references=references)
+        self._before(task)
+        trial, computed = measured_alone(task)
+        self._record(trial)
+        self._known.keep(computed)
+
+    def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
+        """Time the cells, group by group, beside the same reference; another one only when that has failed."""
+        counted = self._known.by_work()
+        taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
+        references: dict[Cell, None] = {}
+        candidates = self._known.reference_candidates()
+        while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
+            reference = next((cell for cell in candidates if not self._unfit(cell)), None)
+            if reference is None:
+                break
+            references[reference] = None
+            group = Group(
+                cells=groups(waiting, self._most(waiting))[0],
+                reference=reference,
+                errors=self._known.errors(),
+                measure=self._measure,
+                first_process=process,
+                taken=taken,
+            )
+            for wave in waves(group, self._asked, self._before):
+                process += 1
+                for trial in wave:
+                    self._record(trial)
+        for reference in references:
+            for name, ratio in taken.floors(reference).items():
+                yield NoiseFloor(reference.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
+
+    def _record(self, trial: Trial) -> None:
+        with deferred():  # written and under way still, it would be written again, as interrupted
+            self._hand_over(self._known.placed(trial))
+            self._known.add(trial)
+            self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
+        if trial.status != "ok":
+            self._failed.add((trial.cell_key, trial.kind))
+        if trial.kind == "timing" and (trial.status != "ok" or "unstable" in trial.metrics):
+            self._ended.add(trial.cell_key)
+
+    def _unfit(self, cell: Cell) -> bool:
+        """Whether it has failed as a reference."""
+        if self._known.recorded.failed(cell, "timing"):
+            return True
+        return not self._failed.isdisjoint([(cell.key, "timing"), (cell.key, "twin")])
+
+    def _most(self, cells: Sequence[Cell]) -> int:
+        """How many of them there is memory for side by side, beside a reference and its twin."""
+        peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
+        return max(1, min(TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
+
+    def _asked(
+        self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[Reference, ...] = ()
+    ) -> Task:
+        """A task, under way until its trial is recorded."""
+        on_cuda = cell.device.startswith("cuda")
+        task = Task(
+            cell=cell,
+            kind=kind,
+            process_index=process_index,
+            timeout_s=self._measure.timeout_s,
+            # What CUDA maps into the process is not what it uses.
+            memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
+            cores=chosen(cell.threads),
+            references=references,
+        )
+        self._under_way[cell.key, kind, process_index] = task
+        return task
+
+
+def _interrupted(task: Task) -> Trial:
+    return Trial(
+        cell_key=task.cell.key,
+        kind=task.kind,
+        process_index=task.process_index,
+        status="interrupted",
+        reason="the run was interrupted: run the sweep again",
+        started_at=time.time(),
+    )

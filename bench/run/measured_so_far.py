@@ -1,0 +1,116 @@
+"""What is known of the cells of a block: from the database, and from this run as it goes on."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.machine.environment import environment
+from bench.plan.due import Again, Recorded, recorded, set_aside
+from bench.run.timing import Taken, clock
+from bench.source import source_of, sources_of
+from bench.sweep.measure import Asked
+from results.engine.location import UnwritableError
+from results.read.where import Where
+from results.records import Cell, Reference, Trial
+from results.store import Store
+from results.tools.references import keep, kept
+
+_ERRORS = {"forward_s": "error", "gradient_s": "gradient_error"}  # by the samples that a cell is compared by
+_WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
+
+
+class Known:
+    """Metrics and true values. Without its database a run knows what it has measured itself."""
+
+    def __init__(
+        self,
+        store: Store,
+        cells: Sequence[Cell],
+        again: Again | None = None,
+        exact_enough: Mapping[Cell, float] | None = None,
+    ):
+        """`again`: what is measured again. `exact_enough`: the error beyond which exactness is worth nothing."""
+        self._store = store
+        self._exact_enough = exact_enough or {}
+        self._cells = {cell.key: cell for cell in cells}
+        self._metrics: dict[str, dict[str, float]] = defaultdict(dict)
+        self._references: dict[str, Reference] = {}
+        self.recorded = Recorded()
+        with contextlib.suppress(UnwritableError):
+            found = recorded(store, cells)
+            self.recorded = set_aside(cells, found, again) if again else found
+            self._read()
+
+    def _read(self) -> None:
+        for row in self._store.metrics(self._of_cells()).itertuples():
+            if (row.cell_key, row.kind) in self.recorded.trials:
+                self._metrics[row.cell_key][row.name] = row.value
+        for problem in {cell.problem for cell in self._cells.values()}:
+            self._references |= {one.key: one for one in kept(self._store, problem)}
+
+    def _of_cells(self, **changes: Any) -> Where:
+        """What counts: of the code as it is."""
+        sources = [source.key for source in sources_of(self._cells.values())]
+        return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), source=sources, **changes)
+
+    def taken(self, asked: Asked) -> Taken:
+        """The samples that further ones are added to."""
+        cells = self._cells.values()
+        taken = Taken({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
+        with contextlib.suppress(UnwritableError):
+            for row in self._store.samples(self._of_cells(kind=["timing", "twin"])).itertuples():
+                if self.recorded.series(self._cells[row.cell_key], row.kind):
+                    place = (row.run_id, row.process_index, row.round_index)
+                    taken.put(row.cell_key, row.kind, row.name, place, row.value)
+        return taken
+
+    def placed(self, trial: Trial) -> Trial:
+        """The trial with the code that it measured, and the series that it belongs to."""
+        cell = self._cells[trial.cell_key]
+        series = self.recorded.series(cell, trial.kind)
+        return replace(trial, source=source_of(cell, trial.kind).key, series=series)
+
+    def add(self, trial: Trial) -> None:
+        """What a trial has measured."""
+        self._metrics[trial.cell_key] |= trial.metrics
+
+    def keep(self, computed: Sequence[Reference]) -> None:
+        """True values that had to be computed, for this run and for those to come."""
+        self._references |= {one.key: one for one in computed}
+        with contextlib.suppress(UnwritableError):  # they can be computed again
+            keep(self._store, computed)
+
+    def references(self, problem: str) -> tuple[Reference, ...]:
+        """The true values of a problem."""
+        return tuple(one for one in self._references.values() if one.problem == problem)
+
+    def errors(self) -> dict[Cell, float]:
+        """Of the cells whose error is known, by what they are compared by: the solution's or the gradient's.
+
+        An error within the goal is the goal's: a cell is not saved by being more exact than anybody wants.
+        """
+        found = {cell: self._metrics[cell.key].get(_ERRORS[clock(cell)]) for cell in self._cells.values()}
+        known = {cell: error for cell, error in found.items() if error is not None}
+        return {cell: max(error, self._exact_enough.get(cell, 0.0)) for cell, error in known.items()}
+
+    def by_work(self) -> list[Cell]:
+        """The cells that could be counted, the cheapest first."""
+        counted = [cell for cell in self._cells.values() if "nfe_forward" in self._metrics[cell.key]]
+        return sorted(counted, key=lambda cell: (self._work(cell), cell.key))
+
+    def reference_candidates(self) -> list[Cell]:
+        """The cells that the others may be timed beside, the best first: by it, older samples are tied to new ones.
+
+        So one that was a reference and still counts, then one whose timings count, then the cheapest.
+        """
+        series = self.recorded.series
+        return sorted(self.by_work(), key=lambda cell: (not series(cell, "twin"), not series(cell, "timing")))
+
+    def _work(self, cell: Cell) -> float:
+        return sum(self._metrics[cell.key].get(name, 0.0) for name in _WORK)
+
+    def peak_rss_bytes(self, cell: Cell) -> float | None:
+        """What a process of the cell holds at most; None if it was not measured."""
+        return self._metrics[cell.key].get("peak_rss_bytes")

@@ -1,0 +1,186 @@
+"""From pending cells to rows: every trial in its process, every outcome recorded as soon as it is known."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bench.failure import InfrastructureError
+from bench.interrupt import Interrupt
+from bench.machine.environment import environment, git_revision, volatile
+from bench.plan.due import Again, Recorded, due_trials, pending, recorded
+from bench.plan.feasible import refusal
+from bench.plan.protocol import Pending, blocks
+from bench.run.progress import Progress
+from bench.source import changed_since_read, sources_of
+from bench.sweep.file import Sweep
+from bench.sweep.measure import asked
+from bench.worker import forkserver
+from bench.worker.task import Task
+from results.engine.location import UnwritableError
+from results.records import Cell, NoiseFloor, Run, RunState, Trial
+from results.store import Store
+from results.write.leases import Holder
+
+if TYPE_CHECKING:
+    from bench.run.measured_so_far import Known
+
+
+class Runner:
+    """One execution of a sweep: what is due is measured, and nothing that counts already or is another run's now."""
+
+    def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None):
+        """`again`: what is measured again although it counts."""
+        self.measured = 0  # trials that a worker was started for
+        self.busy_s = 0.0  # seconds that these have prepared and measured
+        self.left: Counter[Holder] = Counter()  # what other runs were at to the end
+        self.found = Recorded()  # what counted as the run began
+        self.nothing_due = False
+        self._store = store
+        self._sweep = sweep
+        self._again = again
+        self._exact_enough = sweep.exact_enough()
+        self._cells = sweep.cells
+        self._progress = progress
+        self._interrupt = Interrupt()
+        self._run = _run_of(sweep)
+        self._leases = store.lease(self._run, longest_s=sweep.measure.timeout_s)
+        self._positions = itertools.count()
+
+    def run(self) -> bool:
+        """Measure what is due; False if interrupted. What is recorded stays, whatever happens.
+
+        An InfrastructureError ends it: of the trials that were under way nothing is recorded.
+        """
+        self.found = recorded(self._store, self._sweep.wanted)
+        due = due_trials(self._sweep, self.found, self._again)
+        self.nothing_due = not due
+        if due:
+            forkserver.start()
+        with self._interrupt:
+            self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
+            self._store.begin(self._run, self._sweep.planned, sources_of(self._cells))
+            return self._measured(due)
+
+    def _measured(self, due: Sequence[Pending]) -> bool:
+        """Measure what is due of the run that has begun, and write how it has ended.
+
+        Not where an error is answered: it holds the transaction that it came in, for which a second one would wait.
+        """
+        obstacle: InfrastructureError | None = None
+        interrupted = False
+        try:
+            self._interrupt.go_on()
+            self._measure_all(due)
+            self._interrupt.hold()
+        except KeyboardInterrupt:
+            self._interrupt.end()
+            interrupted = True
+        except InfrastructureError as error:
+            self._interrupt.hold()
+            obstacle = error.with_traceback(None)
+        self._finish("interrupted" if interrupted or obstacle else "complete")
+        if obstacle:
+            raise obstacle
+        return not interrupted
+
+    def _measure_all(self, due: Sequence[Pending]) -> None:
+        with self._progress.over(len(due), self._sweep.measure):
+            held = [block for block in blocks(due) if self._unless_held(block)]
+            for block in held:  # by now they may have been measured, or their run has died
+                for holder in self._unless_held(block)[:1]:
+                    self.left[holder] += len(block)
+
+    def _finish(self, state: RunState) -> None:
+        self._leases.release()  # of a block that was cut short
+        try:
+            self._store.finish(self._run.id, state=state)
+        except UnwritableError:
+            if not self._store.spooled.files:  # else that is what there is to say
+                raise
+
+    def _unless_held(self, block: Sequence[Pending]) -> list[Holder]:
+        """Measure a block under a lease of its cells; or nothing of it, and who has leased some.
+
+        Not the rest of it: cells that are compared with each other are timed in the same rounds.
+        """
+        with contextlib.suppress(UnwritableError):  # what is measured will be spooled
+            if holders := self._leases.take(list({one.cell.key for one in block})):
+                return holders
+        self._measure(block)
+        self._leases.release()
+        self._progress.finish(len(block))
+        return []
+
+    def _measure(self, block: Sequence[Pending]) -> None:
+        """What of the block is still due, when the impossible is recorded as such."""
+        from bench.run.block_runner import Block  # with them comes pandas, of which a run with nothing due has no use
+        from bench.run.measured_so_far import Known
+
+        if edited := changed_since_read():
+            raise InfrastructureError(
+                f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
+                "run the same command again"
+            )
+        known = Known(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
+        due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
+        impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell, known)}
+        measuring = Block(known, self._sweep.measure, record=self._record, before=self._before)
+        self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
+
+    @cached_property
+    def _by_block(self) -> dict[tuple[Any, ...], list[Cell]]:
+        """The sweep's cells by what they must share to be compared."""
+        found: dict[tuple[Any, ...], list[Cell]] = {}
+        for cell in self._cells:
+            found.setdefault(cell.block, []).append(cell)
+        return found
+
+    def _impossible(self, cell: Cell, known: Known) -> bool:
+        """Whether no process is needed to know that it cannot be measured here; its row says why."""
+        status, reason = refusal(cell)
+        if status != "ok":
+            refused = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
+            self._write(known.placed(refused))
+        return status != "ok"
+
+    def _before(self, task: Task) -> None:
+        """Between two measurements: the only time in which something else may happen."""
+        self._interrupt.check()
+        self._progress.show(task)
+        self._leases.renew()
+
+    def _record(self, trial: Trial) -> None:
+        self._write(trial)
+        self.measured += trial.status != "interrupted"
+        self.busy_s += trial.metrics.get("busy_s", trial.duration_s)
+
+    def _write(self, trial: Trial) -> None:
+        self._store.record(self._run.id, replace(trial, position=next(self._positions)))
+
+    def _write_floors(self, floors: Sequence[NoiseFloor]) -> None:
+        with contextlib.suppress(UnwritableError):  # they follow from the twins' samples, which are spooled
+            self._store.record_floors(self._run.id, floors)
+
+
+def _run_of(sweep: Sweep) -> Run:
+    revision, dirty = git_revision()
+    return Run(
+        id=uuid.uuid4().hex,
+        sweep_name=sweep.name,
+        sweep_text=sweep.text,
+        environment=environment(),
+        started_at=time.time(),
+        git_revision=revision,
+        git_dirty=dirty,
+        volatile=volatile(),
+        measure=asked(sweep.measure),
+        goals=sweep.goals,
+    )

@@ -1,0 +1,143 @@
+"""The timing of a group of cells: fresh processes, wave by wave, until each cell's ratio to the reference is sure.
+
+A wave is one process a cell, timed in interleaved rounds. The group's reference cell takes part in every wave, with its
+twin: the same cell in a process of its own, as if it were another. A cell leaves when the 95 % interval of its ratio to
+the reference is narrow enough, when it is far slower than a cell that is no less exact, when it fails, or when the
+processes or the time that were granted are used up.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+import pandas as pd
+
+from bench.run.rounds import timed_in_rounds
+from bench.sweep.measure import Measure
+from bench.worker.task import Task
+from results.records import Cell, Trial, TrialKind
+from results.statistics.ratio import Ratio, median, paired_ratio
+
+Ask = Callable[[Cell, TrialKind, int], Task]  # the task of timing a cell in the process of this index
+_Place = tuple[str, int, int]  # of a sample: run, empty for the one that goes on, process, round: pairs share it
+Marks = dict[str, float]  # metrics that end a cell's timing
+
+
+class Taken:
+    """The samples of the cells of a block: those of earlier runs that count, and those that this one takes."""
+
+    def __init__(self, processes: Mapping[str, int] | None = None) -> None:
+        """`processes`: how many of each cell, by key, have been timed in all the rounds that are asked for."""
+        self._processes = Counter(processes or {})
+        self._values: dict[tuple[str, TrialKind, str], dict[_Place, float]] = defaultdict(dict)
+
+    def put(self, cell_key: str, kind: TrialKind, name: str, place: _Place, value: float) -> None:
+        """A sample: name -> seconds."""
+        self._values[cell_key, kind, name][place] = value
+
+    def add(self, trial: Trial) -> None:
+        """The samples of one process of this run."""
+        for name, samples in trial.samples.items():
+            for sample in samples:
+                self.put(trial.cell_key, trial.kind, name, ("", trial.process_index, sample.round_index), sample.value)
+        self._processes[trial.cell_key] += trial.kind == "timing" and trial.status == "ok"
+
+    def processes(self, cell: Cell) -> int:
+        """How many have timed the cell."""
+        return self._processes[cell.key]
+
+    def median(self, cell: Cell) -> float:
+        """Seconds a call, of the samples that the cell is compared by; NaN without any."""
+        return median(list(self._values[cell.key, "timing", clock(cell)].values()))
+
+    def ratio(self, cell: Cell, reference: Cell) -> Ratio | None:
+        """The cell's paired ratio to the reference, or the twin's if it is the reference; None without a pair."""
+        return self._paired(cell, clock(cell), reference, clock(reference))
+
+    def floors(self, reference: Cell) -> dict[str, Ratio]:
+        """The twin's ratio by each of its clocks."""
+        names = [name for key, kind, name in list(self._values) if (key, kind) == (reference.key, "twin")]
+        ratios = {name: self._paired(reference, name, reference, name) for name in names}
+        return {name: ratio for name, ratio in ratios.items() if ratio is not None}
+
+    def _paired(self, cell: Cell, name: str, reference: Cell, its_name: str) -> Ratio | None:
+        kind: TrialKind = "twin" if cell == reference else "timing"
+        numerator = _series(self._values[cell.key, kind, name])
+        return paired_ratio(numerator, _series(self._values[reference.key, "timing", its_name]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Cells that are timed side by side, and what decides when each has been timed enough."""
+
+    cells: Sequence[Cell]
+    reference: Cell  # one of them, or of another group of the block
+    errors: Mapping[Cell, float]  # of the cells of the block, where it is known
+    measure: Measure
+    first_process: int  # index of the first wave's processes
+    taken: Taken
+
+
+def clock(cell: Cell) -> str:
+    """The name of the samples that a cell is compared by."""
+    return "forward_s" if cell.gradient == "none" else "gradient_s"
+
+
+def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[list[Trial]]:
+    """The trials of one wave after the other; the last one of a cell that has not failed has the mark `unstable`.
+
+    Ends where the reference or its twin fails: nothing can be compared any more.
+    """
+    measure, reference = group.measure, group.reference
+    until = time.monotonic() + measure.max_s
+    waiting = [cell for cell in group.cells if cell != reference]
+    for wave in count():
+        index = group.first_process + wave
+        tasks = [ask(reference, "timing", index), ask(reference, "twin", index)]
+        tasks += [ask(cell, "timing", index) for cell in waiting]
+        trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
+        for trial in trials:
+            group.taken.add(trial)
+        late = time.monotonic() > until
+        marks = {cell.key: _marks(group, cell, late=late) for cell in waiting}
+        failed = {trial.cell_key for trial in trials if trial.status != "ok"}
+        waiting = [cell for cell in waiting if not marks[cell.key] and cell.key not in failed]
+        if not waiting:
+            marks[reference.key] = _marks(group, reference, late=late)
+        yield [_marked(trial, marks.get(trial.cell_key, {})) for trial in trials]
+        if marks.get(reference.key) or reference.key in failed:
+            return
+
+
+def _marks(group: Group, cell: Cell, *, late: bool) -> Marks:
+    """The metrics that end a cell's timing; none if it goes on."""
+    processes = group.taken.processes(cell)
+    ratio = group.taken.ratio(cell, group.reference) if processes >= group.measure.processes else None
+    over = late or processes >= group.measure.max_processes
+    sure = ratio is not None and ratio.half_width <= group.measure.precision
+    slower = _slower(group, cell)
+    if slower > group.measure.cut_ratio and cell != group.reference:
+        return {"unstable": float(not sure), "cut_ratio": slower}
+    return {"unstable": float(not sure)} if sure or over else {}
+
+
+def _slower(group: Group, cell: Cell) -> float:
+    """How many times slower than the fastest of those that are compared by the same clock and no less exact."""
+    error = group.errors.get(cell, float("nan"))
+    rivals = [rival for rival, its in group.errors.items() if its <= error and clock(rival) == clock(cell)]
+    times = pd.Series([group.taken.median(rival) for rival in rivals], dtype=float)
+    return group.taken.median(cell) / times.min()
+
+
+def _marked(trial: Trial, marks: Marks) -> Trial:
+    if trial.kind != "timing" or trial.status != "ok":
+        return trial
+    return replace(trial, metrics={**trial.metrics, **marks})
+
+
+def _series(values: Mapping[_Place, float]) -> pd.Series:
+    """Indexed by run, process and round."""
+    index = pd.MultiIndex.from_tuples(list(values), names=["run_id", "process_index", "round_index"])
+    return pd.Series(list(values.values()), index, dtype=float)

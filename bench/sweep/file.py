@@ -1,0 +1,237 @@
+"""A sweep: a TOML file of grids, read, checked at once, and unfolded into cells."""
+
+import itertools
+import math
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from bench.failure import UsageError, seen, shortened, unknown
+from bench.sweep.axes import AXES, checked, impossible
+from bench.sweep.catalogue import catalogue
+from bench.sweep.goals import Goals
+from bench.sweep.measure import Measure
+from bench.sweep.shipped import shipped
+from results.records import NO_GOAL, Cell, Goal, Planned
+
+_REQUIRED = ("problem", "backend", "solver")
+_MOST_CELLS = 1_000_000  # of a file: a year of measuring at half a minute each
+_MOST_BYTES = 2**20  # of a file: the largest that ships has four thousand
+_DEEP = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){50}""")  # a key that tomllib takes minutes to read
+_LONGEST = 200  # characters of a title
+
+
+def _line(text: str) -> str:
+    if not text.isprintable() or len(text) > _LONGEST:
+        raise ValueError(f"it should be one line of at most {_LONGEST} characters")
+    return text
+
+
+_Line = Annotated[str, AfterValidator(_line)]
+
+
+_Choices = list[tuple[tuple[str, Any], ...]]  # of a key of a grid: (axis, value) pairs, several for a joint axis
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: _Line = ""
+    study: _Line = ""  # the report's section; the file's name if empty
+    include: list[str] = []
+    measure: Measure = Measure()
+    goal: Goals = Goals()
+    grid: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be measured, and the text that says so."""
+
+    name: str
+    title: str
+    text: str
+    measure: Measure
+    planned: tuple[Planned, ...]
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # by study, of those that state one
+    chosen: Collection[Cell] | None = None  # that a filter leaves; None: all
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Each cell once: two studies may share one."""
+        return list(dict.fromkeys(planned.cell for planned in self.planned))
+
+    @property
+    def wanted(self) -> list[Cell]:
+        """The cells that are to be measured now: the others stay planned."""
+        return self.cells if self.chosen is None else [cell for cell in self.cells if cell in self.chosen]
+
+    def exact_enough(self) -> dict[Cell, float]:
+        """The error, or of a cell with a gradient the gradient error, that each study of a cell is content with.
+
+        Cells of a study that states no such goal are left out.
+        """
+        wanted: dict[Cell, list[float]] = {}
+        for one in self.planned:
+            goal = self.goals.get(one.study, NO_GOAL)
+            stated = goal.error if one.cell.gradient == "none" else goal.gradient_error
+            wanted.setdefault(one.cell, []).append(stated or 0.0)
+        return {cell: min(errors) for cell, errors in wanted.items() if min(errors) > 0}
+
+
+def load_sweep(name: str) -> Sweep:
+    """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy."""
+    path = shipped().get(name) or _file(name)
+    text = _read(path)
+    content = _parse(path, text)
+    planned = list(_planned(path, content))
+    goals: dict[str, Goal] = {}
+    for included in dict.fromkeys(content.include):
+        part = _load_included(path, included)
+        planned += part.planned
+        goals |= part.goals
+        text += f"\n# --- included: {included}\n\n{part.text}"
+    stated = content.goal.model_dump(exclude_none=True)
+    if stated:  # of all its studies, also those that are included
+        goals = {one.study: replace(goals.get(one.study, Goal()), **stated) for one in planned}
+    if not planned:
+        raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
+    if reason := content.goal.pointless(one.cell for one in planned):
+        raise UsageError(f"{path.name}: goal: {reason}")
+    return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals)
+
+
+def _file(name: str) -> Path:
+    """The file of a sweep that does not ship, by its path."""
+    path = Path(name)
+    try:
+        path = path.expanduser()
+        if path.suffix.lower() == ".toml" and path.is_dir():
+            raise UsageError(f"{path} is a folder: give the path of a .toml file")
+        if path.suffix.lower() == ".toml" and path.is_file():
+            path.name.encode()
+            return path
+    except UnicodeEncodeError:
+        raise UsageError(f"{path.name}: a sweep is named by its file, and this name is no text: rename it") from None
+    except (OSError, RuntimeError) as error:  # a folder that cannot be looked into, a name too long; ~ of nobody
+        said = getattr(error, "strerror", "") or error
+        raise UsageError(f"{shortened(name)}: cannot be read: {said}: pass the path of a .toml file") from None
+    raise UsageError(f"{unknown('sweep', shortened(name), shipped())}; or the path of a .toml file that exists")
+
+
+def _load_included(path: Path, included: str) -> Sweep:
+    if included not in shipped():
+        raise UsageError(f"{path.name}: include: {unknown('sweep', shortened(included), shipped())}")
+    if shipped()[included] == path or _parse(shipped()[included], _read(shipped()[included])).include:
+        raise UsageError(f"{path.name}: include: {included!r} includes others: name those instead")
+    return load_sweep(included)
+
+
+def _read(path: Path) -> str:
+    """The file's text, without a byte order mark, its lines ended as on Unix."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise UsageError(f"{path.name}: more than {_MOST_BYTES // 2**20} MiB: a sweep is a small file of grids")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name}: cannot be read: no UTF-8 text ({error.reason}): save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path.name}: cannot be read: {error.strerror or error}: check its rights and its disk"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse(path: Path, text: str) -> _File:
+    if _DEEP.search(text):
+        raise UsageError(f"{path.name}: a key of more than 50 names set apart by dots: a sweep's keys have two")
+    try:
+        return _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path.name}: not TOML: {error}") from None
+    except ValidationError as error:
+        raise UsageError(f"{path.name}: {_said(error)}") from None
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, lists in lists
+        raise UsageError(f"{path.name}: not TOML that can be read: {error}: simplify it") from None
+
+
+def _said(error: ValidationError) -> str:
+    """What is wrong with the first key that is."""
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        tables: dict[str, type[BaseModel]] = {"measure": Measure, "goal": Goals}
+        table = tables.get(str(first["loc"][0]), _File)
+        return unknown("key", shortened(str(first["loc"][-1])), table.model_fields)
+    return f"{key}: {seen(first['input'])} does not do: {first['msg'].removeprefix('Value error, ').lower()}"
+
+
+def _planned(path: Path, content: _File) -> Iterator[Planned]:
+    left = _MOST_CELLS
+    for number, grid in enumerate(content.grid, start=1):
+        try:
+            choices = _of_grid(grid)
+            count = math.prod(map(len, choices))
+            if count > left:
+                raise ValueError(f"{count:.3g} cells: a sweep has at most {_MOST_CELLS:,}: leave out some values")
+            left -= count
+            for cell in _cells(choices):
+                yield Planned(content.study or path.stem, cell)
+        except ValueError as error:
+            raise UsageError(f"{path.name}: grid {number}, {error}") from None
+
+
+def _of_grid(grid: dict[str, Any]) -> list[_Choices]:
+    """What each of the grid's keys may be. Its ValueErrors begin with the axis."""
+    choices = [_choices(key, value) for key, value in grid.items()]
+    given = Counter(axis for choice in choices for axis, _ in choice[0])
+    for axis in _REQUIRED:
+        if axis not in given:
+            raise ValueError(f"{axis}: missing: every grid names problem, backend and solver")
+    for axis, times in given.items():
+        if times > 1:
+            raise ValueError(f"{axis}: given twice: an axis stands alone or in one joint axis")
+    return choices
+
+
+def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
+    """The full product."""
+    for combination in itertools.product(*choices):
+        given_here = dict(itertools.chain.from_iterable(combination))
+        problem = catalogue().problems[given_here["problem"]]
+        named = {"horizon": problem.horizon, "n_outputs": problem.n_outputs} | given_here
+        if reason := impossible(named):
+            raise ValueError(f"solver: {reason}")
+        yield Cell(**named)
+
+
+def _choices(key: str, value: Any) -> _Choices:
+    """What a key of the grid may be, as (axis, value) pairs: several pairs a choice for a joint axis "a,b"."""
+    axes = [axis.strip() for axis in key.split(",")]
+    for axis in axes:
+        if axis not in AXES:
+            raise ValueError(f"{unknown('axis', shortened(axis), AXES)}")
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise ValueError(f"{shortened(key)}: an empty list makes no cell: give a value or leave the axis out")
+    return [tuple(_pairs(key, axes, one)) for one in values]
+
+
+def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any]]:
+    joint = value if len(axes) > 1 else [value]
+    if not isinstance(joint, list) or len(joint) != len(axes):
+        raise ValueError(f"{shortened(key)}: {seen(value)} does not do: each choice is a list of {len(axes)} values")
+    for axis, one in zip(axes, joint, strict=True):
+        try:
+            yield axis, checked(axis, one)
+        except ValueError as error:
+            raise ValueError(f"{axis}: {error}") from None

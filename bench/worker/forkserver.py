@@ -1,0 +1,113 @@
+"""What workers are started from. It loads torch, which takes seconds, beside whatever its caller goes on to load."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess, current_process
+
+import psutil
+
+from bench import working_folder
+from bench.interrupt import unheard
+from bench.machine import temporary
+
+_GOING_S = 1.0
+
+
+def start() -> None:
+    """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
+    _preloaded()
+    with _apart():
+        with unheard():
+            resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
+        with unheard():
+            forkserver.ensure_running()
+
+
+def context(device: str) -> SpawnContext | ForkServerContext:
+    """Of the processes that measure on a device: forked in 0.03 s. CUDA does not survive a fork, so spawned there."""
+    return multiprocessing.get_context("spawn") if device.startswith("cuda") else _preloaded()
+
+
+def begin(process: BaseProcess) -> None:
+    """Start a worker process, and the servers that multiprocessing starts for the first of them."""
+    with _apart(), unheard():
+        process.start()
+
+
+def server() -> int | None:
+    """The process that workers are forked from, once it has been started."""
+    number: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return number
+
+
+def is_gone(process: int) -> bool:
+    """Whether somebody has killed the server of this number: nobody knows how the workers end that it has forked.
+
+    It takes a moment to be gone, after its workers have been found to have ended.
+    """
+    until = time.monotonic() + _GOING_S
+    with suppress(psutil.NoSuchProcess):
+        while (goes_on := psutil.Process(process).status() != psutil.STATUS_ZOMBIE) and time.monotonic() < until:
+            time.sleep(_GOING_S / 100)
+        return not goes_on
+    return True
+
+
+def stop() -> None:
+    """End it, though it may still load: it holds the run's streams, and who reads them would wait for their end."""
+    if process := server():
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _preloaded() -> ForkServerContext:
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(["bench.worker.preload"])
+    return forking
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """A body whose new processes import nothing from the working folder and have the run's temporary folder.
+
+    That is so from their start. Their path and their working folder then become their parent's, as in multiprocessing.
+    """
+    folder = str(temporary.folder())
+    # Where multiprocessing has its socket. There is no public way to say it that leaves other temporary files alone.
+    current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
+    ours = {**working_folder.variables(), "TMPDIR": folder}
+    if not os.access(os.path.expanduser("~"), os.R_OK | os.X_OK):  # libraries look for their settings and caches there
+        ours["HOME"] = folder
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        with _somewhere(folder):
+            yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _somewhere(folder: str) -> Iterator[None]:
+    """A body in which multiprocessing can tell a new process where to go: to `folder`, where nobody can go to ours.
+
+    It was deleted, or is another user's. What a new process cannot enter ends it.
+    """
+    asked = os.getcwd
+    try:
+        os.chdir(asked())
+    except OSError:
+        os.getcwd = lambda: folder
+    try:
+        yield
+    finally:
+        os.getcwd = asked

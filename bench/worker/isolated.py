@@ -1,0 +1,135 @@
+"""The isolated process that prepares and measures one cell."""
+
+import contextlib
+import faulthandler
+import io
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from bench.backends import BACKENDS
+from bench.backends.workload import Workload
+from bench.failure import TrialFailure
+from bench.machine.cores import pin
+from bench.machine.descendants import adopt
+from bench.machine.gpu import readings
+from bench.machine.limits import lift_limit, limit_memory
+from bench.measures.accuracy import errors
+from bench.measures.clock import Clocked, warm_up
+from bench.measures.counts import count
+from bench.measures.memory import memory
+from bench.measures.training import train
+from bench.problems import PROBLEMS
+from bench.worker.outcome import Hindered, Outcome, Sampled, Started, unexpected
+from bench.worker.task import Task
+
+
+def serve(connection: Connection, task: Task, log: Path) -> None:
+    """Do one task, send what was found, and end; a timing worker answers one request a sample until told."""
+    os.setpgrp()  # a group of its own, so that all that it starts can be ended with it
+    adopt()  # that which leaves the group, too
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        _redirect_output(log)
+    except OSError as error:
+        connection.send(Started(f"it cannot write its log: {error}"))
+        return
+    faulthandler.enable()  # the traceback of a segmentation fault goes to the log
+    connection.send(Started())
+    _alarm(task.timeout_s)
+    try:
+        _answer(connection, task)
+    except TrialFailure as failure:
+        connection.send(Outcome(failure.status, failure.reason))
+    except Exception as error:  # noqa: BLE001  (whatever a measured thing does is a row, not the end of the run)
+        connection.send(_told(error, task))
+
+
+def _answer(connection: Connection, task: Task) -> None:
+    """Measure as the task says, with its cores, threads and memory."""
+    pin(task.cores)
+    torch.set_num_threads(task.cell.threads)
+    if task.memory_bytes is not None:
+        limit_memory(task.memory_bytes)
+    if task.kind in ("timing", "twin"):
+        _serve_samples(connection, task)
+    else:
+        found = _measure(task)
+        lift_limit()  # it is of measuring, not of sending
+        connection.send(found)
+
+
+def _told(error: Exception, task: Task) -> Outcome | Hindered:
+    """What was raised, as it is sent; its traceback is left in the log."""
+    left = lift_limit()  # else there may be no memory to tell of it
+    with contextlib.suppress(OSError):  # a full disk
+        traceback.print_exception(error)
+        sys.stderr.flush()
+    return unexpected(error, task.memory_bytes, left)
+
+
+def _measure(task: Task) -> Outcome:
+    start = time.perf_counter()
+    found = _found(task, BACKENDS[task.cell.backend].prepare(task.cell, PROBLEMS[task.cell.problem]))
+    return replace(found, metrics={**found.metrics, "busy_s": time.perf_counter() - start})
+
+
+def _found(task: Task, workload: Workload) -> Outcome:
+    cell = task.cell
+    if task.kind == "counts":
+        return Outcome(metrics=count(cell, workload))
+    if task.kind == "accuracy":
+        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.references)
+        return Outcome(metrics=metrics, references=computed)
+    if task.kind == "memory":
+        return Outcome(metrics=memory(cell, workload))
+    metrics, curves = train(cell, workload)
+    return Outcome(metrics=metrics, curves=curves)
+
+
+def _serve_samples(connection: Connection, task: Task) -> None:
+    cell, start = task.cell, time.perf_counter()
+    workload = BACKENDS[cell.backend].prepare(cell, PROBLEMS[cell.problem])
+    clocks: dict[str, Clocked] = {"forward_s": warm_up(workload.forward, cell.device)}
+    if cell.gradient != "none":
+        clocks["gradient_s"] = warm_up(workload.gradient, cell.device)
+    main = clocks.get("gradient_s", clocks["forward_s"])
+    metrics = {"first_call_s": main.first_call_s, "busy_s": time.perf_counter() - start}
+    connection.send(Outcome(metrics=metrics))
+    with contextlib.suppress(EOFError):  # the runner has closed its end: nothing more is wanted
+        while True:
+            signal.alarm(0)
+            connection.recv()
+            _alarm(task.timeout_s)
+            connection.send(_sampled(clocks, cell.device))
+
+
+def _sampled(clocks: Mapping[str, Clocked], device: str) -> Sampled:
+    start = time.perf_counter()
+    seconds = {name: (clock.sample(), clock.repeats) for name, clock in clocks.items()}
+    return Sampled(seconds, time.perf_counter() - start, readings(device))
+
+
+def _alarm(timeout_s: float) -> None:
+    """End this process a little after the runner would have, should the runner be gone by then."""
+    signal.alarm(int(timeout_s) + 5)
+
+
+def _redirect_output(log: Path) -> None:
+    """What a measured thing prints goes to its log, never between the lines of the run's own."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what is killed has written what it printed, in whatever language
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)

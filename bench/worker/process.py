@@ -1,0 +1,190 @@
+"""A worker seen from the runner: started apart, asked, timed out and ended with all that it has started."""
+
+import contextlib
+import signal
+import tempfile
+import time
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.failure import InfrastructureError, TrialFailure
+from bench.interrupt import deferred
+from bench.machine import temporary
+from bench.machine.descendants import end_all_of, end_strays
+from bench.machine.limits import oom_kills
+from bench.worker.entrance import serve
+from bench.worker.forkserver import begin, context, is_gone, server
+from bench.worker.outcome import Hindered, Outcome, Sampled, Started, lacks_memory
+from bench.worker.task import Task
+
+_LOG_TAIL = 10_000  # characters of a worker's output that its row keeps: a traceback, or two
+_LAST_WORDS = 300  # characters of it that the reason of a crash repeats
+_FATAL = "Fatal Python error: "  # what Python writes on a signal that kills it, with a traceback
+_NOT_KNOWN = 255  # exit code that multiprocessing gives a process whose server does not tell
+_START_S = 120.0  # for a new process to say that it has started: where one is spawned, it loads torch first
+_PATIENCE_S = 60.0  # for a process that has closed its end to be gone: long, on a machine with much to do
+_PAUSE_S = 0.5  # before a worker is started for the second time
+_LITTLE = 2**26  # bytes: with so few to take, native code crashes where it does not expect to get none
+
+
+def started(task: Task) -> "Worker":
+    """A worker for the task; an InfrastructureError if the machine does not let one start, twice."""
+    try:
+        return Worker(task)
+    except InfrastructureError:
+        time.sleep(_PAUSE_S)
+        return Worker(task)
+
+
+class Worker:
+    """One isolated process for one trial, which has started. A context manager, which ends it."""
+
+    def __init__(self, task: Task):
+        self.log_tail = ""  # the end of what it has printed; known when it has ended
+        self._timeout_s = task.timeout_s
+        self._memory_bytes = task.memory_bytes
+        self._kills = oom_kills()
+        starting = context(task.cell.device)
+        self._spawned = starting.get_start_method() == "spawn"
+        try:
+            self._connection, theirs = starting.Pipe()
+            self._folder = tempfile.TemporaryDirectory(prefix="worker-", dir=temporary.folder())
+            self._log = Path(self._folder.name) / "log"
+            self._process = starting.Process(target=serve, args=(theirs, task, self._log), daemon=True)
+            self._start(theirs)
+        except (OSError, EOFError) as error:  # no pipe, no folder, no process: what starts them may be dead
+            raise _not_started(f"{type(error).__name__}: {error}") from error
+
+    def _start(self, theirs: Connection) -> None:
+        try:
+            with theirs, deferred():  # a process that has half started complains of its parent's silence
+                begin(self._process)
+            self._server = None if self._spawned else server()
+            self._await_start()
+        except BaseException:  # nobody else knows of the process yet
+            self.end()
+            raise
+
+    def _await_start(self) -> None:
+        """Until the worker has said that it goes on: what comes after that is its cell's doing."""
+        if not wait([self._connection, self._process.sentinel], _START_S):
+            raise _not_started(f"it was silent for {_START_S:g} s")
+        first = self._received()
+        if not isinstance(first, Started):
+            raise _not_started(f"it {self._how()[0]}")
+        if first.obstacle:
+            raise _not_started(first.obstacle)
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid or 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def outcome(self) -> Outcome:
+        """What the worker found; a TrialFailure if it could not, did not in time, or died."""
+        answer = self._receive()
+        if not isinstance(answer, Outcome):
+            raise TypeError(f"a worker sent {type(answer).__name__} where its outcome was due")
+        if answer.status != "ok":
+            raise TrialFailure(answer.status, answer.reason)
+        return answer
+
+    def sample(self) -> Sampled:
+        """One sample of a timing worker."""
+        with contextlib.suppress(OSError):  # a dead worker is told by what is received
+            self._connection.send("sample")
+        answer = self._receive()
+        if isinstance(answer, Outcome):
+            raise TrialFailure(answer.status, answer.reason)
+        return answer
+
+    def _receive(self) -> Outcome | Sampled:
+        if not wait([self._connection, self._process.sentinel], self._timeout_s):
+            self.end()
+            raise TrialFailure("timeout", f"no answer within {self._timeout_s:g} s: raise timeout_s or ask for less")
+        answer = self._received()
+        if isinstance(answer, Hindered):
+            raise InfrastructureError(
+                f"a worker was stopped by this machine, not by its cell: {answer.reason}: make room, and run the same "
+                "command again"
+            )
+        if isinstance(answer, Outcome | Sampled):
+            return answer
+        death = self._death()
+        if self._server is not None and self._process.exitcode == _NOT_KNOWN and is_gone(self._server):
+            raise InfrastructureError(
+                "what the workers are started from was killed, and a worker is lost with it: run the same command again"
+            )
+        raise death
+
+    def _received(self) -> object:
+        """What the worker has sent; None if it has died instead."""
+        try:
+            if self._connection.poll():  # or a child of it may hold its end of the pipe open
+                return self._connection.recv()
+        except (EOFError, OSError):
+            pass
+        return None
+
+    def _death(self) -> TrialFailure:
+        how, code = self._how()
+        said = " ".join(_end(self._log).partition(_FATAL)[0][-_LAST_WORDS:].split())
+        reason = f"the worker {how}" + (f"; it said: {said}" if said else "")
+        if self._lacked_memory(code):
+            return TrialFailure("out_of_memory", f"{reason}: raise memory_gib, or ask for less")
+        return TrialFailure("crashed", reason)
+
+    def _how(self) -> tuple[str, int]:
+        """How the process has ended, and its exit code."""
+        self._process.join(_PATIENCE_S)
+        end_all_of(self.pid)
+        code = self._process.exitcode or 0
+        return (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"), code
+
+    def _lacked_memory(self, code: int) -> bool:
+        """Whether the worker has died for want of memory, as far as that can be told."""
+        if code == -signal.SIGKILL:  # by the kernel: it counts them; or by somebody else
+            kills = oom_kills()
+            return kills is None or self._kills is None or kills > self._kills
+        little = self._memory_bytes is not None and self._memory_bytes < _LITTLE
+        return lacks_memory(_end(self._log)) or (little and code != 0)
+
+    def end(self) -> None:
+        """End the process with all that it has started; harmless when it has ended already."""
+        self._connection.close()
+        if self.pid and self._process.is_alive():
+            end_all_of(self.pid)
+            self._process.kill()
+        if self.pid:
+            self._process.join()
+        end_strays()
+        self.log_tail = _end(self._log) or self.log_tail
+        with contextlib.suppress(OSError):
+            self._folder.cleanup()
+
+
+def _not_started(why: str) -> InfrastructureError:
+    return InfrastructureError(
+        f"no worker could be started: {why}: nothing of its cell was stored; free what is missing (memory, processes, "
+        "room in the temporary folder), and run the same command again"
+    )
+
+
+def _end(log: Path) -> str:
+    """The last characters; a worker may have printed without an end."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4 * _LOG_TAIL))  # 4 bytes a character at most
+            return file.read().decode(errors="replace")[-_LOG_TAIL:]
+    except OSError:  # it has not begun, or somebody has removed its folder
+        return ""

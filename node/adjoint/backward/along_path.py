@@ -1,0 +1,115 @@
+"""The adjoint equation along a solution that is known, and the parameters' gradient as an integral over it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from node.adjoint.backward.adjoint_field import AdjointField
+from node.adjoint.backward.path import Path
+from node.adjoint.backward.quadrature import gauss_legendre
+from node.adjoint.backward.real import entries, like, real
+from node.controller import Norm
+from node.dense import DensePiece
+from node.derivatives import graphed_product
+from node.layout import State, layout_of
+from node.vector_field import Time, VectorField
+
+
+class AdjointAlongPath(AdjointField):
+    """a' = -a df/dy(t, y(t)), of flat real vectors a: one call of f and one vector-Jacobian product."""
+
+    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], path: Path):
+        super().__init__(f, y0, parameters)
+        self.parameters = tuple(parameters)
+        self._path = path
+        self._dtype = self._like.dtype.to_real()
+        self.layout = layout_of(self._like)
+        self._is_real = not self._like.is_complex()
+
+    def __call__(self, t: Time, a: Tensor) -> Tensor:
+        """da/dt."""
+        with torch.enable_grad():
+            y = self._path.at(t).detach().requires_grad_()
+            dy = self._slope(t, y)
+            if not dy.requires_grad:
+                return torch.zeros_like(a)
+            (product,) = torch.autograd.grad(dy, y, self.split(self.pushed(t, a)), allow_unused=True)
+        if product is None:  # f depends on a parameter alone
+            return torch.zeros_like(a)
+        self.vjps += 1
+        return product if self._is_real else self.join(product)
+
+    def traced(self, t: Time, a: Tensor) -> Tensor:
+        """As a call, with a graph of the product too; y(t) counts in the derivative to t."""
+        self.vjps += 1
+        y = self._path.at(t)
+        return self.join(*graphed_product(self._slope(t, y), (y,), self.split(self.pushed(t, a))))
+
+    def slope(self, t: float) -> Tensor:
+        """f(t, y(t)), with a graph to the parameters."""
+        with torch.enable_grad():
+            return self._slope(t, self._path.at(t))
+
+    def join(self, a: Tensor) -> Tensor:
+        """Flat a as the real vector."""
+        return entries(a, self._dtype)
+
+    def split(self, vector: Tensor) -> Tensor:
+        """The real vector as flat a."""
+        return vector if self._is_real else like(vector, self._like)
+
+    def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
+        """a moved by a jump. y is what it is anyway."""
+        return z + jump
+
+    def norm(self, of_state: Norm) -> Norm:
+        """The state's norm, of the real vector."""
+        return of_state if self._is_real else lambda vector: of_state(self.split(vector))
+
+    def tolerance(self, of_state: Tensor) -> Tensor:
+        """The state's tolerance, for each entry of the real vector."""
+        return of_state if self._is_real else real(torch.complex(of_state, of_state)).reshape(-1)
+
+
+class ParameterIntegral:
+    """dL/dp = int a df/dp dt, over the steps of a backward solve as they come.
+
+    a is each step's dense output with the jumps that are spread over the step.
+    """
+
+    def __init__(self, equation: AdjointAlongPath, nodes: int):
+        self.sums = [torch.zeros_like(p) for p in equation.parameters]
+        self._equation = equation
+        self._nodes = gauss_legendre(nodes)
+
+    def add(self, piece: DensePiece) -> None:
+        """A step of the solve, backwards: the products of all nodes in one pass."""
+        equation = self._equation
+        times = [piece.t + node.x * piece.dt for node in self._nodes]
+        slopes, pushed = [], []
+        for t, b, node in zip(times, piece.at(times), self._nodes, strict=True):
+            slope = equation.slope(t)
+            if slope.requires_grad:
+                slopes.append(slope)
+                pushed.append(equation.split(equation.pushed(t, b)) * (node.weight * piece.dt))
+        add_products(equation, equation.parameters, self.sums, slopes, pushed)
+
+
+def add_products(
+    equation: AdjointField,
+    parameters: Sequence[Tensor],
+    sums: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    pushed: Sequence[Tensor],
+) -> None:
+    """Add to each parameter's sum the products of what is pushed with the slopes' derivatives, in one pass."""
+    if not slopes:
+        return
+    products = torch.autograd.grad(slopes, parameters, pushed, allow_unused=True)
+    if any(product is not None for product in products):
+        equation.vjps += len(slopes)
+    for total, product in zip(sums, products, strict=True):
+        if product is not None:
+            total += product

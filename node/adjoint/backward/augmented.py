@@ -1,0 +1,102 @@
+"""The adjoint equation: the state, its adjoint and the parameters' gradients in one real vector."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from node.adjoint.backward.adjoint_field import AdjointField
+from node.adjoint.backward.real import entries, like, real
+from node.derivatives import dense_or_zero, graphed_product
+from node.layout import State, TupleLayout
+from node.vector_field import Time, VectorField
+
+
+class AugmentedState(NamedTuple):
+    """The adjoint equation's state at one time, as flat vectors."""
+
+    y: Tensor  # (n,), the forward solve's
+    a: Tensor  # (n,), dL/dy
+    g: Tensor  # dL/dp so far, of all parameters one after the other; complex ones as pairs of real numbers
+
+
+class AugmentedField(AdjointField):
+    """d/dt (y, a, g) = (f, -a df/dy, -a df/dp): one call of f and one vector-Jacobian product.
+
+    Everything is real, a complex state twice as long: the gradient to a complex number is that to its two parts, and
+    a solver that takes real numbers only takes these.
+    """
+
+    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]):
+        super().__init__(f, y0, parameters)
+        y = self._like
+        self.layout = AugmentedLayout((y, y, *parameters))
+        self._n_parameters = sum(real(p).numel() for p in parameters)
+        self._sizes = (self._n, self._n, self._n_parameters)
+        dtypes = {part.dtype for part in (y, *parameters)}
+        self._uniform = dtypes == {self.layout.dtype} and not y.is_complex()  # no part needs a conversion
+
+    def __call__(self, t: Time, z: Tensor) -> Tensor:
+        """d/dt of the vector z."""
+        y, a, _ = z.split_with_sizes(self._sizes)
+        a = self.pushed(t, a)
+        if not self._uniform:
+            y, a = like(y, self._like), like(a, self._like)
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            dy = self._slope(t, y)
+            if not dy.requires_grad:  # f depends neither on y nor on a parameter
+                return torch.cat((entries(dy, z.dtype), z.new_zeros(len(z) - self._n)))
+            products = torch.autograd.grad(dy, (y, *self._parameters), a, allow_unused=True)
+        self.vjps += any(product is not None for product in products)
+        if any(product is None or product.is_sparse for product in products):
+            products = tuple(map(dense_or_zero, products, (y, *self._parameters)))
+        if self._uniform:
+            return torch.cat([dy.detach(), *[product.reshape(-1) for product in products]])
+        return torch.cat([entries(x, z.dtype) for x in (dy.detach(), *products)])
+
+    def traced(self, t: Time, z: Tensor) -> Tensor:
+        """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
+        self.vjps += 2
+        y, a, _ = z.split_with_sizes(self._sizes)
+        y, a = like(y, self._like), like(self.pushed(t, a), self._like)
+        dy = self._slope(t, y)
+        return torch.cat([entries(x, z.dtype) for x in (dy, *graphed_product(dy, (y, *self._parameters), a))])
+
+    def join(self, y: Tensor, a: Tensor, g: Tensor | None = None) -> Tensor:
+        """The vector of flat y, flat a and g, by default zero."""
+        dtype = self.layout.dtype
+        if g is None:
+            g = torch.zeros(self._n_parameters, dtype=dtype, device=y.device)
+        return torch.cat([entries(y, dtype), entries(a, dtype), entries(g, dtype)])
+
+    def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
+        """The vector z with a moved by a jump, in real coordinates, and flat y in place of its own."""
+        z = z.clone()
+        own, a, _ = z.split_with_sizes(self._sizes)
+        a += jump
+        own.copy_(entries(y, z.dtype))
+        return z
+
+    def tolerance(self, of_state: Tensor) -> Tensor:
+        """A tolerance for each entry from those of y's: a has the same, g the least of them."""
+        of_y = torch.complex(of_state, of_state) if self._like.is_complex() else of_state
+        return self.join(of_y, of_y, of_state.min().expand(self._n_parameters))
+
+    def split(self, z: Tensor) -> AugmentedState:
+        """The parts of a vector."""
+        y, a, g = z.split_with_sizes(self._sizes)
+        return AugmentedState(y, a, g) if self._uniform else AugmentedState(like(y, self._like), like(a, self._like), g)
+
+
+class AugmentedLayout(TupleLayout):
+    """A tuple (y, a, *dL/dp) of real or complex tensors, in a real vector."""
+
+    def __init__(self, parts: tuple[Tensor, ...]):
+        super().__init__(tuple(map(real, parts)))
+        self._like = parts
+
+    def restore(self, flat: Tensor) -> tuple[Tensor, ...]:
+        """The vector's parts, each in the shape and dtype of its own."""
+        return tuple(like(part, template) for part, template in zip(super().restore(flat), self._like, strict=True))

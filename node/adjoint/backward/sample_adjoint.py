@@ -1,0 +1,181 @@
+"""The continuous adjoints of samples that have their own steps: each sample goes back by its own steps too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from node.adjoint.backward.backward_solver import BackwardSolver, Choices, extended
+from node.adjoint.backward.impulses import Outputs
+from node.adjoint.backward.norms import block_norm, seminorm
+from node.adjoint.backward.passes import Gradients
+from node.adjoint.backward.sample_fields import (
+    AugmentedSamples,
+    SampleAdjointField,
+    SampleParameterIntegral,
+    SamplesAlongPath,
+)
+from node.adjoint.backward.way_back import WayBack
+from node.adjoint.base import InitialValueProblem
+from node.jacobian import like, real
+from node.per_sample.clock import Landed
+from node.per_sample.columns import mask
+from node.per_sample.integrate import integrate_samples
+from node.per_sample.path import SamplePath, StepTable
+from node.solution import Status
+from node.solvers.multistep.adams import Adams
+from node.trajectory import Callbacks, Trajectory
+from node.vector_field import FlatField
+
+if TYPE_CHECKING:
+    from node.adjoint.continuous import ContinuousAdjoint
+    from node.adjoint.interpolating import InterpolatingAdjoint
+
+
+class Mode(Choices, Protocol):
+    """A continuous adjoint."""
+
+    @property
+    def name(self) -> str:
+        """As in ADJOINTS."""
+
+
+def _check(mode: Mode, problem: InitialValueProblem) -> None:
+    """Raise an error for a backward solver that cannot restart only those samples that are at outputs."""
+    solver = mode.solver or problem.solver
+    if isinstance(solver, Adams):
+        raise ValueError(
+            f"{mode.name}: {solver.name} has a past, which cannot be restarted in some samples alone, as at their "
+            "outputs: with batch='independent' pass a solver of the backward pass without one, "
+            "solver=SOLVERS['dopri5'] of the mode"
+        )
+
+
+@dataclass
+class InterpolatingSamples:
+    """The two passes of an interpolating adjoint: a' = -a df/dy backwards, along each sample's dense output."""
+
+    mode: Mode
+    name: str
+    steps: StepTable | None = None
+
+    @classmethod
+    def of(cls, mode: "InterpolatingAdjoint", problem: InitialValueProblem) -> "InterpolatingSamples":
+        """Or a ValueError that says what does not go with samples."""
+        _check(mode, problem)
+        return cls(mode, mode.name)
+
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
+        """The trajectory, and the samples' polynomials."""
+        if not keep:
+            return problem.integrate(f, y0, record=False), ()
+        trajectory = replace(problem, dense=True).integrate(f, y0, record=False)
+        if not trajectory.pieces:
+            return trajectory, ()
+        path = SamplePath.of(trajectory.pieces)
+        self.steps = path.steps
+        if not problem.dense:
+            trajectory.pieces = []
+        return trajectory, (path.y, path.c)
+
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
+        """dL/dy0 and dL/dp; atol is of a over the size of the sample's dL/dy."""
+        way, size = _way_back(problem, outputs).scaled()
+        if self.steps is None or not way.moving.any():
+            return _at_rest(way, size, parameters)
+        equation = SamplesAlongPath(problem, parameters, way.moving, SamplePath(self.steps, *kept))
+        return _solved(equation, BackwardSolver.of(problem, self.mode), way, size)
+
+
+@dataclass
+class AdjointSamples:
+    """The two passes of a continuous adjoint: (y, a) backwards, of each sample in its own steps."""
+
+    mode: Mode
+    name: str
+    callbacks: Callbacks | None
+
+    @classmethod
+    def of(cls, mode: "ContinuousAdjoint", problem: InitialValueProblem) -> "AdjointSamples":
+        """Or a ValueError that says what does not go with samples."""
+        _check(mode, problem)
+        if mode.checkpoints:
+            raise ValueError(
+                "adjoint: checkpoints are states of a batch at one time: leave them out with batch='independent', "
+                "or ask for more outputs, at which y is set too"
+            )
+        if mode.norm not in (block_norm, seminorm):
+            raise ValueError(
+                "adjoint: norm is of vectors of a whole batch: leave it out with batch='independent', or give the "
+                "backward solve's controller a norm"
+            )
+        return cls(mode, mode.name, mode.callbacks)
+
+    def forward(
+        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+    ) -> tuple[Trajectory, Sequence[Tensor]]:
+        """The trajectory."""
+        return problem.integrate(f, y0, record=False), ()
+
+    def backward(
+        self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
+    ) -> Gradients:
+        """dL/dy0 and dL/dp."""
+        way = _way_back(problem, outputs)
+        size = torch.ones_like(real(way.start)[:, :1])
+        if not way.moving.any():
+            return _at_rest(way, size, parameters)
+        equation = AugmentedSamples(problem, parameters, way.moving)
+        return _solved(equation, BackwardSolver.of(problem, self.mode), way, size, self.callbacks)
+
+
+def _way_back(problem: InitialValueProblem, outputs: Outputs) -> WayBack:
+    if problem.sample_times is None:
+        raise ValueError("the batch has one step size: it has one way back")
+    return WayBack.of(problem.sample_times, outputs.y, outputs.dl_dy)
+
+
+def _at_rest(way: WayBack, size: Tensor, parameters: Sequence[Tensor]) -> Gradients:
+    """Those of a loss that depends on no output but the first."""
+    t = float(way.times[0, 0])
+    return Gradients(size * way.first, [torch.zeros_like(p) for p in parameters], Status.success, t, 0, 0)
+
+
+def _solved(
+    equation: SampleAdjointField,
+    backward: BackwardSolver,
+    way: WayBack,
+    size: Tensor,
+    callbacks: Callbacks | None = None,
+) -> Gradients:
+    """From each sample's last output to its first; the parameters' gradient is an integral over the steps."""
+    integral = SampleParameterIntegral(equation, nodes=(backward.solver.order + 1) // 2, size=size)
+    jumps = real(way.jumps)
+
+    def jump(landed: Landed, z: Tensor) -> Tensor:
+        output, sample = (torch.from_numpy(i).to(z.device) for i in landed)
+        there = equation.jumped(z[sample], jumps[output, sample], way.y[output, sample])
+        return z.index_copy(0, sample, there)
+
+    z = equation.joined(equation.filled(way.y[0]), way.start)
+    end = integrate_samples(
+        equation,
+        z,
+        way.times,
+        solver=backward.solver,
+        controller=extended(backward.controller, equation.norm, equation.tolerance),
+        max_steps=backward.max_steps,
+        record=False,
+        callbacks=callbacks,
+        visit=integral.add if equation.parameters else None,
+        jump=jump,
+    )
+    a = end.at_outputs()[-1].where(mask(way.moving, z), 0.0)[:, -jumps.shape[2] :]
+    of_y0 = size * (like(a, way.first) + way.first)
+    return Gradients(of_y0, integral.sums, end.status, end.t, equation.calls, equation.vjps)

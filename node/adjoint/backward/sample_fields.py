@@ -1,0 +1,179 @@
+"""The adjoint equations of samples that have their own steps: each sample's adjoint is a row."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from node.adjoint.backward.adjoint_field import AdjointField
+from node.adjoint.backward.along_path import add_products
+from node.adjoint.backward.quadrature import gauss_legendre
+from node.adjoint.base import InitialValueProblem
+from node.controller import Norm
+from node.derivatives import graphed_product
+from node.jacobian import like, real
+from node.layout import layout_of
+from node.per_sample.clock import Bools
+from node.per_sample.columns import column, mask
+from node.per_sample.nan_substitute import StandIn
+from node.per_sample.path import SamplePath, SamplePiece
+from node.vector_field import Time
+
+
+class SampleAdjointField(AdjointField):
+    """An adjoint equation of rows of real numbers (B, m).
+
+    Where a sample has no way to go, f is called at another's time and state: its own need not be finite.
+    """
+
+    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools):
+        super().__init__(problem.f, problem.y0, parameters, samples=True)
+        self.parameters = tuple(parameters)
+        self.rest = StandIn.where_needed(moving)
+
+    @abstractmethod
+    def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The times (B, 1) and the states (B, n) at which f is called, and the adjoints (B, n), of rows z."""
+
+    @abstractmethod
+    def rows(self, dy: Tensor, product: Tensor) -> Tensor:
+        """dz/dt, from f and -a df/dy."""
+
+    @abstractmethod
+    def joined(self, y: Tensor, a: Tensor) -> Tensor:
+        """The rows of states and adjoints."""
+
+    def __call__(self, t: Time, z: Tensor) -> Tensor:
+        """dz/dt."""
+        with torch.enable_grad():
+            t, y, a = self.placed(_times(t), z)
+            y = y.detach().requires_grad_()
+            dy = self._slope(t, y)
+            product = None
+            if dy.requires_grad:
+                (product,) = torch.autograd.grad(dy, y, -a, allow_unused=True)
+        if product is None:  # f depends on no state
+            return self.rows(dy.detach(), torch.zeros_like(y))
+        self.vjps += 1
+        return self.rows(dy.detach(), product)
+
+    def traced(self, t: Time, z: Tensor) -> Tensor:
+        """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
+        self.vjps += 2
+        t, y, a = self.placed(_times(t), z)
+        dy = self._slope(t, y)
+        return self.rows(dy, *graphed_product(dy, (y,), -a))
+
+    def slope(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """f, with a graph to the parameters, and the adjoints, where rows are z."""
+        t, y, a = self.placed(t, z)
+        with torch.enable_grad():
+            return self._slope(t, y.detach()), a
+
+    def norm(self, of_state: Norm) -> Norm:
+        """The state's norm of each sample's row."""
+        return lambda z: of_state(like(z, self._like))
+
+    def tolerance(self, of_state: Tensor) -> Tensor:
+        """The state's tolerance, for each entry of a row."""
+        return real(torch.complex(of_state, of_state)) if self._like.is_complex() else of_state
+
+    def filled(self, x: Tensor) -> Tensor:
+        """With another's in the place of samples that have no way to go."""
+        return x if self.rest is None else self.rest.fill(x)
+
+
+class SamplesAlongPath(SampleAdjointField):
+    """a' = -a df/dy(t, y(t)): one call of f and one vector-Jacobian product for all samples."""
+
+    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools, path: SamplePath):
+        super().__init__(problem, parameters, moving)
+        self.layout = layout_of(real(self._like), samples=True)
+        self._path = path
+
+    def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """y(t) is the path's."""
+        t = self.filled(t)
+        return t, self.filled(self._path.at(t.to(torch.float64)).squeeze(1)), like(z, self._like)
+
+    def rows(self, dy: Tensor, product: Tensor) -> Tensor:
+        """The adjoints' alone."""
+        return real(product)
+
+    def joined(self, y: Tensor, a: Tensor) -> Tensor:
+        """The adjoints alone."""
+        return real(a)
+
+    def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
+        """Adjoints moved by their jumps."""
+        return z + jump
+
+
+class AugmentedSamples(SampleAdjointField):
+    """d/dt (y, a) = (f, -a df/dy), in one row: one call of f and one vector-Jacobian product for all samples."""
+
+    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools):
+        super().__init__(problem, parameters, moving)
+        self.layout = layout_of((self._like, self._like), samples=True)
+        if self._like.is_complex():
+            self.layout = layout_of((real(self._like), real(self._like)), samples=True)
+
+    def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """y(t) is solved backwards too."""
+        y, a = (like(half, self._like) for half in z.chunk(2, dim=-1))
+        return self.filled(t), self.filled(y), a
+
+    def rows(self, dy: Tensor, product: Tensor) -> Tensor:
+        """Both."""
+        return self.joined(dy, product)
+
+    def joined(self, y: Tensor, a: Tensor) -> Tensor:
+        """Both."""
+        return torch.cat((real(y), real(a)), dim=-1)
+
+    def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
+        """Adjoints moved by their jumps, and states set to what the forward pass found."""
+        return torch.cat((real(y), z.chunk(2, dim=-1)[1] + jump), dim=-1)
+
+    def norm(self, of_state: Norm) -> Norm:
+        """The larger one of the state's and the adjoint's."""
+        of_half = super().norm(of_state)
+        return lambda z: torch.maximum(*[torch.as_tensor(of_half(half)) for half in z.chunk(2, dim=-1)])
+
+    def tolerance(self, of_state: Tensor) -> Tensor:
+        """The state's, for the adjoint too."""
+        of_half = super().tolerance(of_state)
+        return torch.cat((of_half, of_half), dim=-1)
+
+
+class SampleParameterIntegral:
+    """dL/dp = sum over samples of int a df/dp dt, over each one's steps of a backward solve, as they come.
+
+    size: (B, 1), what the adjoints are multiplied with.
+    """
+
+    def __init__(self, equation: SampleAdjointField, nodes: int, size: Tensor):
+        self.sums = [torch.zeros_like(p) for p in equation.parameters]
+        self._equation = equation
+        self._nodes = gauss_legendre(nodes)
+        self._size = size
+
+    def add(self, piece: SamplePiece) -> None:
+        """A try, backwards: the products of all nodes and samples in one pass."""
+        equation, moved, dt = self._equation, mask(piece.moved, piece.y), piece.t1 - piece.t
+        slopes, pushed = [], []
+        for node in self._nodes:
+            z = piece.at(torch.full_like(self._size, node.x)).where(moved, piece.y)
+            slope, a = equation.slope(column(piece.t + node.x * dt, z), z)
+            if slope.requires_grad:
+                slopes.append(slope)
+                pushed.append(a * (-self._size * column(node.weight * dt, z)))
+        add_products(equation, equation.parameters, self.sums, slopes, pushed)
+
+
+def _times(t: Time) -> Tensor:
+    """The column that it is."""
+    if not isinstance(t, Tensor):
+        raise TypeError("samples that have their own steps have a column of times")
+    return t

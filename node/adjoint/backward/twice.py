@@ -1,0 +1,91 @@
+"""Second derivatives of the continuous adjoints: the adjoint of the adjoint equation.
+
+Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", eq. 4 and 5, which are an
+initial value problem in (y, dL/dy, dL/dp) themselves.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from node.adjoint.backward.backward_solver import BackwardSolver
+from node.adjoint.backward.impulses import Outputs
+from node.adjoint.backward.real import like, real
+from node.adjoint.base import InitialValueProblem
+from node.controller import PIDController, rms_norm
+from node.derivatives import dense_or_zero
+from node.layout import Layout
+from node.solution import Stats
+from node.vector_field import VectorField
+
+
+class AdjointEquation(nn.Module):
+    """d/dt (y, a, *g) = (f, -a df/dy, -a df/dp) as a vector field of its own, which can be differentiated in all.
+
+    y, a: flat states (n,). g: in the shapes of the parameters p. Complex ones stand as pairs of real numbers.
+    """
+
+    def __init__(self, f: VectorField[Any], y0: Tensor, layout: Layout, parameters: Sequence[Tensor]):
+        super().__init__()
+        self.f = f
+        self._layout = layout
+        self._like = y0.detach()
+        self._wanted = tuple(parameters)
+
+    def forward(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The slopes at (t, state)."""
+        graph = torch.is_grad_enabled()
+        y, a = like(state[0], self._like), like(state[1], self._like)
+        with torch.enable_grad():
+            y = y if y.requires_grad else y.detach().requires_grad_()
+            dy = self._layout.flatten(self.f(t, self._layout.restore(y)))
+            inputs = (y, *self._wanted)
+            if not dy.requires_grad:
+                return real(dy), *(torch.zeros_like(real(x)) for x in inputs)
+            found = torch.autograd.grad(dy, inputs, -a, create_graph=graph, allow_unused=True)
+        return real(dy if graph else dy.detach()), *map(real, map(dense_or_zero, found, inputs))
+
+
+def can_be_differentiated(problem: InitialValueProblem, parameters: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
+    """Whether second derivatives are known: one step size and tolerance for all, of what f depends on by itself."""
+    controller = problem.controller
+    plain = not isinstance(controller, PIDController) or (
+        isinstance(controller.rtol, float | int)
+        and isinstance(controller.atol, float | int)
+        and controller.norm is rms_norm
+    )
+    return plain and not problem.samples and all(p is q for p, q in zip(parameters, own, strict=True))
+
+
+def differentiable_gradients(
+    mode: Any, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], stats: Stats
+) -> list[Tensor]:
+    """dL/dy0, flat, and dL/dp, as functions of all that they depend on; of the same mode, interval by interval.
+
+    outputs: in the graph of the solve. Every interval is a solve of the adjoint equation, whose own gradients are those
+    of the mode again, so that third derivatives are known as well.
+    """
+    from node.solve import solve  # which is made of the modes
+
+    backward = BackwardSolver.of(problem, mode)
+    f = AdjointEquation(problem.f, outputs.y[0], problem.layout, parameters)
+    g = tuple(torch.zeros_like(real(p)) for p in parameters)
+    a = outputs.dl_dy[-1]
+    for i in range(len(outputs.times) - 1, 0, -1):
+        t = torch.tensor([outputs.times[i], outputs.times[i - 1]], dtype=torch.float64, device=problem.layout.device)
+        solution = solve(
+            f,
+            (real(outputs.y[i]), real(a), *g),
+            t,
+            solver=backward.solver,
+            controller=backward.controller,
+            gradient=mode,
+            max_steps=backward.max_steps,
+        ).require_success()
+        stats.nfe_backward += solution.stats.nfe_forward
+        stats.vjp_backward += solution.stats.nfe_forward
+        ends = [part[-1] for part in solution.y]
+        a, g = like(ends[1], outputs.y[0]) + outputs.dl_dy[i - 1], tuple(ends[2:])
+    return [a, *(like(x, p) for x, p in zip(g, parameters, strict=True))]

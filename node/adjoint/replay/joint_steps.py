@@ -1,0 +1,87 @@
+"""Steps that the whole state takes, to be taken again."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import Tensor
+
+from node.adjoint.replay.replay_step import Again, ReplayStep, State
+from node.adjoint.replay.steps import Memory, Steps
+from node.dense import DensePiece
+from node.solvers.base import Solver, Step
+from node.solvers.reversible.base import ReversibleSolver
+from node.trajectory import TakenStep
+from node.vector_field import FlatField
+
+
+@dataclass(frozen=True, slots=True)
+class JointStep(ReplayStep):
+    """A step of `integrate`."""
+
+    solver: Solver
+    taken: TakenStep
+    due: int  # the index of the first output that it gives, if it gives any
+    keep: bool  # whether the solve keeps its dense output
+
+    @property
+    def past(self) -> int:
+        """The index of the first output that is not reached yet at its end."""
+        return self.due + len(self.taken.within) + self.taken.lands
+
+    @property
+    def starts_alone(self) -> bool:
+        """Where the solver began anew, or does so each time."""
+        return self.taken.anew or self.solver.self_starting
+
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+        """Take it, with what only the next step or dense output needs where that is asked for."""
+        taken, solver = self.taken, self.solver
+        if f.limits != taken.limits:
+            f.limits = taken.limits
+        t, dt, y = taken.t, taken.t1 - taken.t, state.y
+        carry = solver.start(f, t, y) if state.carry is None else state.carry
+        dense = outputs and (self.keep or bool(taken.within))
+        if not (dense or hand_on):
+            return Again(State(solver.advance(f, t, y, dt, carry, workspace)), None)
+        step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
+        if not dense:
+            return Again(State(step.y1, step.carry), None)
+        if step.carry is None and solver.dense_with_f1:
+            step = step._replace(carry=solver.start(f, taken.t1, step.y1))
+        c = solver.dense(f, t, y, dt, step, workspace)
+        within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
+        return Again(State(step.y1, step.carry), within, c if self.keep else None)
+
+    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+        """The state that it started from, by rounding."""
+        taken, solver = self.taken, cast(ReversibleSolver, self.solver)
+        f.limits = taken.limits
+        return State(*solver.reverse(f, taken.t, end.y, taken.t1 - taken.t, end.carry, workspace))
+
+    def of_end(self, of_y: Tensor) -> Tensor | None:
+        """That of one output."""
+        return of_y[self.past - 1] if self.taken.lands else None
+
+    def of_within(self, of_y: Tensor) -> Tensor | None:
+        """Those of outputs that follow one another."""
+        return of_y[self.due : self.due + len(self.taken.within)] if self.taken.within else None
+
+
+class JointSteps(Steps[JointStep]):
+    """The steps of `integrate`."""
+
+    def __init__(self, solver: Solver, memory: Memory, *, dense: bool):
+        super().__init__(solver, memory)
+        self._dense = dense
+
+    def log(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
+        """Add an accepted one."""
+        due = self.taken[-1].past if self.taken else 1
+        self._add(JointStep(self.solver, taken, due, self._dense), State(y, carry), State(step.y1, step.carry))
+
+    def leave_out_not_finite(self, y: Tensor) -> None:
+        """Keep the steps to the last output before those that are not finite."""
+        n_finite = int(y.isfinite().all(dim=1).long().cumprod(0).sum())
+        while self.taken and self.taken[-1].past > n_finite:
+            self.taken.pop()
+            self.end = None

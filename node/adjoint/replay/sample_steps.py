@@ -1,0 +1,159 @@
+"""Tries of many samples, each with a step of its own, to be taken again."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from node.adjoint.replay.replay_step import Again, ReplayStep, State
+from node.adjoint.replay.steps import Memory, Steps
+from node.per_sample.carry import finite, select
+from node.per_sample.columns import column, mask
+from node.per_sample.log import TakenTry
+from node.per_sample.outputs import interpolated
+from node.solvers.base import Solver, Step
+from node.solvers.carry import each, parts, rebuilt
+from node.solvers.reversible.base import ReversibleSolver
+from node.vector_field import FlatField
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStep(ReplayStep):
+    """A try: the samples that do not go on in it take a step of size zero, of which nothing is kept."""
+
+    solver: Solver
+    taken: TakenTry
+    keep: bool = False  # whether the solve keeps its dense output
+    forgotten: "Forgotten | None" = None
+
+    @property
+    def starts_alone(self) -> bool:
+        """Where the solver began anew in every sample, or does so each time."""
+        return self.solver.self_starting or bool(self.taken.anew.all())
+
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+        """Take it, with what only the next one or dense output needs where that is asked for."""
+        taken, solver = self.taken, self.solver
+        t, h = self._times(f, state.y)
+        y, carry = state
+        if taken.stand_in is not None:
+            t, h, y = taken.stand_in.fill(t), taken.stand_in.fill(h), taken.stand_in.fill(y)
+            carry = None if carry is None else each(taken.stand_in.fill, carry)
+        carry = self._begun(f, t, y, carry)
+        within, keep = (taken.within, self.keep) if outputs else (None, False)
+        dense = within is not None or keep
+        if not (dense or hand_on):
+            y1 = solver.advance(f, t, y, h, carry, workspace)
+            return Again(State(self._moved(y1, state.y)), None)
+        step = solver.step(f, t, y, h, carry, workspace, estimate=False)
+        handed_on = None if step.carry is None else self._moved(step.carry, carry)
+        end = State(self._moved(step.y1, state.y), handed_on)
+        if not dense:
+            return Again(end, None)
+        c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
+        return Again(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
+
+    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+        """Of the samples that went on what they started from, by rounding."""
+        t, h = self._times(f, end.y)
+        y, carry = cast(ReversibleSolver, self.solver).reverse(f, t, end.y, h, end.carry, workspace)
+        y, carry = self._moved(y, end.y), self._moved(carry, end.carry)
+        return State(y, carry) if self.forgotten is None else self.forgotten.put_back(y, carry)
+
+    def of_end(self, of_y: Tensor) -> Tensor | None:
+        """Zero in the samples that have no output there."""
+        if self.taken.landed is None:
+            return None
+        output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.landed)
+        return torch.zeros_like(of_y[0]).index_add(0, sample, of_y[output, sample])
+
+    def of_within(self, of_y: Tensor) -> Tensor | None:
+        """Those of outputs of some samples."""
+        if self.taken.within is None:
+            return None
+        output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.within[:2])
+        return of_y[output, sample]
+
+    def _times(self, f: FlatField, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The columns t and h; f is called within its limits from now on."""
+        taken = self.taken
+        if taken.between is not None:
+            f.between_columns(*(column(x, y) for x in taken.between))
+        return column(taken.t, y), column(taken.t1 - taken.t, y)
+
+    def _begun(self, f: FlatField, t: Tensor, y: Tensor, carry: Any) -> Any:
+        if carry is None:
+            return self.solver.start(f, t, y)
+        anew = self.taken.anew
+        return select(mask(anew, y), self.solver.start(f, t, y), carry) if anew.any() else carry
+
+    def _moved(self, new: Any, old: Any) -> Any:
+        """The new states, or what is carried, of the samples that go on."""
+        moved = self.taken.moved
+        return new if moved.all() else select(mask(moved, parts(new)[0]), new, old)
+
+    def _completed(self, f: FlatField, t: Tensor, h: Tensor, step: Step) -> Step:
+        """The step with what dense output needs, which is the next one's start."""
+        if step.carry is not None or not self.solver.dense_with_f1:
+            return step
+        t1, y1, stand_in = t + h, step.y1, self.taken.stand_in_f1
+        if stand_in is not None:
+            t1, y1 = stand_in.fill(t1), stand_in.fill(y1)
+        return step._replace(carry=self.solver.start(f, t1, y1))
+
+    def _known(self, c: Tensor) -> Tensor:
+        """Dense output where it was found: not where f at the end of the step was no number."""
+        stand_in = self.taken.stand_in_f1
+        return c if stand_in is None else c.where(mask(stand_in.finite, c), math.nan)
+
+
+class Forgotten(NamedTuple):
+    """What some samples started from, that their step undone does not lead back to."""
+
+    rows: Tensor
+    y: Tensor
+    carry: tuple[Tensor, ...]  # empty where all samples begin anew
+
+    @classmethod
+    def by(cls, taken: TakenTry, y: Tensor, carry: Any, end: Step) -> "Forgotten | None":
+        """Of those which began anew, if not all did, and of those whose end has no way back as it is not finite."""
+        lost = taken.moved & ~finite(end.carry)
+        if not taken.anew.all():
+            lost |= taken.anew
+        if not lost.any():
+            return None
+        rows = torch.from_numpy(np.flatnonzero(lost)).to(y.device)
+        return cls(rows, y[rows], () if carry is None else tuple(x[rows] for x in parts(carry)))
+
+    def put_back(self, y: Tensor, carry: Any) -> State:
+        """The states (B, n) and what is carried, with these samples' own."""
+        y = y.index_copy(0, self.rows, self.y)
+        if not self.carry:
+            return State(y, carry)
+        tensors = [x.index_copy(0, self.rows, own) for x, own in zip(parts(carry), self.carry, strict=True)]
+        return State(y, tensors[0] if isinstance(carry, Tensor) else rebuilt(carry, tensors))
+
+
+class SampleSteps(Steps[SampleStep]):
+    """The tries of `integrate_samples`."""
+
+    def __init__(self, solver: Solver, memory: Memory, *, dense: bool):
+        super().__init__(solver, memory)
+        self._dense = dense
+
+    def log(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
+        """Add one in which samples went on."""
+        forgotten = Forgotten.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
+        self._add(SampleStep(self.solver, taken, self._dense, forgotten), State(y, carry), State(step.y1, step.carry))
+
+    def leave_out_not_finite(self, y: Tensor) -> None:
+        """Keep every try, without those of its outputs."""
+        places = y.isfinite().all(dim=2).cpu().numpy()
+        for i, step in enumerate(self.taken):
+            taken = step.taken
+            landed = None if taken.landed is None else taken.landed.chosen(places)
+            within = None if taken.within is None else taken.within.chosen(places)
+            self.taken[i] = replace(step, taken=taken._replace(landed=landed, within=within))

@@ -1,0 +1,48 @@
+"""The steps of a solve, as a loop tells of them, and what is kept of their states."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from torch import Tensor
+
+from node.adjoint.replay.replay import Replay
+from node.adjoint.replay.replay_step import ReplayStep, State
+from node.solvers.base import Solver, Step
+
+S = TypeVar("S", bound=ReplayStep)
+
+
+class Memory(Protocol):
+    """What is kept of a solve's states, and how it gives all of them back."""
+
+    keeps_states: bool  # whether the states that it gives back were stored, not recomputed from the end
+
+    def keep(self, i: int, start: State, end: State) -> None:
+        """Told of step i as it is taken, with what it started from and gave."""
+
+    def backwards(self, replay: Replay, n: int) -> Iterator[State]:
+        """What the steps n - 1, ..., 0 started from, in this order."""
+
+
+class Steps(ABC, Generic[S]):
+    """The steps that were taken, in a list; a memory is told of their states."""
+
+    def __init__(self, solver: Solver, memory: Memory):
+        self.solver = solver
+        self.memory = memory
+        self.taken: list[S] = []
+        self.end: Tensor | None = None  # of the last of them; None where that is not kept
+
+    @abstractmethod
+    def log(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
+        """Told of each step by the loop, with the y and the carry that it started from and its outcome."""
+
+    @abstractmethod
+    def leave_out_not_finite(self, y: Tensor) -> None:
+        """Let no gradient come from outputs y, (T, n) or (T, B, n), that are not finite."""
+
+    def _add(self, step: S, start: State, end: State) -> None:
+        self.memory.keep(len(self.taken), State(start.y) if step.starts_alone else start, end)
+        self.taken.append(step)
+        self.end = end.y if self.memory.keeps_states else None

@@ -1,0 +1,79 @@
+"""The one step of every explicit Runge-Kutta method."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from node.solvers.base import Solver, Step
+from node.solvers.explicit.stages import BufferedStages, RecordedStages, Stages, weights
+from node.solvers.explicit.tableau import ButcherTableau
+from node.vector_field import FlatField, Time
+
+
+@dataclass(frozen=True)
+class ExplicitRungeKutta(Solver):
+    """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
+
+    tableau: ButcherTableau
+
+    kind = "explicit Runge-Kutta"
+    self_starting = True
+
+    @property
+    def stages(self) -> int:
+        """The rows of the tableau."""
+        return self.tableau.stages
+
+    @property
+    def dense_with_f1(self) -> bool:
+        """Whether dense output has more rows than the method has stages."""
+        return len(self.tableau.dense) > self.tableau.stages
+
+    def workspace(self, y0: Tensor, *, record: bool) -> Stages:
+        """One row a stage, and more where dense output has stages of its own."""
+        rows = weights(self.tableau, y0.dtype, y0.device)
+        return RecordedStages(rows) if record else BufferedStages(rows, y0)
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+        """f(t, y)."""
+        return f(t, y) if f0 is None else f0
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
+    ) -> Step:
+        """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
+        tableau, rows = self.tableau, workspace.weights
+        y_i, k_i = self._evaluate(f, t, y, dt, carry, workspace, tableau.stages)
+        y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
+        error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
+        return Step(y1, error, k_i if tableau.fsal else None)
+
+    def advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
+        """Without the last stage where that is evaluated at y1 itself."""
+        tableau, rows = self.tableau, workspace.weights
+        self._evaluate(f, t, y, dt, carry, workspace, tableau.stages - tableau.ssal)
+        return workspace.combine(y, dt, rows.a[-1] if tableau.ssal else rows.b)
+
+    def _evaluate(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, k_0: Tensor, workspace: Stages, stages: int
+    ) -> tuple[Tensor, Tensor]:
+        """The first so many stages, into the workspace; the last one's y_i and k_i."""
+        c, rows, put, combine = self.tableau.c, workspace.weights, workspace.put, workspace.combine
+        put[0](k_0)
+        y_i, k_i = y, k_0
+        times = torch.addcmul(t, rows.c, dt).unbind() if isinstance(dt, Tensor) and isinstance(t, Tensor) else None
+        for i in range(1, stages):
+            y_i = combine(y, dt, rows.a[i])
+            k_i = f(t + c[i] * dt if times is None else times[i], y_i)
+            put[i](k_i)
+        return y_i, k_i
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
+        """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
+        rows = workspace.weights
+        if self.dense_with_f1:
+            workspace.put[self.stages](step.carry)
+        for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
+            workspace.put[i](f(t + c * dt, workspace.combine(y, dt, row)))
+        return workspace.polynomial(dt)

@@ -1,0 +1,149 @@
+"""The one step of every Rosenbrock method."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from node.jacobian import Linearisation, factors, linearise
+from node.solvers.base import Solver, Step
+from node.solvers.explicit.tableau import Row
+from node.vector_field import FlatField, Time
+
+# Coefficients are entered to 16 digits, so that sums are right to a few roundings of their largest term.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class RosenbrockTableau:
+    """A Rosenbrock method in the form that multiplies nothing with the Jacobian J = df/dy(t, y).
+
+    (I / gamma - dt J) u_i = dt f(t + alpha_i dt, y + sum_j a_ij u_j) + sum_j c_ij u_j + d_i dt^2 df/dt(t, y), j < i;
+    y1 = y + sum_i b_i u_i. Hairer & Wanner (1996), eq. IV.7.25, times dt.
+
+    alpha, d: (stages,). a, c: row i has i entries. b_error: b minus the embedded method's weights.
+    dense: rows h_2, h_3, ... with y(t + theta dt) = (1 - theta) y + theta (y1 + (1 - theta) (p_2 + theta (p_3 + ...))),
+    p_j = sum_i h_ji u_i.
+    """
+
+    gamma: float
+    alpha: Row
+    d: Row
+    a: tuple[Row, ...]
+    c: tuple[Row, ...]
+    b: Row
+    b_error: Row
+    dense: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        self._check_lengths()
+        # The u_i of y' = 1 are dt d_i, which each row must meet.
+        for i, (a, c) in enumerate(zip(self.a, self.c, strict=True)):
+            self._check_row(f"row {i} of a", a, self.alpha[i])
+            self._check_row(f"row {i} of c", c, self.d[i] / self.gamma - 1.0)
+        self._check_row("b", self.b, 1.0)
+        self._check_row("b_error", self.b_error, 0.0)
+        for j, row in enumerate(self.dense):
+            self._check_row(f"row {j} of dense", row, 0.0)
+
+    def _check_lengths(self) -> None:
+        stages = len(self.b)
+        parts = {"alpha": self.alpha, "d": self.d, "a": self.a, "c": self.c, "b_error": self.b_error}
+        parts |= {f"row {j} of dense": row for j, row in enumerate(self.dense)}
+        for name, part in parts.items():
+            if len(part) != stages:
+                raise ValueError(f"{name} has {len(part)} rows or entries and must have {stages}: each has one a stage")
+        for name, rows in (("a", self.a), ("c", self.c)):
+            for i, row in enumerate(rows):
+                if len(row) != i:
+                    raise ValueError(
+                        f"row {i} of {name} has {len(row)} entries and must have {i}: one an earlier stage"
+                    )
+
+    def _check_row(self, name: str, row: Row, expected: float) -> None:
+        terms = [x * d for x, d in zip(row, self.d, strict=False)]
+        if not abs(sum(terms) - expected) <= _ROUNDING * max([1.0, *map(abs, terms)]):  # so that NaN is refused too
+            raise ValueError(
+                f"{name} times d sums to {sum(terms)!r} and must sum to {expected!r}: a coefficient is mistyped"
+            )
+
+    @property
+    def powers(self) -> tuple[Row, ...]:
+        """Dense output in powers of theta: rows over the stages of y(t + theta dt) - y = sum_j theta^j row_j u."""
+        zero = (0.0,) * len(self.b)
+        upper, lower = (*self.dense, zero), (zero, *self.dense)
+        rows = [tuple(h - g for h, g in zip(*pair, strict=True)) for pair in zip(upper, lower, strict=True)]
+        rows[0] = tuple(b + h for b, h in zip(self.b, rows[0], strict=True))
+        return tuple(rows)
+
+
+class _Rows(NamedTuple):
+    """A tableau's rows as tensors, for one dtype and device."""
+
+    sums: tuple[Tensor, ...]  # for each stage (2, i): a_i and c_i
+    ends: Tensor  # (2, stages): b and b_error
+    powers: Tensor  # (degree, stages)
+
+
+@lru_cache(maxsize=64)
+def _rows(tableau: RosenbrockTableau, dtype: torch.dtype, device: torch.device) -> _Rows:
+    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
+        return _Rows(
+            tuple(torch.tensor(pair, dtype=dtype, device=device) for pair in zip(tableau.a, tableau.c, strict=True)),
+            torch.tensor((tableau.b, tableau.b_error), dtype=dtype, device=device),
+            torch.tensor(tableau.powers, dtype=dtype, device=device),
+        )
+
+
+class Increments:
+    """The rows in the state's dtype, and the increments u (stages, *y.shape) of the step just taken."""
+
+    def __init__(self, tableau: RosenbrockTableau, y0: Tensor):
+        self.rows = _rows(tableau, y0.dtype, y0.device)
+        self.u = torch.empty(0)
+
+
+@dataclass(frozen=True)
+class Rosenbrock(Solver):
+    """A tableau with its name, its orders and its paper. It carries f, df/dy and df/dt at (t, y)."""
+
+    tableau: RosenbrockTableau
+
+    kind = "stiff (Rosenbrock)"
+    needs_jacobian = True
+    self_starting = True
+
+    @property
+    def stages(self) -> int:
+        """The rows of the tableau; the first stage's evaluation gives the derivatives too."""
+        return len(self.tableau.b)
+
+    def workspace(self, y0: Tensor, *, record: bool) -> Increments:
+        """What dense output needs of a step."""
+        return Increments(self.tableau, y0)
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
+        """f with its derivatives at (t, y): one evaluation, also where f0 is known."""
+        return linearise(f, t, y, solver=self.name)
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Linearisation, workspace: Increments, *, estimate: bool
+    ) -> Step:
+        """One factorisation, and a solution with it for each stage."""
+        tableau, rows = self.tableau, workspace.rows
+        matrix = factors(1 / tableau.gamma, dt, carry.dy)
+        rise = dt * dt * carry.dt
+        u = [matrix.solve(dt * carry.f + tableau.d[0] * rise)]
+        for alpha, d, row in zip(tableau.alpha[1:], tableau.d[1:], rows.sums[1:], strict=True):
+            moved, pulled = torch.tensordot(row, torch.stack(u), dims=1).unbind()
+            u.append(matrix.solve(dt * f(t + alpha * dt, y + moved) + pulled + d * rise))
+        workspace.u = torch.stack(u)
+        moved, error = torch.tensordot(rows.ends, workspace.u, dims=1).unbind()
+        return Step(y + moved, error.detach() if estimate else None, None)
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Increments) -> Tensor:
+        """The tableau's polynomial in theta."""
+        c: Tensor = torch.tensordot(workspace.rows.powers, workspace.u, dims=1)
+        return c

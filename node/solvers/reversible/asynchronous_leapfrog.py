@@ -1,0 +1,81 @@
+"""Zhuang, Dvornek, Tatikonda & Duncan (2021), "MALI: a memory efficient and reverse accurate integrator", ICLR.
+
+Order 2 with an embedded order 1 (Euler). One evaluation a step. Hermite interpolation.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from node.solvers.base import Step
+from node.solvers.reversible.base import ReversibleSolver, moved, parabola
+from node.vector_field import FlatField, Time
+
+
+@dataclass(frozen=True)
+class AsynchronousLeapfrog(ReversibleSolver):
+    """Carries a velocity v, which starts as f(t0, y0) and goes its own way, at every step reflected in f at the middle.
+
+    k = y + dt/2 v,  u = f(t + dt/2, k),  v1 = v + 2 eta (u - v),  y1 = k + dt/2 v1.
+
+    eta: damping, in (0, 1]. 1: none; of order 2, but stable on the imaginary axis alone, |Im dt lambda| <= 1: where f
+    contracts, v - f grows as fast as y shrinks, and no tolerance helps. Less: of order 1, stable in a region, and a
+    reversed step multiplies the rounding of v by 1 / |1 - 2 eta|.
+    """
+
+    name: str = field(init=False, default="alf")
+    order: int = field(init=False)
+    error_order: int | None = field(init=False, default=2)
+    source: str = field(init=False, default="Zhuang, Dvornek, Tatikonda & Duncan (2021), ICLR; Mutze (2013)")
+    dense_order: int = field(init=False)
+    eta: float = 1.0
+
+    kind = "reversible (asynchronous leapfrog)"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.eta <= 1 or self.eta == 0.5:
+            raise ValueError(f"alf: eta is {self.eta!r}, must lie in (0, 1] and not be 1/2, where v is forgotten")
+        order = 2 if self.eta == 1 else 1
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "dense_order", order)
+
+    @property
+    def stages(self) -> int:
+        """f for v at the start, which is handed on, and at the middle."""
+        return 2
+
+    def workspace(self, y0: Tensor, *, record: bool) -> None:
+        """Nothing is kept."""
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+        """v = f(t, y)."""
+        return f(t, y) if f0 is None else f0
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
+    ) -> Step:
+        """The error is dt (u - v), by which the midpoint rule differs from Euler's."""
+        v, half = carry, 0.5 * dt
+        k = moved(y, half, v)
+        u = f(t + half, k)
+        v1 = torch.lerp(v, u, 2 * self.eta)
+        error = (u - v).detach() * dt if estimate else None
+        return Step(moved(k, half, v1), error, v1)
+
+    def reverse(
+        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
+    ) -> tuple[Tensor, Tensor]:
+        """The same k and u, from the other side: v = (v1 - 2 eta u) / (1 - 2 eta)."""
+        half = 0.5 * dt
+        k = moved(y1, -half, carry1)
+        u = f(t + half, k)
+        v = torch.lerp(carry1, u, 2 * self.eta / (2 * self.eta - 1))
+        return moved(k, -half, v), v
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+        """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
+        return parabola(y, step.y1, dt, step.carry)
+
+
+ALF = AsynchronousLeapfrog()

@@ -1,0 +1,77 @@
+"""Kidger, Foster, Li & Lyons (2021), "Efficient and accurate gradients for neural SDEs", NeurIPS.
+
+Order 2 with an embedded order 1. One evaluation a step. Hermite interpolation.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from node.solvers.base import Step
+from node.solvers.reversible.base import ReversibleSolver, moved, parabola
+from node.vector_field import FlatField, Time
+
+Carry = tuple[Tensor, Tensor]  # yhat and f(t, yhat)
+
+
+@dataclass(frozen=True)
+class ReversibleHeun(ReversibleSolver):
+    """Algorithm 1, without noise: carries yhat, a second approximation of y, and f there.
+
+    yhat1 = 2 y - yhat + dt f(t, yhat),  y1 = y + dt/2 (f(t, yhat) + f(t1, yhat1)).
+
+    Stable on the imaginary axis alone, |Im dt lambda| <= 1.
+    """
+
+    kind = "reversible (Heun)"
+
+    @property
+    def stages(self) -> int:
+        """f at either end of a step, of which the second is handed on."""
+        return 2
+
+    def workspace(self, y0: Tensor, *, record: bool) -> None:
+        """Nothing is kept."""
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
+        """yhat = y."""
+        return y, f(t, y) if f0 is None else f0
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: None, *, estimate: bool
+    ) -> Step:
+        """Algorithm 1; the error is dt/2 (f1 - f0), by which the trapezoidal rule differs from Euler's."""
+        yhat, fhat = carry
+        yhat1 = _reflected(yhat, y, dt, fhat)
+        fhat1 = f(t + dt, yhat1)
+        y1 = moved(y, 0.5 * dt, fhat + fhat1)
+        error = (fhat1 - fhat).detach() * (0.5 * dt) if estimate else None
+        return Step(y1, error, (yhat1, fhat1))
+
+    def reverse(
+        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Carry, workspace: None
+    ) -> tuple[Tensor, Carry]:
+        """Algorithm 2: the step itself, taken with -dt."""
+        yhat1, fhat1 = carry1
+        yhat = _reflected(yhat1, y1, -dt, fhat1)
+        fhat = f(t, yhat)
+        return moved(y1, -0.5 * dt, fhat + fhat1), (yhat, fhat)
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+        """Hermite's cubic with f at yhat for slopes: a parabola, for y1 - y = dt/2 (fhat + fhat1)."""
+        return parabola(y, step.y1, dt, step.carry[1])
+
+
+def _reflected(yhat: Tensor, y: Tensor, dt: Time, fhat: Tensor) -> Tensor:
+    """2 y - yhat + dt fhat."""
+    return moved(torch.lerp(yhat, y, 2.0), dt, fhat)
+
+
+REVERSIBLE_HEUN = ReversibleHeun(
+    "reversible_heun",
+    order=2,
+    error_order=2,
+    dense_order=2,
+    source="Kidger, Foster, Li & Lyons (2021), NeurIPS",
+)

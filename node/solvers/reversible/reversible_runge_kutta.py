@@ -1,0 +1,139 @@
+"""McCallum & Foster (2024), "Efficient, accurate and stable gradients for neural ODEs", arXiv:2410.11648."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from node.dense import hermite
+from node.solvers.base import Step
+from node.solvers.explicit.bosh3 import BOSH3
+from node.solvers.explicit.dopri5 import DOPRI5
+from node.solvers.explicit.midpoint import MIDPOINT
+from node.solvers.explicit.rk4 import RK4
+from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
+from node.solvers.explicit.stages import Stages
+from node.solvers.reversible.base import ReversibleSolver
+from node.vector_field import FlatField, Time
+
+
+@dataclass
+class TwoWays:
+    """Stages of Psi_dt(z) and of Psi_-dt(y1); and of the last step what dense output takes."""
+
+    forward: Stages
+    backward: Stages
+    z: Tensor = field(init=False)  # from which the forward stages started
+    z_end: Tensor = field(init=False)  # z + Psi_dt(z)
+    slopes: tuple[Tensor, Tensor] = field(init=False)  # f(t, z) and f(t1, y1)
+    f_end: Tensor | None = field(init=False)  # f(t1, z_end), once it is evaluated
+
+
+@dataclass(frozen=True)
+class ReversibleRungeKutta(ReversibleSolver):
+    """Any explicit Runge-Kutta method, made reversible.
+
+    y1 = l y + (1 - l) z + Psi_dt(z),  z1 = z - Psi_-dt(y1),  Psi_dt(z) = dt sum_i b_i k_i the base's increment.
+
+    Of the base's order, with its error estimate, that of Psi_dt(z). Carries z, a second approximation of y. Twice the
+    base's evaluations, but for the last of a base with FSAL, which y1 does not need: it is made for the error estimate
+    or a dense output that takes it. Dense output is the base's, or Hermite's cubic where that is the base's.
+
+    coupling: l in (0, 1]. Reversing a step multiplies rounding by 1/l. A step on y' = lambda y has determinant l: where
+    y shrinks by exp(dt lambda), y - z grows by about l exp(-dt lambda), so that it is stable on the negative axis to
+    about |dt lambda| = 1 - l. Over long times a field that contracts asks for small steps or a smaller coupling.
+    """
+
+    name: str = field(init=False)
+    order: int = field(init=False)
+    error_order: int | None = field(init=False)
+    source: str = field(init=False)
+    dense_order: int = field(init=False)
+    base: ExplicitRungeKutta
+    coupling: float = 0.999
+
+    kind = "reversible (Runge-Kutta)"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coupling <= 1:
+            raise ValueError(f"reversible_{self.base.name}: coupling is {self.coupling!r} and must lie in (0, 1]")
+        object.__setattr__(self, "name", f"reversible_{self.base.name}")
+        object.__setattr__(self, "order", self.base.order)
+        object.__setattr__(self, "error_order", self.base.error_order)
+        object.__setattr__(self, "source", f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}")
+        object.__setattr__(self, "dense_order", self.base.dense_order)
+
+    @property
+    def stages(self) -> int:
+        """Of both increments; one more with the error estimate of a base with FSAL."""
+        return 2 * self._increment_stages
+
+    @property
+    def _increment_stages(self) -> int:
+        return self.base.stages - self.base.tableau.fsal
+
+    def workspace(self, y0: Tensor, *, record: bool) -> TwoWays:
+        """The base's, twice."""
+        return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
+
+    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+        """z = y."""
+        return y
+
+    def step(
+        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
+    ) -> Step:
+        """With z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
+        z, t1 = carry, t + dt
+        f0, z_end = self._advance(f, t, z, dt, workspace.forward)
+        y1 = torch.add(z_end, y - z, alpha=self.coupling)
+        f1, y_back = self._advance(f, t1, y1, -dt, workspace.backward)
+        workspace.z, workspace.z_end, workspace.slopes, workspace.f_end = z, z_end, (f0, f1), None
+        error = self._error(f, t1, dt, workspace) if estimate else None
+        return Step(y1, error, z + (y1 - y_back))
+
+    def reverse(
+        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
+    ) -> tuple[Tensor, Tensor]:
+        """z = z1 + Psi_-dt(y1), and then y = (y1 - (1 - l) z - Psi_dt(z)) / l."""
+        _, y_back = self._advance(f, t + dt, y1, -dt, workspace.backward)
+        z = carry1 + (y_back - y1)
+        _, z_end = self._advance(f, t, z, dt, workspace.forward)
+        return torch.add(z, y1 - z_end, alpha=1 / self.coupling), z
+
+    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: TwoWays) -> Tensor:
+        """The base's dense output from z to z_end, moved to join y to y1 by a term in theta; or Hermite's cubic."""
+        if self.base.tableau.b_dense is None:
+            return hermite(y, step.y1, dt, *workspace.slopes)
+        f_end = self._f_end(f, t + dt, workspace)
+        base_step = Step(workspace.z_end, None, f_end)
+        c = self.base.dense(f, t, workspace.z, dt, base_step, workspace.forward)
+        gap = step.y1 - y - c.sum(0)
+        return torch.cat((c[:1] + gap, c[1:]))
+
+    def _advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
+        """f(t, y) and y + Psi_dt(y)."""
+        f0 = f(t, y)
+        return f0, self.base.advance(f, t, y, dt, f0, stages)
+
+    def _error(self, f: FlatField, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
+        rows = workspace.forward.weights
+        if rows.b_error is None:
+            return None
+        if self.base.tableau.fsal:
+            self._f_end(f, t1, workspace)
+        return workspace.forward.error(dt, rows.b_error)
+
+    def _f_end(self, f: FlatField, t1: Time, workspace: TwoWays) -> Tensor:
+        """f(t1, z_end), evaluated once: the last stage of a base with FSAL."""
+        if workspace.f_end is None:
+            workspace.f_end = f(t1, workspace.z_end)
+            if self.base.tableau.fsal:
+                workspace.forward.put[-1](workspace.f_end)
+        return workspace.f_end
+
+
+REVERSIBLE_MIDPOINT = ReversibleRungeKutta(MIDPOINT)
+REVERSIBLE_BOSH3 = ReversibleRungeKutta(BOSH3)
+REVERSIBLE_RK4 = ReversibleRungeKutta(RK4)
+REVERSIBLE_DOPRI5 = ReversibleRungeKutta(DOPRI5)

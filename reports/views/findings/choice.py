@@ -1,0 +1,82 @@
+"""Choices and settings: what a user picks, and what must be equal for picks to be compared."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reports.measured import MeasuredCell
+from results import format as text
+from results.records import Cell
+
+Key = TypeVar("Key", bound=Hashable)
+
+# How each field of a block is said, where a study has more than one value of it.
+SETTINGS: Mapping[str, Callable[[Any], str]] = {
+    "problem": str,
+    "solver": str,
+    "horizon": lambda value: _equation("T", value),
+    "n_outputs": lambda value: text.plural(value, "output"),
+    "batch_size": lambda value: f"batch of {value}",
+    "dtype": str,
+    "device": str,
+    "threads": lambda value: text.plural(value, "thread"),
+    "seed": lambda value: f"seed {value}",
+    "iterations": lambda value: text.plural(value, "iteration"),
+}
+BLOCK = tuple(name for name in SETTINGS if name != "solver")
+
+
+@dataclass(frozen=True, order=True)
+class Choice:
+    """What a user picks besides a tolerance."""
+
+    solver: str
+    backend: str
+    gradient: str
+
+    @classmethod
+    def of(cls, measured: MeasuredCell) -> "Choice":
+        """The choice that a cell measures."""
+        return cls(measured.cell.solver, measured.cell.backend, measured.cell.gradient)
+
+    def __str__(self) -> str:
+        mode = "" if self.gradient == "none" else f" with {self.gradient}"
+        return f"{self.solver} on {self.backend}{mode}"
+
+
+def step(cell: Cell) -> str:
+    """The step or the tolerances, as a sweep writes them."""
+    if cell.dt is not None:
+        return _equation("dt", cell.dt)
+    if cell.rtol is None or cell.atol is None:
+        return text.MISSING
+    return f"{_equation('rtol', cell.rtol)}, {_equation('atol', cell.atol)}"
+
+
+def _equation(name: str, value: float) -> str:
+    return f"{name}{text.TIGHT}={text.TIGHT}{text.tolerance(value)}"
+
+
+def coarseness(measured: MeasuredCell) -> float:
+    """What orders a choice's cells from fine to coarse."""
+    cell = measured.cell
+    return cell.dt if cell.dt is not None else cell.rtol or 0.0
+
+
+def grouped(cells: Iterable[MeasuredCell], by: Callable[[MeasuredCell], Key]) -> dict[Key, list[MeasuredCell]]:
+    """The cells by key, in the order of their first appearance."""
+    groups: dict[Key, list[MeasuredCell]] = {}
+    for cell in cells:
+        groups.setdefault(by(cell), []).append(cell)
+    return groups
+
+
+def settings(cells: Sequence[MeasuredCell], names: Sequence[str] = BLOCK) -> dict[str, list[MeasuredCell]]:
+    """The cells by the fields that they must share; a title says the problem and what differs within one problem."""
+    values: dict[tuple[str, str], set[Hashable]] = {}
+    for each in cells:
+        for name in names:
+            values.setdefault((each.cell.problem, name), set()).add(getattr(each.cell, name))
+    differing = {name for (_, name), seen in values.items() if len(seen) > 1}
+    said = [name for name in names if name == "problem" or name in differing]
+    return grouped(cells, lambda each: ", ".join(SETTINGS[name](getattr(each.cell, name)) for name in said))

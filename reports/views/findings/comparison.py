@@ -1,0 +1,63 @@
+"""Comparisons: the time of one cell over another's, and whether it is called a difference."""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from reports.measured import MeasuredCell
+from results import format as text
+from results.statistics.ratio import Ratio, corrected, differs, linked_ratio, paired_ratio
+
+Pair = tuple[MeasuredCell, MeasuredCell]  # numerator and denominator
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A ratio of times, beside what it must exceed to be a difference."""
+
+    ratio: Ratio
+    floor: float  # the noise floor of the block, a factor
+    differs: bool  # its interval beyond the floor, and sure among all that it was compared with
+
+    @property
+    def inverse(self) -> "Comparison":
+        """The denominator's time over the numerator's."""
+        return Comparison(self.ratio.inverse, self.floor, self.differs)
+
+
+Times = Mapping[tuple[str, str], Comparison]  # by the keys of numerator and denominator
+
+
+def compare(pairs: Iterable[Pair], name: str) -> Times:
+    """The pairs' times of this name, as far as they can be compared; corrected for how many these are."""
+    ratios = {(one.key, other.key): (ratio_of(one, other, name), one.block.floor(name)) for one, other in pairs}
+    known = {keys: (ratio, floor) for keys, (ratio, floor) in ratios.items() if ratio}
+    adjusted = corrected([ratio.p_value for ratio, _ in known.values()])
+    return {
+        keys: Comparison(ratio, floor, differs(ratio, floor, p))
+        for (keys, (ratio, floor)), p in zip(known.items(), adjusted, strict=True)
+    }
+
+
+def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> Ratio | None:
+    """By the rounds that the cells share, else through the reference that each shares rounds with."""
+    if name not in numerator.samples or name not in denominator.samples:
+        return None
+    one, other = numerator.samples[name], denominator.samples[name]
+    if paired := paired_ratio(one, other):
+        return paired
+    return linked_ratio(one, other, list(numerator.block.besides(name)))
+
+
+def undecided(comparisons: Collection[Comparison]) -> str:
+    """Why none of these is called a difference."""
+    floors = [each.floor for each in comparisons]
+    if all(max(each.ratio.value, 1 / each.ratio.value) <= each.floor < math.inf for each in comparisons):
+        return f"no difference beyond the noise floor of {floor_range(floors)}"
+    return "too uncertain to call a difference"
+
+
+def floor_range(floors: Collection[float]) -> str:
+    """One floor, or from the lowest to the highest: 2.1 % to 6.0 %."""
+    said = [text.percent(floor - 1) for floor in (min(floors), max(floors))]
+    return " to ".join(dict.fromkeys(said))

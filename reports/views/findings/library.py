@@ -1,0 +1,89 @@
+"""Which library takes less time for the same cell, and what the others are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from itertools import combinations
+
+from reports.measured import MeasuredCell, measured_of
+from reports.views.findings.choice import grouped
+from reports.views.findings.comparison import Comparison, Pair, Times
+from reports.views.findings.spread import Spread
+from reports.views.parts.section import Finding
+from results import format as text
+from results.records import Cell
+
+NO_WINNER = "no clear winner"
+OWN = "node"
+ASKED = (
+    "torchdiffeq is asked for the forms in which it takes the least time to an error. Fixed steps: a grid that has the "
+    'outputs on it where dt divides their times; between steps a line, and interp="cubic", which costs a call an '
+    "output, for methods of order 3 and 4 only. Adaptive steps: one ends on the last output; bosh3 and dopri8 step to "
+    "each output unless these are many more than steps; the adjoint's backward pass steps to each. docs/peers.md has "
+    "the measurements."
+)
+FAR = 10.0  # times the error at the end, beyond which the largest error over outputs needs a word
+
+
+def library_pairs(cells: Sequence[MeasuredCell], name: str) -> list[Pair]:
+    """The cells that are equal but for the backend, two and two; the backend that comes first is the denominator."""
+    alike = grouped(measured_of(cells, name), lambda each: astuple(replace(each.cell, backend="")))
+    return [(other, one) for group in alike.values() for one, other in combinations(group, 2)]
+
+
+def library_finding(cells: Sequence[MeasuredCell], name: str, times: Times) -> Finding | None:
+    """Which backend is faster over the cells that are equal but for it; None where there are no two to compare."""
+    compared: dict[tuple[str, str], list[Comparison]] = {}
+    for other, one in library_pairs(cells, name):
+        if comparison := times.get((other.key, one.key)):
+            compared.setdefault((other.cell.backend, one.cell.backend), []).append(comparison)
+            compared.setdefault((one.cell.backend, other.cell.backend), []).append(comparison.inverse)
+    for backend in dict.fromkeys(each.cell.backend for each in cells):
+        spreads = {other: Spread.timed(ratios) for (other, one), ratios in compared.items() if one == backend}
+        if spreads and all(spread.median >= 1 for spread in spreads.values()):
+            said = [f"{other} over {backend}: {spread}" for other, spread in spreads.items()]
+            return Finding("library", _answer(backend, spreads), f"Time of equal cells, {'; '.join(said)}.")
+    return None
+
+
+def _answer(backend: str, spreads: dict[str, Spread]) -> str:
+    if all(spread.clear for spread in spreads.values()):
+        return backend
+    equal = [other for other, spread in spreads.items() if spread.equal]
+    mixed = [other for other, spread in spreads.items() if not (spread.equal or spread.clear)]
+    return NO_WINNER if mixed else " or ".join([backend, *equal])
+
+
+def library_notes(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
+    """What torchdiffeq is asked for, and whose outputs between the start and the end err far more than the last."""
+    backends = dict.fromkeys(each.cell.backend for each in cells)
+    asked = (ASKED,) if "torchdiffeq" in backends else ()
+    return (*asked, *(note for backend in backends if backend != OWN and (note := _interpolated(cells, backend))))
+
+
+def _interpolated(cells: Sequence[MeasuredCell], backend: str) -> str:
+    """On the cells whose largest error is far above that at the end; empty if there is none."""
+    others = [each for each in measured_of(cells, "error", "error_final") if each.cell.backend == backend]
+    far = [each for each in others if _between(each.cell) and _above(each) > FAR]
+    if not far:
+        return ""
+    solvers = text.listed(list(dict.fromkeys(each.cell.solver for each in far)))
+    most = float(f"{max(map(_above, far)):.2g}")
+    return (
+        f"{text.plural(len(far), 'cell')} of {backend} ({solvers}): the largest error over outputs is more than "
+        f"{FAR:g} times that at the end time, up to {text.tolerance(most)} times. A step ends on the end time; outputs "
+        "between two steps are interpolated, which errs more than the steps do."
+    )
+
+
+def _above(each: MeasuredCell) -> float:
+    """The largest error over outputs, over that at the end."""
+    final = each.value("error_final")
+    return each.value("error") / final if final > 0 else 1.0
+
+
+def _between(cell: Cell) -> bool:
+    """Whether an output may lie between two steps: where dt divides their times, none does."""
+    if cell.n_outputs == 2 or cell.dt is None:
+        return cell.n_outputs > 2
+    steps = cell.horizon / (cell.n_outputs - 1) / cell.dt
+    return abs(steps - round(steps)) > 1e-9 * steps

@@ -1,0 +1,109 @@
+"""Gradient modes against each other: cells that are equal but for the mode, in pairs with the baseline."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+
+from reports.measured import MeasuredCell
+from reports.views.findings.choice import grouped
+from reports.views.findings.comparison import Comparison, Pair, Times
+from reports.views.findings.library import NO_WINNER
+from reports.views.findings.spread import Spread
+from reports.views.parts.section import Finding
+from results import format as text
+
+BASELINE = "backprop"
+CLOCK = "gradient_s"
+
+
+@dataclass(frozen=True)
+class ModeRow:
+    """A cell beside its baseline, which differs from it only in the gradient mode."""
+
+    measured: MeasuredCell
+    baseline: MeasuredCell
+    time: Comparison | None  # of the solve with its gradient
+
+    @property
+    def mode(self) -> str:
+        """The mode that is compared."""
+        return self.measured.cell.gradient
+
+    def quotient(self, name: str) -> float:
+        """The metric over the baseline's; NaN where either is missing or not positive."""
+        own, other = self.measured.value(name), self.baseline.value(name)
+        positive = math.isfinite(own) and math.isfinite(other) and own > 0 and other > 0
+        return own / other if positive else math.nan
+
+
+def baseline_of(cells: Sequence[MeasuredCell]) -> str:
+    """The mode that the others are compared with."""
+    modes = sorted({each.cell.gradient for each in cells} - {"none"})
+    return BASELINE if BASELINE in modes else next(iter(modes), BASELINE)
+
+
+def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
+    """Every cell of another mode with its baseline, where that was measured too."""
+    baseline, pairs = baseline_of(cells), []
+    for alike in grouped(cells, lambda each: astuple(replace(each.cell, gradient=""))).values():
+        modes = {each.cell.gradient: each for each in alike}
+        if base := modes.pop(baseline, None):
+            pairs += [(each, base) for each in modes.values()]
+    return pairs
+
+
+def mode_rows(cells: Sequence[MeasuredCell], times: Times) -> list[ModeRow]:
+    """The pairs, with those of the compared times that are theirs."""
+    return [ModeRow(each, base, times.get((each.key, base.key))) for each, base in mode_pairs(cells)]
+
+
+def time_finding(subject: str, rows: Sequence[ModeRow]) -> Finding | None:
+    """Which mode takes the least time, backend by backend; None where nothing can be compared."""
+    timed = [row for row in rows if row.time]
+    return _finding(subject, timed, lambda some: Spread.timed([row.time for row in some if row.time]))
+
+
+def mode_finding(subject: str, rows: Sequence[ModeRow], measure: Callable[[ModeRow], float]) -> Finding | None:
+    """Which mode needs the least of what is counted, backend by backend; None where nothing can be compared."""
+    known = [row for row in rows if math.isfinite(measure(row))]
+    return _finding(subject, known, lambda some: Spread.counted([measure(row) for row in some]))
+
+
+def _finding(subject: str, rows: Sequence[ModeRow], spread: Callable[[Sequence[ModeRow]], Spread]) -> Finding | None:
+    if not rows:
+        return None
+    spreads: dict[str, dict[str, Spread]] = {}
+    for (backend, mode), some in _grouped(rows).items():
+        spreads.setdefault(backend, {})[mode] = spread(some)
+    baseline = rows[0].baseline.cell.gradient
+    winners = {backend: _least(of_modes, baseline) for backend, of_modes in spreads.items()}
+    modes = dict.fromkeys(mode for of_modes in spreads.values() for mode in of_modes)
+    evidence = [_said(mode, baseline, spreads) for mode in modes]
+    return Finding(subject, _agreed(winners), f"{'; '.join(evidence)}.")
+
+
+def _grouped(rows: Sequence[ModeRow]) -> dict[tuple[str, str], list[ModeRow]]:
+    groups: dict[tuple[str, str], list[ModeRow]] = {}
+    for row in rows:
+        groups.setdefault((row.measured.cell.backend, row.mode), []).append(row)
+    return groups
+
+
+def _said(mode: str, baseline: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
+    on = [f"{of_modes[mode]} on {backend}" for backend, of_modes in spreads.items() if mode in of_modes]
+    return f"{mode} over {baseline}: {text.listed(on)}"
+
+
+def _least(spreads: Mapping[str, Spread], baseline: str) -> str:
+    mode = min(spreads, key=lambda each: spreads[each].median)
+    if spreads[mode].equal:
+        return f"{baseline} or {mode}"
+    if not spreads[mode].clear:
+        return NO_WINNER
+    return mode if spreads[mode].median < 1 else baseline
+
+
+def _agreed(winners: Mapping[str, str]) -> str:
+    if len(set(winners.values())) == 1:
+        return next(iter(winners.values()))
+    return text.listed([f"{mode} on {backend}" for backend, mode in winners.items()])

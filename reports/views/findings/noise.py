@@ -1,0 +1,122 @@
+"""The noise floor: what two timings of the same cell differed by, block by block."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from reports.blocks import Reference
+from reports.measured import MeasuredCell
+from reports.views.findings.choice import Choice, grouped, settings, step
+from reports.views.findings.comparison import floor_range
+from reports.views.parts.table import Column, Table, Value, number, tabulate, words
+from results import format as text
+from results.statistics.ratio import median
+
+FLOOR_TITLE = "far end of the 95% interval of the twin's time over the reference cell's [that interval]"
+
+
+@dataclass(frozen=True)
+class TimedBlock:
+    """The cells of a block that were timed."""
+
+    title: str
+    cells: tuple[MeasuredCell, ...]
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What the cells were timed beside."""
+        return self.cells[0].block.references
+
+    @property
+    def floor(self) -> float:
+        """The larger of its clocks' floors, as a factor; infinite where it is not known."""
+        names = {name for each in self.references for name in each.twins}
+        return max((self.cells[0].block.floor(name) for name in names), default=math.inf)
+
+
+@dataclass(frozen=True)
+class ReferenceRow:
+    """A reference in its block."""
+
+    block: TimedBlock
+    reference: Reference
+
+
+def timed_blocks(cells: Collection[MeasuredCell]) -> list[TimedBlock]:
+    """The blocks in which anything was timed."""
+    problems = grouped([each for each in cells if each.samples], lambda each: each.cell.problem)
+    return [  # problem by problem: a title says what differs within one
+        TimedBlock(title, tuple(block)) for group in problems.values() for title, block in settings(group).items()
+    ]
+
+
+def noise_note(cells: Collection[MeasuredCell]) -> str:
+    """The floors of these cells' blocks in a line; empty if nothing was timed."""
+    blocks = timed_blocks(cells)
+    floors = _known(blocks)
+    if not floors:
+        return _unknown(blocks)
+    over = f" over {text.plural(len(floors), 'block')}" if len(floors) > 1 else ""
+    said = f"Noise floor: {floor_range(floors)}{over}. No smaller difference of times is called one."
+    return f"{said} {_unknown(blocks)}".rstrip()
+
+
+def noise_summary(cells: Collection[MeasuredCell]) -> str:
+    """The middle floor and the worst block; empty if nothing was timed."""
+    blocks = timed_blocks(cells)
+    floors = _known(blocks)
+    if not floors:
+        return _unknown(blocks)
+    said = text.percent(median(floors) - 1)
+    if len(floors) > 1:
+        worst = next(each for each in blocks if each.floor == max(floors))
+        said = f"{said} (median of {len(floors)} blocks), at worst {text.percent(worst.floor - 1)} ({worst.title})"
+    return f"Two timings of the same cell differed by up to {said}. {_unknown(blocks)}".rstrip()
+
+
+def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
+    """Each block's reference, what its twin showed, and how many cells were timed less surely than asked."""
+    rows = [ReferenceRow(block, each) for block in timed_blocks(cells) for each in block.references]
+    if not rows:
+        return None
+    return tabulate(
+        "Noise floor of each block",
+        [
+            Column[ReferenceRow]("block", lambda row: words(row.block.title)),
+            Column("forward\nfloor", lambda row: _floor(row.reference, "forward_s"), True, FLOOR_TITLE),
+            Column("gradient\nfloor", lambda row: _floor(row.reference, "gradient_s"), True, FLOOR_TITLE),
+            Column("cells\ntimed", lambda row: number(len(row.block.cells), text.count), True),
+            Column("of these\n≈", _unsettled, True, "less sure than asked"),
+            Column("reference cell", lambda row: words(_said(row.reference), link=row.reference.key)),
+        ],
+        rows,
+    )
+
+
+def _known(blocks: Collection[TimedBlock]) -> list[float]:
+    return [each.floor for each in blocks if math.isfinite(each.floor)]
+
+
+def _unknown(blocks: Collection[TimedBlock]) -> str:
+    """How many blocks have no floor; empty if all have."""
+    unknown = len(blocks) - len(_known(blocks))
+    if not unknown:
+        return ""
+    where = "here" if unknown == len(blocks) else f"in {text.plural(unknown, 'block')}"
+    return f"The noise floor is not known {where}: no cell was timed twice, in two processes or more."
+
+
+def _said(reference: Reference) -> str:
+    cell = reference.cell
+    return f"{Choice(cell.solver, cell.backend, cell.gradient)}, {step(cell)}"
+
+
+def _floor(reference: Reference, name: str) -> Value:
+    if name not in reference.twins:
+        return Value(text.MISSING, None)
+    floor = reference.floor(name)
+    return Value(text.percent(floor - 1), floor, note=text.interval(reference.twins[name]))
+
+
+def _unsettled(row: ReferenceRow) -> Value:
+    return number(sum(each.unstable for each in row.block.cells), text.count)

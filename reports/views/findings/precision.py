@@ -1,0 +1,41 @@
+"""Work-precision panels: error against what it cost."""
+
+from collections.abc import Sequence
+
+from reports.measured import MeasuredCell
+from reports.views.findings.choice import Choice, coarseness, grouped, settings
+from reports.views.parts.figure import Axis, Line, Panel, drawable
+from results import format as text
+
+ERROR = Axis("error", text.error)
+SECONDS = Axis("time of a forward solve", text.seconds)
+CALLS = Axis("calls of the vector field (NFE)", text.count)
+
+
+def precision_panels(cells: Sequence[MeasuredCell], x: Axis, name: str) -> list[Panel]:
+    """Error against a metric: a panel for each setting, a line for each choice, coarse to fine."""
+    return [
+        Panel(title, x, ERROR, drawable(precision_lines(group, name), x, ERROR))
+        for title, group in settings(cells).items()
+    ]
+
+
+def precision_lines(cells: Sequence[MeasuredCell], name: str) -> list[Line]:
+    """A line for each choice."""
+    ordered = sorted(cells, key=coarseness, reverse=True)
+    return [
+        Line(choice.solver, choice.backend, tuple((each.value(name), each.value("error")) for each in group))
+        for choice, group in grouped(ordered, Choice.of).items()
+    ]
+
+
+def undrawn(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
+    """A note on the cells whose error has no place on a logarithmic axis."""
+    zero = sum(each.value("error") == 0 for each in cells)
+    wild = sum(each.value("error") == float("inf") for each in cells)
+    notes = []
+    if zero:
+        notes.append(f"{text.plural(zero, 'cell')} with an error of exactly 0: in the tables, not in the figures.")
+    if wild:
+        notes.append(f"{text.plural(wild, 'cell')} with an infinite error: in the tables, not in the figures.")
+    return tuple(notes)

@@ -1,0 +1,133 @@
+"""The race of a setting's choices to an error."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.measured import MeasuredCell, measured_of
+from reports.views.findings.choice import Choice, grouped, settings, step
+from reports.views.findings.comparison import Pair, Times, compare, undecided
+from reports.views.findings.library import library_finding, library_pairs
+from reports.views.parts.section import Finding
+from results import format as text
+
+TARGET = 1e-6  # the error that a race is run to, if two choices reach it and the study states no goal
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Which error is to be reached, and by which clock."""
+
+    error: Literal["error", "gradient_error"]
+    clock: str
+    said: str  # the error in words
+
+
+SOLVES = Contest("error", "forward_s", "an error")
+GRADIENTS = Contest("gradient_error", "gradient_s", "a gradient error")
+
+
+@dataclass(frozen=True)
+class Race:
+    """Each choice's quickest cell within the error, the quickest first."""
+
+    error: float
+    cells: tuple[MeasuredCell, ...]
+    contest: Contest = SOLVES
+
+    @classmethod
+    def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> "Race | None":
+        """None where nothing was timed, or nothing reaches the study's goal."""
+        timed = measured_of(cells, contest.error, contest.clock)
+        error = target(timed, contest)
+        runners = tuple(race(timed, error, contest)) if error else ()
+        return cls(error, runners, contest) if error and runners else None
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The second over the first."""
+        return [(self.cells[1], self.cells[0])] if len(self.cells) > 1 else []
+
+
+def race_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
+    """Who is first to the error, setting by setting, and which library is faster: one family of comparisons."""
+    races, clock = races_of(cells, SOLVES), SOLVES.clock
+    decisive = [pair for race in races.values() for pair in race.pairs]
+    times = compare([*decisive, *library_pairs(cells, clock)], clock)
+    first = [race_finding(title, race, times) for title, race in races.items()]
+    library = library_finding(cells, clock, times)
+    return tuple(found for found in (*first, *goals_missed(cells, SOLVES), library) if found)
+
+
+def races_of(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, Race]:
+    """The race of each setting that has one."""
+    return {title: race for title, group in settings(cells).items() if (race := Race.of(group, contest))}
+
+
+def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Finding]:
+    """The settings in which something was timed and nothing reaches the goal that the study states."""
+    missed = []
+    for title, group in settings(cells).items():
+        goal, timed = stated(group, contest), measured_of(group, contest.error, contest.clock)
+        if goal is not None and timed and Race.of(group, contest) is None:
+            best = min(timed, key=lambda each: each.value(contest.error))
+            reached = f"The least is {text.error(best.value(contest.error))}, by {Choice.of(best)} ({step(best.cell)})."
+            missed.append(Finding(title, f"none reaches {contest.said} of {text.tolerance(goal)}", reached))
+    return missed
+
+
+def race_finding(subject: str, race: Race, times: Times) -> Finding:
+    """Who takes the least time to the target."""
+    (first, *others), clock = race.cells, race.contest.clock
+    evidence = (
+        f"The least time to {race.contest.said} of {text.tolerance(race.error)}: {text.seconds(first.value(clock))} "
+        f"({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
+    )
+    if not others:
+        return Finding(subject, str(Choice.of(first)), evidence)
+    second = others[0]
+    compared = times.get((second.key, first.key))
+    if compared is None:
+        seconds = text.seconds(second.value(clock))
+        return Finding(subject, str(Choice.of(first)), f"{evidence} Next: {Choice.of(second)}, {seconds}.")
+    evidence += f" Next: {Choice.of(second)}, {text.ratio(compared.ratio)} the time"
+    if compared.differs:
+        return Finding(subject, str(Choice.of(first)), f"{evidence}.")
+    return Finding(subject, f"{Choice.of(first)} or {Choice.of(second)}", f"{evidence}: {undecided([compared])}.")
+
+
+def stated(cells: Sequence[MeasuredCell], contest: Contest) -> float | None:
+    """The error that the study wants to reach; None where it does not say."""
+    return next((getattr(each.goal, contest.error) for each in cells), None)
+
+
+def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | None:
+    """The error to race to: the study's goal; else TARGET, or the smallest power of ten that two choices reach.
+
+    That of one choice, if there is one only.
+    """
+    if (goal := stated(cells, contest)) is not None:
+        return goal
+    best = sorted(min(each.value(contest.error) for each in group) for group in grouped(cells, Choice.of).values())
+    if not best:
+        return None
+    reached = best[min(1, len(best) - 1)]
+    if reached <= TARGET:
+        return TARGET
+    decade = 10.0 ** math.ceil(math.log10(reached))
+    return decade if reached <= decade else 10 * decade  # the logarithm may have been rounded down
+
+
+def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES) -> list[MeasuredCell]:
+    """Each choice's quickest cell within this error, the quickest first."""
+    within = quickest_first([each for each in cells if each.value(contest.error) <= error], contest.clock)
+    return [group[0] for group in grouped(within, Choice.of).values()]
+
+
+def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
+    """By the time over the reference's, where all have it: seconds of different rounds were not under equal load."""
+    relative = {each.key: each.relative(clock) for each in cells}
+    if all(map(math.isfinite, relative.values())):
+        return sorted(cells, key=lambda each: relative[each.key])
+    return sorted(cells, key=lambda each: each.value(clock))

@@ -1,0 +1,126 @@
+"""Trained models solved in other ways, after Ott et al. (2021), "ResNet after all", ICLR."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.measured import MeasuredCell
+from reports.views.findings.trained import Trained, optimiser, ranged
+from reports.views.parts import columns
+from reports.views.parts.section import Finding
+from reports.views.parts.table import Column, Table, number, tabulate, words
+from results import format as text
+from results.statistics.training import Range
+
+SURVIVES = 1.5  # a loss up to so many times that of the model as trained; it is one model, so no chance is in it
+NAMED = 3  # choices that a finding names
+
+
+@dataclass(frozen=True)
+class Survival:
+    """One trained choice solved in one other way."""
+
+    trained: Trained
+    way: str  # as the sweep says it
+    loss: Range  # over seeds, as are all of these
+    ratio: Range  # of the loss to that of the same model as trained
+    nfe: Range
+    own_backend: bool
+
+    @property
+    def survived(self) -> bool:
+        """Whether the median seed's model is as good as it was, or nearly."""
+        return self.ratio.median <= SURVIVES
+
+    @property
+    def verdict(self) -> str:
+        """It in words; nothing where there is no loss to compare with."""
+        if self.ratio.n == 0:
+            return ""
+        if math.isinf(self.ratio.median):
+            return "cannot be solved"
+        return "survives" if self.survived else "has not survived"
+
+    def __str__(self) -> str:
+        return f"{self.trained}: {text.times(self.ratio.median)} by {self.way}"
+
+
+def survivals(choices: Sequence[Trained]) -> list[Survival]:
+    """A row for each choice and way."""
+    return [
+        _survival(each, way, place)
+        for each in choices
+        for place, way in enumerate(each.cell.evaluate.split("; "))
+        if any(_row(seed, place) for seed in each.seeds)
+    ]
+
+
+def _survival(trained: Trained, way: str, place: int) -> Survival:
+    rows = [(seed, row) for seed in trained.seeds if (row := _row(seed, place))]
+    return Survival(
+        trained,
+        way,
+        loss=Range.of([loss for _, (loss, _, _) in rows]),
+        ratio=Range.of([_ratio(loss, seed.value("final_loss")) for seed, (loss, _, _) in rows]),
+        nfe=Range.of([nfe for _, (_, nfe, _) in rows]),
+        own_backend=all(own for _, (_, _, own) in rows),
+    )
+
+
+def _row(measured: MeasuredCell, place: int) -> tuple[float, float, float] | None:
+    """Loss, NFE, and whether the cell's own backend solved it; none if this way was not tried."""
+    if "evaluation" not in measured.curves:
+        return None
+    places, rows = measured.curves["evaluation"]
+    found = rows[places == place]
+    return tuple(found[0].tolist()) if len(found) else None
+
+
+def _ratio(loss: float, as_trained: float) -> float:
+    """NaN where the model as trained has no loss to compare with."""
+    return loss / as_trained if 0 < as_trained < math.inf else math.nan
+
+
+def survival_table(setting: str, rows: Sequence[Survival]) -> Table:
+    """The loss as trained against the loss with another solver."""
+    return tabulate(
+        f"{setting}: the trained model solved in other ways",
+        [
+            _of_first("trained with", columns.SOLVER),
+            *(_of_first(each.heading, each) for each in (columns.STEP, columns.BACKEND, columns.GRADIENT)),
+            Column("optimiser", lambda row: words(optimiser(row.trained.cell)), title="with its learning rate"),
+            Column("solved with", lambda row: words(row.way if row.own_backend else f"{row.way}, by node")),
+            Column("NFE", lambda row: number(row.nfe.median, text.count), True, "calls over the whole trajectory"),
+            Column("loss as\ntrained", lambda row: number(row.trained.final_loss.median, text.number), True),
+            Column("loss so\nsolved", lambda row: number(row.loss.median, text.number), True),
+            Column("ratio", lambda row: ranged(row.ratio, text.times), True, "of the two losses of one model"),
+            Column("verdict", lambda row: words(row.verdict), title=f"survives: at most {SURVIVES:g} times the loss"),
+        ],
+        rows,
+    )
+
+
+def _of_first(heading: str, column: columns.Cells) -> Column[Survival]:
+    return Column(heading, lambda row: column.show(row.trained.seeds[0]), column.numeric, column.title)
+
+
+def survival_finding(subject: str, rows: Sequence[Survival]) -> Finding | None:
+    """How many choices are as good with every other solver; None where none was tried."""
+    judged = [row for row in rows if row.ratio.n]
+    choices = list(dict.fromkeys(row.trained for row in judged))
+    if not choices:
+        return None
+    lost = [max(_of(choice, judged), key=lambda row: row.ratio.median) for choice in choices]
+    lost = sorted((row for row in lost if not row.survived), key=lambda row: -row.ratio.median)
+    ways = text.listed(list(dict.fromkeys(row.way for row in judged)))
+    said = f"Solved with {ways}, the loss on the whole trajectory is at most {SURVIVES:g} times that as trained"
+    if not lost:
+        return Finding(subject, "every trained choice survives", f"{said}.")
+    answer = f"{len(choices) - len(lost)} of {text.plural(len(choices), 'trained choice')} survive"
+    named = "; ".join(map(str, lost[:NAMED]))
+    more = f"; and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    return Finding(subject, answer, f"{said}, but for {named}{more}.")
+
+
+def _of(choice: Trained, rows: Sequence[Survival]) -> list[Survival]:
+    return [row for row in rows if row.trained is choice]

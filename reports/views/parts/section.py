@@ -1,0 +1,30 @@
+"""A section of the page: one study's answer, figures and tables."""
+
+from dataclasses import dataclass
+
+from reports.views.parts.figure import Figure
+from reports.views.parts.table import Table
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An answer in plain words: on which subject, which choice won, and the numbers it rests on."""
+
+    subject: str
+    answer: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of a study."""
+
+    study: str  # the anchor
+    title: str
+    question: str
+    findings: tuple[Finding, ...] = ()
+    reading: str = ""  # how to read the figures
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    noise: str = ""  # what its times differ by for no reason; empty if nothing was timed

@@ -1,0 +1,101 @@
+"""A table: columns that know how to show a subject, and the rows that come of it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from results import format as text
+from results.statistics.ratio import Ratio
+
+Subject = TypeVar("Subject")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One entry: its text, and what it is sorted by (None sorts last)."""
+
+    text: str
+    sort: float | str | None
+    hue: str = ""  # the name whose colour marks it
+    link: str = ""  # the row it leads to
+    note: str = ""  # said after it in a low voice: an interval
+    quiet: bool = False  # said in a low voice itself: no difference
+    unsettled: bool = False  # marked as less sure than asked
+
+
+@dataclass(frozen=True)
+class Column(Generic[Subject]):
+    """A heading, its explanation, and how a subject is shown."""
+
+    heading: str
+    show: Callable[[Subject], Value]
+    numeric: bool = False
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column as the page needs it."""
+
+    text: str
+    numeric: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Entries in the order of the headings; the anchor is the cell's key, if the row is a cell's own."""
+
+    values: tuple[Value, ...]
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the page shows as a sortable table."""
+
+    caption: str
+    headings: tuple[Heading, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether any entry is marked so, and the mark needs its legend."""
+        return any(value.unsettled for row in self.rows for value in row.values)
+
+
+def words(said: str, *, hue: str = "", link: str = "") -> Value:
+    """An entry of text; an empty one is missing."""
+    return Value(said or text.MISSING, said or None, hue=hue, link=link)
+
+
+def number(value: float | None, form: text.Form) -> Value:
+    """An entry of a number; None and NaN are missing."""
+    if value is None or value != value:
+        return Value(text.MISSING, None)
+    return Value(form(value), value)
+
+
+def ratio(value: Ratio, *, quiet: bool = False) -> Value:
+    """An entry of a ratio and, in a low voice, its interval."""
+    return Value(text.times(value.value), value.value, note=text.interval(value), quiet=quiet)
+
+
+def tabulate(
+    caption: str,
+    columns: Iterable[Column[Subject]],
+    subjects: Iterable[Subject],
+    *,
+    anchor: Callable[[Subject], str] = lambda _: "",
+) -> Table:
+    """A row for each subject; a column in which nothing is known is left out."""
+    subjects = list(subjects)
+    shown = [(column, [column.show(subject) for subject in subjects]) for column in columns]
+    shown = [(column, values) for column, values in shown if any(value.sort is not None for value in values)]
+    return Table(
+        caption,
+        tuple(Heading(column.heading, column.numeric, column.title) for column, _ in shown),
+        tuple(
+            Row(tuple(values[index] for _, values in shown), anchor(subject)) for index, subject in enumerate(subjects)
+        ),
+    )

@@ -1,0 +1,131 @@
+"""Study `adjoint`: what each way to differentiate a solve costs, and how wrong its gradient is."""
+
+from collections.abc import Callable, Sequence
+
+from reports.measured import MeasuredCell
+from reports.views.findings.choice import SETTINGS, settings
+from reports.views.findings.comparison import compare
+from reports.views.findings.cut import Cut, cut_panel
+from reports.views.findings.library import library_finding, library_pairs
+from reports.views.findings.modes import CLOCK, ModeRow, mode_finding, mode_pairs, mode_rows, time_finding
+from reports.views.findings.race import GRADIENTS, goals_missed, race_finding, races_of, stated
+from reports.views.parts import columns
+from reports.views.parts.figure import Axis, figures
+from reports.views.parts.section import Section
+from reports.views.parts.table import Column, Table, Value, number, ratio, tabulate, words
+from results import format as text
+from results.records import METRICS
+
+TITLE = "Ways to differentiate a solve"
+QUESTION = "What do the gradient modes cost in time, calls and memory, and how exact are their gradients?"
+READING = (
+    "Colour is the gradient mode, stroke and marker the library. Each panel varies one axis of the sweep and holds "
+    "the others at the middle value that its title names. The first panel is the one to choose by: seconds for an "
+    "equally exact gradient. In the tables a time ratio in grey is no difference: it is within the noise floor, or too "
+    "uncertain."
+)
+SETTING = tuple(name for name in SETTINGS if name not in ("horizon", "n_outputs"))
+SECONDS = Axis("solve with its gradient", text.seconds)
+OUTPUTS = Axis("output times", text.count)
+
+
+def value(name: str) -> Callable[[MeasuredCell], float]:
+    """A metric, or the median of samples, as a function of the cell."""
+    return lambda each: each.value(name)
+
+
+CUTS = (
+    Cut(
+        "step",
+        SECONDS,
+        Axis("relative gradient error", text.error),
+        value("gradient_s"),
+        value("gradient_error"),
+    ),
+    Cut(
+        "horizon",
+        Axis("end time T", text.tolerance, log=False),
+        Axis("peak memory", text.size, log=False, base=1024),
+        lambda each: each.cell.horizon,
+        value("peak_bytes"),
+    ),
+    Cut(
+        "n_outputs",
+        OUTPUTS,
+        Axis("backward NFE + VJPs", text.count),
+        lambda each: each.cell.n_outputs,
+        lambda each: each.value("nfe_backward") + each.value("vjp_backward"),
+    ),
+    Cut("n_outputs", OUTPUTS, SECONDS, lambda each: each.cell.n_outputs, value("gradient_s")),
+)
+
+
+def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
+    """The study's section; the cells are those with a number."""
+    races = races_of(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
+    decisive = [pair for race in races.values() for pair in race.pairs]
+    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
+    rows = mode_rows(cells, times)
+    findings = (
+        *(race_finding(title, race, times) for title, race in races.items()),
+        *goals_missed(cells, GRADIENTS),
+        time_finding("time", rows),
+        mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
+        mode_finding("gradient error", rows, lambda row: row.quotient("gradient_error")),
+        library_finding(cells, CLOCK, times),
+    )
+    alike = settings(cells, SETTING)
+    return Section(
+        study,
+        TITLE,
+        QUESTION,
+        findings=tuple(finding for finding in findings if finding),
+        reading=READING,
+        figures=tuple(
+            figure
+            for title, group in alike.items()
+            for figure in figures(title, (cut_panel(cut, group) for cut in CUTS))
+        ),
+        tables=tuple(mode_table(title, group, rows) for title, group in alike.items()),
+    )
+
+
+def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeRow]) -> Table:
+    """Each mode over its baseline, cell by cell, in those rows that are of the cells; the cells alone without any."""
+    keys = {each.key for each in cells}
+    rows = [row for row in rows if row.measured.key in keys]
+    if not rows:
+        return tabulate(setting, columns.ALL, cells)
+    baseline = rows[0].baseline.cell.gradient
+    return tabulate(
+        f"{setting}: each mode over {baseline}",
+        [
+            Column[ModeRow]("mode", lambda row: words(row.mode, hue=row.mode)),
+            *(_own(axis) for axis in (columns.BACKEND, columns.STEP, columns.HORIZON, columns.OUTPUTS)),
+            Column("time\nratio", _time_ratio, True, "median of paired ratios [95% interval]"),
+            Column("memory\nratio", lambda row: number(row.quotient("peak_bytes"), text.times), True),
+            _own(columns.GRADIENT_TIME),
+            _own(columns.MEMORY),
+            Column("gradient\nerror", _gradient_errors, True, f"{METRICS['gradient_error']}; beside it {baseline}'s"),
+            _own(columns.metric("from\ndiscrete", "gradient_error_discrete", text.error)),
+            _own(columns.metric("NFE\nback", "nfe_backward", text.count)),
+            _own(columns.metric("VJP\nback", "vjp_backward", text.count)),
+            _own(columns.KEY),
+        ],
+        rows,
+    )
+
+
+def _own(column: columns.Cells) -> Column[ModeRow]:
+    return Column(column.heading, lambda row: column.show(row.measured), column.numeric, column.title)
+
+
+def _time_ratio(row: ModeRow) -> Value:
+    if row.time is None:
+        return Value(text.MISSING, None)
+    return ratio(row.time.ratio, quiet=not row.time.differs)
+
+
+def _gradient_errors(row: ModeRow) -> Value:
+    own, other = row.measured.value("gradient_error"), row.baseline.value("gradient_error")
+    return number(own, lambda error: f"{text.error(error)} / {text.error(other)}")

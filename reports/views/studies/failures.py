@@ -1,0 +1,37 @@
+"""Cells without all of their numbers, by status and reason."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from reports.measured import Failure, MeasuredCell
+from reports.views.findings.choice import Choice, step
+from results import format as text
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Cells that failed for one reason."""
+
+    failure: Failure
+    cells: tuple[tuple[str, str], ...]  # key, and what a person calls it
+
+    @property
+    def count(self) -> str:
+        """How many cells."""
+        return text.plural(len(self.cells), "cell")
+
+
+def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
+    """What went wrong before what could not be; within each the most cells first."""
+    groups: dict[Failure, list[MeasuredCell]] = {}
+    for cell in cells:
+        for failure in cell.failures:
+            groups.setdefault(failure, []).append(cell)
+    ordered = sorted(groups.items(), key=lambda item: (item[0].expected, -len(item[1])))
+    return tuple(
+        FailureGroup(failure, tuple((each.key, _said(each)) for each in failed)) for failure, failed in ordered
+    )
+
+
+def _said(measured: MeasuredCell) -> str:
+    return f"{measured.cell.problem}: {Choice.of(measured)}, {step(measured.cell)}, {measured.cell.device}"

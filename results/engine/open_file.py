@@ -1,0 +1,145 @@
+"""An SQLite file that is held open, so that what was written to it can be saved when somebody takes it away.
+
+SQLite does not look: it goes on writing into a file that has no name any more, and all of it is gone with the process.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from enum import Enum
+from pathlib import Path
+
+from results.engine.connections import connect
+from results.engine.location import LOGS, UnwritableError, beside
+
+_Identity = tuple[int, int] | None  # device and inode; None: there is no file
+
+
+class Change(Enum):
+    """What somebody has done to a file that is open."""
+
+    removed = "was removed"
+    replaced = "was replaced by another file"
+    unlogged = "has lost its -wal or its -shm file"
+    cut = "was cut short"
+
+
+class OpenFile:
+    """A connection that nothing else uses, to a file and to its -wal file, as they were when it was made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = connect(path)
+        self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the -wal file too
+        self._mode = path.stat().st_mode
+        self._size = path.stat().st_size
+        self._file = _identity(path)
+        self._logs = {log: _identity(beside(path, log)) for log in LOGS}
+
+    def close(self) -> None:
+        """Let it go."""
+        self._connection.close()
+
+    def change(self) -> Change | None:
+        """What was done to it since it was opened or last seen to be whole."""
+        now, logs = _identity(self.path), {log: _identity(beside(self.path, log)) for log in LOGS}
+        if now != self._file:
+            return Change.removed if now is None else Change.replaced
+        if any(known not in (None, logs[log]) for log, known in self._logs.items()):
+            return Change.unlogged
+        size = self.path.stat().st_size
+        if size < self._size:  # who prunes a database may have given pages back
+            return Change.cut
+        self._logs, self._size = logs, size
+        return None
+
+    def save(self, change: Change, apart: Path) -> Path:
+        """Have all of its content in a file with a name: its own where it can be, else one beside it, or in `apart`.
+
+        An UnwritableError, if that is not possible; to be tried again then.
+        """
+        try:
+            if change is Change.unlogged:
+                return self._fold()
+            if change is Change.cut:
+                return self._checked()
+            return self._copied(apart)
+        except (OSError, sqlite3.Error) as error:
+            raise UnwritableError(
+                f"{self.path} {change.value} while it was written, and what was in it cannot be saved ({error}): "
+                f"{'restore a backup of it' if change is Change.cut else 'make room before this process ends'}"
+            ) from error
+
+    def _fold(self) -> Path:
+        """Write what only the lost -wal file has into the database itself."""
+        busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise sqlite3.OperationalError("another process reads it")
+        return self._checked()
+
+    def _checked(self) -> Path:
+        with closing(connect(self.path)) as fresh:  # this connection may remember what is no longer there
+            (said,) = fresh.execute("PRAGMA quick_check(1)").fetchone()
+            tables = fresh.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if said != "ok" or tables == (0,):
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        self._size = self.path.stat().st_size
+        return self.path
+
+    def _copied(self, apart: Path) -> Path:
+        name = f"{self.path.stem}-rescued-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.db"
+        try:
+            return self._copied_to(self.path.parent, name)
+        except (OSError, sqlite3.Error):
+            return self._copied_to(apart, name)
+
+    def _copied_to(self, folder: Path, name: str) -> Path:
+        """At its own path if that is in this folder and nothing is there, else under the other name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{name}.draft"
+        try:
+            with closing(sqlite3.connect(draft)) as target:
+                self._connection.backup(target)
+            draft.chmod(self._mode & 0o777)
+            if folder == self.path.parent and self._put_back(draft):
+                return self.path
+            return draft.replace(folder / name)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _put_back(self, draft: Path) -> bool:
+        with _turn(draft.parent):  # another run may have lost the same file
+            for log, known in self._logs.items():  # SQLite would take them for those of what stands there next
+                if _identity(beside(self.path, log)) == known:
+                    beside(self.path, log).unlink(missing_ok=True)
+            if os.path.lexists(self.path):
+                return False
+            try:
+                self.path.hardlink_to(draft)
+            except FileExistsError:
+                return False
+            except OSError:  # not every file system has them
+                draft.replace(self.path)
+        return True
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One process at a time; it leaves nothing behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

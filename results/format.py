@@ -1,0 +1,151 @@
+"""The one place where a number becomes text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from results.statistics.ratio import Ratio
+
+Form: TypeAlias = Callable[[float], str]
+
+MISSING = "–"
+THIN = "\N{NARROW NO-BREAK SPACE}"  # sets thousands apart
+TIGHT = "\N{NO-BREAK SPACE}"  # holds together what belongs on one line
+
+
+def seconds(value: float) -> str:
+    """Three significant digits with the unit that suits: 12.3 ms."""
+    return _scaled(value, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
+
+
+def size(value: float) -> str:
+    """Bytes, three significant digits, in powers of 1024: 1.50 MiB."""
+    return _scaled(value, [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")])
+
+
+def duration(value: float) -> str:
+    """A time that a person waits: 45 s, 12 min, 3 h 5 min."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    minutes = round(value / 60)
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(value: float) -> str:
+    """Thousands set apart by thin spaces; a median of counts may end in a half."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    text = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    return text.replace(",", THIN)
+
+
+def error(value: float) -> str:
+    """1.2e-05; an exact zero is 0."""
+    return "0" if value == 0 else _finite(value, ".1e")
+
+
+def tolerance(value: float) -> str:
+    """As it is written in a sweep: 1e-05, 0.125."""
+    return _finite(value, "g")
+
+
+def number(value: float) -> str:
+    """Any other number: three significant digits."""
+    if value == 0 or not 1e-3 <= abs(value) < 1e5:
+        return _finite(value, ".3g")
+    return _digits(value)
+
+
+def order(value: float) -> str:
+    """An observed order of convergence: 3.98."""
+    return _finite(value, ".2f")
+
+
+def times(value: float) -> str:
+    """A ratio: 2.31×."""
+    return f"{_digits(value)}×" if math.isfinite(value) else _not_finite(value)
+
+
+def ratio(value: Ratio | None) -> str:
+    """A ratio with its interval: 2.31× [2.20, 2.44]."""
+    if value is None:
+        return MISSING
+    return f"{times(value.value)}{TIGHT}{interval(value)}"
+
+
+def interval(value: Ratio) -> str:
+    """Its interval alone: [2.20, 2.44]."""
+    return f"[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
+
+
+def percent(share: float) -> str:
+    """Two significant digits: 2.0 %, 150 %."""
+    return f"{_digits(100 * share, 2)}{TIGHT}%" if math.isfinite(share) else _not_finite(share)
+
+
+def within(half_width: float) -> str:
+    """The half-width of a ratio's interval, given on the log scale: ±2.1 %."""
+    return f"±{percent(math.expm1(half_width))}"
+
+
+def tick(text: str) -> str:
+    """A number's text without the zeros that only show its precision: 1.00 ms is 1 ms."""
+    return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
+
+
+def date(seconds: float) -> str:
+    """A moment since the epoch, in UTC to the minute; out of the calendar: as the number that it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):  # a clock may say anything
+        return f"{seconds:g} s"
+
+
+def plural(value: int, noun: str) -> str:
+    """1 cell, 17 cells."""
+    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+    if not math.isfinite(value):
+        return _not_finite(value)
+    if value == 0:
+        return "0"
+    # The unit is chosen by what will be read: 999.9 ms is 1.00 s.
+    scaled = ((float(f"{value / scale:.3g}"), scale, unit) for scale, unit in units)
+    scale, unit = next(((scale, unit) for shown, scale, unit in scaled if abs(shown) >= 1), units[-1])
+    return f"{_digits(value / scale)}{TIGHT}{unit}"
+
+
+def _digits(value: float, significant: int = 3) -> str:
+    """So many significant digits without an exponent; 1 234 keeps its four."""
+    if not math.isfinite(value):
+        return _not_finite(value)
+    if value == 0:
+        return "0"
+    decimals = significant - 1 - math.floor(math.log10(abs(float(f"{value:.{significant}g}"))))
+    return f"{value:,.{max(decimals, 0)}f}".replace(",", THIN)
+
+
+def _finite(value: float, spec: str) -> str:
+    return f"{value:{spec}}" if math.isfinite(value) else _not_finite(value)
+
+
+def _not_finite(value: float) -> str:
+    if math.isnan(value):
+        return MISSING
+    return "∞" if value > 0 else "−∞"

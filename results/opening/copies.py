@@ -1,0 +1,85 @@
+"""A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from results.engine.connections import connect
+from results.engine.database import Database
+from results.engine.held_folder import HeldFolder, sweep
+from results.engine.location import LOGS, StoreError, UnwritableError, beside, file_of
+from results.opening.copying import copy_to
+from results.schema import structure
+from results.schema import versions as schema
+from results.schema.tables import SCHEMA_VERSION
+
+_PREFIX = "nodebench-copy-"
+_TRIES = 5
+_PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, of which the last two may be missing
+
+
+def leave(database: Database) -> None:
+    """From now on, read the newest schema there, and change nothing of what was opened.
+
+    SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
+    """
+    path = file_of(database.url)
+    if path or schema.known(database) != SCHEMA_VERSION:
+        database.read_instead(_copied(database, path))
+        found = schema.known(database)
+        if found not in (None, SCHEMA_VERSION):
+            _refuse_triggers(database)
+            from results.opening.migration import upgrade_copy  # Alembic takes a while to load
+
+            upgrade_copy(database, found)
+    database.only_read = True
+
+
+def _refuse_triggers(database: Database) -> None:
+    """They would be run as the copy is upgraded."""
+    with database.reading() as connection:
+        if found := structure.unplain(connection):
+            raise StoreError(f"{database.place} has {found}, and is not upgraded to be read: drop it there")
+
+
+def _copied(database: Database, path: Path | None) -> Path:
+    """Its copy, in a folder that is removed when the database is closed."""
+    try:
+        sweep(tempfile.gettempdir(), _PREFIX)
+        folder = HeldFolder.made(tempfile.gettempdir(), _PREFIX)
+        database.on_closing = folder.remove
+        copy = folder.path / "copy.db"
+        if path:
+            _copy_file(Path(os.path.realpath(path)), copy)
+        else:
+            copy_to(database, copy)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(
+            f"{database.place} cannot be copied to be read ({error}): make room, or set TMPDIR to a folder that has it"
+        ) from error
+    return copy
+
+
+def _copy_file(path: Path, copy: Path) -> None:
+    """All that is in it, and none of it changed, also while another process writes to it."""
+    for _ in range(_TRIES):
+        if all(beside(path, log).exists() for log in LOGS):  # it may be in use: by SQLite's rules then
+            with closing(connect(path, "mode=ro")) as source, closing(sqlite3.connect(copy)) as target:
+                source.backup(target)
+            return
+        before = _state(path)
+        for part in _PARTS:
+            if beside(path, part).exists():
+                shutil.copyfile(beside(path, part), beside(copy, part))
+        if _state(path) == before:
+            return
+    raise UnwritableError(f"{path} is changed again and again while it is copied: try again when it is at rest")
+
+
+def _state(path: Path) -> list[tuple[str, int, int, int]]:
+    """What would be another if anybody had opened or written it."""
+    found = [(part, beside(path, part)) for part in (*_PARTS, "-shm")]
+    return [(part, s.st_ino, s.st_size, s.st_mtime_ns) for part, file in found if file.exists() for s in [file.stat()]]

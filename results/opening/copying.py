@@ -1,0 +1,164 @@
+"""A copy of a database, whatever its engine and its schema's version: an SQLite file that can be opened or merged.
+
+A copy is called done when its pages are sound and it has as many rows of each table as the database.
+"""
+
+import itertools
+import os
+import sqlite3
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Connection, MetaData, Table, event, inspect
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import CompileError, OperationalError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from results.engine.database import Database
+from results.engine.location import RECOVER, StoreError
+from results.schema import structure, views
+from results.schema import versions as schema
+from results.schema.tables import SCHEMA_VERSION, metadata, nodebench
+
+_CHUNK = 10_000  # rows in memory at a time
+_A_STATEMENT = 100  # rows that one statement inserts
+_NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
+
+
+def back_up(database: Database, path: Path | None = None) -> Path:
+    """Copy the database to a file; without a path, one beside it that names its version and the time."""
+    path = path or _beside(database)
+    if path.exists():
+        raise StoreError(f"{path} exists: a backup overwrites nothing, pass another name")
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        copy_to(database, draft)
+        _name_anew(draft)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path} cannot be written ({error}): pass another name or make room") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def copy_to(database: Database, path: Path) -> None:
+    """One consistent state of the database in a new file, which is then compared with it; also while others write."""
+    with database.reading() as source, closing(sqlite3.connect(path)) as target:
+        counted = _count(source)
+        if database.is_file:
+            driver: Any = source.connection.driver_connection
+            driver.backup(target)
+        else:
+            _copy_rows(source, target, list(counted))
+        _compare(database.place, counted, target)
+
+
+def _name_anew(copy: Path) -> None:
+    """A copy that is kept is a database of its own: what was spooled for the first is not the copy's."""
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        if any(column[1] == nodebench.c.identity.name for column in connection.execute("pragma table_info(nodebench)")):
+            connection.execute("update nodebench set identity = ?", (uuid.uuid4().hex,))
+
+
+def _beside(database: Database) -> Path:
+    """A server's backup is in the working folder."""
+    with database.reading() as connection:
+        version = schema.version(connection) or "empty"
+    stem = Path(database.url.database or "bench")
+    folder = stem.parent if database.is_file else Path()
+    name = f"{stem.stem}-v{version}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in (folder / f"{name}.db" for name in names) if not path.exists())
+
+
+def _count(source: Connection) -> dict[str, int]:
+    """How many rows each table of ours has; what else is there is its owner's to keep."""
+    there = inspect(source).get_table_names()
+    names = [name for name in metadata.tables if name in there]
+    return {name: source.exec_driver_sql(f'select count(*) from "{name}"').scalar_one() for name in names}
+
+
+def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> None:
+    try:
+        (said,) = copy.execute("pragma integrity_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:  # so damaged that not even that can be told
+        said = str(error)
+    if said != "ok":
+        raise StoreError(f"{place} is damaged, and so would be its copy ({said}): no backup was made; {RECOVER}")
+    for table, count in counted.items():
+        (copied,) = copy.execute(f'select count(*) from "{table}"').fetchone()
+        if copied != count:
+            raise StoreError(f"{place} has {count} rows of {table}, and its copy {copied}: try again")
+
+
+def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str]) -> None:
+    """Every table of ours as it is on the server, in types that SQLite has."""
+    for limit in _NO_LIMITS:
+        source.exec_driver_sql(f"set local {limit} = 0")
+    newest = schema.version(source) == SCHEMA_VERSION and not structure.different(source)
+    tables = (metadata if newest else _reflected(source, names)).sorted_tables
+    for table in tables:
+        _make(target, CreateTable(table))
+    target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
+    target.execute("begin")
+    for table in tables:
+        try:
+            _copy_table(source.connection.driver_connection, target, table)
+        except source.dialect.loaded_dbapi.Error as error:
+            raise OperationalError(f"select from {table.name}", None, error) from error
+        for index in table.indexes:  # of all rows at once, which takes less time than one by one
+            _make(target, CreateIndex(index))
+    for statement in views.statements("sqlite").values() if newest else ():
+        target.execute(statement)
+    target.execute("commit")
+
+
+def _make(target: sqlite3.Connection, what: CreateTable | CreateIndex) -> None:
+    try:
+        target.execute(str(what.compile(dialect=sqlite.dialect())))
+    except CompileError as error:
+        raise StoreError(f"{what.element} has columns of types that SQLite has not: mend it") from error
+
+
+def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
+    """By the driver itself: SQLAlchemy would make each row three times."""
+    columns = [f'"{one.name}"::text' if isinstance(one.type, JSON) else f'"{one.name}"' for one in table.columns]
+    with source.cursor("backup", binary=True) as rows, ThreadPoolExecutor(1) as pool:
+        rows.execute(f'select {", ".join(columns)} from "{table.name}"')
+        ahead = pool.submit(rows.fetchmany, _CHUNK)
+        while part := ahead.result():
+            ahead = pool.submit(rows.fetchmany, _CHUNK)  # while SQLite takes these
+            _insert(target, table.name, part)
+
+
+def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Many rows a statement, which takes SQLite half the time."""
+    width = len(rows[0])
+    at_once = min(_A_STATEMENT, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    place = f"({', '.join('?' * width)})"
+    for start in range(0, len(rows), at_once):
+        part = rows[start : start + at_once]
+        values = itertools.chain.from_iterable(part)
+        target.execute(f'insert into "{table}" values {", ".join([place] * len(part))}', tuple(values))
+
+
+def _reflected(connection: Connection, names: list[str]) -> MetaData:
+    """The tables of an older version."""
+    found = MetaData()
+
+    @event.listens_for(found, "column_reflect")
+    def generic(_inspector: Any, _table: Any, column: dict[str, Any]) -> None:
+        column["type"] = column["type"].as_generic(allow_nulltype=True)
+        column["default"] = None  # a server's own, such as nextval(...)
+
+    found.reflect(connection, only=names)
+    return found

@@ -1,0 +1,92 @@
+"""An older database brought to the newest schema, by Alembic, in one transaction and after a backup."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, delete, false, insert, inspect, text
+
+from results.engine.database import Database
+from results.engine.location import StoreError
+from results.opening import migrations, server_rights
+from results.opening.copying import back_up
+from results.schema import summary, views
+from results.schema import versions as schema
+from results.schema.tables import SCHEMA_VERSION, metadata, nodebench
+
+
+def upgrade(database: Database, version: str) -> None:
+    """Bring it from this version to the newest, after a backup, unless another process has been faster; say so."""
+    with database.remaking() as connection:
+        if schema.version(connection) != version:
+            return
+        connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
+        if owners := _other_owners(database, connection):
+            raise StoreError(f"{database.place} belongs to {' and '.join(owners)}, who alone can upgrade it: log in so")
+        backup = back_up(database)
+        _upgrade(connection, version)
+    database.notices.append(
+        f"{database.place} was upgraded from schema version {int(version)} to {int(SCHEMA_VERSION)}; before: {backup}"
+    )
+
+
+def _other_owners(database: Database, connection: Connection) -> list[str]:
+    """Who owns tables of ours on a server, and is not the user, nor lets them act so: the schema cannot be changed."""
+    if database.is_file:
+        return []
+    theirs = text(
+        "select distinct tableowner from pg_tables where schemaname = current_schema() and tablename = any(:ours) "
+        "and not pg_has_role(tableowner, 'usage') order by 1"
+    )
+    return list(connection.scalars(theirs, {"ours": list(metadata.tables)}))
+
+
+def upgrade_copy(database: Database, version: str) -> None:
+    """The same for a copy of it, which needs no backup."""
+    with database.remaking() as connection:
+        _upgrade(connection, version)
+    database.notices.append(
+        f"{database.place} has schema version {int(version)} and stays as it is: "
+        f"a temporary copy of it, upgraded to {int(SCHEMA_VERSION)}, is read"
+    )
+
+
+def _upgrade(connection: Connection, version: str) -> None:
+    server = connection.dialect.name == "postgresql"
+    before = server_rights.known(connection) if server else None
+    views.drop(connection)
+    if not server:  # what somebody has made of a table follows from its name, also while that is another
+        connection.execute(text("pragma legacy_alter_table = on"))
+    step_up(connection, version)
+    summary.remake(connection)
+    if not server:
+        connection.execute(text("pragma legacy_alter_table = off"))
+    if before:
+        server_rights.restore(connection, before)
+
+
+def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:
+    """Run the steps after this version; None: from nothing."""
+    if version == "0001":
+        _adopt(connection)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, to)
+    except CommandError as error:
+        raise StoreError(f"the schema cannot be upgraded from version {version} ({error}): update nodebench") from error
+
+
+def _adopt(connection: Connection) -> None:
+    """Version 1 kept its number in a table of its own, by the name that Alembic's has now.
+
+    On a server it never did, and there the table must not be made anew: who opens the database meanwhile has a view
+    of the data from before, in which a new table is empty.
+    """
+    if "version_num" in {column["name"] for column in inspect(connection).get_columns(nodebench.name)}:
+        return
+    nodebench.drop(connection)
+    connection.execute(text(f"create table {nodebench.name} (version_num varchar(32) not null primary key)"))
+    connection.execute(insert(nodebench).values(version_num="0001"))

@@ -1,0 +1,12 @@
+"""Run by Alembic: the steps, on the connection and in the transaction that `results.opening.migration` hands over."""
+
+from alembic import context
+
+from results.schema.tables import nodebench
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table=nodebench.name,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,48 @@
+"""A database as it is opened: in the newest schema, be it in a copy, or refused."""
+
+from results.engine.database import Database
+from results.engine.location import StoreError, UnwritableError
+from results.opening import copies, rights
+from results.schema import versions
+from results.schema.tables import SCHEMA_VERSION
+
+
+def make_ready(database: Database, *, write: bool, create: bool) -> None:
+    """To be read, or to be written too; `create`: to be made where there is none."""
+    rights.demand(database, write=write)
+    try:
+        found = versions.known(database, create=create)
+    except UnwritableError:
+        if write or not database.is_file:
+            raise
+        copies.leave(database)  # it cannot be read without a file beside it, which cannot be made there
+        return
+    if found in (None, SCHEMA_VERSION) or (write and database.is_file):
+        _ensure_newest(database, found)
+    elif database.is_file:
+        copies.leave(database)
+    else:
+        raise StoreError(
+            f"{database.place} has schema version {int(found or 0)}, and this nodebench reads and writes "
+            f"{int(SCHEMA_VERSION)}: whoever owns its tables upgrades it, by nodebench db upgrade"
+        )
+
+
+def upgrade_at(url: str) -> str:
+    """Bring the database to the newest schema; a sentence on what was done to it."""
+    database = Database(url, create=False)
+    try:
+        _ensure_newest(database, versions.known(database))
+    finally:
+        database.close()
+    return " ".join(database.notices) or f"{database.place} is at schema version {int(SCHEMA_VERSION)} already"
+
+
+def _ensure_newest(database: Database, found: str | None) -> None:
+    """Leave the newest schema behind where this version was found (None: an empty database), or raise a StoreError."""
+    if found is None:
+        versions.make(database)
+    elif found != SCHEMA_VERSION:
+        from results.opening.migration import upgrade  # Alembic takes a while to load, and is seldom needed
+
+        upgrade(database, found)

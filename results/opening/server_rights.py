@@ -1,0 +1,91 @@
+"""Who may do what with the tables of a server: the same after an upgrade as before."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from results.schema.tables import curve, metadata, summary, trial
+from results.schema.views import VIEWS
+
+
+class Right(NamedTuple):
+    """What a role may do with a table or view, or with one column of it, and whether it may let others."""
+
+    role: str
+    right: str
+    passes_on: bool
+    column: str | None = None  # None: all
+
+
+# Whose rights a view has that was not there before.
+_LIKE = {"latest": summary.name, "point": curve.name}
+_REMADE = (summary.name, *VIEWS)  # dropped and created by each upgrade
+
+
+def known(connection: Connection) -> Mapping[str, list[Right]]:
+    """The rights of all but the owner, by the name of what is there."""
+    found: dict[str, list[Right]] = {}
+    for name, *right in connection.execute(_KNOWN, {"ours": [*metadata.tables, *VIEWS]}):
+        of_name = found.setdefault(name, [])
+        if right[0] is not None:
+            of_name.append(Right(*right))
+    return found
+
+
+def restore(connection: Connection, before: Mapping[str, list[Right]]) -> None:
+    """Grant the rights of before on remade tables and views, and set their owner to that of the table `trial`.
+
+    A new table gets the rights of `trial`, a new view those of the table that it shows.
+    """
+    now = known(connection)
+    owner = connection.scalar(_OWNER, {"of": trial.name})
+    for name in now:
+        if name in before and name not in _REMADE:
+            continue  # it has been there all the time
+        if connection.scalar(_OWNER, {"of": name}) != owner:
+            _do(connection, f"alter {'view' if name in VIEWS else 'table'} {name} owner to {owner}")
+        for role in sorted({right.role for right in now[name]}):  # granted by the server's default privileges
+            _do(connection, f"revoke all on {name} from {role}")
+        for statement in _grants(name, before.get(name, before.get(_LIKE.get(name, ""), before[trial.name]))):
+            _do(connection, statement)
+
+
+def _grants(name: str, rights: list[Right]) -> Iterator[str]:
+    names = metadata.tables[name].columns.keys() if name in metadata.tables else ()
+    for role, right, passes_on, column in rights:
+        if (name in VIEWS and right != "SELECT") or (column and column not in names):
+            continue
+        what = f'{right} ("{column}")' if column else right
+        yield f"grant {what} on {name} to {role}{' with grant option' * passes_on}"
+
+
+def _do(connection: Connection, statement: str) -> None:
+    """By the driver itself: in a role's name a colon or a percent sign means nothing."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute(statement)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise OperationalError(statement, None, error) from error
+
+
+_KNOWN = text("""
+with ours as (
+    select pg_class.oid, relname, relowner, relacl
+    from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = current_schema() and relname = any(:ours) and relkind in ('r', 'v')
+)
+select relname, case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end, privilege_type,
+       is_grantable, null
+from ours left join lateral aclexplode(relacl) on grantee <> relowner
+union all
+select relname, case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end, privilege_type,
+       is_grantable, attname
+from ours join pg_attribute on attrelid = oid, lateral aclexplode(attacl)
+where grantee <> relowner
+""")
+_OWNER = text("""
+select quote_ident(pg_get_userbyid(relowner)) from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+where nspname = current_schema() and relname = :of
+""")

@@ -1,0 +1,75 @@
+"""Of which code a page's numbers are: what was measured of code that has changed since is history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from results import format as text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Facts = Mapping[str, str]  # of a results.records.Source
+
+_NOT_THERE = " none"  # how a fact ends of what is not installed
+
+
+class Part(NamedTuple):
+    """Of what a fact is: the library of node, the problem spiral."""
+
+    name: str
+    subject: str
+
+    def __str__(self) -> str:
+        if self.name == "library":
+            return self.subject
+        return f"how {self.subject} is asked" if self.name == "adapter" else f"the problem {self.subject}"
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code that counts in an environment: as it is here if that was measured, else what was measured last."""
+
+    facts: Mapping[Part, str]
+    sources: Collection[str]  # keys of those that are of it
+    changed: Collection[Part]  # what is other code here
+
+    @classmethod
+    def of(cls, measured: Mapping[str, Facts], here: Iterable[Facts]) -> Code:
+        """`measured`: the facts of all that was measured in the environment, by the source's key, the newest last."""
+        here = list(here)
+        newest = {part: fact for facts in measured.values() for part, fact in _parts(facts)}
+        now = {part: fact for facts in here for part, fact in _parts(facts) if not fact.endswith(_NOT_THERE)}
+        whole = [dict(facts) for facts in measured.values()]  # no mix of parts that nobody has measured together
+        counts = newest | dict(pair for facts in here if dict(facts) in whole for pair in _parts(facts))
+        sources = {key for key, facts in measured.items() if all(counts[part] == fact for part, fact in _parts(facts))}
+        return cls(counts, sources, [part for part, fact in now.items() if counts.get(part, fact) != fact])
+
+    def unknown(self, trials: DataFrame, backends: Mapping[str, str]) -> set[tuple[str, str]]:
+        """The cells (key) and kinds of trials whose code was not recorded, and that do not count any more.
+
+        They count as long as nothing else was measured of their backend. `backends`: by the cell's key.
+        """
+        old = trials[trials["source"].isna()]
+        pairs = zip(old["cell_key"], old["kind"], strict=True)
+        return {(key, kind) for key, kind in pairs if Part("library", backends[key]) in self.facts}
+
+    def said(self) -> list[str]:
+        """A line, if what is shown is not of the code as it is here."""
+        measures = [part.subject for part in self.changed if part.name == "measure" and part.subject != "twin"]
+        named = [str(part) for part in self.changed if part.name != "measure"]
+        if measures:
+            named.append(f"the measuring of {text.listed(measures)}")
+        if not named:
+            return []
+        have, them = ("has", "it") if len(named) == 1 else ("have", "them")
+        return [
+            f"{text.listed(named)} {have} changed here since: what is shown was measured of the code as it was. "
+            f"`nodebench run` measures what follows from {them} again."
+        ]
+
+
+def _parts(facts: Facts) -> list[tuple[Part, str]]:
+    return [(Part(name, fact.partition(" ")[0]), fact) for name, fact in facts.items()]

@@ -1,0 +1,204 @@
+"""Cells chosen by a line of text, such as `solver=dopri5,tsit5 dt=none`: one filter for sweeps and for databases."""
+
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any, get_args
+
+from sqlalchemy import select
+
+from results.engine.database import Database
+from results.engine.location import AskedError
+from results.names import LISTED, did_you_mean
+from results.read import frames
+from results.read.where import KINDS, Where
+from results.records import Cell
+from results.schema.rows import cell_of
+from results.schema.tables import cell as cells
+
+
+class FilterError(AskedError):
+    """What is wrong with a filter, what was seen, what to do: one line for the user."""
+
+
+_OF_CELL = tuple(each.name for each in fields(Cell))
+_MAY_LACK = {each.name for each in fields(Cell) if type(None) in get_args(each.type)}  # `none` is a value of these
+_MAY_BE_EMPTY = {each.name for each in fields(Cell) if each.default == ""}  # and so is `none` of these
+_VALUE = r"""'[^']*'|"[^"]*"|[^\s,'"][^\s,]*"""
+_CONDITION = re.compile(rf"(\w+)=((?:{_VALUE})(?:,(?:{_VALUE}))*)(?=\s|$)")
+
+
+def parse(texts: Iterable[str]) -> Where:
+    """The condition that all of the texts hold, each of them `field=value[,value...]` parts with spaces between.
+
+    The fields are those of a cell, and `key` for the start of its key. `none` is for what a cell has not, as dt with
+    adaptive steps or an optimiser that is the problem's own. A value with spaces or commas stands in quotes. A
+    FilterError if the text says no such thing.
+    """
+    asked: dict[str, list[Any]] = {}
+    for text in texts:
+        for name, values in _conditions(text):
+            asked[name] = _both(name, asked[name], values) if name in asked else values
+    try:
+        return Where(**{_field(name): values for name, values in asked.items()})
+    except ValueError as error:
+        raise FilterError(f"only: {error}") from error
+
+
+def matches(where: Where, cell: Cell) -> bool:
+    """Whether the cell meets the condition, as a database would say."""
+    where.refuse("a cell", "run_id", "fingerprint", "kind", "status", "name")
+    if where.cell_key is not None and cell.key not in _several(where.cell_key):
+        return False
+    return all(_has(name, cell, wanted) for name, wanted in _asked(where))
+
+
+def choose(where: Where, among: Sequence[Cell]) -> list[Cell]:
+    """Those of the cells that meet the condition. A FilterError if none does, or none has one of its values."""
+    _explain(where, lambda name: {_value(name, cell) for cell in among})
+    chosen = [cell for cell in among if matches(where, cell)]
+    if not chosen:
+        raise _none_together(where)
+    return chosen
+
+
+def check(database: Database, where: Where) -> None:
+    """A FilterError if no cell of the database meets the condition, or none has one of its values."""
+    with database.reading() as connection:
+        _explain(where, lambda name: set(connection.scalars(select(cells.c[name]).distinct())))
+        if connection.execute(select(cells.c.key).where(*where.on_cells()).limit(1)).first() is None:
+            raise _none_together(where)
+
+
+def found(database: Database, where: Where) -> list[Cell]:
+    """The cells of the database that meet the condition, by key."""
+    with database.reading() as connection:
+        return [cell_of(row._asdict()) for row in connection.execute(frames.cells(where))]
+
+
+def _conditions(text: str) -> Iterator[tuple[str, list[Any]]]:
+    rest = text.lstrip()
+    if not rest:
+        raise FilterError("only: an empty filter: write field=value, such as solver=dopri5,tsit5, or leave --only out")
+    while rest:
+        found = _CONDITION.match(rest)
+        if found is None:
+            raise FilterError(
+                f"only: {rest.split()[0]!r} is no condition: write field=value or field=value,value, with spaces only "
+                'between conditions, such as "solver=dopri5,tsit5 device=cpu"'
+            )
+        name, values = found.groups()
+        yield name, [_read(name, value) for value in re.findall(_VALUE, values)]
+        rest = rest[found.end() :].lstrip()
+
+
+def _read(name: str, written: str) -> Any:
+    """A value as the field holds it."""
+    known = ("key", *_OF_CELL)
+    if name not in known:
+        raise FilterError(f"only: unknown field {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    text = written[1:-1] if written[0] in "'\"" else written
+    if name == "key":
+        if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
+            raise FilterError(f"only: key={text}: a key is at most 16 hexadecimal digits: write the first few of them")
+        return text.lower()
+    if name in _MAY_LACK and written == "none":
+        return math.nan
+    if name in _MAY_BE_EMPTY and written == "none":
+        return ""
+    try:
+        return KINDS[name].read(text)
+    except ValueError:
+        or_none = ", or none" if name in _MAY_LACK else ""
+        raise FilterError(f"only: {name}={text}: {name} is {KINDS[name].word}{or_none}: write such a value") from None
+
+
+def _both(name: str, some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """The values that both conditions on the field allow."""
+    if name == "key":
+        both = [max(one, other, key=len) for one in some for other in others if _alike(one, other)]
+    else:
+        both = [one for one in some if any(_same(one, other) for other in others)]
+    if not both:
+        first, second = (_written(name, values) for values in (some, others))
+        raise FilterError(f"only: no cell has {first} and {second}: write {name}=..., with commas, for any of several")
+    return both
+
+
+def _alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other or (one != one and other != other)  # NaN is what a cell has not
+
+
+def _field(name: str) -> str:
+    """The field of Where."""
+    return "key_start" if name == "key" else name
+
+
+def _asked(where: Where) -> list[tuple[str, tuple[Any, ...]]]:
+    """What the filter asks for, by the field's name in a filter."""
+    wanted = [(name, getattr(where, _field(name))) for name in ("key", *_OF_CELL)]
+    return [(name, _several(values)) for name, values in wanted if values is not None]
+
+
+def _several(wanted: Any) -> tuple[Any, ...]:
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _value(name: str, cell: Cell) -> Any:
+    return cell.key if name == "key" else getattr(cell, name)
+
+
+def _has(name: str, cell: Cell, wanted: Collection[Any]) -> bool:
+    return any(_holds(name, _value(name, cell), one) for one in wanted)
+
+
+def _holds(name: str, value: Any, wanted: Any) -> bool:
+    """Whether a cell's value, None if it has none, is the wanted one."""
+    if name == "key":
+        return bool(value.startswith(wanted))
+    return wanted != wanted if value is None else bool(value == wanted)
+
+
+def _explain(where: Where, values_of: Callable[[str], set[Any]]) -> None:
+    """Refuse the first value that no cell has, and say which there are."""
+    for name, wanted in _asked(where):
+        there = values_of(name)
+        for one in wanted:
+            if not any(_holds(name, value, one) for value in there):
+                raise FilterError(f"only: no cell has {_written(name, [one])}.{_there(name, one, there)}")
+
+
+def _there(name: str, wanted: Any, there: set[Any]) -> str:
+    """The values that there are, the nearest first."""
+    if name == "key":
+        return f" There are {len(there)} keys: nodebench plan SWEEP and nodebench show print them"
+    if isinstance(wanted, str):
+        hint, ordered = did_you_mean(wanted, there), sorted(there)
+    else:
+        hint, ordered = "", sorted(there, key=lambda value: _distance(value, wanted))
+    said = ", ".join(_said(math.nan if value is None else value) for value in ordered[:LISTED])
+    more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
+    return f"{hint} There are: {said or 'no cells'}{more}"
+
+
+def _distance(value: float | None, wanted: float) -> float:
+    """How far a value that there is lies from the wanted one; what is no number lies farthest."""
+    return math.inf if value is None else 0.0 if math.isnan(wanted) else abs(value - wanted)
+
+
+def _none_together(where: Where) -> FilterError:
+    asked = " ".join(_written(name, wanted) for name, wanted in _asked(where))
+    return FilterError(f"only: no cell meets all of {asked}, though each is met by some: leave one out")
+
+
+def _written(name: str, values: Iterable[Any]) -> str:
+    return f"{name}={','.join(map(_said, values))}"
+
+
+def _said(value: Any) -> str:
+    return "none" if value != value or value == "" else repr(value)

@@ -1,0 +1,197 @@
+"""What of the database is wanted: conditions on cells, runs and trials, which the database itself applies."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, false, func, literal, or_, select
+
+from results.engine.json_list import listed
+from results.engine.location import AskedError
+from results.names import nearest
+from results.records import TRIAL_KINDS, TRIAL_STATUSES, Cell
+from results.schema.tables import cell, run, trial
+
+_KEY_DIGITS = 16  # hexadecimal, of a cell's key
+_TOO_LARGE = 2**63
+_MOST_NUMBERS = 30_000  # each is a parameter of the statement; SQLite takes 32,766
+Text = str | Collection[str] | None
+Number = float | Collection[float] | None
+Whole = int | Collection[int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """A condition: each field is one value, several of them, or None for any.
+
+    Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
+    numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
+    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not.
+    """
+
+    run_id: Text = None
+    fingerprint: Text = None  # of the environment
+    cell_key: Text = None
+    key_start: Text = None  # hexadecimal digits that the cell's key begins with
+    kind: Text = None  # of the trial
+    status: Text = None
+    name: Text = None  # of the metric, sample series or curve
+    source: Text = None  # key of the code that was measured; empty: not known
+    prefer: Text = None  # keys of code whose trials stand before those of other code: no condition on any
+
+    problem: Text = None
+    backend: Text = None
+    solver: Text = None
+    gradient: Text = None
+    optimiser: Text = None
+    evaluate: Text = None
+    dtype: Text = None
+    device: Text = None
+    horizon: Number = None
+    rtol: Number = None
+    atol: Number = None
+    dt: Number = None
+    learning_rate: Number = None
+    n_outputs: Whole = None
+    batch_size: Whole = None
+    threads: Whole = None
+    seed: Whole = None
+    iterations: Whole = None
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name)))
+
+    def refuse(self, frame: str, *names: str) -> None:
+        """Raise an AskedError where one of these is asked for: nothing in the frame could meet it."""
+        for name in names:
+            if getattr(self, name) is not None:
+                raise AskedError(f"{frame} cannot be chosen by {name}={getattr(self, name)!r}: leave it out")
+
+    def on_cells(self) -> list[ColumnElement[bool]]:
+        """The conditions on the table `cell`."""
+        of_fields = [among(cell.c[each.name], getattr(self, each.name)) for each in fields(Cell)]
+        return _given([among(cell.c.key, self.cell_key), _begins_with_one_of(self.key_start), *of_fields])
+
+    def on_runs(self) -> list[ColumnElement[bool]]:
+        """The conditions on the table `run`."""
+        return _given([among(run.c.id, self.run_id), among(run.c.fingerprint, self.fingerprint)])
+
+    def on_trials(self) -> list[ColumnElement[bool]]:
+        """The conditions on the table `trial`, but for those on its end."""
+        keys = among(trial.c.cell_key, self.cell_key)
+        if self.key_start is not None or any(getattr(self, each.name) is not None for each in fields(Cell)):
+            keys = trial.c.cell_key.in_(select(cell.c.key).where(*self.on_cells()))
+        of_code = among(func.coalesce(trial.c.source, ""), self.source)
+        return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind), of_code])
+
+
+def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None:
+    """That the column has the value, or one of the values, wanted; None if any will do."""
+    if wanted is None:
+        return None
+    values = wanted if isinstance(wanted, tuple) else (wanted,)
+    if isinstance(column.type, Double):
+        numbers = column.in_([value for value in values if not math.isnan(value)])
+        return or_(numbers, column.is_(None)) if any(map(math.isnan, values)) else numbers
+    if len(values) == 1:
+        return column == values[0]
+    # As many as there may be: the number of parameters is limited, the length of a text is not.
+    value = listed(literal(json.dumps(values)))
+    return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
+
+
+def begins(start: str) -> ColumnElement[bool]:
+    """That a cell's key begins so. The range is what an index can find, in any order of letters."""
+    low, high = start.ljust(_KEY_DIGITS, "0"), start.ljust(_KEY_DIGITS, "f")
+    return and_(cell.c.key.between(low, high), cell.c.key.startswith(start, autoescape=True))
+
+
+class Kind(NamedTuple):
+    """What a field holds, from Python and as people write it."""
+
+    type: type
+    plain: Callable[[Any], Any]  # JSON and the drivers know no NumPy
+    read: Callable[[str], Any]  # a ValueError if the text says no such thing
+    word: str
+
+
+def _read_number(text: str) -> float:
+    number = float(_plain(text))
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _plain(text: str) -> str:
+    """The text, if its digits are those that a sweep may have too: Python reads `1_0`, and digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
+def _read_whole(text: str) -> int:
+    text = _plain(text)
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)  # 1e3
+        if not number.is_integer():
+            raise
+        return int(number)
+
+
+_OF_TYPE = {
+    "Text": Kind(str, str, str, "a text"),
+    "Number": Kind(Real, float, _read_number, "a number"),
+    "Whole": Kind(Integral, int, _read_whole, "a whole number"),
+}
+_WORDS: Mapping[str, tuple[str, ...]] = {"kind": TRIAL_KINDS, "status": TRIAL_STATUSES}
+KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fields(Where)}
+
+
+def _checked(name: str, wanted: Any) -> Any:
+    """The wanted as plain values: one, or a tuple of them."""
+    if wanted is None:
+        return None
+    kind = KINDS[name]
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
+    values = tuple(wanted) if several else (wanted,)
+    for value in values:
+        if not isinstance(value, kind.type) or isinstance(value, bool):
+            raise AskedError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
+        if isinstance(value, Integral) and abs(int(value)) >= _TOO_LARGE:
+            raise AskedError(f"{name}: no database holds so large a number: pass one below 2**63")
+        if isinstance(value, str) and not _storable(value):
+            raise AskedError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
+        if name in _WORDS and value not in _WORDS[name]:
+            raise AskedError(f"{name}={value!r}: no trial has such a {name}{nearest(str(value), _WORDS[name])}")
+    try:
+        plain = tuple(map(kind.plain, values))
+    except OverflowError as error:
+        raise AskedError(f"{name}: {error}: pass a number that a float can hold") from None
+    if kind.type is Real:
+        plain = tuple(dict.fromkeys(plain))
+        if len(plain) > _MOST_NUMBERS:
+            raise AskedError(f"{name}: {len(plain):,} different numbers: pass {_MOST_NUMBERS:,} at most")
+    return plain if several else plain[0]
+
+
+def _storable(text: str) -> bool:
+    """Whether every engine takes the text: no half of a surrogate pair, as odd bytes of a command line become."""
+    return "\0" not in text and text.encode(errors="replace").decode() == text
+
+
+def _begins_with_one_of(starts: Any) -> ColumnElement[bool] | None:
+    if starts is None:
+        return None
+    return or_(false(), *map(begins, starts if isinstance(starts, tuple) else (starts,)))
+
+
+def _given(conditions: list[ColumnElement[bool] | None]) -> list[ColumnElement[bool]]:
+    return [condition for condition in conditions if condition is not None]

@@ -1,0 +1,124 @@
+"""Which trials a row of `summary` is made of: what stood of a cell in an environment after a run.
+
+A run that goes on where an earlier one was interrupted shares a row with it, under the later one's name. A kind that is
+measured anew begins a row, in which the other kinds stand as they were measured before, if it was of the same code.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, bindparam, select
+
+from results.schema.tables import run, source, trial
+
+_CODE = ("library", "adapter", "problem")  # facts that are the same for every kind
+_ROWS = 10_000  # in memory at a time
+_ORDER = (run.c.fingerprint, trial.c.cell_key, run.c.sequence, run.c.started_at, run.c.id, trial.c.id)
+_COLUMNS = (
+    *(run.c.fingerprint, trial.c.cell_key, trial.c.run_id, trial.c.kind, trial.c.process_index, trial.c.series),
+    *(trial.c.id, run.c.git_revision, run.c.git_dirty, trial.c.source),
+    *(source.c.facts[name].as_string() for name in _CODE),
+)
+
+
+class Ended(NamedTuple):
+    """A trial that measured something of its cell, or failed to."""
+
+    fingerprint: str
+    cell_key: str
+    run_id: str
+    kind: str
+    process_index: int
+    series: str
+    id: int
+    code: tuple[Any, ...]  # equal where trials of different kinds measured the same code
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What is compared over time: a cell in an environment."""
+        return self.fingerprint, self.cell_key
+
+
+@dataclass
+class Members:
+    """The trials of one row."""
+
+    place: tuple[str, str]
+    runs: list[str] = field(default_factory=list)  # that measured for it, the last one last
+    code: tuple[Any, ...] = ()
+    measured: set[str] = field(default_factory=set)  # kinds, by these runs
+    series: dict[str, str] = field(default_factory=dict)  # by kind
+    trials: dict[tuple[str, int], int] = field(default_factory=dict)  # by kind and process: the newest
+
+    @property
+    def run_id(self) -> str:
+        """The run by which the row is named."""
+        return self.runs[-1]
+
+    def takes(self, run: list[Ended]) -> bool:
+        """Whether what this run has measured goes on with the row, and replaces nothing that was measured for it."""
+        return self.code == run[-1].code and not any(
+            one.kind in self.measured and self.series[one.kind] != one.series for one in run
+        )
+
+    def next(self, code: tuple[Any, ...]) -> "Members":
+        """The row after it, in which stands what was measured of the same code."""
+        if code != self.code:
+            return Members(self.place, code=code)
+        return Members(self.place, code=code, series=dict(self.series), trials=dict(self.trials))
+
+    def add(self, run: list[Ended]) -> None:
+        """What a run has measured, in the order of recording."""
+        self.runs.append(run[0].run_id)
+        for one in run:
+            if self.series.get(one.kind) != one.series:
+                self.series[one.kind] = one.series
+                self.trials = {key: id_ for key, id_ in self.trials.items() if key[0] != one.kind}
+            self.measured.add(one.kind)
+            self.trials[one.kind, one.process_index] = one.id
+
+
+def members(connection: Connection, of: ColumnElement[bool]) -> Iterator[list[Members]]:
+    """The rows of each cell and environment of which trials meet the condition: all of its trials must, or none."""
+    return _grouped(connection.execute(_ENDED.where(of).execution_options(yield_per=_ROWS)))
+
+
+def members_of(connection: Connection, fingerprint: str, cell_key: str) -> list[Members]:
+    """The rows of one cell in one environment."""
+    of_place = {"of_environment": fingerprint, "of_cell": cell_key}
+    return next(_grouped(connection.execute(_ENDED_OF_PLACE, of_place).all()), [])
+
+
+def _grouped(found: Iterable[Any]) -> Iterator[list[Members]]:
+    for _, of_place in groupby(_ended(found), key=attrgetter("place")):
+        rows: list[Members] = []
+        for _, group in groupby(of_place, key=attrgetter("run_id")):
+            of_run = list(group)
+            if not rows:
+                rows.append(Members(of_run[0].place, code=of_run[-1].code))
+            elif not rows[-1].takes(of_run):
+                rows.append(rows[-1].next(of_run[-1].code))
+            rows[-1].add(of_run)
+        yield rows
+
+
+def _ended(found: Iterable[Any]) -> Iterator[Ended]:
+    for place, key, of_run, kind, process, series, id_, revision, dirty, known, *facts in found:
+        code = tuple(facts) if known else (revision, dirty)  # an older nodebench told no more
+        yield Ended(place, key, of_run, kind, process, series or of_run, id_, code)
+
+
+# In the order of recording, by cell and environment. A twin is the measure of a block's noise, not of its cell.
+_ENDED = (
+    select(*_COLUMNS)
+    .join_from(trial, run)
+    .outerjoin(source)
+    .where(trial.c.status != "interrupted", trial.c.kind != "twin")
+    .order_by(*_ORDER)
+)
+_ENDED_OF_PLACE = _ENDED.where(
+    run.c.fingerprint == bindparam("of_environment"), trial.c.cell_key == bindparam("of_cell")
+)

@@ -1,0 +1,24 @@
+"""Backups: a copy of a database beside it, of whatever version it is, and what the copy lacks."""
+
+from pathlib import Path
+
+from results.engine.database import Database
+from results.engine.location import StoreError
+from results.opening.copying import back_up
+from results.schema import versions
+from results.write.spool import Spool
+from results.write.taking_in import left
+
+
+def back_up_at(url: str, path: Path | None = None) -> tuple[Path, list[str]]:
+    """Copy one of our databases as it is, of whatever version: it is not upgraded first. And what the copy lacks."""
+    database = Database(url, create=False)
+    try:
+        with database.reading() as connection:
+            version = versions.version(connection)
+        if version is None or not version.isdecimal():
+            what = "empty" if version is None else f"a foreign database ({version})"
+            raise StoreError(f"{database.place} is {what}: pass --db with another path")
+        return back_up(database, path), left(Spool.of(database))
+    finally:
+        database.close()

@@ -1,0 +1,58 @@
+"""A database looked through: what is wrong with it or waits to be seen to, and what to do about each."""
+
+import uuid
+from collections.abc import Generator, Iterator
+from contextlib import closing
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
+
+from results.engine.location import RECOVER
+from results.schema import summary, views
+from results.schema import versions as schema
+from results.store import Store
+from results.tools import runs
+from results.tools.verified import faults
+from results.write.spool import Spool, named
+
+
+def findings(store: Store) -> Generator[str]:
+    """A line for each: what was found, and what to do."""
+    database = store.database
+    with database.reading() as connection:
+        try:
+            for fault in faults(connection):
+                yield f"{fault.what}: {fault.remedy}"
+            yield from _of_summary(connection)
+        except DatabaseError as error:
+            yield f"it cannot be read to its end ({error.orig}): {RECOVER}"
+            return
+    if not schema.identity(database):
+        new = f"update nodebench set identity = '{uuid.uuid4().hex}'"
+        yield f"it has no identity, by which what is spooled for it would go: mend it in SQL, {new}"
+    yield from _of_runs(store)
+    if waiting := Spool.of(database).waiting():
+        yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
+
+
+def first_fault(store: Store) -> str:
+    """The first thing that nodebench did not write so, or what hinders the search for it; empty if there is none."""
+    try:
+        with store.database.reading() as connection, closing(faults(connection)) as found:
+            return next((fault.what for fault in found), "")
+    except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
+        return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _of_summary(connection: Connection) -> Iterator[str]:
+    if summary.differs(connection):
+        yield "summary does not say what trials, metrics and samples say: nodebench db rebuild"
+    if name := views.different(connection):
+        yield f"the view {name} is not as nodebench makes it: nodebench db rebuild"
+
+
+def _of_runs(store: Store) -> Iterator[str]:
+    dead = [line for line in runs.listed(store) if line.dead]
+    if dead:
+        ids = ", ".join(line.id[:8] for line in dead)
+        yield f"{len(dead)} run(s) are written as running, and their processes have ended ({ids}): nodebench db close"

@@ -1,0 +1,162 @@
+"""Leases: a cell being measured is one run's alone, until that run ends, dies, or is not heard of any more."""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from results.engine.database import Database
+from results.engine.location import MissingRowError, UnwritableError
+from results.records import Run
+from results.schema.tables import lease, run
+
+_LEASING = 0x6C656173  # the advisory lock of those who take leases on a server
+_MARGIN_S = 60.0  # what starting and ending a process, a late clock and a slow server may add to a trial's time
+_ENDED = ("Z", "X")  # states of a process that its parent has not waited for, as in a container without an init
+_CLOCK_STEP_S = 2.0  # by so much a process's start may seem to move as the clock is corrected
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that has a lease."""
+
+    host: str  # its name, its machine's number and its process namespace: within one, a pid is one process
+    pid: int
+    pid_started_at: float  # by a clock that nobody sets, where there is one
+
+    @classmethod
+    def this_process(cls) -> Self:
+        """The one that asks."""
+        return cls(_host(), os.getpid(), _started_at(os.getpid()) or 0.0)
+
+    def lives(self, *, expires_at: float, now: float) -> bool:
+        """Whether it goes on: known at once of a process here, believed of another machine's until it expires."""
+        if self.host != _host():
+            return now < expires_at
+        started_at = _started_at(self.pid)
+        # A number is given to another process later.
+        return started_at is not None and abs(started_at - self.pid_started_at) < _CLOCK_STEP_S
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host.partition(' ')[0]}"
+
+
+class Leases:
+    """What one run has leased. All of its leases are renewed together."""
+
+    def __init__(self, database: Database, run: Run, *, longest_s: float, holder: Holder | None = None) -> None:
+        """`longest_s`: the longest time between two renewals, seconds."""
+        self._database = database
+        self._run_id = run.id
+        self._fingerprint = run.environment.fingerprint
+        self._lasting_s = 2 * (longest_s + _MARGIN_S)
+        self._holder = holder or Holder.this_process()
+        self._tried_at = 0.0  # when they were last renewed, or could not be; monotonic
+
+    def take(self, cell_keys: Collection[str]) -> list[Holder]:
+        """Lease all of the cells, or none: then those who hold some of them. What the dead have left is taken over."""
+        try:
+            return self._take(cell_keys)
+        except MissingRowError as error:  # this run and its cells were there when it began
+            raise UnwritableError(f"{self._database.place} was overwritten while it was written") from error
+
+    def _take(self, cell_keys: Collection[str]) -> list[Holder]:
+        of_cells = (lease.c.fingerprint == self._fingerprint, lease.c.cell_key.in_(cell_keys))
+        with self._database.alone(_LEASING) as connection:
+            now = self._database.now(connection)
+            others = self._living(connection, of_cells, now)
+            if not others:
+                self._end_the_dead(connection, of_cells)
+                connection.execute(delete(lease).where(*of_cells))
+                self._insert(connection, cell_keys, expires_at=now + self._lasting_s)
+        return others
+
+    def _end_the_dead(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]]) -> None:
+        """Write that their runs were interrupted; when, nobody knows. One that goes on after all writes how it ends."""
+        dead = select(lease.c.run_id).where(*of_cells, lease.c.run_id != self._run_id)
+        ended = update(run).where(run.c.id.in_(dead), run.c.state == "running")
+        connection.execute(ended.values(state="interrupted"))
+
+    def renew(self) -> None:
+        """Keep them; cheap enough to be called between any two measurements.
+
+        A database that cannot be written now is left alone: on this machine a lease lives as long as its process.
+        """
+        if time.monotonic() - self._tried_at < self._lasting_s / 4:
+            return
+        self._tried_at = time.monotonic()
+        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+            expires_at = self._database.now(connection) + self._lasting_s
+            connection.execute(update(lease).where(lease.c.run_id == self._run_id).values(expires_at=expires_at))
+
+    def release(self) -> None:
+        """Leave them to others; where that cannot be written, they end with this process."""
+        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+            connection.execute(delete(lease).where(lease.c.run_id == self._run_id))
+
+    def _living(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]], now: float) -> list[Holder]:
+        columns = (lease.c.host, lease.c.pid, lease.c.pid_started_at, lease.c.expires_at)
+        found = connection.execute(select(*columns).distinct().where(*of_cells, lease.c.run_id != self._run_id))
+        held = [(Holder(host, pid, started_at), expires_at) for host, pid, started_at, expires_at in found]
+        return list(dict.fromkeys(holder for holder, until in held if holder.lives(expires_at=until, now=now)))
+
+    def _insert(self, connection: Connection, cell_keys: Collection[str], *, expires_at: float) -> None:
+        of_all = {
+            "fingerprint": self._fingerprint,
+            "run_id": self._run_id,
+            "host": self._holder.host,
+            "pid": self._holder.pid,
+            "pid_started_at": self._holder.pid_started_at,
+            "expires_at": expires_at,
+        }
+        if cell_keys:
+            connection.execute(insert(lease), [{"cell_key": key, **of_all} for key in dict.fromkeys(cell_keys)])
+        self._tried_at = time.monotonic()
+
+
+def holders(connection: Connection, *, now: float) -> dict[str, tuple[Holder, bool]]:
+    """Who has leases, by run, and whether that process goes on, as far as can be known from here."""
+    columns = (lease.c.run_id, lease.c.host, lease.c.pid, lease.c.pid_started_at, func.max(lease.c.expires_at))
+    found = connection.execute(select(*columns).group_by(*columns[:-1]))
+    held = ((run_id, Holder(*process), until) for run_id, *process, until in found)
+    return {run_id: (holder, holder.lives(expires_at=until, now=now)) for run_id, holder, until in held}
+
+
+def _started_at(pid: int) -> float | None:
+    """When a process here has started, in seconds; None if there is none.
+
+    On Linux since the machine has: what it is since the epoch follows from a clock, and moves when that is set.
+    """
+    if sys.platform == "linux":
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may hold anything
+        except OSError:
+            return None
+        return None if fields[0] in _ENDED else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+@cache
+def _host() -> str:
+    """Names alone repeat: many a machine is called localhost, and each container counts its processes from 1."""
+    parts = [platform.node() or "localhost"]
+    for path in (Path("/etc/machine-id"), Path("/proc/self/ns/pid")):
+        try:
+            parts.append(os.readlink(path) if path.is_symlink() else path.read_text().strip())
+        except OSError:
+            continue  # not on this system
+    return " ".join(parts)

@@ -1,0 +1,220 @@
+"""The spool: trials that could not be written to their database, a file each, until they can."""
+
+import hashlib
+import json
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, select
+
+from results.engine.database import Database
+from results.engine.location import file_of, place, state_folder
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, RunState, Sample, Source, Trial
+from results.schema import versions as schema
+from results.schema.tables import run
+from results.write import recording
+
+_FORMAT = 1
+_PLACE = "database"  # the file that says whose a folder is
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """What a store could not write, and has kept."""
+
+    files: tuple[Path, ...] = ()
+    reason: str = ""  # of the last one
+
+    def __str__(self) -> str:
+        return f"{len(self.files)} trial(s) are in {named(self.files)}, not in the database: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a database knows of a run before its first trial."""
+
+    run: Run
+    plan: Sequence[Planned]
+    sources: Sequence[Source]
+
+
+class Spool:
+    """The files of one database: beside it, or with the user's own where that cannot be written.
+
+    What is with the user's own goes by the database's identity, under whatever URL it is opened.
+    """
+
+    def __init__(self, url: URL, identity: str) -> None:
+        self.place, before = _named_as(url)
+        beside = [Path(f"{self.place}.spool")] if file_of(url) else []
+        self._own = _all_spools() / (identity or before)
+        self.folders = (*beside, self._own)
+        # Before databases had an identity, the spelling of the URL decided.
+        self._read = tuple(dict.fromkeys((*self.folders, _all_spools() / before)))
+
+    @classmethod
+    def of(cls, database: Database) -> "Spool":
+        """A database's."""
+        return cls(database.url, schema.identity(database))
+
+    def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
+        """Keep a trial; the file that has it. An OSError if no folder takes it.
+
+        `begun`: what its run began with, which is kept too, for a database that will have lost it.
+        """
+        name = f"{time.time_ns()}-{uuid.uuid4().hex}.json"  # by time: in the order of measuring
+        content = {"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}
+        return self._written(lambda folder: _keep(folder, name, content, begun))
+
+    def end(self, run_id: str, state: RunState) -> None:
+        """Keep how a run has ended, until it is written. An OSError if no folder takes it."""
+        content = {"format": _FORMAT, "state": state, "at": time.time()}
+        self._written(lambda folder: _write_whole(folder / f"{run_id}.end", content))
+
+    def _written(self, write: Callable[[Path], Path]) -> Path:
+        """What `write` has written into the first folder that takes it."""
+        *others, last = self.folders
+        for folder in others:
+            with suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                return write(folder)
+        last.mkdir(parents=True, exist_ok=True)
+        _write_whole(last / _PLACE, {"format": _FORMAT, "place": self.place})
+        return write(last)
+
+    def ends(self) -> list[Path]:
+        """The files that say how runs have ended."""
+        return [path for folder in self._read for path in _files(folder, "*.end")]
+
+    def waiting(self) -> list[Path]:
+        """The files, in the order of measuring."""
+        found = [path for folder in self._read for path in _files(folder, "*.json")]
+        return sorted(found, key=lambda path: path.name)
+
+    def clear(self) -> None:
+        """Remove its folders where nothing waits."""
+        for folder in self._read:
+            with suppress(OSError):  # what stays keeps it
+                _clear(folder)
+
+    def strangers(self) -> list[str]:
+        """What to know of trials that were spooled for another database, which was at this place before."""
+        said = []
+        for note in _files(_all_spools(), f"*/{_PLACE}"):
+            waiting = _files(note.parent, "*.json") if note.parent not in self._read else []
+            if waiting and _place_in(note) == self.place:
+                count, own = len(waiting), shlex.quote(str(self._own))
+                moved = f"mkdir -p {own} && mv {shlex.quote(str(note.parent))}/* {own}"
+                said.append(f"{count} spooled trial(s) are of another database that was here: to take them in, {moved}")
+        return said
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """None of a folder that may not be read, such as of another's home."""
+    with suppress(OSError):
+        return list(folder.glob(pattern))
+    return []
+
+
+def named(paths: Iterable[Path]) -> str:
+    """The folders of these files, from the working folder where they are below it."""
+    return " and ".join(sorted({_from_here(path.parent) for path in paths}))
+
+
+def _from_here(folder: Path) -> str:
+    with suppress(ValueError, OSError):  # elsewhere; or the working folder is gone
+        return str(folder.relative_to(Path.cwd()))
+    return str(folder)
+
+
+def read(path: Path) -> tuple[str, Trial]:
+    """A spooled trial, and its run. A ValueError, KeyError, TypeError or AttributeError if it holds something else."""
+    content = json.loads(path.read_bytes())
+    if content["format"] != _FORMAT:
+        raise ValueError(f"format {content['format']!r} is not known: update nodebench")
+    fields = content["trial"]
+    samples = {name: [Sample(**sample) for sample in series] for name, series in fields["samples"].items()}
+    curves = {name: Curve(**curve) for name, curve in fields["curves"].items()}
+    return content["run_id"], Trial(**{**fields, "samples": samples, "curves": curves})
+
+
+def _keep(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
+    if begun and not _file_of_run(folder, begun.run.id).exists():
+        _write_whole(_file_of_run(folder, begun.run.id), asdict(begun))
+    return _write_whole(folder / name, content)
+
+
+def _file_of_run(folder: Path, run_id: str) -> Path:
+    return folder / f"{run_id}.run"
+
+
+def begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
+    """What the spool knows of the run and the database has lost: all of it, or what was pruned."""
+    if _file_of_run(folder, run_id).exists():
+        begun = _read_begun(_file_of_run(folder, run_id))
+        if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+            recording.begin(connection, begun.run, begun.plan, begun.sources)
+        else:
+            recording.ensure(connection, begun.plan, begun.sources)
+
+
+def _read_begun(path: Path) -> Begun:
+    content = json.loads(path.read_bytes())
+    named = content["run"]
+    goals = {study: Goal(**goal) for study, goal in named["goals"].items()}
+    return Begun(
+        Run(**{**named, "environment": Environment(**named["environment"]), "goals": goals}),
+        [Planned(one["study"], Cell(**one["cell"])) for one in content["plan"]],
+        [Source(**one) for one in content["sources"]],
+    )
+
+
+def _clear(folder: Path) -> None:
+    """Remove an empty spool."""
+    if not any(folder.glob("*.json")):
+        for path in (*folder.glob("*.run"), folder / _PLACE):
+            path.unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def _write_whole(path: Path, content: Any) -> Path:
+    """All of the file, on the disk, or nothing of it."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(json.dumps(content).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # not every system can
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    return path
+
+
+def _all_spools() -> Path:
+    return state_folder() / "spool"
+
+
+def _named_as(url: URL) -> tuple[str, str]:
+    """What a database is called, a file by its path under all the names that links give it; and a hash of that."""
+    path = file_of(url)
+    said = os.path.realpath(path) if path else place(url)
+    return said, hashlib.sha256(os.fsencode(said)).hexdigest()[:16]
+
+
+def _place_in(note: Path) -> str:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(note.read_bytes())["place"])
+    return ""

@@ -1,0 +1,85 @@
+"""What waits in a spool, written into its database."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from results.engine.database import Database
+from results.engine.location import UnwritableError
+from results.schema import rules
+from results.schema.tables import run
+from results.write import recording
+from results.write.spool import Spool, begin_missing, named, read
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What came of it."""
+
+    count: int = 0  # trials that are in the database now
+    files: Sequence[Path] = ()  # that had them
+    stay: Mapping[str, Sequence[Path]] = field(default_factory=dict)  # by why
+
+    def then(self, later: "TakenIn") -> "TakenIn":
+        """The same after another time: what stayed was tried again."""
+        return TakenIn(self.count + later.count, (*self.files, *later.files), later.stay)
+
+    def told(self, place: str) -> list[str]:
+        """What the user should know of it: a line for all that came, and one for each cause to stay."""
+        came = f"{self.count} spooled trial(s) taken in from {named(self.files)} to {place}"
+        stays = (f"{len(paths)} spooled trial(s) stay in {named(paths)}: {why}" for why, paths in self.stay.items())
+        return [*([came] if self.count else []), *stays]
+
+
+def take_in(database: Database, spool: Spool) -> TakenIn:
+    """Write what waits, each trial in a transaction of its own. What cannot be written stays where it is."""
+    taken, stay, of_runs = list[Path](), dict[str, list[Path]](), Counter[str]()
+    waiting, unwritable = spool.waiting(), False
+    for position, path in enumerate(waiting):
+        try:
+            run_id, trial = read(path)
+            of_runs[run_id] += 1
+            with database.writing() as connection:
+                begin_missing(connection, run_id, path.parent)
+                recording.record_missing(connection, run_id, trial)
+            path.unlink(missing_ok=True)
+            taken.append(path)
+            of_runs[run_id] -= 1
+        except FileNotFoundError:
+            continue  # another process has been faster
+        except UnwritableError as error:
+            stay.setdefault(str(error), []).extend(waiting[position:])
+            unwritable = True
+            break
+        except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the file)
+            stay.setdefault(f"{error or type(error).__name__}", []).append(path)
+    ends = [] if unwritable else [path for path in spool.ends() if not of_runs[path.stem]]
+    for path in ends:
+        with suppress(Exception):  # whatever is in the file: it is tried again
+            _end(database, path)
+    if waiting or ends:
+        spool.clear()
+    return TakenIn(len(taken), taken, stay)
+
+
+def left(spool: Spool) -> list[str]:
+    """What a reader should know: nothing if nothing waits."""
+    waiting = spool.waiting()
+    where = f"{len(waiting)} spooled trial(s) wait in {named(waiting)}"
+    return [f"{where}: the next `nodebench run` here takes them in"] if waiting else []
+
+
+def _end(database: Database, path: Path) -> None:
+    """Write how a run has ended, unless somebody has ended it already."""
+    content = json.loads(path.read_bytes())
+    rules.check(run, [{"id": path.stem, "state": content["state"], "finished_at": content["at"]}])
+    with database.writing() as connection:
+        found = connection.execute(select(run.c.state, run.c.finished_at).where(run.c.id == path.stem)).first()
+        if found and (found.state == "running" or found.finished_at is None):  # else somebody knew its end
+            recording.finish(connection, path.stem, content["state"], at=content["at"])
+    path.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""What counts can be measured anew, or forgotten: nothing that was measured once is forced to stay."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from bench.failure import UsageError
+from bench.plan.again import again
+from reports.views.findings.comparison import ratio_of
+from reports.views.selection import select
+from results.store import Store
+from tests.support.small_runs import CELL, MEASURE, runner, sweep_of
+
+OTHER = replace(CELL, solver="bosh3")
+CELLS = [CELL, OTHER]
+
+
+def measure(store: Store, *words: str, measure=MEASURE) -> int:
+    """A run with --again these words; how many trials it took."""
+    going = runner(store, sweep_of(*CELLS, measure=measure))
+    going._again = again(words, CELLS)
+    assert going.run()
+    return going.measured
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path / "bench.db"), create=True) as opened:
+        assert measure(opened) == 9  # of each cell counts, accuracy, memory and a timing, and the twin of one
+        yield opened
+
+
+def test_what_counts_is_measured_anew_when_asked_and_what_was_there_is_history(store):
+    before = store.trials()
+    assert measure(store) == 0
+    assert measure(store, "all") == 9
+    after = store.trials()
+    assert len(after) == len(before)
+    assert set(after["run_id"]).isdisjoint(before["run_id"])
+    assert len(store.trials(newest=False)) == 2 * len(before)
+    assert measure(store, "failed") == 0
+
+
+def test_a_cell_is_chosen_by_the_start_of_its_key(store):
+    ids = set(store.runs()["run_id"])
+    assert measure(store, CELL.key[:8]) >= 5
+    new = store.trials()
+    new = new[~new["run_id"].isin(ids) & ~new["kind"].isin(["timing", "twin"])]
+    assert set(new["cell_key"]) == {CELL.key}
+
+
+def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
+    """By the cell beside which it is timed now, which shares older rounds with the others."""
+    cells = [CELL, OTHER, replace(CELL, solver="heun")]
+    with Store.open(str(tmp_path / "three.db"), create=True) as store:
+        assert runner(store, sweep_of(*cells)).run()
+        for cell in cells:
+            again_one = runner(store, sweep_of(*cells))
+            again_one._again = again([cell.key], cells)
+            assert again_one.run()
+            shown = select(store).cells
+            for one, other in permutations(cells, 2):
+                assert ratio_of(shown[one.key], shown[other.key], "forward_s") is not None
+
+
+def test_more_waves_are_added_to_those_that_are_there(store):
+    more = MEASURE.model_copy(update={"processes": 2, "max_processes": 2})
+    assert measure(store, measure=more) == 3  # a timing of each cell and a twin
+    timings = store.trials()
+    timings = timings[timings["kind"] == "timing"]
+    assert sorted(timings[timings["cell_key"] == CELL.key]["process_index"]) == [0, 1]
+    assert timings["series"].nunique() == 1
+    assert measure(store, measure=more) == measure(store) == 0
+
+
+def test_a_trial_that_had_too_little_time_is_measured_when_more_is_granted(tmp_path):
+    short = MEASURE.model_copy(update={"timeout_s": 1e-4})
+    with Store.open(str(tmp_path / "short.db"), create=True) as store:
+        assert measure(store, measure=short) == 2
+        assert set(store.trials()["status"]) == {"timeout"}
+        assert measure(store, measure=short) == 0
+        assert measure(store) == 9
+        assert set(store.trials()["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize("word", ["failedd", "ffffffff", CELL.key[:2]])
+def test_a_word_that_chooses_nothing_is_refused_in_one_line(word):
+    with pytest.raises(UsageError, match=f"^--again {word}: no cell of this sweep has a key that begins so"):
+        again([word], CELLS)
+
+
+def test_words_may_be_apart_by_commas_or_be_given_one_by_one():
+    assert again([], CELLS) is None
+    assert again(["failed,unstable", CELL.key], CELLS) is not None
+
+
+def test_what_is_forgotten_is_measured_by_the_next_run(call, store):
+    place = store.database.place
+    assert call("db", "forget", "--db", place)[0] == 2
+    code, out, _ = call("db", "forget", "--only", "solver=bosh3", "--db", place)
+    assert code == 0
+    assert out.startswith("removed: ")
+    assert set(store.trials()["cell_key"]) == {CELL.key}
+    assert measure(store) >= 4
+    assert set(store.trials()["cell_key"]) == {CELL.key, OTHER.key}

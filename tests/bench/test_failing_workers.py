@@ -1,0 +1,300 @@
+"""Workers that fail in every way that workers fail: each gives its row, and the rest of the sweep is measured."""
+
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from bench.backends import BACKENDS
+from bench.backends.node import NodeBackend
+from bench.sweep.measure import Measure
+from bench.worker import isolated as worker
+from results.read.where import Where
+from results.records import Cell
+from results.store import Store
+from tests.support.small_runs import run, sweep_of
+
+CHEAP = Cell(problem="spiral", backend="node", solver="bosh3", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
+DEAR = replace(CHEAP, solver="dopri5", rtol=1e-6)
+ROUNDS = 4
+QUICK = Measure(processes=1, max_processes=1, rounds=ROUNDS, timeout_s=60.0, memory_gib=0.5)
+FAILS_IN = 2  # the round in which a late failure comes
+
+Misdeed = Callable[[Tensor], Tensor]  # what is done to a solution
+
+
+def raises(y: Tensor) -> Tensor:
+    raise ValueError("the flux capacitor is empty\nsecond line")
+
+
+def exits(y: Tensor) -> Tensor:
+    os._exit(3)
+
+
+def exits_politely(y: Tensor) -> Tensor:
+    print("out of patience")
+    sys.exit(4)
+
+
+def segfaults(y: Tensor) -> Tensor:
+    return y + len(ctypes.string_at(0))
+
+
+def hangs(y: Tensor) -> Tensor:
+    time.sleep(1e6)
+    return y
+
+
+def ignores_sigterm(y: Tensor) -> Tensor:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("still here")
+    while True:
+        pass
+
+
+def allocates(y: Tensor) -> Tensor:
+    held = []
+    while True:
+        held.append(torch.ones(2**22))
+
+
+def allocates_objects(y: Tensor) -> Tensor:
+    held: list[list[int]] = []
+    while True:
+        held.append([0] * 2**16)
+
+
+def gives_nan(y: Tensor) -> Tensor:
+    return y * float("nan")
+
+
+def prints_megabytes(y: Tensor) -> Tensor:
+    for _ in range(5):
+        os.write(1, b"x" * 2**20)
+    print("the end")
+    return y
+
+
+def _forks(leave: Callable[[], None]) -> None:
+    """A child that outlives this process unless it is ended, and says its number."""
+    if os.fork() == 0:
+        leave()
+        print(f"child {os.getpid()};")
+        time.sleep(1e6)
+        os._exit(0)
+
+
+def _daemonise() -> None:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+
+
+def forks(y: Tensor) -> Tensor:
+    for leave in (lambda: None, os.setpgrp, os.setsid, _daemonise):
+        _forks(leave)
+    time.sleep(0.1)
+    return y
+
+
+def forks_and_exits(y: Tensor) -> Tensor:
+    forks(y)
+    os._exit(5)
+
+
+def forks_and_hangs(y: Tensor) -> Tensor:
+    forks(y)
+    return hangs(y)
+
+
+class Misbehaving(NodeBackend):
+    """Our own core, and what is done to its solutions; or to its samples."""
+
+    def __init__(self, misdeed: Misdeed, *, late: bool = False):
+        self.misdeed = misdeed
+        self.late = late
+
+    def prepare(self, cell, problem):
+        workload = super().prepare(cell, problem)
+        if self.late:
+            return workload
+        return replace(workload, solve=lambda field, y0, t: self.misdeed(workload.solve(field, y0, t)))
+
+
+MISDEEDS: Sequence[Misdeed] = (
+    raises, exits, exits_politely, segfaults, hangs, ignores_sigterm, allocates, allocates_objects, gives_nan,
+    prints_megabytes, forks, forks_and_exits, forks_and_hangs,
+)  # fmt: skip
+MISBEHAVING = {misdeed.__name__: Misbehaving(misdeed) for misdeed in MISDEEDS} | {
+    f"{misdeed.__name__}_late": Misbehaving(misdeed, late=True) for misdeed in MISDEEDS
+}
+
+
+def misbehave_and_serve(connection, task, log) -> None:
+    """A worker that knows these backends; the late ones fail as they are sampled."""
+    BACKENDS.update(MISBEHAVING)
+    backend = MISBEHAVING.get(task.cell.backend)
+    if backend and backend.late:
+        sampled, rounds = worker._sampled, iter(range(ROUNDS))
+
+        def sample_or_fail(*arguments):
+            if next(rounds) == FAILS_IN:
+                backend.misdeed(torch.ones(1))
+            return sampled(*arguments)
+
+        worker._sampled = sample_or_fail
+    worker.serve(connection, task, log)
+
+
+@pytest.fixture(autouse=True)
+def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.worker.process.serve", misbehave_and_serve)
+        for name, backend in MISBEHAVING.items():
+            patch.setitem(BACKENDS, name, backend)
+        yield
+
+
+def measured_around(store: Store, bad: Cell, measure: Measure = QUICK):
+    """The failing cell's trials, when a sweep has measured it between two that are well."""
+    assert run(store, sweep_of(CHEAP, bad, DEAR, measure=measure))
+    for cell in (CHEAP, DEAR):
+        trials = store.trials(Where(cell_key=[cell.key]))
+        assert {"counts", "accuracy", "memory", "timing"} <= set(trials["kind"])
+        assert set(trials["status"]) == {"ok"}
+        samples = store.samples(Where(cell_key=[cell.key]))
+        assert sorted(samples.query("kind == 'timing'")["round_index"]) == list(range(ROUNDS))
+    assert list(store.runs()["state"]) == ["complete"]
+    return store.trials(Where(cell_key=[bad.key]))
+
+
+def the_row(store: Store, misdeed: Misdeed, measure: Measure = QUICK):
+    """The one row of a cell that fails as soon as it is solved."""
+    trials = measured_around(store, replace(CHEAP, backend=misdeed.__name__), measure)
+    assert list(trials["kind"]) == ["counts"]
+    return trials.iloc[0]
+
+
+def children_of(row) -> list[int]:
+    """The processes that said so in its log."""
+    children = [int(child) for child in re.findall(r"child (\d+);", row.log_tail)]
+    assert len(children) == 4
+    return children
+
+
+def alive(processes: Sequence[int]) -> list[int]:
+    found = []
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, 0)
+            found.append(process)
+    return found
+
+
+def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
+    row = the_row(store, raises)
+    assert row.status == "error"
+    assert re.fullmatch(r"ValueError: the flux capacitor is empty \(test_failing_workers.py:\d+\)", row.reason)
+
+
+@pytest.mark.parametrize(("misdeed", "said"), [(raises, "Traceback (most"), (segfaults, "Fatal Python error: Segm")])
+def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
+    bad = replace(CHEAP, backend=misdeed.__name__)
+    assert run(store, sweep_of(bad, measure=QUICK))
+    shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
+    assert said in shown
+    assert re.search(rf'test_failing_workers.py", line \d+,? in {misdeed.__name__}', shown)
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "how"),
+    [
+        (exits, "the worker ended with exit code 3"),
+        (exits_politely, "the worker ended with exit code 4; it said: out of patience"),
+        (segfaults, "the worker was killed by SIGSEGV"),
+    ],
+)
+def test_one_that_dies_has_crashed_and_its_row_says_how(store, misdeed, how) -> None:
+    row = the_row(store, misdeed)
+    assert row.status == "crashed"
+    assert row.reason == how
+
+
+@pytest.mark.parametrize("misdeed", [hangs, ignores_sigterm])
+def test_one_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
+    row = the_row(store, misdeed, QUICK.model_copy(update={"timeout_s": 6.0}))
+    assert row.status == "timeout"
+    assert "no answer within 6 s" in row.reason
+    assert row.log_tail == ("still here\n" if misdeed is ignores_sigterm else "")
+
+
+@pytest.mark.parametrize("misdeed", [allocates, allocates_objects])
+def test_one_that_allocates_without_end_is_out_of_memory_before_the_machine_is(store, misdeed) -> None:
+    row = the_row(store, misdeed)
+    assert row.status == "out_of_memory"
+    assert row.reason
+
+
+def test_one_that_gives_nan_is_not_finite(store) -> None:
+    row = the_row(store, gives_nan)
+    assert row.status == "non_finite"
+    assert "smaller step" in row.reason
+
+
+def test_one_that_diverges_as_it_trains_has_its_other_trials(store) -> None:
+    bad = replace(CHEAP, problem="spiral_net", gradient="backprop", iterations=50, learning_rate=1e6, batch_size=4)
+    trials = measured_around(store, bad).set_index("kind")
+    assert trials.loc["training", "status"] in ("diverged", "non_finite")
+    assert trials.loc["training", "reason"]
+    assert set(trials.drop("training")["status"]) == {"ok"}
+
+
+def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> None:
+    trials = measured_around(store, replace(CHEAP, backend="prints_megabytes"))
+    assert set(trials["status"]) == {"ok"}
+    for log in trials["log_tail"]:
+        assert len(log) == 10_000
+        assert log.endswith("x" * 100 + "the end\n")
+
+
+@pytest.mark.parametrize(
+    ("misdeed", "status"), [(forks, "ok"), (forks_and_exits, "crashed"), (forks_and_hangs, "timeout")]
+)
+def test_no_child_outlives_its_worker_however_either_ends(store, misdeed, status) -> None:
+    """Those in its group, those that have left it, and daemons: the worker returns, dies, or is killed."""
+    bad = replace(CHEAP, backend=misdeed.__name__)
+    trials = measured_around(store, bad, QUICK.model_copy(update={"timeout_s": 6.0}))
+    counts = trials.set_index("kind").loc["counts"]
+    assert counts.status == status
+    assert alive(children_of(counts)) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "misdeed", "status"),
+    [
+        (CHEAP, raises, "error"),
+        (CHEAP, hangs, "timeout"),
+        (DEAR, raises, "error"),
+        (DEAR, segfaults, "crashed"),
+        (DEAR, allocates, "out_of_memory"),
+    ],
+)
+def test_one_that_fails_in_a_round_leaves_the_others_their_rounds(store, cell, misdeed, status) -> None:
+    """Also where it is the cell that all others are compared with."""
+    bad = replace(cell, backend=f"{misdeed.__name__}_late", rtol=1e-2 if cell == CHEAP else 1e-4)
+    measure = QUICK.model_copy(update={"timeout_s": 8.0}) if misdeed is hangs else QUICK
+    trials = measured_around(store, bad, measure).set_index("kind")
+    assert set(trials.drop(["timing", "twin"], errors="ignore")["status"]) == {"ok"}
+    assert set(trials.loc[["timing"], "status"]) == {status}
+    samples = store.samples(Where(cell_key=[bad.key])).query("kind == 'timing'")
+    assert sorted(samples["round_index"]) == list(range(FAILS_IN))

@@ -1,0 +1,157 @@
+"""What the machine does to a worker is no row: the run ends with one line, and the next one measures the cell."""
+
+import os
+import signal
+import sys
+import time
+from multiprocessing import forkserver
+from multiprocessing.popen_forkserver import forkserver as starting
+
+import pytest
+
+from bench.failure import InfrastructureError
+from bench.run.run_trial import measured_alone
+from bench.worker import isolated as worker
+from bench.worker import process
+from bench.worker.entrance import serve
+from bench.worker.outcome import Started
+from bench.worker.task import Task
+from tests.support.small_runs import CELL, run, sweep_of
+
+SWEEP = """[measure]
+processes = 1
+max_processes = 1
+rounds = 3
+[[grid]]
+problem = "spiral"
+backend = "node"
+solver = "dopri5"
+horizon = 0.5
+n_outputs = 2
+rtol = 1e-3
+atol = 1e-5
+"""
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full")
+
+
+def dies_first(connection, task, log) -> None:
+    os._exit(7)
+
+
+def stays_silent(connection, task, log) -> None:
+    time.sleep(1e3)
+
+
+def cannot_import(connection, task, log) -> None:
+    import bench
+
+    del bench.worker.isolated
+    sys.modules["bench.worker.isolated"] = None
+    serve(connection, task, log)
+
+
+def kills_what_it_was_forked_from(connection, task, log) -> None:
+    connection.send(Started())
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1e3)
+
+
+def cannot_log(connection, task, log) -> None:
+    serve(connection, task, log.parent / "nowhere" / "log")
+
+
+def fills_the_disk(connection, task, log) -> None:
+    def measure(_):
+        with open("/dev/full", "w") as full:
+            full.write("x")
+
+    worker._measure = measure
+    serve(connection, task, log)
+
+
+@pytest.mark.parametrize(
+    ("fate", "said"),
+    [
+        (dies_first, "it ended with exit code 7"),
+        (stays_silent, "it was silent for 1 s"),
+        (cannot_import, "import of bench.worker.isolated halted"),
+        (cannot_log, "it cannot write its log"),
+        pytest.param(
+            fills_the_disk,
+            "No space left",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/full"),
+        ),
+    ],
+)
+def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, monkeypatch, fate, said):
+    sweep = sweep_of(CELL)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "serve", fate)
+        patch.setattr(process, "_PAUSE_S", 0.0)
+        patch.setattr(process, "_START_S", 1.0 if fate is stays_silent else 120.0)
+        with pytest.raises(InfrastructureError, match=said) as raised:
+            run(store, sweep)
+        assert str(raised.value).isprintable()
+    assert store.trials().empty
+    assert list(store.runs()["state"]) == ["interrupted"]
+    assert run(store, sweep)
+    assert set(store.trials()["status"]) == {"ok"}
+
+
+def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "serve", kills_what_it_was_forked_from)
+        with pytest.raises(InfrastructureError, match="what the workers are started from was killed"):
+            run(store, sweep_of(CELL))
+    assert store.trials().empty
+    assert run(store, sweep_of(CELL))
+    assert set(store.trials()["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable"), EOFError("unexpected EOF")])
+def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monkeypatch, error):
+    (tmp_path / "mine.toml").write_text(SWEEP)
+    command = ("run", str(tmp_path / "mine.toml"), "--db", str(tmp_path / "bench.db"))
+
+    def refuse(_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starting, "connect_to_new_process", refuse)
+        patch.setattr(process, "_PAUSE_S", 0.0)
+        code, _, err = call(*command)
+        assert code == 1
+        last = err.splitlines()[-1]
+        assert last.startswith(f"nodebench: no worker could be started: {type(error).__name__}: ")
+        assert "Traceback" not in err
+    code, out, _ = call(*command)
+    assert code == 0
+    assert "5 trials measured" in out
+
+
+def test_what_workers_are_started_from_is_started_again_when_it_has_died():
+    measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0))
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    assert measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
+
+
+def test_a_start_that_fails_once_is_tried_again(monkeypatch):
+    real, tried = starting.connect_to_new_process, []
+
+    def refuse_once(fds):
+        tried.append(fds)
+        if len(tried) == 1:
+            raise EOFError("unexpected EOF")
+        return real(fds)
+
+    monkeypatch.setattr(starting, "connect_to_new_process", refuse_once)
+    assert measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
+    assert len(tried) == 2
+
+
+def test_the_clock_of_the_wall_may_be_set_while_a_trial_runs(monkeypatch):
+    hours = iter(range(1_000))
+    monkeypatch.setattr("bench.run.run_trial.time.time", lambda: 1e9 - 3600.0 * next(hours))
+    assert 0 < measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.duration_s < 3000.0

@@ -1,0 +1,220 @@
+"""Ctrl-C and its like: at any moment, and as often as one likes, one line and the signal's exit code."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from results.store import Store, StoreError
+from tests.support.places import ROOT
+
+SAID = {
+    signal.SIGINT: "nodebench: interrupted\n",
+    signal.SIGTERM: "nodebench: interrupted by SIGTERM\n",
+    signal.SIGHUP: "nodebench: interrupted by SIGHUP\n",
+}
+SWEEP = """
+[measure]
+processes = 1
+max_processes = 1
+rounds = 10_000
+sampling_s = 1000.0
+
+[[grid]]
+problem = "spiral"
+backend = "node"
+solver = "dopri5"
+"rtol,atol" = [[1e-3, 1e-5], [1e-4, 1e-6]]
+n_outputs = 2
+"""
+
+# The command line, with a signal that comes twice at a moment of our choice.
+CALLED = """
+import atexit, os, signal, sys
+
+def press(*_):
+    for _ in range(2):
+        os.kill(os.getpid(), {number})
+
+{moment}
+from bench.main import main
+sys.argv[1:] = {arguments}
+main()
+"""
+IMPORTING = """
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(Finder)
+            press()
+sys.meta_path.insert(0, Finder)
+"""
+LAST_LINES = "import bench.verbs.columns as printed; printed.columns = press"
+FORGOTTEN = """
+class Forgetful:
+    def __del__(self):
+        press()
+import bench.verbs.columns as printed
+columns = printed.columns
+def columns_and_collected(*rows):
+    Forgetful()
+    return columns(*rows)
+printed.columns = columns_and_collected
+"""
+EXIT = "atexit.register(press)"
+
+
+def hear_all() -> None:
+    """In a new process: answer Ctrl-C even if this test was started in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def called(moment: str, number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = CALLED.format(moment=moment, number=int(number), arguments=list(arguments))
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, preexec_fn=hear_all
+    )
+
+
+@pytest.mark.parametrize("number", SAID)
+@pytest.mark.parametrize("module", ["typer", "bench.verbs.reading", "sqlalchemy"])
+def test_a_signal_while_it_loads_is_one_line(number, module, tmp_path):
+    done = called(IMPORTING.format(module=module), number, "show", "abc", "--db", str(tmp_path / "missing.db"))
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SAID[number])
+
+
+@pytest.mark.parametrize("number", SAID)
+def test_a_signal_before_there_is_an_answer_ends_it_without_a_word(number):
+    """A shell reports the same exit code then."""
+    moment = IMPORTING.format(module="bench.interrupt")
+    done = called(f"{moment}\nfrom bench.__main__ import main\nsys.argv[1:] = ['--version']\nmain()", number)
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
+
+
+@pytest.mark.parametrize("moment", [LAST_LINES, FORGOTTEN], ids=["as it prints", "where python forgets it"])
+def test_a_signal_while_it_answers_is_one_line(moment):
+    done = called(moment, signal.SIGINT, "list", "sweeps")
+    assert (done.returncode, done.stderr) == (130, SAID[signal.SIGINT])
+
+
+def test_a_signal_when_all_is_said_changes_nothing():
+    done = called(EXIT, signal.SIGINT, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("nodebench ")
+
+
+def test_a_signal_that_its_starter_has_ignored_stays_ignored():
+    """As by nohup, or in the background of a shell."""
+    code = """
+import os, signal
+from bench.interrupt import SIGNALS, Ending, Interrupt
+for number in SIGNALS:
+    signal.signal(number, signal.SIG_IGN)
+Ending().begin()
+with Interrupt() as interrupt:
+    for number in SIGNALS:
+        os.kill(os.getpid(), number)
+    interrupt.check()
+print("goes on")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
+
+
+def states(database: Path) -> tuple[int, list[str]]:
+    """How many trials ended well, and how the runs ended; nothing before the database is there."""
+    try:
+        with Store.open(str(database)) as store:
+            return int((store.trials()["status"] == "ok").sum()), list(store.runs()["state"])
+    except StoreError:
+        return 0, []
+
+
+def wait_for_trials(database: Path, count: int) -> None:
+    deadline = time.monotonic() + 300
+    while states(database)[0] < count:
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("number", SAID)
+def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(number, tmp_path):
+    (tmp_path / "long.toml").write_text(SWEEP)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "long.toml", "--quiet"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_all,
+    )
+    wait_for_trials(tmp_path / "out/bench.db", 6)
+    for _ in range(5):
+        os.killpg(run.pid, number)
+        time.sleep(0.02)
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 128 + number
+    assert [line for line in err.splitlines() if "been measuring" not in line] == []  # of another test, waited for
+    assert out.endswith("interrupted: nothing measured is lost; run the same command again to go on\n")
+    assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])
+
+
+def server_of(run: psutil.Process) -> psutil.Process | None:
+    """What its workers are forked from, once it is there."""
+    for child in run.children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # git's, say, which has ended
+            if "forkserver" in " ".join(child.cmdline()):
+                return child
+    return None
+
+
+def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
+    (tmp_path / "long.toml").write_text(SWEEP)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "long.toml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=hear_all,
+    )
+    while (server := server_of(psutil.Process(run.pid))) is None:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == 128 + signal.SIGINT
+    with contextlib.suppress(psutil.NoSuchProcess):  # its end of the pipe is closed a moment before it is gone
+        deadline = time.monotonic() + 1
+        while server.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+
+
+def test_a_run_whose_terminal_is_closed_keeps_what_it_has_measured(tmp_path):
+    (tmp_path / "long.toml").write_text(SWEEP)
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", "long.toml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    wait_for_trials(tmp_path / "out/bench.db", 6)
+    os.close(ours)
+    assert run.wait(timeout=120) == 128 + signal.SIGHUP
+    assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])

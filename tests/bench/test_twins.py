@@ -1,0 +1,21 @@
+"""The script that asks if the intervals hold: it runs and says what it has found, whatever that is here and now."""
+
+import subprocess
+import sys
+
+from tests.support.places import EXAMPLES
+
+SCRIPT = EXAMPLES / "twins"
+
+
+def test_the_script_compares_blocks_of_twins_with_cells_in_turn():
+    """It may have to wait for other tests' runs on this machine."""
+    command = [sys.executable, str(SCRIPT), "--blocks", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in (0, 1), done.stderr
+    header, row, *_ = done.stdout.splitlines()
+    assert header.split("  ")[0] == "block"
+    assert row.split()[0] == "1"
+    assert "Interleaved, " in done.stdout
+    assert "One after the other, with as many samples:" in done.stdout

@@ -1,0 +1,213 @@
+"""Fields as users write them: what they return, keep and write into."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from node import SOLVERS, FixedStep, Solution, solve
+from node.solvers import Solver
+from tests.support.gradients import every_solver, tensor
+from tests.support.lawful import (
+    MODES,
+    T,
+    assert_lawful,
+    backprop_of,
+    every_mode,
+    gradients,
+    how,
+    is_refusal,
+    or_refused,
+    wrong,
+)
+
+Y0 = tensor(0.5, -0.3, 0.8)
+W = tensor(0.3, -0.2, 0.5, 0.1, -0.4, 0.2, -0.3, 0.6, 0.2).view(3, 3)
+
+
+def rate(t: Tensor, y: Tensor) -> Tensor:
+    return torch.tanh(y @ W) * torch.cos(t)
+
+
+class Buffers:
+    """Fields that give tensors which they write into again: dy/dt in one buffer, two, a view or a detached one."""
+
+    def __init__(self, kind: str):
+        self.kind, self.calls = kind, 0
+        self.kept = [torch.empty(3, dtype=torch.float64) for _ in range(2)]
+        self.long = torch.empty(7, dtype=torch.float64)
+
+    def __call__(self, t: Tensor, y: Tensor) -> Tensor:
+        self.calls += 1
+        if self.kind == "out":
+            return torch.mul(torch.tanh(y @ W), torch.cos(t), out=self.kept[0])
+        if self.kind == "a view":
+            self.long[2:5] = rate(t, y)
+            return self.long[2:5]
+        kept = self.kept[self.calls % 2 if self.kind == "two in turn" else 0]
+        kept.copy_(rate(t, y).detach())
+        return kept.detach() if self.kind == "detached" else kept
+
+
+def into_y(t: Tensor, y: Tensor) -> Tensor:
+    dy = rate(t, y)
+    y.add_(1.0)
+    return dy
+
+
+def y_itself(t: Tensor, y: Tensor) -> Tensor:
+    return y.mul_(-0.5)
+
+
+def into_t(t: Tensor, y: Tensor) -> Tensor:
+    dy = rate(t, y)
+    t.add_(1.0)
+    return dy
+
+
+# Each with the field that it stands for.
+WRITERS: dict[str, tuple[Callable[[], Callable[..., Tensor]], Callable[..., Tensor]]] = {
+    **{kind: (lambda kind=kind: Buffers(kind), rate) for kind in ("out", "one", "two in turn", "a view", "detached")},
+    "into y": (lambda: into_y, rate),
+    "y itself": (lambda: y_itself, lambda t, y: -0.5 * y),
+    "into t": (lambda: into_t, rate),
+}
+
+
+@every_solver
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refused(writer: str, solver: Solver) -> None:
+    make, meant = WRITERS[writer]
+    y0, t = Y0.clone(), T.clone()
+
+    def solved(f: Callable[..., Tensor]) -> Solution[Tensor]:
+        with torch.no_grad():
+            return solve(f, y0, t, solver=solver, controller=FixedStep(dt=0.1))
+
+    true = solved(meant).y
+    found = or_refused(lambda: [solved(make()).y])
+    assert torch.equal(y0, Y0)
+    assert torch.equal(t, T)
+    if found is not None:
+        torch.testing.assert_close(found[0], true, rtol=1e-12, atol=0)
+
+
+@every_mode
+@pytest.mark.parametrize("writer", ["a view", "into y", "y itself", "into t"])
+def test_a_field_that_writes_into_what_it_gives_or_gets_has_the_gradient_or_is_refused(mode: str, writer: str) -> None:
+    """The other buffers are filled with numbers, on which no gradient hangs."""
+    make, meant = WRITERS[writer]
+    y0 = Y0.clone().requires_grad_()
+
+    def loss(f: Callable[..., Tensor], way: dict[str, object]) -> Tensor:
+        return solve(f, y0, T, parameters=(), max_steps=1000, **way).y.square().sum()
+
+    true = gradients(lambda: loss(meant, backprop_of(mode)), [y0])
+    assert_lawful(or_refused(lambda: gradients(lambda: loss(make(), how(mode)), [y0])), true, mode)
+
+
+class Twice(nn.Module):
+    """A state of two parts with one and the same rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 3, dtype=torch.float64)
+        nn.init.constant_(self.inner.weight, 0.3)
+        nn.init.constant_(self.inner.bias, 0.1)
+
+    def forward(self, t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        dy = torch.tanh(self.inner(y[0])) * torch.cos(t)
+        return dy, dy
+
+
+@every_mode
+def test_a_tensor_that_f_gives_twice_has_both_its_gradients(mode: str) -> None:
+    f = Twice()
+
+    def loss(way: dict[str, object]) -> Tensor:
+        a, b = solve(f, (Y0, Y0), T, **way).y
+        return a.square().sum() + b.sum()
+
+    found, true = (gradients(lambda w=way: loss(w), f.parameters()) for way in (how(mode), backprop_of(mode)))
+    assert not wrong(found, true, 1e-6)
+
+
+@every_mode
+def test_a_tensor_that_f_gives_again_and_again_keeps_no_hooks(mode: str) -> None:
+    """y' = p: the same parameter in every call; it is as before, and dy(1)/dp = 1."""
+    p = nn.Parameter(Y0.clone())
+    (found,) = gradients(lambda: solve(lambda t, y: p, Y0, T, parameters=(p,), **how(mode)).y[-1].sum(), [p])
+    torch.testing.assert_close(found, torch.ones_like(p), rtol=1e-9, atol=0)
+    assert not p._backward_hooks
+    calls: list[Tensor] = []
+    p.register_hook(calls.append)
+    p.sum().backward()
+    assert len(calls) == 1
+
+
+class Tied(nn.Module):
+    """A submodule and a parameter under two names each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = (nn.Linear(3, 3, dtype=torch.float64) for _ in range(2))
+        self.c = self.a
+        self.weight = self.b.weight
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return torch.tanh(self.c(torch.tanh(self.a(y)) @ self.weight)) - self.b(y) / 4
+
+
+@every_mode
+@pytest.mark.parametrize("solver", ["dopri5", "rodas4", "rodas5p", "implicit_euler"])
+@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "with a parameter replaced before backward"])
+def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, changed: bool) -> None:
+    if MODES[mode].unsupported(SOLVERS[solver]):
+        return
+    true_f, f = Tied(), Tied()
+    way = {"solver": solver, "controller": FixedStep(dt=0.02 if solver == "dopri5" else 0.1)}
+    true = gradients(lambda: solve(true_f, Y0, T, gradient="backprop", **way).y.sum(), true_f.parameters())
+    leaves = list(f.parameters())
+    loss = solve(f, Y0, T, gradient=MODES[mode], **way).y.sum()
+    if changed:
+        f.b = nn.Linear(3, 3, dtype=torch.float64)
+    before = {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)}
+    found = gradients(lambda: loss, leaves)
+    assert {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)} == before
+    assert f.c is f.a
+    exact = MODES[mode].exactness.startswith("exact")
+    assert not wrong(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
+
+
+@every_mode
+@pytest.mark.parametrize(
+    "gives",
+    [
+        lambda t, y: None,
+        lambda t, y: (x for x in (y,)),
+        lambda t, y: y.to("meta"),
+        lambda t, y: 0.0,
+        lambda t, y: y.numpy(force=True),
+        lambda t, y: {"dy": y},
+        lambda t, y: y.to_sparse(),
+    ],
+    ids=["None", "a generator", "another device", "a float", "an array", "a dict", "a sparse tensor"],
+)
+def test_a_field_that_gives_no_tensor_of_the_states_kind_is_refused_in_words(mode: str, gives: Any) -> None:
+    with pytest.raises(ValueError) as refused:
+        solve(gives, Y0.clone().requires_grad_(), T, parameters=(), **how(mode))
+    assert is_refusal(refused.value)
+
+
+@every_mode
+def test_a_copy_of_a_module_that_was_solved_is_a_module_of_its_own(mode: str) -> None:
+    f = Tied()
+    solve(f, Y0, T, **how(mode)).y.sum().backward()
+    other = copy.deepcopy(f)
+    other.zero_grad()
+    solve(other, Y0, T, **how(mode)).y.sum().backward()
+    torch.testing.assert_close([p.grad for p in other.parameters()], [p.grad for p in f.parameters()])

@@ -1,0 +1,64 @@
+"""Reversible solvers on the linear equation: where their steps are stable, and what they do to volumes."""
+
+import numpy as np
+import pytest
+import torch
+
+from node.solvers import (
+    AsynchronousLeapfrog,
+    ExplicitRungeKutta,
+    ReversibleHeun,
+    ReversibleRungeKutta,
+    ReversibleSolver,
+)
+from node.vector_field import FlatField
+from tests.support.reversibles import ALF, HEUN, every_base, parts
+
+
+def step_matrix(solver: ReversibleSolver, sigma: complex) -> np.ndarray:
+    """Of (y, carry) over a step of length 1 on y' = sigma y; reversible Heun's f is sigma yhat, and is left out."""
+    one, zero = (torch.tensor([x], dtype=torch.complex128) for x in (1.0, 0.0))
+    f = FlatField.of(lambda t, y: sigma * y, one)
+    columns = []
+    for y, hidden in ((one, zero), (zero, one)):
+        carry = (hidden, sigma * hidden) if isinstance(solver, ReversibleHeun) else hidden
+        step = solver.step(f, 0.0, y, 1.0, carry, solver.workspace(y, record=False), estimate=False)
+        columns.append([part.item() for part in parts((step.y1, step.carry))[:2]])
+    return np.array(columns).T
+
+
+def radius(solver: ReversibleSolver, sigma: complex) -> float:
+    return max(abs(np.linalg.eigvals(step_matrix(solver, sigma))))
+
+
+@pytest.mark.parametrize("solver", [ALF, HEUN], ids=lambda solver: solver.name)
+def test_undamped_the_step_is_stable_on_a_part_of_the_imaginary_axis_alone(solver: ReversibleSolver) -> None:
+    """Eigenvalues sigma +- sqrt(1 + sigma^2), those of the leapfrog rule."""
+    for sigma in (0.3j, -0.99j, -0.2, 0.1, -0.1 + 0.5j, 1.2j):
+        found = sorted(np.linalg.eigvals(step_matrix(solver, sigma)), key=abs)
+        expected = sorted((sigma + sign * np.sqrt(1 + sigma * sigma + 0j) for sign in (1, -1)), key=abs)
+        assert sorted(map(abs, found)) == pytest.approx(sorted(map(abs, expected)), rel=1e-7)
+        assert radius(solver, sigma) == pytest.approx(1, abs=1e-7) or abs(sigma.real) > 0 or abs(sigma.imag) > 1
+    assert radius(solver, -0.2) > 1.2
+
+
+def test_damping_gives_leapfrog_a_region_of_stability() -> None:
+    for eta, sigma in ((0.8, -0.2), (0.8, -0.1 + 0.3j), (0.6, -0.5)):
+        assert radius(AsynchronousLeapfrog(eta=eta), sigma) < 1 < radius(ALF, sigma)
+
+
+@every_base
+def test_the_determinant_of_a_step_is_the_coupling(base: ExplicitRungeKutta) -> None:
+    """Whatever the base: so a reversed step multiplies volumes by its inverse, and no step forgets."""
+    for coupling in (0.5, 0.9, 1.0):
+        for sigma in (-0.3, 0.4j, 0.2 - 0.6j):
+            matrix = step_matrix(ReversibleRungeKutta(base, coupling), sigma)
+            assert np.linalg.det(matrix) == pytest.approx(coupling, abs=1e-13)
+
+
+@every_base
+def test_coupling_gives_the_reversible_form_a_region_of_stability(base: ExplicitRungeKutta) -> None:
+    """On the negative axis to about 1 - coupling; without any, of no breadth."""
+    coupled, uncoupled = (ReversibleRungeKutta(base, coupling) for coupling in (0.8, 1.0))
+    assert radius(coupled, -0.1) < 1 < radius(uncoupled, -0.1)
+    assert radius(coupled, -0.15) < 1 < radius(coupled, -0.3)

@@ -1,0 +1,203 @@
+"""What a field reads, and from where: replicas, closures, what was made outside, what only some calls read."""
+
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from node import FixedStep, NeuralODE, solve
+from node.models import MLP
+from tests.support.gradients import tensor
+from tests.support.lawful import (
+    MODES,
+    T,
+    assert_lawful,
+    backprop_of,
+    every_mode,
+    gradients,
+    how,
+    is_refusal,
+    or_refused,
+    wrong,
+)
+
+Y0 = tensor(0.5, -0.3, 0.8)
+MADE = tensor(0.0)  # a test sets it, and reads it by this name
+W = tensor(0.3, -0.2, 0.5, 0.1, -0.4, 0.2, -0.3, 0.6, 0.2).view(3, 3)
+
+
+def replica_of(module: nn.Module) -> nn.Module:
+    """As `nn.parallel.replicate` makes one: parameters are attributes, copies that have a graph."""
+    copies = {id(m): m._replicate_for_data_parallel() for m in module.modules()}
+    for m in module.modules():
+        replica = copies[id(m)]
+        replica._former_parameters = {}
+        for name, child in m._modules.items():
+            replica._modules[name] = None if child is None else copies[id(child)]
+        for name, p in m._parameters.items():
+            if p is not None:
+                setattr(replica, name, p * 1.0)
+                replica._former_parameters[name] = getattr(replica, name)
+    return copies[id(module)]
+
+
+@every_mode
+@pytest.mark.parametrize("wrapped", [False, True], ids=["the field", "NeuralODE"])
+def test_a_replica_gives_its_gradients_to_the_module_that_it_is_of(mode: str, wrapped: bool) -> None:
+    torch.manual_seed(0)
+    field = MLP(3, width=4).double()
+    module = NeuralODE(field, **how(mode)) if wrapped else field
+    y0 = torch.randn(2, 3, dtype=torch.float64)
+
+    def loss(of: Any) -> Tensor:
+        return (of(y0, T) if wrapped else solve(of, y0, T, **how(mode)).y).square().sum()
+
+    true = gradients(lambda: solve(field, y0, T, **backprop_of(mode)).y.square().sum(), field.parameters())
+    found = or_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
+    assert_lawful(found, true, mode)
+    assert found is not None, "a replica is a module: it is right, not refused"
+
+
+class _Holding(nn.Module):
+    def __init__(self, made: Any):
+        super().__init__()
+        self.made = made
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        made = self.made[0] if isinstance(self.made, list) else self.made
+        return torch.tanh(y @ made) * torch.cos(t)
+
+
+def _in(call: Callable[[Any, Tensor, Tensor], Tensor], held: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda t, y: call(held, t, y)
+
+
+def _by_default(given: list[nn.Module]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda t, y, held=given: held[0](t, y)
+
+
+REACHED: dict[str, Callable[[Tensor], Any]] = {
+    "a closure": lambda made: lambda t, y: torch.tanh(y @ made) * torch.cos(t),
+    "a default": lambda made: lambda t, y, made=made: torch.tanh(y @ made) * torch.cos(t),
+    "an attribute": _Holding,
+    "a list": lambda made: _Holding([made]),
+    "a bound method": lambda made: _Holding(made).forward,
+    "a module in a list": lambda made: _in(lambda held, t, y: held[0](t, y), [_Holding(made), 0]),
+    "a module in a dictionary": lambda made: _in(lambda held, t, y: held["f"][0](t, y), {"f": [_Holding(made)]}),
+    "a default's list": lambda made: _by_default([_Holding(made)]),
+}
+
+
+@every_mode
+@pytest.mark.parametrize("through", REACHED)
+@pytest.mark.parametrize("what", ["a leaf", "exp of a leaf", "exp of a parameter of f"])
+def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, what: str) -> None:
+    """Through two solves in a row; what is made of f's own parameter counts once, or is refused."""
+    p = nn.Parameter(W.clone())
+
+    def loss(way: dict[str, object]) -> Tensor:
+        f = REACHED[through](p if what == "a leaf" else torch.exp(p) / 3)
+        if what == "exp of a parameter of f" and isinstance(f, nn.Module):
+            f.own = p
+        return solve(f, solve(f, Y0, T, **way).y[-1], T, **way).y.square().sum()
+
+    true = gradients(lambda: loss(backprop_of(mode)), [p])
+    found = or_refused(lambda: gradients(lambda: loss(how(mode)), [p]))
+    assert_lawful(found, true, mode)
+    assert found is not None or (mode == "forward" and what == "exp of a parameter of f")
+
+
+@every_mode
+@pytest.mark.parametrize("start", [0.0, 0.4])
+def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_is_refused(
+    mode: str, start: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the solve's start on, or at later times only."""
+    p = nn.Parameter(W.clone())
+
+    def loss(way: dict[str, object]) -> Tensor:
+        made = torch.exp(p) / 3
+        monkeypatch.setattr(sys.modules[__name__], "MADE", made)
+        f = _Holding(made)
+
+        def field(t: Tensor, y: Tensor) -> Tensor:
+            return f(t, y) + torch.sin(y @ MADE) if t >= start else f(t, y)
+
+        return solve(field, Y0, T, **way).y.square().sum()
+
+    true = gradients(lambda: loss(backprop_of(mode)), [p])
+    assert_lawful(or_refused(lambda: gradients(lambda: loss(how(mode)), [p])), true, mode)
+
+
+class Cached(nn.Module):
+    """Makes what it reads in its first call."""
+
+    def __init__(self, p: Tensor):
+        super().__init__()
+        self.p, self.made = p, None
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        self.made = torch.exp(self.p) / 3 if self.made is None else self.made
+        return torch.tanh(y @ self.made)
+
+
+def _by_intervals(rows: tuple[Tensor, ...]) -> Any:
+    return lambda t, y: torch.tanh(y * rows[min(2, int(3 * t))])
+
+
+class Late(nn.Module):
+    """Reads a tensor in its later calls alone."""
+
+    def __init__(self, p: Tensor):
+        super().__init__()
+        self.p = p
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return torch.tanh(y @ self.p) * (t - 0.3) ** 2 if t > 0.3 else -y * (t - 0.3) ** 2
+
+
+def _listed(f: nn.Module) -> Any:
+    held = [f]
+    return lambda t, y: held[0](t, y)
+
+
+# Fields of which one call does not tell what the others read.
+READERS: dict[str, Callable[[Tensor], Any]] = {
+    "late": Late,
+    "late, in a closure": lambda p: lambda t, y: Late.forward(SimpleNamespace(p=p), t, y),
+    "late, in a list": lambda p: _listed(Late(p)),
+    "late, of a bound method": lambda p: Late(p).forward,
+    "by the state": lambda p: lambda t, y: torch.tanh(y @ p) if y.sum() > 0.9 else -y,
+    "by intervals": lambda p: _by_intervals(p.unbind()),
+    "from a cache": Cached,
+}
+
+
+@every_mode
+@pytest.mark.parametrize("start", ["a leaf", "a constant"])
+@pytest.mark.parametrize("reader", READERS)
+def test_what_only_some_calls_read_has_its_gradient_or_is_refused(mode: str, reader: str, start: str) -> None:
+    """Fixed steps in every mode: a jump of f is no matter for a tolerance."""
+    p, y0 = W.clone().requires_grad_(), Y0.clone().requires_grad_(start == "a leaf")
+    way = how(mode, controller=FixedStep(dt=0.05))
+
+    def loss(gradient: object) -> Tensor:
+        return solve(READERS[reader](p), y0, T, **{**way, "gradient": gradient}).y.square().sum()
+
+    leaves = [p, y0] if start == "a leaf" else [p]
+    true = gradients(lambda: loss("backprop"), leaves)
+    found = or_refused(lambda: gradients(lambda: loss(way["gradient"]), leaves))
+    assert found is None or not wrong(found, true, 1e-9 if MODES[mode].exactness.startswith("exact") else 0.1)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "backprop"])
+def test_a_tensor_given_for_parameters_is_refused(mode: str) -> None:
+    """It would be taken as its rows, which f does not depend on."""
+    p = W.clone().requires_grad_()
+    with pytest.raises(ValueError, match="parameters") as refused:
+        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **how(mode))
+    assert is_refusal(refused.value)

@@ -1,0 +1,168 @@
+from dataclasses import replace
+
+import pytest
+
+from reports.blocks import Block
+from reports.measured import MeasuredCell
+from reports.views.findings.noise import noise_note, noise_summary, noise_table
+from reports.views.parts import columns
+from reports.views.report import report, study_section
+from reports.views.selection import select
+from reports.views.studies.overview import overview
+from results.read.where import Where
+from results.records import Planned, Sample, Trial
+from tests.support import synthetic
+from tests.support.made import RK4, a_cell, in_block, plain, timings
+
+
+def a_block(problem: str, off: float, **metrics: float) -> list[MeasuredCell]:
+    cells = [
+        a_cell(replace(RK4, problem=problem, solver=solver), forward_s=1.0, **metrics) for solver in ("euler", "rk4")
+    ]
+    return in_block(*cells, off=off)
+
+
+def test_the_page_s_floors_are_those_of_the_runner(measured):
+    """It wrote them down; the page derives them from the twins' samples."""
+    selection = select(measured)
+    written = measured.noise_floors(Where(run_id="run-1"))
+    assert len(written) > 10
+    for row in written.itertuples():
+        (reference,) = selection.cells[row.cell_key].block.references
+        twin = reference.twins[row.name]
+        assert reference.key == row.cell_key
+        assert (twin.value, twin.low, twin.high, twin.pairs) == pytest.approx((row.ratio, row.low, row.high, row.pairs))
+
+
+def test_a_twin_is_no_measurement_of_its_cell(store):
+    """It has the cell's key and the indexes of its processes and rounds."""
+    store.begin(synthetic.run(), [Planned("solvers", RK4)])
+    series = {"forward_s": [Sample(index, 0, 1.0) for index in range(3)]}
+    slow = {"forward_s": [Sample(index, 1, 5.0) for index in range(3)]}
+    for process in range(2):
+        timing = Trial(cell_key=RK4.key, kind="timing", process_index=process, metrics={"busy_s": 1.0}, samples=series)
+        store.record("run-1", timing)
+        store.record("run-1", replace(timing, kind="twin", metrics={"busy_s": 9.0}, samples=slow))
+    measured = select(store).cells[RK4.key]
+    assert (measured.value("forward_s"), measured.value("busy_s")) == (1.0, 1.0)
+    assert len(measured.samples["forward_s"]) == 6
+    assert measured.is_reference
+    assert measured.block.floor("forward_s") == pytest.approx(5.0)
+    assert measured.block.floor("gradient_s") == pytest.approx(5.0)  # the only clock that there is
+
+
+def test_a_twin_that_fails_is_told_apart_from_its_cell(store):
+    store.begin(synthetic.run(), [Planned("solvers", RK4)])
+    store.record("run-1", Trial(cell_key=RK4.key, kind="timing", samples={"forward_s": [Sample(0, 0, 1.0)]}))
+    store.record("run-1", Trial(cell_key=RK4.key, kind="twin", status="crashed", reason="signal 9"))
+    measured = select(store).cells[RK4.key]
+    assert measured.status == "ok"
+    assert [(failure.status, failure.reason) for failure in measured.failures] == [
+        ("crashed", "as its own twin: signal 9")
+    ]
+
+
+def test_every_timed_cell_has_a_ratio_to_its_reference(measured):
+    for each in select(measured).cells.values():
+        expected = set() if each.is_reference else set(each.samples)
+        assert set(each.ratios) == expected
+
+
+def test_a_gradient_is_set_beside_a_forward_solve_where_the_reference_has_no_more():
+    reference = replace(a_cell(), samples={"forward_s": timings(1.0, range(3))})
+    assert reference.samples.keys() == {"forward_s"}
+    (own,) = in_block(reference)
+    (beside,) = own.block.references
+    assert beside.beside("gradient_s") is reference.samples["forward_s"]
+
+
+def test_a_block_s_floor_is_said_with_its_reference():
+    cells = a_block("cosine", 1.02, unstable=0.0)
+    assert plain(noise_note(cells)) == "Noise floor: 2.0 %. No smaller difference of times is called one."
+    (row,) = noise_table(cells).rows
+    assert [plain(value.text) for value in row.values] == ["cosine", "2.0 %", "2", "0", "euler on node, dt = 0.1"]
+    assert plain(row.values[1].note) == "[1.02, 1.02]"
+    assert row.values[4].link == cells[0].key
+
+
+def test_of_several_blocks_the_middle_and_the_worst_are_said():
+    cells = [each for problem, off in {"a": 1.02, "b": 1.3, "c": 1 / 1.04}.items() for each in a_block(problem, off)]
+    said = plain(noise_summary(cells))
+    assert said == "Two timings of the same cell differed by up to 4.0 % (median of 3 blocks), at worst 30 % (b)."
+    assert "2.0 % to 30 % over 3 blocks" in plain(noise_note(cells))
+
+
+def test_blocks_without_a_twin_are_said_to_have_no_floor():
+    old = [a_cell(forward_s=1.0)]
+    assert noise_table(old) is None
+    assert noise_summary(old) == noise_note(old) != ""
+    mixed = [*a_block("a", 1.02), *old]
+    assert "not known in 1 block" in plain(noise_note(mixed))
+    assert plain(noise_note(mixed)).startswith("Noise floor: 2.0 %.")
+    assert noise_note([]) == noise_summary([a_cell(error=1.0)]) == ""
+
+
+def test_a_twin_of_one_process_bounds_nothing():
+    (reference,) = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))
+    assert reference.block.has_floor
+    assert reference.block.floor("forward_s") == float("inf")
+    assert "not known" in noise_note([reference])
+
+
+def test_a_reference_that_took_another_s_place_bounds_the_noise():
+    failed = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))[0]
+    second = in_block(
+        replace(a_cell(replace(RK4, solver="heun")), samples={"forward_s": timings(1.0, [1, 2])}), off=1.1
+    )
+    block = Block((*failed.block.references, *second[0].block.references))
+    assert block.floor("forward_s") == pytest.approx(1.1)
+    cells = [replace(each, block=block) for each in (failed, *second)]
+    assert [row.values[0].text for row in noise_table(cells).rows] == ["cosine", "cosine"]
+    assert plain(noise_note(cells)).startswith("Noise floor: 10 %.")
+
+
+def test_a_time_less_sure_than_asked_is_marked():
+    sure, unsure = a_block("cosine", 1.02, unstable=0.0)[1], a_block("cosine", 1.02, unstable=1.0)[1]
+    assert not columns.time(sure, "forward_s").unsettled
+    assert columns.time(unsure, "forward_s").unsettled
+    assert not columns.time(unsure, "gradient_s").unsettled  # there is no such time to mark
+    assert plain(noise_table([unsure]).rows[0].values[3].text) == "1"
+    assert study_section("solvers", [unsure]).tables[0].unsettled
+
+
+def test_a_time_is_shown_with_the_interval_of_its_ratio(measured):
+    cells = select(measured).cells.values()
+    timed = [each for each in cells if "forward_s" in each.ratios]
+    assert timed
+    for each in timed:
+        ratio = each.ratios["forward_s"]
+        assert columns.time(each, "forward_s").note.startswith("±")
+        assert columns.over_reference(each, "forward_s").sort == ratio.value
+    reference = next(each for each in cells if each.is_reference)
+    assert columns.time(reference, "forward_s").note == ""
+    assert columns.over_reference(reference, "forward_s").text == "reference"
+
+
+def test_the_overview_tells_the_worst_block(content, measured):
+    assert "median of" in plain(content.overview.noise)
+    assert "at worst" in content.overview.noise
+    assert len(content.overview.blocks.rows) == len(
+        {each.cell.block for each in select(measured).cells.values() if each.samples}
+    )
+
+
+def test_a_database_from_before_the_twins_has_its_page(store):
+    """Its differences are called by their intervals alone."""
+    from reports.page import render
+
+    cells = [replace(RK4, solver=solver) for solver in ("euler", "rk4")]
+    store.begin(synthetic.run(), [Planned("solvers", cell) for cell in cells])
+    for cell in cells:
+        for trial in synthetic.trials(cell):
+            store.record("run-1", replace(trial, metrics={**trial.metrics, "error": 1e-9}))
+    made = report(store)
+    assert made.overview.blocks is None
+    assert "not known" in made.overview.noise
+    assert made.sections[0].findings[0].answer == "euler on node"
+    assert "noise floor is not known" in render(made)
+    assert overview(select(store)).blocks is None

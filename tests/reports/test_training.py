@@ -1,0 +1,295 @@
+"""What is derived from curves of training, and the section that shows it."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reports.figures import drawings
+from reports.measured import MeasuredCell
+from reports.views.findings.learning import TARGET
+from reports.views.findings.survival import survival_finding, survivals
+from reports.views.findings.trained import Trained, optimiser, target_of, trained, whole_seconds
+from reports.views.parts.figure import Axis, Line, Panel, drawable
+from reports.views.studies import spiral
+from results.records import Cell, Goal
+from results.statistics.training import Band, Range, common_target, rounded_up, time_to
+from tests.support.made import a_cell, plain
+
+INF, NAN = math.inf, math.nan
+CELL = Cell(
+    problem="spiral_net", backend="node", solver="euler", dt=0.025, horizon=0.225, n_outputs=10, gradient="backprop",
+    batch_size=20, iterations=4, optimiser="Adam", learning_rate=0.01,
+    evaluate="rk4 dt=0.025; dopri5 rtol=1e-06 atol=1e-08",
+)  # fmt: skip
+RK4 = replace(CELL, solver="rk4")
+LOSSES = (4.0, 2.0, 1.0)  # after 0, 2 and 4 iterations
+
+
+def learned(
+    cell: Cell = CELL, *, losses=LOSSES, second_s: float = 1.0, evaluation=(), nfe=(9.0, 9.0), **metrics: float
+) -> MeasuredCell:
+    """A trained cell, an iteration of which takes `second_s`."""
+    done = np.linspace(0, cell.iterations, len(losses))
+    curves = {
+        "loss": (np.arange(4.0), np.array(losses)[:1].repeat(4)[:, None]),
+        "loss_seconds": (second_s * np.arange(1.0, 5.0), np.ones((4, 1))),
+        "whole_loss": (done, np.array(losses)[:, None]),
+        "nfe": (np.array([0.0, 3.0]), np.array([[n, 0.0, n] for n in nfe])),
+    }
+    if len(evaluation):
+        curves["evaluation"] = (np.arange(float(len(evaluation))), np.array(evaluation))
+    known = {"initial_loss": losses[0], "final_loss": losses[-1], "train_s": 4 * second_s, **metrics}
+    return replace(a_cell(cell, **known), curves=curves)
+
+
+def seeds(cell: Cell = CELL, *, finals: tuple[float, ...], **how) -> list[MeasuredCell]:
+    return [
+        learned(replace(cell, seed=seed), losses=(8.0, 4.0, final), **how) for seed, final in enumerate(finals)
+    ]  # fmt: skip
+
+
+def one(cells) -> Trained:
+    ((choice,),) = trained(cells).values()
+    return choice
+
+
+@pytest.mark.parametrize(
+    ("losses", "target", "seconds"),
+    [
+        ([8, 4, 2, 1], 4, 1.0),  # seen at the target
+        ([8, 4, 2, 1], 1, 3.0),
+        ([8, 4, 2, 1], math.sqrt(8), 1.5),  # halves in each second: at 2^-1.5 of 8 after 1.5
+        ([8, 4, 2, 1], 10, 0.0),  # below from the start
+        ([8, 4, 2, 1], 0.5, INF),
+        ([8, 1, 8, 1], 4, 1 / 3),  # the first time counts
+        ([8, NAN, 2, 1], 4, 2.0),  # nothing to interpolate from
+        ([INF, 2, 1, 1], 4, 1.0),
+        ([8, 0, 0, 0], 4, 1.0),
+        ([NAN, INF, 8, 8], 4, INF),
+        ([], 4, INF),
+    ],
+)
+def test_the_time_to_a_loss_is_that_of_an_exponential_between_what_was_seen(losses, target, seconds):
+    assert time_to(range(len(losses)), losses, target) == pytest.approx(seconds)
+
+
+def test_the_time_to_a_loss_of_an_exponential_is_exact_however_seldom_it_is_seen():
+    t = np.array([0.0, 0.3, 5.0, 9.0])
+    for target in np.geomspace(0.02, 2.9, 9):
+        assert time_to(t, 3 * np.exp(-t / 1.7), target) == pytest.approx(1.7 * math.log(3 / target))
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        (1.0, 1.0),
+        (1.0001, 2.0),
+        (2.0, 2.0),
+        (3.0, 5.0),
+        (5.1, 10.0),
+        (0.07, 0.1),
+        (0.02, 0.02),
+        (0.2, 0.2),
+        (999, 1000),
+    ],
+)
+def test_a_target_is_one_two_or_five_times_a_power_of_ten(value, rounded):
+    assert rounded_up(value) == rounded
+
+
+@pytest.mark.parametrize(
+    ("reached", "initial", "target"),
+    [
+        ([0.3], [7.0], 0.5),
+        ([0.3, 0.9], [7.0, 7.0], 1.0),  # of two both
+        ([0.3, 0.4, 6.0], [7.0] * 3, 0.5),  # one that learns nothing does not spoil it
+        ([0.3, 0.4, 6.0, INF], [7.0] * 4, None),  # half is not more than half
+        ([0.3, 0.4, 0.45, INF], [7.0] * 4, 0.5),
+        ([6.0, 6.0], [7.0, 6.5], None),  # a target above where they began is none
+        ([NAN, NAN], [7.0], None),
+        ([0.0], [7.0], None),
+        ([], [], None),
+    ],
+)
+def test_the_target_is_the_least_round_loss_that_more_than_half_of_the_choices_reach(reached, initial, target):
+    assert common_target(reached, initial) == target
+
+
+def test_a_range_is_of_numbers_and_counts_infinite_ones():
+    assert Range.of([3.0, NAN, 1.0, 2.0]) == Range(2.0, 1.0, 3.0, 3)
+    assert Range.of([1.0, 2.0]).median == 1.5
+    assert Range.of([1.0, INF, INF]) == Range(INF, 1.0, INF, 3)
+    assert Range.of([INF, INF]).median == INF
+    assert Range.of([NAN]).n == 0
+    assert Range.of([1.0, 3.0]).overlaps(Range.of([3.0, 4.0]))
+    assert not Range.of([1.0, 2.0]).overlaps(Range.of([3.0, 4.0]))
+
+
+def test_a_band_is_the_seeds_median_and_range_at_each_place():
+    band = Band.of([(np.arange(3.0), np.array([1.0, 5.0, 3.0])), (np.arange(3.0) * 3, np.array([2.0, 1.0, 9.0]))] * 2)
+    assert (band.x.tolist(), band.median.tolist()) == ([0, 2, 4], [1.5, 3, 6])
+    assert (band.low.tolist(), band.high.tolist()) == ([1, 1, 3], [2, 5, 9])
+    assert len(Band.of([(np.arange(3.0), np.ones(3)), (np.arange(2.0), np.ones(2))]).x) == 2
+
+
+def test_seeds_of_one_choice_are_one_and_whatever_else_differs_makes_another():
+    others = [replace(CELL, optimiser="SGD"), replace(CELL, learning_rate=0.1), replace(CELL, dt=0.05), RK4]
+    ((title, choices),) = trained([*seeds(finals=(1.0, 3.0, 2.0)), *map(learned, others)]).items()
+    assert title == "spiral_net"
+    assert [len(choice.seeds) for choice in choices] == [3, 1, 1, 1, 1]
+    assert choices[0].final_loss == Range(2.0, 1.0, 3.0, 3)
+    assert len(trained([learned(), learned(replace(CELL, iterations=8))])) == 2
+
+
+def test_seconds_of_the_whole_loss_are_those_after_as_many_iterations():
+    seconds, losses = whole_seconds(learned(second_s=3.0))
+    assert (seconds.tolist(), losses.tolist()) == ([0, 6, 12], list(LOSSES))
+    assert one([learned(second_s=3.0)]).to(2.0) == Range(6.0, 6.0, 6.0, 1)
+    assert one([learned(second_s=s) for s in (1.0, 2.0, 3.0)]).to(2.0) == Range(4.0, 2.0, 6.0, 3)
+
+
+def test_an_optimiser_is_said_with_its_rate_and_the_problems_own_is_not():
+    assert plain(optimiser(CELL)) == "Adam 0.01"
+    assert optimiser(replace(CELL, learning_rate=None)) == "Adam"
+    assert plain(optimiser(replace(CELL, optimiser=""))) == "own 0.01"
+    assert optimiser(replace(CELL, optimiser="", learning_rate=None)) == ""
+
+
+@pytest.mark.parametrize(
+    ("finals", "winner"),
+    [
+        ([(1.0,), (3.0,)], "euler on node with backprop"),
+        ([(1.0,), (1.9,)], spiral.NO_WINNER),  # within a factor of two
+        ([(1.0, 1.1, 1.2), (3.0, 3.1, 3.2)], "euler on node with backprop"),
+        ([(1.0, 1.1, 3.05), (3.0, 3.1, 3.2)], spiral.NO_WINNER),  # the seeds' ranges overlap
+        ([(3.0, 3.1, 3.2), (1.0, 1.1, 1.2)], "rk4 on node with backprop"),
+        ([(INF,), (3.0,)], "rk4 on node with backprop"),
+    ],
+)
+def test_the_smallest_loss_is_named_only_beyond_a_factor_of_two_and_the_seeds_ranges(finals, winner):
+    choices = trained([*seeds(finals=finals[0]), *seeds(RK4, finals=finals[1])])["spiral_net"]
+    assert spiral.loss_finding("spiral_net", choices).answer == winner
+
+
+@pytest.mark.parametrize(
+    ("second_s", "winner"),
+    [
+        ((1.0, 2.0), "euler on node with backprop"),
+        ((1.0, 1.4), spiral.NO_WINNER),  # equal work has been seen to differ by so much
+        ((2.0, 1.0), "rk4 on node with backprop"),
+    ],
+)
+def test_the_first_at_the_target_is_named_only_beyond_what_equal_work_differs_by(second_s, winner):
+    choices = trained([learned(second_s=second_s[0]), learned(RK4, second_s=second_s[1])])["spiral_net"]
+    found = spiral.target_finding("spiral_net", choices)
+    assert (found.subject, found.answer) == ("spiral_net: least time to a loss of 1", winner)
+    assert plain(found.evidence).startswith(f"{4 * min(second_s):.2f} s of training")
+
+
+def test_who_does_not_come_to_the_target_is_said_and_does_not_win():
+    never = learned(replace(CELL, solver="midpoint"), second_s=0.1, losses=(4.0, 4.0, 4.0))
+    choices = trained([never, learned(second_s=3.0), learned(RK4, second_s=1.0)])["spiral_net"]
+    found = spiral.target_finding("spiral_net", choices)
+    assert found.answer == "rk4 on node with backprop"
+    assert "1 choice of 3 did not come to it" in plain(found.evidence)
+    assert target_of(choices) == 1.0
+
+
+def test_the_target_is_the_goal_that_the_study_states_also_where_nothing_comes_to_it():
+    cells = [learned(second_s=3.0), learned(RK4, second_s=1.0)]
+    for loss, answer in ((3.0, "rk4 on node with backprop"), (1e-9, "none comes to it")):
+        choices = trained([replace(each, goal=Goal(loss=loss)) for each in cells])["spiral_net"]
+        found = spiral.target_finding("spiral_net", choices)
+        assert (target_of(choices), found.answer) == (loss, answer)
+
+
+def test_a_winner_with_a_namesake_is_told_by_its_step_and_optimiser():
+    choices = trained([learned(), learned(replace(CELL, optimiser="SGD"), losses=(4.0, 4.0, 4.0))])["spiral_net"]
+    assert plain(spiral.loss_finding("", choices).answer) == "euler on node with backprop, dt = 0.025, Adam 0.01"
+
+
+def test_a_model_survives_up_to_half_as_much_loss_again_and_each_way_has_its_row():
+    ways = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
+    fine, lost = survivals([one([learned(evaluation=ways)])])
+    assert (fine.way, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
+    assert (lost.way, lost.ratio.median, lost.verdict) == ("dopri5 rtol=1e-06 atol=1e-08", 1.6, "has not survived")
+    assert (fine.own_backend, lost.own_backend) == (True, False)
+    finding = survival_finding("", [fine, lost])
+    assert finding.answer == "0 of 1 trained choice survive"
+    assert "1.60× by dopri5 rtol=1e-06 atol=1e-08" in finding.evidence
+    assert survival_finding("", [fine]).answer == "every trained choice survives"
+
+
+def test_the_median_seed_tells_whether_a_choice_survives_and_each_is_set_beside_itself():
+    cells = [
+        learned(replace(CELL, seed=0), losses=(8.0, 4.0, 1.0), evaluation=[(1.0, 1.0, 1.0)]),
+        learned(replace(CELL, seed=1), losses=(8.0, 4.0, 3.0), evaluation=[(3.0, 1.0, 1.0)]),
+        learned(replace(CELL, seed=2), losses=(8.0, 4.0, 1.0), evaluation=[(INF, NAN, 1.0)]),
+    ]
+    (row,) = survivals([one(cells)])
+    assert row.ratio == Range(1.0, 1.0, INF, 3)
+    assert (row.verdict, row.nfe.n) == ("survives", 2)
+    (row,) = survivals([one(cells[2:])])
+    assert row.verdict == "cannot be solved"
+    assert survival_finding("", [row]).answer == "0 of 1 trained choice survive"
+
+
+def test_what_was_not_evaluated_has_no_table_and_no_finding():
+    section = spiral.section("spiral", [learned()])
+    assert len(section.tables) == 1
+    assert not any("another solver" in finding.subject for finding in section.findings)
+    assert survival_finding("", []) is None
+    assert survivals([one([learned(evaluation=[(1.0, 1.0, 1.0)], losses=(4.0, 2.0, INF))])])[0].verdict == ""
+
+
+def test_the_section_draws_seeds_as_a_median_and_its_band_over_iterations_and_seconds():
+    section = spiral.section("spiral", [*seeds(finals=(1.0, 2.0, 1.5)), learned(RK4)])
+    loss, batches, calls = section.figures
+    iterations, seconds = loss.panels
+    banded, plain_line, target = iterations.lines
+    assert banded.points == ((0, 8), (2, 4), (4, 1.5))
+    assert banded.band == ((8, 8), (4, 4), (1, 2))
+    assert (plain_line.hue, plain_line.band) == ("rk4", ())
+    assert (target.hue, target.points) == (TARGET, ((0, 2), (4, 2)))
+    assert [x for x, _ in seconds.lines[0].points] == [0, 2, 4]
+    assert [panel.x.label for panel in (*batches.panels, *calls.panels)] == ["iteration", "iteration"]
+
+
+def test_nfe_is_drawn_backwards_where_a_mode_calls_backwards():
+    cell = learned()
+    x, y = cell.curves["nfe"]
+    backwards = replace(cell, curves={**cell.curves, "nfe": (x, y + np.array([0.0, 5.0, 0.0]))})
+    assert [p.y.label for p in spiral.section("spiral", [cell]).figures[-1].panels] == ["NFE, forward"]
+    panels = spiral.section("spiral", [backwards]).figures[-1].panels
+    assert [(p.y.label, p.lines[0].points) for p in panels] == [
+        ("NFE, forward", ((0, 9), (3, 9))),
+        ("NFE, backward", ((0, 5), (3, 5))),
+    ]
+
+
+def test_a_band_is_drawn_and_loses_the_points_that_have_no_place():
+    x, y = Axis("x", log=False), Axis("y")
+    line = Line("rk4", "", ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0)), band=((0.5, 2.0), (0.0, 3.0), (2.0, 4.0)))
+    (kept,) = drawable([line], x, y)
+    assert kept.points == ((0.0, 1.0), (2.0, 3.0))
+    assert kept.band == ((0.5, 2.0), (2.0, 4.0))
+    light, dark = drawings(Panel("", x, y, (kept,), markers=False))
+    bare, _ = drawings(Panel("", x, y, (replace(kept, band=()),), markers=False))
+    assert light.count("fill-opacity") == dark.count("fill-opacity") == bare.count("fill-opacity") + 1
+
+
+def test_the_report_says_what_survives_and_shows_seeds_as_one_row(content):
+    section = next(each for each in content.sections if each.study == "spiral")
+    findings = {finding.subject: finding for finding in section.findings}
+    assert findings["spiral_net: another solver"].answer == "15 of 20 trained choices survive"
+    assert findings["spiral_net: smallest loss"].answer == spiral.NO_WINNER
+    training, survival = section.tables
+    assert len(training.rows) == 20
+    assert len(survival.rows) == 40
+    verdicts = {(row.values[0].text, row.values[-1].text) for row in survival.rows}
+    assert verdicts == {
+        (solver, "has not survived" if solver == "euler" else "survives")
+        for solver in ("euler", "rk4", "dopri5", "bosh3")
+    }

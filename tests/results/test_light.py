@@ -1,0 +1,14 @@
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("seaborn", "matplotlib", "jinja2", "scipy", "torch", "alembic")
+
+
+@pytest.mark.parametrize("module", ["results", "results.statistics.ratio", "results.format"])
+def test_what_derives_a_number_loads_neither_plotting_nor_torch(module):
+    """The runner derives ratios between two timings: in a process of its own, since others have loaded it all."""
+    said = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

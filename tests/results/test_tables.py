@@ -1,0 +1,87 @@
+from dataclasses import fields
+
+import pytest
+from sqlalchemy import UniqueConstraint
+
+from results.records import METRICS, Cell
+from results.schema.tables import SCHEMA_VERSION, cell, metadata, summary
+
+
+@pytest.mark.parametrize("column", [c for table in metadata.sorted_tables for c in table.c], ids=str)
+def test_every_column_says_what_it_holds(column):
+    assert column.comment
+
+
+def test_the_cell_table_has_a_column_for_each_field_and_the_key():
+    assert [column.name for column in cell.c] == ["key", *(field.name for field in fields(Cell))]
+
+
+def test_only_what_a_cell_may_leave_out_is_nullable():
+    optional = {field.name for field in fields(Cell) if field.default is None}
+    assert {column.name for column in cell.c if column.nullable} == optional
+
+
+NATURAL = {
+    "nodebench": "version_num",
+    "sweep": "sha",
+    "environment": "fingerprint",
+    "run": "id",
+    "cell": "key",
+    "planned": "run_id study cell_key",
+    "lease": "fingerprint cell_key",
+    "trial": "run_id cell_key kind process_index",
+    "metric": "trial_id name",
+    "sample": "trial_id name round_index",
+    "curve": "trial_id name",
+    "reference": "key",
+    "noise_floor": "run_id cell_key name",
+    "baseline": "name",
+    "baseline_trial": "name trial_id",
+    "annotation": "id",
+    "source": "key",
+    "summary": "run_id cell_key",
+}
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
+def test_what_names_a_row_is_there_once(table):
+    unique = [constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint)]
+    keys = {" ".join(column.name for column in constraint.columns) for constraint in (table.primary_key, *unique)}
+    assert NATURAL[table.name] in keys
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
+def test_what_refers_to_another_table_is_a_foreign_key(table):
+    targets = {"run_id": "run", "cell_key": "cell", "trial_id": "trial", "sweep_id": "sweep"}
+    if table.name != "environment":
+        targets["fingerprint"] = "environment"
+    for column in table.c:
+        referred = {key.column.table.name for key in column.foreign_keys}
+        if column.name in targets:
+            assert referred == {targets[column.name]}, column
+
+
+def test_a_unit_stands_in_the_comment_of_what_has_one_in_its_name():
+    units = {"_s": "second", "_bytes": "bytes", "_at": "seconds since the epoch"}
+    for table in metadata.sorted_tables:
+        for column in table.c:
+            for ending, unit in units.items():
+                assert not column.name.endswith(ending) or unit in column.comment, column
+
+
+def test_the_summary_has_each_field_of_the_cell_and_each_metric():
+    names = {column.name for column in summary.c}
+    assert names >= {field.name for field in fields(Cell)} | set(METRICS)
+
+
+def test_a_new_metric_is_a_new_version_of_the_schema():
+    """It is a column of the table `summary`: a database without it must be upgraded, which makes the table anew."""
+    assert (SCHEMA_VERSION, sorted(METRICS)) == ("0005", OF_VERSION_5)
+
+
+OF_VERSION_5 = [
+    "busy_s", "call_s", "cut_ratio", "error", "error_final", "final_loss", "first_call_s", "forward_s", "gpu_clock_mhz",
+    "gpu_throttled", "gradient_error", "gradient_error_discrete", "gradient_s", "initial_loss", "nfe_backward",
+    "nfe_end", "nfe_forward", "nfe_start", "peak_bytes", "peak_rss_bytes", "saved_bytes", "train_s", "unstable",
+    "vjp_backward",
+]  # fmt: skip
