@@ -15,7 +15,7 @@ _STEPS = ("dt", "rtol", "atol")
 
 
 @dataclass(frozen=True)
-class Way:
+class SolveSpec:
     """A solver and either its fixed step or its tolerances."""
 
     solver: str
@@ -38,11 +38,11 @@ def known_solvers() -> list[str]:
     return list(dict.fromkeys([*catalogue().solvers, *of_backends]))
 
 
-def ways(text: str) -> tuple[Way, ...]:
+def solve_specs(text: str) -> tuple[SolveSpec, ...]:
     """The ways of a text in which they are set apart by ";"; a ValueError of one line names the one that is wrong."""
-    found: dict[Way, None] = {}
+    found: dict[SolveSpec, None] = {}
     for part in text.split(";") if text else []:
-        way = _way(part.strip())
+        way = _solve_spec(part.strip())
         if way in found:
             raise ValueError(f"{str(way)!r} is given twice: once is enough")
         found[way] = None
@@ -80,7 +80,7 @@ def number(value: float) -> float:
     return float(value) + 0.0  # no negative zero, which is the same and would have another key
 
 
-def _way(part: str) -> Way:
+def _solve_spec(part: str) -> SolveSpec:
     solver, *steps = part.split() or [""]
     if not solver:
         raise ValueError('an empty way: write "euler dt=0.1" or "dopri5 rtol=1e-6 atol=1e-8", with ; between two')
@@ -96,7 +96,7 @@ def _way(part: str) -> Way:
         values[name] = _number(part, name, value)
     if reason := impossible_step(solver, values):
         raise ValueError(f"{seen(part)}: {reason}")
-    return Way(solver, **values)
+    return SolveSpec(solver, **values)
 
 
 def _number(part: str, name: str, text: str) -> float:

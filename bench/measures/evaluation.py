@@ -15,7 +15,7 @@ from bench.backends.workload import Workload
 from bench.failure import TrialFailure
 from bench.measures.counts import count
 from bench.problems import PROBLEMS, Training
-from bench.solve_spec import Way
+from bench.solve_spec import SolveSpec
 from results.records import Cell, Curve
 
 
@@ -35,14 +35,14 @@ def whole_trajectory(workload: Workload, training: Training) -> tuple[float, Ten
     return (loss, y) if math.isfinite(loss) else (math.inf, None)
 
 
-def evaluated(cell: Cell, workload: Workload, training: Training, ways: tuple[Way, ...]) -> Curve:
+def evaluated(cell: Cell, workload: Workload, training: Training, solve_specs: tuple[SolveSpec, ...]) -> Curve:
     """The trained model solved in each way.
 
     x: the way's place in the list. y: loss on the whole trajectory (infinite where the solve fails), NFE (NaN
     there), and 1 if the cell's own backend solved it, 0 if `node` did because that backend has no such solver.
     """
-    rows = [_row(way.of(cell), workload, training) for way in ways]
-    return Curve([float(place) for place in range(len(ways))], rows)
+    rows = [_row(way.of(cell), workload, training) for way in solve_specs]
+    return Curve([float(place) for place in range(len(solve_specs))], rows)
 
 
 def _row(cell: Cell, trained: Workload, training: Training) -> list[float]:

@@ -13,7 +13,7 @@ from bench.measures.evaluation import evaluated, mean_absolute, whole_trajectory
 from bench.measures.optimisers import Optimiser, optimiser_of
 from bench.measures.stopwatch import Stopwatch
 from bench.problems import PROBLEMS, Batch, Training
-from bench.solve_spec import ways
+from bench.solve_spec import solve_specs
 from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted
@@ -49,7 +49,7 @@ def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, C
     curves = _curves(course) | {"trajectory_true": _drawn(training.t, training.trajectory)}
     if learned is not None:
         curves["trajectory_learned"] = _drawn(training.t, learned)
-    if others := ways(cell.evaluate):
+    if others := solve_specs(cell.evaluate):
         curves["evaluation"] = evaluated(cell, workload, training, others)
     return _metrics(course), curves
 

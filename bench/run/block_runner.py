@@ -7,8 +7,8 @@ from bench.interrupt import deferred
 from bench.machine.cores import chosen
 from bench.machine.limits import available, together
 from bench.plan.protocol import TOGETHER, Pending, groups
-from bench.run.measured_so_far import Known
-from bench.run.run_trial import measured_alone
+from bench.run.measured_so_far import MeasuredSoFar
+from bench.run.run_trial import run_trial
 from bench.run.timing import Group, waves
 from bench.sweep.measure import Measure, asked
 from bench.worker.task import Task
@@ -18,11 +18,11 @@ _ROOM = 0.5  # share of the free memory that the workers of a group may hold
 _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
 
 
-class Block:
+class BlockRunner:
     """One going over a block. Each trial is handed to `record` as soon as it has ended."""
 
     def __init__(
-        self, known: Known, measure: Measure, *, record: Callable[[Trial], None], before: Callable[[Task], None]
+        self, known: MeasuredSoFar, measure: Measure, *, record: Callable[[Trial], None], before: Callable[[Task], None]
     ):
         self._known = known
         self._measure = measure
@@ -51,7 +51,7 @@ class Block:
         references = self._known.references(one.cell.problem) if one.kind == "accuracy" else ()
         task = self._asked(one.cell, one.kind, references=references)
         self._before(task)
-        trial, computed = measured_alone(task)
+        trial, computed = run_trial(task)
         self._record(trial)
         self._known.keep(computed)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.machine.environment import environment
 from bench.plan.due import Again, Recorded, recorded, set_aside
-from bench.run.timing import Taken, clock
+from bench.run.timing import SampleTable, clock
 from bench.source import source_of, sources_of
 from bench.sweep.measure import Asked
 from results.engine.location import UnwritableError
@@ -21,7 +21,7 @@ _ERRORS = {"forward_s": "error", "gradient_s": "gradient_error"}  # by the sampl
 _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
 
 
-class Known:
+class MeasuredSoFar:
     """Metrics and true values. Without its database a run knows what it has measured itself."""
 
     def __init__(
@@ -55,10 +55,10 @@ class Known:
         sources = [source.key for source in sources_of(self._cells.values())]
         return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), source=sources, **changes)
 
-    def taken(self, asked: Asked) -> Taken:
+    def taken(self, asked: Asked) -> SampleTable:
         """The samples that further ones are added to."""
         cells = self._cells.values()
-        taken = Taken({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
+        taken = SampleTable({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
         with contextlib.suppress(UnwritableError):
             for row in self._store.samples(self._of_cells(kind=["timing", "twin"])).itertuples():
                 if self.recorded.series(self._cells[row.cell_key], row.kind):

@@ -12,7 +12,7 @@ from bench.machine.findings import findings
 from bench.machine.lock import turn
 from bench.machine.state import Facts, facts, snapshot
 from bench.run.rounds import timed_in_rounds
-from bench.run.timing import Taken
+from bench.run.timing import SampleTable
 from bench.worker.task import Task
 from results.records import Cell, Trial
 from results.statistics.ratio import Ratio, median, noise_floor
@@ -48,7 +48,7 @@ def print_noise(seconds: float) -> int:
 
 def measured(seconds: float) -> Noise:
     """Processes in pairs, in alternation and one after the other by turns, for so long."""
-    cores, taken = chosen(CELL.threads), Taken()
+    cores, taken = chosen(CELL.threads), SampleTable()
     timing = Task(cell=CELL, kind="timing", timeout_s=_TIMEOUT_S, cores=cores)
     _rounds([timing], 1)  # starts what workers are started from, which takes seconds
     before, until = snapshot(), time.monotonic() + seconds

@@ -10,14 +10,14 @@ from bench.worker.task import Task
 from results.records import Reference, Trial
 
 
-class Alone(NamedTuple):
+class TrialResult(NamedTuple):
     """What came of it."""
 
     trial: Trial
     references: tuple[Reference, ...] = ()  # true values that it had to compute
 
 
-def measured_alone(task: Task) -> Alone:
+def run_trial(task: Task) -> TrialResult:
     """The trial in a process of its own; its failure is its outcome."""
     trial = Trial(cell_key=task.cell.key, kind=task.kind, started_at=time.time())
     start = time.perf_counter()  # which nobody sets, as they may the clock of the wall
@@ -31,4 +31,4 @@ def measured_alone(task: Task) -> Alone:
     except TrialFailure as failure:
         found = {"status": failure.status, "reason": failure.reason}
     spent_s = time.perf_counter() - start
-    return Alone(replace(trial, duration_s=spent_s, log_tail=worker.log_tail, **found), references)
+    return TrialResult(replace(trial, duration_s=spent_s, log_tail=worker.log_tail, **found), references)

@@ -30,7 +30,7 @@ from results.store import Store
 from results.write.leases import Holder
 
 if TYPE_CHECKING:
-    from bench.run.measured_so_far import Known
+    from bench.run.measured_so_far import MeasuredSoFar
 
 
 class Runner:
@@ -121,18 +121,20 @@ class Runner:
 
     def _measure(self, block: Sequence[Pending]) -> None:
         """What of the block is still due, when the impossible is recorded as such."""
-        from bench.run.block_runner import Block  # with them comes pandas, of which a run with nothing due has no use
-        from bench.run.measured_so_far import Known
+        from bench.run.block_runner import (
+            BlockRunner,  # with them comes pandas, of which a run with nothing due has no use
+        )
+        from bench.run.measured_so_far import MeasuredSoFar
 
         if edited := changed_since_read():
             raise InfrastructureError(
                 f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
                 "run the same command again"
             )
-        known = Known(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
+        known = MeasuredSoFar(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
         due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
         impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell, known)}
-        measuring = Block(known, self._sweep.measure, record=self._record, before=self._before)
+        measuring = BlockRunner(known, self._sweep.measure, record=self._record, before=self._before)
         self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
 
     @cached_property
@@ -143,7 +145,7 @@ class Runner:
             found.setdefault(cell.block, []).append(cell)
         return found
 
-    def _impossible(self, cell: Cell, known: Known) -> bool:
+    def _impossible(self, cell: Cell, known: MeasuredSoFar) -> bool:
         """Whether no process is needed to know that it cannot be measured here; its row says why."""
         status, reason = refusal(cell)
         if status != "ok":

@@ -25,7 +25,7 @@ _Place = tuple[str, int, int]  # of a sample: run, empty for the one that goes o
 Marks = dict[str, float]  # metrics that end a cell's timing
 
 
-class Taken:
+class SampleTable:
     """The samples of the cells of a block: those of earlier runs that count, and those that this one takes."""
 
     def __init__(self, processes: Mapping[str, int] | None = None) -> None:
@@ -77,7 +77,7 @@ class Group:
     errors: Mapping[Cell, float]  # of the cells of the block, where it is known
     measure: Measure
     first_process: int  # index of the first wave's processes
-    taken: Taken
+    taken: SampleTable
 
 
 def clock(cell: Cell) -> str:

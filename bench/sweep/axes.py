@@ -8,7 +8,7 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, Vali
 
 from bench.backends import BACKENDS
 from bench.failure import seen, shortened, unknown
-from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, ways
+from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, solve_specs
 from bench.sweep.catalogue import catalogue
 
 # That a float is finite, and neither tiny nor huge, is for `number` to say.
@@ -73,7 +73,7 @@ def checked(axis: str, value: Any) -> Any:
     if axis == "optimiser" and (reason := _no_optimiser(value)):
         raise ValueError(reason)
     if axis == "evaluate":
-        return "; ".join(map(str, ways(value)))
+        return "; ".join(map(str, solve_specs(value)))
     return _float(value) if axis in _FLOATS else value
 
 
@@ -112,7 +112,7 @@ def _impossible_times(named: Mapping[str, Any]) -> str:
     if named["n_outputs"] > most:
         return f"n_outputs = {named['n_outputs']}: {dtype} tells at most {most} times apart: take fewer, or float64"
     steps = [named["dt"]] if "dt" in named else []
-    steps += [way.dt for way in ways(named.get("evaluate", "")) if way.dt is not None]
+    steps += [way.dt for way in solve_specs(named.get("evaluate", "")) if way.dt is not None]
     return next(filter(None, (impossible_steps(dt, named["horizon"]) for dt in steps)), "")
 
 

@@ -47,10 +47,10 @@ class Reversible(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass goes back from the end."""
-        return solve_with_replay(problem, y0, stats, TheEnd(), self.name)
+        return solve_with_replay(problem, y0, stats, FinalState(), self.name)
 
 
-class TheEnd:
+class FinalState:
     """The state after the last step, and before and after each new beginning."""
 
     keeps_states = False

@@ -9,7 +9,7 @@ import pytest
 from bench.backends import BACKENDS
 from bench.failure import UsageError
 from bench.machine import crowding
-from bench.run.run_trial import measured_alone
+from bench.run.run_trial import run_trial
 from bench.sweep.axes import AXES, names
 from bench.sweep.file import load_sweep
 from bench.sweep.measure import Measure
@@ -202,7 +202,7 @@ def test_an_extreme_that_is_accepted_can_be_measured(tmp_path, axis, backend):
     assert isinstance(loaded(tmp_path / "mine.toml", text), int)
     for one in load_sweep(str(tmp_path / "mine.toml")).planned:
         kind = "training" if one.cell.iterations else "counts"
-        trial = measured_alone(Task(cell=one.cell, kind=kind, timeout_s=4.0, memory_bytes=2**30)).trial
+        trial = run_trial(Task(cell=one.cell, kind=kind, timeout_s=4.0, memory_bytes=2**30)).trial
         assert trial.status not in ("error", "crashed"), (trial.reason, trial.log_tail)
 
 

@@ -10,7 +10,7 @@ from multiprocessing.popen_forkserver import forkserver as starting
 import pytest
 
 from bench.failure import InfrastructureError
-from bench.run.run_trial import measured_alone
+from bench.run.run_trial import run_trial
 from bench.worker import isolated as worker
 from bench.worker import process
 from bench.worker.entrance import serve
@@ -132,9 +132,9 @@ def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monk
 
 
 def test_what_workers_are_started_from_is_started_again_when_it_has_died():
-    measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0))
+    run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0))
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-    assert measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
+    assert run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
 
 
 def test_a_start_that_fails_once_is_tried_again(monkeypatch):
@@ -147,11 +147,11 @@ def test_a_start_that_fails_once_is_tried_again(monkeypatch):
         return real(fds)
 
     monkeypatch.setattr(starting, "connect_to_new_process", refuse_once)
-    assert measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
+    assert run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
     assert len(tried) == 2
 
 
 def test_the_clock_of_the_wall_may_be_set_while_a_trial_runs(monkeypatch):
     hours = iter(range(1_000))
     monkeypatch.setattr("bench.run.run_trial.time.time", lambda: 1e9 - 3600.0 * next(hours))
-    assert 0 < measured_alone(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.duration_s < 3000.0
+    assert 0 < run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.duration_s < 3000.0

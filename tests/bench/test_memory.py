@@ -11,7 +11,7 @@ from bench.backends import BACKENDS
 from bench.measures import memory as of_memory
 from bench.measures.memory import memory, peak_bytes
 from bench.problems import PROBLEMS, Problem
-from bench.run.run_trial import measured_alone
+from bench.run.run_trial import run_trial
 from bench.worker.task import Task
 from results.records import Cell
 
@@ -118,7 +118,7 @@ def test_what_a_call_frees_is_not_left(tracker):
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint", "none"])
 def test_twenty_fresh_processes_find_the_same_to_the_byte(gradient):
     task = Task(cell=replace(NET, gradient=gradient), kind="memory", timeout_s=60.0)
-    trials = [measured_alone(task).trial for _ in range(20)]
+    trials = [run_trial(task).trial for _ in range(20)]
     assert {trial.status for trial in trials} == {"ok"}
     assert len({trial.metrics["peak_bytes"] for trial in trials}) == 1
     assert len({trial.metrics.get("saved_bytes") for trial in trials}) == 1
@@ -139,6 +139,6 @@ def test_the_peak_grows_with_the_steps_of_backprop_and_not_with_the_adjoints():
 
 
 def test_the_resident_set_is_the_whole_processs_for_context():
-    trial, _ = measured_alone(Task(cell=NET, kind="memory", timeout_s=60.0))
+    trial, _ = run_trial(Task(cell=NET, kind="memory", timeout_s=60.0))
     torch_alone = 50e6  # no process that has loaded torch is smaller
     assert torch_alone + trial.metrics["peak_bytes"] < trial.metrics["peak_rss_bytes"] < psutil.virtual_memory().total

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bench.run.rounds import timed_in_rounds
-from bench.run.run_trial import measured_alone
+from bench.run.run_trial import run_trial
 from bench.worker import process
 from bench.worker.outcome import Hindered, unexpected
 from bench.worker.process import Worker
@@ -35,7 +35,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lim
 
 def measured(cell: Cell, kind, gib: float) -> Trial:
     task = Task(cell=cell, kind=kind, timeout_s=120.0, memory_bytes=int(gib * 2**30))
-    return timed_in_rounds([task], 2, lambda _: None)[0] if kind == "timing" else measured_alone(task).trial
+    return timed_in_rounds([task], 2, lambda _: None)[0] if kind == "timing" else run_trial(task).trial
 
 
 @needs_linux

@@ -11,7 +11,7 @@ import pytest
 from bench.failure import TrialFailure
 from bench.plan.due import due_trials, recorded
 from bench.run.rounds import timed_in_rounds
-from bench.run.run_trial import measured_alone
+from bench.run.run_trial import run_trial
 from bench.run.runner import _run_of
 from bench.worker.process import Worker
 from bench.worker.task import Task
@@ -89,7 +89,7 @@ def test_a_gradient_cell_times_its_solve_and_its_gradient(store):
 
 
 def test_a_trial_that_takes_too_long_is_ended():
-    trial = measured_alone(task(ENDLESS, "counts", timeout_s=1.0)).trial
+    trial = run_trial(task(ENDLESS, "counts", timeout_s=1.0)).trial
     assert trial.status == "timeout"
     assert 1.0 <= trial.duration_s < 10.0
 
@@ -132,12 +132,12 @@ def print_and_serve(connection, asked, log) -> None:
 
 def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
     monkeypatch.setattr("bench.worker.process.serve", print_and_serve)
-    alone = measured_alone(task(CELL, "counts")).trial
+    alone = run_trial(task(CELL, "counts")).trial
     assert (alone.status, alone.log_tail[-6:]) == ("ok", "x end\n")
     assert len(alone.log_tail) == 10_000
     [timing] = timed_in_rounds([task(CELL, "timing")], 1, lambda _: None)
     assert (timing.status, timing.log_tail[-6:]) == ("ok", "x end\n")
-    late = measured_alone(task(ENDLESS, "counts", timeout_s=1.0)).trial
+    late = run_trial(task(ENDLESS, "counts", timeout_s=1.0)).trial
     assert (late.status, late.log_tail[-6:]) == ("timeout", "x end\n")
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.run.measured_so_far import Known
-from bench.run.timing import Group, Taken, waves
+from bench.run.measured_so_far import MeasuredSoFar
+from bench.run.timing import Group, SampleTable, waves
 from bench.sweep.measure import Measure
 from bench.worker.task import Task
 from results.records import Cell, Sample, Trial
@@ -45,7 +45,7 @@ def timed(monkeypatch, *cells: Cell, measure: Measure = MEASURE, errors=None, fa
     machine = Machine(frozenset(failing))
     monkeypatch.setattr("bench.run.timing.timed_in_rounds", machine)
     group = Group(
-        cells=cells, reference=REFERENCE, errors=errors or {}, measure=measure, first_process=first, taken=Taken()
+        cells=cells, reference=REFERENCE, errors=errors or {}, measure=measure, first_process=first, taken=SampleTable()
     )
     found = list(waves(group, lambda cell, kind, index: Task(
         cell=cell, kind=kind, process_index=index, timeout_s=1.0
@@ -109,7 +109,7 @@ def test_a_cell_that_is_slow_and_more_exact_than_all_others_is_not_cut(monkeypat
 
 
 def test_a_cell_is_not_spared_for_being_more_exact_than_the_goal(monkeypatch, store):
-    known = Known(store, [QUIET, SLOW], exact_enough={QUIET: 1e-3, SLOW: 1e-3})
+    known = MeasuredSoFar(store, [QUIET, SLOW], exact_enough={QUIET: 1e-3, SLOW: 1e-3})
     for cell, error in ((QUIET, 1e-4), (SLOW, 1e-9)):
         known.add(Trial(cell_key=cell.key, kind="accuracy", metrics={"error": error}))
     _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors=known.errors())
@@ -141,7 +141,7 @@ def test_the_processes_of_another_run_keep_their_numbers(monkeypatch):
 
 
 def test_the_twins_ratio_is_the_noise_floor_of_each_clock(monkeypatch):
-    machine, taken = Machine(), Taken()
+    machine, taken = Machine(), SampleTable()
     task = Task(cell=REFERENCE, kind="timing", timeout_s=1.0)
     for each in machine([task, replace(task, kind="twin")], 8, None, sampling_s=1.0, until=0.0):
         taken.add(each)

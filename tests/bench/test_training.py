@@ -17,7 +17,7 @@ from bench.measures.evaluation import evaluated, whole_trajectory
 from bench.measures.optimisers import OPTIMISERS, REFUSED, optimiser_of
 from bench.measures.training import spaced, train
 from bench.problems import PROBLEMS, Recipe
-from bench.solve_spec import Way, ways
+from bench.solve_spec import SolveSpec, solve_specs
 from bench.sweep.axes import checked, impossible
 from bench.sweep.file import load_sweep
 from results.records import Cell
@@ -198,7 +198,7 @@ def test_a_model_trained_with_a_fine_solver_survives_another_and_one_place_is_on
     assert rk4[0] == pytest.approx(metrics["final_loss"], rel=1e-2)
     assert coarse[0] != pytest.approx(metrics["final_loss"], rel=1e-2)
     assert rk4[1] == pytest.approx(4 * 1000, rel=0.01)
-    has_them = [BACKENDS[backend].unsupported(way.of(cell)) == "" for way in ways(others)]
+    has_them = [BACKENDS[backend].unsupported(way.of(cell)) == "" for way in solve_specs(others)]
     assert [row[2] for row in evaluation.y] == list(map(float, has_them))
     assert has_them[0]
     assert has_them[2] == (backend == "node")  # torchdiffeq has no classical rk4: `node` solves in its place
@@ -216,7 +216,7 @@ def test_a_way_that_fails_is_infinitely_bad_and_the_others_are_measured():
     training = workload.instance.training
     training = replace(training, t=training.t[:20], trajectory=training.trajectory[:20])
     learned = replace(workload, instance=replace(workload.instance, field=Decay()))
-    found = evaluated(CELL, learned, training, ways("euler dt=0.025; dopri5 rtol=1e-3 atol=1e-5"))
+    found = evaluated(CELL, learned, training, solve_specs("euler dt=0.025; dopri5 rtol=1e-3 atol=1e-5"))
     assert found.y[0][0] == math.inf
     assert math.isnan(found.y[0][1])
     assert all(map(math.isfinite, found.y[1]))
@@ -230,7 +230,7 @@ def test_a_way_is_kept_as_one_text_however_it_is_written():
     canonical = "euler dt=0.1; dopri5 rtol=1e-06 atol=1e-08"
     for text in (canonical, "euler  dt=1e-1 ;dopri5 atol=1e-8   rtol=0.000001"):
         assert checked("evaluate", text) == canonical
-    assert ways(canonical) == (Way("euler", dt=0.1), Way("dopri5", rtol=1e-6, atol=1e-8))
+    assert solve_specs(canonical) == (SolveSpec("euler", dt=0.1), SolveSpec("dopri5", rtol=1e-6, atol=1e-8))
     assert checked("evaluate", "") == ""
 
 
@@ -291,6 +291,6 @@ def test_the_shipped_sweep_of_training_has_seeds_optimisers_and_other_ways_and_i
     cells = [planned.cell for planned in load_sweep("training").planned]
     assert {cell.seed for cell in cells} == {0, 1, 2}
     assert len({cell.optimiser for cell in cells}) >= 2
-    assert all(len(ways(cell.evaluate)) == 2 for cell in cells)
+    assert all(len(solve_specs(cell.evaluate)) == 2 for cell in cells)
     assert {planned.study for planned in load_sweep("training").planned} == {"spiral"}
     assert not {cell.key for cell in cells} & {planned.cell.key for planned in load_sweep("default").planned}

@@ -42,14 +42,14 @@ few = settings(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_mode_gives_backprops_gradient_or_says_why_not(family: str) -> None:
-    ways = FAMILIES[family]
+    solve_specs = FAMILIES[family]
     modes = MODES if family == "to the tolerance" else {n: m for n, m in MODES.items() if n in EXACT or n == "budget"}
 
     @few
     @given(draw=draws)
     def holds(draw: Draw) -> None:
         program = Program(draw)
-        solver, controller = ways[draw.seed % len(ways)]
+        solver, controller = solve_specs[draw.seed % len(solve_specs)]
         how = {"solver": solver, "controller": controller}
         true, steps = gradient(program, how | {"gradient": "backprop"})
         assert true is not None, "backprop refuses"

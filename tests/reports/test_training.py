@@ -9,8 +9,8 @@ import pytest
 from reports.figures import drawings
 from reports.measured import MeasuredCell
 from reports.views.findings.learning import TARGET
-from reports.views.findings.survival import survival_finding, survivals
 from reports.views.findings.trained import Trained, optimiser, target_of, trained, whole_seconds
+from reports.views.findings.transfer import transfer_finding, transfers
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 from reports.views.studies import spiral
 from results.records import Cell, Goal
@@ -211,15 +211,15 @@ def test_a_winner_with_a_namesake_is_told_by_its_step_and_optimiser():
 
 
 def test_a_model_survives_up_to_half_as_much_loss_again_and_each_way_has_its_row():
-    ways = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
-    fine, lost = survivals([one([learned(evaluation=ways)])])
+    solve_specs = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
+    fine, lost = transfers([one([learned(evaluation=solve_specs)])])
     assert (fine.way, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
     assert (lost.way, lost.ratio.median, lost.verdict) == ("dopri5 rtol=1e-06 atol=1e-08", 1.6, "has not survived")
     assert (fine.own_backend, lost.own_backend) == (True, False)
-    finding = survival_finding("", [fine, lost])
+    finding = transfer_finding("", [fine, lost])
     assert finding.answer == "0 of 1 trained choice survive"
     assert "1.60× by dopri5 rtol=1e-06 atol=1e-08" in finding.evidence
-    assert survival_finding("", [fine]).answer == "every trained choice survives"
+    assert transfer_finding("", [fine]).answer == "every trained choice survives"
 
 
 def test_the_median_seed_tells_whether_a_choice_survives_and_each_is_set_beside_itself():
@@ -228,20 +228,20 @@ def test_the_median_seed_tells_whether_a_choice_survives_and_each_is_set_beside_
         learned(replace(CELL, seed=1), losses=(8.0, 4.0, 3.0), evaluation=[(3.0, 1.0, 1.0)]),
         learned(replace(CELL, seed=2), losses=(8.0, 4.0, 1.0), evaluation=[(INF, NAN, 1.0)]),
     ]
-    (row,) = survivals([one(cells)])
+    (row,) = transfers([one(cells)])
     assert row.ratio == Range(1.0, 1.0, INF, 3)
     assert (row.verdict, row.nfe.n) == ("survives", 2)
-    (row,) = survivals([one(cells[2:])])
+    (row,) = transfers([one(cells[2:])])
     assert row.verdict == "cannot be solved"
-    assert survival_finding("", [row]).answer == "0 of 1 trained choice survive"
+    assert transfer_finding("", [row]).answer == "0 of 1 trained choice survive"
 
 
 def test_what_was_not_evaluated_has_no_table_and_no_finding():
     section = spiral.section("spiral", [learned()])
     assert len(section.tables) == 1
     assert not any("another solver" in finding.subject for finding in section.findings)
-    assert survival_finding("", []) is None
-    assert survivals([one([learned(evaluation=[(1.0, 1.0, 1.0)], losses=(4.0, 2.0, INF))])])[0].verdict == ""
+    assert transfer_finding("", []) is None
+    assert transfers([one([learned(evaluation=[(1.0, 1.0, 1.0)], losses=(4.0, 2.0, INF))])])[0].verdict == ""
 
 
 def test_the_section_draws_seeds_as_a_median_and_its_band_over_iterations_and_seconds():

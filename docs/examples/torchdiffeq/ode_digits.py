@@ -63,7 +63,7 @@ class Field(nn.Module):
         return self.norms[2](x)
 
 
-class Block(nn.Module):
+class BlockRunner(nn.Module):
     """Its input, moved along the field from time 0 to 1."""
 
     def __init__(self, field: Field, solve: Callable[..., Tensor], tolerance: float) -> None:
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
 
     torch.manual_seed(0)
     channels = asked.channels
-    block = Block(Field(channels), odeint_adjoint if asked.adjoint else odeint, asked.tolerance)
+    block = BlockRunner(Field(channels), odeint_adjoint if asked.adjoint else odeint, asked.tolerance)
     before = [nn.Conv2d(1, channels, 3), norm(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 4, 2, 1)]
     after = [norm(channels), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d((2, 2)), nn.Flatten()]
     model = nn.Sequential(*before, block, *after, nn.Linear(4 * channels, 10))

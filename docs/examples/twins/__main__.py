@@ -23,7 +23,7 @@ import bench.worker.process
 from bench.machine.cores import chosen
 from bench.machine.lock import turn
 from bench.run.rounds import timed_in_rounds
-from bench.run.timing import Group, Taken, clock, waves
+from bench.run.timing import Group, SampleTable, clock, waves
 from bench.sweep.file import Measure
 from bench.verbs.columns import columns
 from bench.worker.task import Task
@@ -80,7 +80,7 @@ def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
 
 def interleaved(reference: Cell) -> Compared:
     """One block by the rule that every run follows."""
-    start, taken = time.monotonic(), Taken()
+    start, taken = time.monotonic(), SampleTable()
     cells = [reference, *(replace(reference, backend=name) for name in RIVALS)]
     group = Group(cells=cells, reference=reference, errors={}, measure=MEASURE, first_process=0, taken=taken)
     for wave in waves(group, asked, lambda _: None):

@@ -93,7 +93,7 @@ class _Solve:
         replay, state = Replay(self.problem, steps, self.stats), State(y0)
         found: list[tuple[Tensor | None, Tensor | None]] = [(y0, cotangents.start())]
         for i, step in enumerate(steps):
-            if step.starts_alone:
+            if step.self_contained:
                 state = State(state.y)
             again = replay.recorded(i, state)
             end = cotangents.join(Cotangents(None), i, step)

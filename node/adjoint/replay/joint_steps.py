@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from node.adjoint.replay.replay_step import Again, ReplayStep, State
+from node.adjoint.replay.replay_step import ReplayStep, State, StepResult
 from node.adjoint.replay.steps import Memory, Steps
 from node.dense import DensePiece
 from node.solvers.base import Solver, Step
@@ -29,11 +29,11 @@ class JointStep(ReplayStep):
         return self.due + len(self.taken.within) + self.taken.lands
 
     @property
-    def starts_alone(self) -> bool:
+    def self_contained(self) -> bool:
         """Where the solver began anew, or does so each time."""
         return self.taken.anew or self.solver.self_starting
 
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next step or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         if f.limits != taken.limits:
@@ -42,15 +42,15 @@ class JointStep(ReplayStep):
         carry = solver.start(f, t, y) if state.carry is None else state.carry
         dense = outputs and (self.keep or bool(taken.within))
         if not (dense or hand_on):
-            return Again(State(solver.advance(f, t, y, dt, carry, workspace)), None)
+            return StepResult(State(solver.advance(f, t, y, dt, carry, workspace)), None)
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
         if not dense:
-            return Again(State(step.y1, step.carry), None)
+            return StepResult(State(step.y1, step.carry), None)
         if step.carry is None and solver.dense_with_f1:
             step = step._replace(carry=solver.start(f, taken.t1, step.y1))
         c = solver.dense(f, t, y, dt, step, workspace)
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
-        return Again(State(step.y1, step.carry), within, c if self.keep else None)
+        return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
     def undone(self, f: FlatField, end: State, workspace: Any) -> State:
         """The state that it started from, by rounding."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.field.recorded import RecordedField
-from node.adjoint.replay.replay_step import Again, ReplayStep, State
+from node.adjoint.replay.replay_step import ReplayStep, State, StepResult
 from node.solution import Stats
 from node.solvers.carry import each, parts
 
@@ -41,12 +41,12 @@ class Replay:
             workspace = self._solver.workspace(state.y, record=False)
             for i in range(first, last):
                 state = self._steps[i].again(self.field, state, workspace, hand_on=hand_on, outputs=False).end
-                yield State(state.y) if self._steps[i + 1].starts_alone else state
+                yield State(state.y) if self._steps[i + 1].self_contained else state
 
-    def recorded(self, i: int, state: State) -> Again:
+    def recorded(self, i: int, state: State) -> StepResult:
         """Step i with its outputs, with a graph, in which the next step hangs on what this one hands on."""
         workspace = self._solver.workspace(state.y, record=True)
-        hand_on = i + 1 < len(self._steps) and not self._steps[i + 1].starts_alone
+        hand_on = i + 1 < len(self._steps) and not self._steps[i + 1].self_contained
         return self._steps[i].again(self.field, state, workspace, hand_on=hand_on, outputs=True)
 
     def pull_back(

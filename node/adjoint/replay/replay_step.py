@@ -15,7 +15,7 @@ class State(NamedTuple):
     carry: Any = None  # None: the solver's start at y
 
 
-class Again(NamedTuple):
+class StepResult(NamedTuple):
     """What a step gives."""
 
     end: State
@@ -30,11 +30,11 @@ class ReplayStep(ABC):
 
     @property
     @abstractmethod
-    def starts_alone(self) -> bool:
+    def self_contained(self) -> bool:
         """Whether it takes nothing from the step before but y."""
 
     @abstractmethod
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it; `hand_on` asks for the next one's carry, `outputs` for what is within it."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.adjoint.replay.replay_step import Again, ReplayStep, State
+from node.adjoint.replay.replay_step import ReplayStep, State, StepResult
 from node.adjoint.replay.steps import Memory, Steps
 from node.per_sample.carry import finite, select
 from node.per_sample.columns import column, mask
@@ -30,11 +30,11 @@ class SampleStep(ReplayStep):
     forgotten: "Forgotten | None" = None
 
     @property
-    def starts_alone(self) -> bool:
+    def self_contained(self) -> bool:
         """Where the solver began anew in every sample, or does so each time."""
         return self.solver.self_starting or bool(self.taken.anew.all())
 
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> Again:
+    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next one or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         t, h = self._times(f, state.y)
@@ -47,14 +47,14 @@ class SampleStep(ReplayStep):
         dense = within is not None or keep
         if not (dense or hand_on):
             y1 = solver.advance(f, t, y, h, carry, workspace)
-            return Again(State(self._moved(y1, state.y)), None)
+            return StepResult(State(self._moved(y1, state.y)), None)
         step = solver.step(f, t, y, h, carry, workspace, estimate=False)
         handed_on = None if step.carry is None else self._moved(step.carry, carry)
         end = State(self._moved(step.y1, state.y), handed_on)
         if not dense:
-            return Again(end, None)
+            return StepResult(end, None)
         c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
-        return Again(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
+        return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
     def undone(self, f: FlatField, end: State, workspace: Any) -> State:
         """Of the samples that went on what they started from, by rounding."""

@@ -43,6 +43,6 @@ class Steps(ABC, Generic[S]):
         """Let no gradient come from outputs y, (T, n) or (T, B, n), that are not finite."""
 
     def _add(self, step: S, start: State, end: State) -> None:
-        self.memory.keep(len(self.taken), State(start.y) if step.starts_alone else start, end)
+        self.memory.keep(len(self.taken), State(start.y) if step.self_contained else start, end)
         self.taken.append(step)
         self.end = end.y if self.memory.keeps_states else None

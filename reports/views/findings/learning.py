@@ -7,7 +7,7 @@ import numpy as np
 
 from reports.measured import MeasuredCell, measured_of
 from reports.views.findings import trained as of
-from reports.views.findings.choice import grouped, settings
+from reports.views.findings.configuration import grouped, settings
 from reports.views.findings.trained import SETTING, Curve, Trained, optimiser
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 from results import format as text

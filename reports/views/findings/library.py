@@ -5,8 +5,8 @@ from dataclasses import astuple, replace
 from itertools import combinations
 
 from reports.measured import MeasuredCell, measured_of
-from reports.views.findings.choice import grouped
 from reports.views.findings.comparison import Comparison, Pair, Times
+from reports.views.findings.configuration import grouped
 from reports.views.findings.spread import Spread
 from reports.views.parts.section import Finding
 from results import format as text

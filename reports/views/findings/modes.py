@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import grouped
 from reports.views.findings.comparison import Comparison, Pair, Times
+from reports.views.findings.configuration import grouped
 from reports.views.findings.library import NO_WINNER
 from reports.views.findings.spread import Spread
 from reports.views.parts.section import Finding

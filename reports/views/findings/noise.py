@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from reports.blocks import Reference
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import Choice, grouped, settings, step
 from reports.views.findings.comparison import floor_range
+from reports.views.findings.configuration import Configuration, grouped, settings, step
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
 from results import format as text
 from results.statistics.ratio import median
@@ -108,7 +108,7 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
 
 def _said(reference: Reference) -> str:
     cell = reference.cell
-    return f"{Choice(cell.solver, cell.backend, cell.gradient)}, {step(cell)}"
+    return f"{Configuration(cell.solver, cell.backend, cell.gradient)}, {step(cell)}"
 
 
 def _floor(reference: Reference, name: str) -> Value:

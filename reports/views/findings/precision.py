@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import Choice, coarseness, grouped, settings
+from reports.views.findings.configuration import Configuration, coarseness, grouped, settings
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 from results import format as text
 
@@ -25,7 +25,7 @@ def precision_lines(cells: Sequence[MeasuredCell], name: str) -> list[Line]:
     ordered = sorted(cells, key=coarseness, reverse=True)
     return [
         Line(choice.solver, choice.backend, tuple((each.value(name), each.value("error")) for each in group))
-        for choice, group in grouped(ordered, Choice.of).items()
+        for choice, group in grouped(ordered, Configuration.of).items()
     ]
 
 

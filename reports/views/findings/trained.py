@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import BLOCK, Choice, grouped, settings, step
+from reports.views.findings.configuration import BLOCK, Configuration, grouped, settings, step
 from reports.views.parts.table import Value, number
 from results import format as text
 from results.records import Cell
@@ -30,9 +30,9 @@ class Trained:
         return self.seeds[0].cell
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> Configuration:
         """Solver, backend and gradient mode."""
-        return Choice.of(self.seeds[0])
+        return Configuration.of(self.seeds[0])
 
     @property
     def final_loss(self) -> Range:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import coarseness
+from reports.views.findings.configuration import coarseness
 from reports.views.parts.table import Column, Value, number, ratio, words
 from results import format as text
 from results.records import METRICS, Cell

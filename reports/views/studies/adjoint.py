@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import SETTINGS, settings
 from reports.views.findings.comparison import compare
-from reports.views.findings.cut import Cut, cut_panel
+from reports.views.findings.configuration import SETTINGS, settings
 from reports.views.findings.library import library_finding, library_pairs
 from reports.views.findings.modes import CLOCK, ModeRow, mode_finding, mode_pairs, mode_rows, time_finding
-from reports.views.findings.race import GRADIENTS, goals_missed, race_finding, races_of, stated
+from reports.views.findings.slice import Slice, slice_panel
+from reports.views.findings.time_to_error import GRADIENTS, goals_missed, stated, time_to_error_finding, times_to_error
 from reports.views.parts import columns
 from reports.views.parts.figure import Axis, figures
 from reports.views.parts.section import Section
@@ -35,39 +35,39 @@ def value(name: str) -> Callable[[MeasuredCell], float]:
 
 
 CUTS = (
-    Cut(
+    Slice(
         "step",
         SECONDS,
         Axis("relative gradient error", text.error),
         value("gradient_s"),
         value("gradient_error"),
     ),
-    Cut(
+    Slice(
         "horizon",
         Axis("end time T", text.tolerance, log=False),
         Axis("peak memory", text.size, log=False, base=1024),
         lambda each: each.cell.horizon,
         value("peak_bytes"),
     ),
-    Cut(
+    Slice(
         "n_outputs",
         OUTPUTS,
         Axis("backward NFE + VJPs", text.count),
         lambda each: each.cell.n_outputs,
         lambda each: each.value("nfe_backward") + each.value("vjp_backward"),
     ),
-    Cut("n_outputs", OUTPUTS, SECONDS, lambda each: each.cell.n_outputs, value("gradient_s")),
+    Slice("n_outputs", OUTPUTS, SECONDS, lambda each: each.cell.n_outputs, value("gradient_s")),
 )
 
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
-    races = races_of(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
+    races = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
     decisive = [pair for race in races.values() for pair in race.pairs]
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
     rows = mode_rows(cells, times)
     findings = (
-        *(race_finding(title, race, times) for title, race in races.items()),
+        *(time_to_error_finding(title, race, times) for title, race in races.items()),
         *goals_missed(cells, GRADIENTS),
         time_finding("time", rows),
         mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
@@ -84,7 +84,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         figures=tuple(
             figure
             for title, group in alike.items()
-            for figure in figures(title, (cut_panel(cut, group) for cut in CUTS))
+            for figure in figures(title, (slice_panel(cut, group) for cut in CUTS))
         ),
         tables=tuple(mode_table(title, group, rows) for title, group in alike.items()),
     )

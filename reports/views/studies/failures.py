@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from reports.measured import Failure, MeasuredCell
-from reports.views.findings.choice import Choice, step
+from reports.views.findings.configuration import Configuration, step
 from results import format as text
 
 
@@ -34,4 +34,4 @@ def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
 
 
 def _said(measured: MeasuredCell) -> str:
-    return f"{measured.cell.problem}: {Choice.of(measured)}, {step(measured.cell)}, {measured.cell.device}"
+    return f"{measured.cell.problem}: {Configuration.of(measured)}, {step(measured.cell)}, {measured.cell.device}"

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.measured import MeasuredCell, measured_of
-from reports.views.findings.choice import Choice, grouped, settings
+from reports.views.findings.configuration import Configuration, grouped, settings
 from reports.views.findings.precision import ERROR, SECONDS, precision_panels, undrawn
-from reports.views.findings.race import SOLVES, Race, race_findings, stated
+from reports.views.findings.time_to_error import SOLVES, TimeToError, stated, time_to_error_findings
 from reports.views.parts import columns
 from reports.views.parts.figure import Axis, Line, Panel, drawable, figures
 from reports.views.parts.section import Section
@@ -29,7 +29,7 @@ class SolverRow:
     """A choice in one setting: its order, its finest common step, its quickest way to the target."""
 
     setting: str
-    choice: Choice
+    choice: Configuration
     order: Order
     common: MeasuredCell | None  # at the finest step that all choices of the setting have
     quickest: MeasuredCell | None  # within the target
@@ -42,7 +42,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         study,
         TITLE,
         QUESTION,
-        findings=race_findings(cells),
+        findings=time_to_error_findings(cells),
         reading=READING,
         figures=(
             *figures("Error against the step", order_panels(cells)),
@@ -65,7 +65,7 @@ def order_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
 def order_lines(cells: Sequence[MeasuredCell]) -> list[Line]:
     """A line for each choice; of choices that differ only in the backend the first is labelled."""
     lines: list[Line] = []
-    for choice, group in grouped(cells, Choice.of).items():
+    for choice, group in grouped(cells, Configuration.of).items():
         points = [(each.cell.dt, each.value("error")) for each in group if each.cell.dt is not None]
         named = any(line.hue == choice.solver for line in lines)
         label = "" if named else _labelled(choice.solver, order_of(group))
@@ -86,9 +86,9 @@ def order_of(cells: Sequence[MeasuredCell]) -> Order:
 
 def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
     """A row for each choice of the setting."""
-    race = Race.of(cells)
-    quickest = {Choice.of(each): each for each in race.cells} if race else {}
-    choices = grouped(cells, Choice.of)
+    race = TimeToError.of(cells)
+    quickest = {Configuration.of(each): each for each in race.cells} if race else {}
+    choices = grouped(cells, Configuration.of)
     steps = set.intersection(*({each.cell.dt for each in group} for group in choices.values()))
     finest = min((dt for dt in steps if dt is not None), default=None)
     return [

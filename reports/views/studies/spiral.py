@@ -8,8 +8,8 @@ from reports.views.findings.comparison import compare
 from reports.views.findings.learning import BATCHES, NFE, TRAJECTORY, course_panels, phase_panels
 from reports.views.findings.library import NO_WINNER, library_finding, library_pairs
 from reports.views.findings.modes import CLOCK, mode_pairs, mode_rows, time_finding
-from reports.views.findings.survival import SURVIVES, survival_finding, survival_table, survivals
 from reports.views.findings.trained import Trained, optimiser, ranged, target_of, trained
+from reports.views.findings.transfer import TRANSFERS, transfer_finding, transfer_table, transfers
 from reports.views.parts import columns
 from reports.views.parts.figure import figures
 from reports.views.parts.section import Finding, Section
@@ -28,7 +28,7 @@ READING = (
     "more than half of the choices come to with every seed."
 )
 SURVIVAL = (
-    f"A model survives another solver if its loss is at most {SURVIVES:g} times that with the solver it was trained "
+    f"A model survives another solver if its loss is at most {TRANSFERS:g} times that with the solver it was trained "
     "with (Ott et al. 2021). With a finer solver, one that does not has learned the solver's steps and no differential "
     "equation; with a coarser one, it is that solver which errs."
 )
@@ -42,12 +42,12 @@ Cells = Column[Trained]
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     choices = trained(cells)
-    survived = {title: survivals(group) for title, group in choices.items()}
+    survived = {title: transfers(group) for title, group in choices.items()}
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
     findings = [
         *(loss_finding(f"{title}: smallest loss", group) for title, group in choices.items()),
         *(target_finding(title, group) for title, group in choices.items()),
-        *(survival_finding(f"{title}: another solver", rows) for title, rows in survived.items()),
+        *(transfer_finding(f"{title}: another solver", rows) for title, rows in survived.items()),
         time_finding("gradient mode", mode_rows(cells, times)),
         library_finding(cells, CLOCK, times),
     ]
@@ -65,7 +65,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         ),
         tables=(
             *(training_table(title, group) for title, group in choices.items()),
-            *(survival_table(title, rows) for title, rows in survived.items() if rows),
+            *(transfer_table(title, rows) for title, rows in survived.items() if rows),
         ),
         notes=(SURVIVAL,) if any(survived.values()) else (),
     )

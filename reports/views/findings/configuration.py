@@ -1,8 +1,8 @@
-"""Choices and settings: what a user picks, and what must be equal for picks to be compared."""
+"""Configurations and settings: what a user picks, and what must be equal for two picks to be compared."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from reports.measured import MeasuredCell
 from results import format as text
@@ -27,7 +27,7 @@ BLOCK = tuple(name for name in SETTINGS if name != "solver")
 
 
 @dataclass(frozen=True, order=True)
-class Choice:
+class Configuration:
     """What a user picks besides a tolerance."""
 
     solver: str
@@ -35,8 +35,8 @@ class Choice:
     gradient: str
 
     @classmethod
-    def of(cls, measured: MeasuredCell) -> "Choice":
-        """The choice that a cell measures."""
+    def of(cls, measured: MeasuredCell) -> Self:
+        """The configuration that a cell measures."""
         return cls(measured.cell.solver, measured.cell.backend, measured.cell.gradient)
 
     def __str__(self) -> str:

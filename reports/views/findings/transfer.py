@@ -12,12 +12,12 @@ from reports.views.parts.table import Column, Table, number, tabulate, words
 from results import format as text
 from results.statistics.training import Range
 
-SURVIVES = 1.5  # a loss up to so many times that of the model as trained; it is one model, so no chance is in it
+TRANSFERS = 1.5  # a loss up to so many times that of the model as trained; it is one model, so no chance is in it
 NAMED = 3  # choices that a finding names
 
 
 @dataclass(frozen=True)
-class Survival:
+class Transfer:
     """One trained choice solved in one other way."""
 
     trained: Trained
@@ -30,7 +30,7 @@ class Survival:
     @property
     def survived(self) -> bool:
         """Whether the median seed's model is as good as it was, or nearly."""
-        return self.ratio.median <= SURVIVES
+        return self.ratio.median <= TRANSFERS
 
     @property
     def verdict(self) -> str:
@@ -45,19 +45,19 @@ class Survival:
         return f"{self.trained}: {text.times(self.ratio.median)} by {self.way}"
 
 
-def survivals(choices: Sequence[Trained]) -> list[Survival]:
+def transfers(choices: Sequence[Trained]) -> list[Transfer]:
     """A row for each choice and way."""
     return [
-        _survival(each, way, place)
+        _transfer(each, way, place)
         for each in choices
         for place, way in enumerate(each.cell.evaluate.split("; "))
         if any(_row(seed, place) for seed in each.seeds)
     ]
 
 
-def _survival(trained: Trained, way: str, place: int) -> Survival:
+def _transfer(trained: Trained, way: str, place: int) -> Transfer:
     rows = [(seed, row) for seed in trained.seeds if (row := _row(seed, place))]
-    return Survival(
+    return Transfer(
         trained,
         way,
         loss=Range.of([loss for _, (loss, _, _) in rows]),
@@ -81,7 +81,7 @@ def _ratio(loss: float, as_trained: float) -> float:
     return loss / as_trained if 0 < as_trained < math.inf else math.nan
 
 
-def survival_table(setting: str, rows: Sequence[Survival]) -> Table:
+def transfer_table(setting: str, rows: Sequence[Transfer]) -> Table:
     """The loss as trained against the loss with another solver."""
     return tabulate(
         f"{setting}: the trained model solved in other ways",
@@ -94,17 +94,17 @@ def survival_table(setting: str, rows: Sequence[Survival]) -> Table:
             Column("loss as\ntrained", lambda row: number(row.trained.final_loss.median, text.number), True),
             Column("loss so\nsolved", lambda row: number(row.loss.median, text.number), True),
             Column("ratio", lambda row: ranged(row.ratio, text.times), True, "of the two losses of one model"),
-            Column("verdict", lambda row: words(row.verdict), title=f"survives: at most {SURVIVES:g} times the loss"),
+            Column("verdict", lambda row: words(row.verdict), title=f"survives: at most {TRANSFERS:g} times the loss"),
         ],
         rows,
     )
 
 
-def _of_first(heading: str, column: columns.Cells) -> Column[Survival]:
+def _of_first(heading: str, column: columns.Cells) -> Column[Transfer]:
     return Column(heading, lambda row: column.show(row.trained.seeds[0]), column.numeric, column.title)
 
 
-def survival_finding(subject: str, rows: Sequence[Survival]) -> Finding | None:
+def transfer_finding(subject: str, rows: Sequence[Transfer]) -> Finding | None:
     """How many choices are as good with every other solver; None where none was tried."""
     judged = [row for row in rows if row.ratio.n]
     choices = list(dict.fromkeys(row.trained for row in judged))
@@ -113,7 +113,7 @@ def survival_finding(subject: str, rows: Sequence[Survival]) -> Finding | None:
     lost = [max(_of(choice, judged), key=lambda row: row.ratio.median) for choice in choices]
     lost = sorted((row for row in lost if not row.survived), key=lambda row: -row.ratio.median)
     ways = text.listed(list(dict.fromkeys(row.way for row in judged)))
-    said = f"Solved with {ways}, the loss on the whole trajectory is at most {SURVIVES:g} times that as trained"
+    said = f"Solved with {ways}, the loss on the whole trajectory is at most {TRANSFERS:g} times that as trained"
     if not lost:
         return Finding(subject, "every trained choice survives", f"{said}.")
     answer = f"{len(choices) - len(lost)} of {text.plural(len(choices), 'trained choice')} survive"
@@ -122,5 +122,5 @@ def survival_finding(subject: str, rows: Sequence[Survival]) -> Finding | None:
     return Finding(subject, answer, f"{said}, but for {named}{more}.")
 
 
-def _of(choice: Trained, rows: Sequence[Survival]) -> list[Survival]:
+def _of(choice: Trained, rows: Sequence[Transfer]) -> list[Transfer]:
     return [row for row in rows if row.trained is choice]

@@ -1,18 +1,18 @@
-"""The race of a setting's choices to an error."""
+"""The time that each configuration of a setting takes to reach an error, and which takes the least."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from reports.measured import MeasuredCell, measured_of
-from reports.views.findings.choice import Choice, grouped, settings, step
 from reports.views.findings.comparison import Pair, Times, compare, undecided
+from reports.views.findings.configuration import Configuration, grouped, settings, step
 from reports.views.findings.library import library_finding, library_pairs
 from reports.views.parts.section import Finding
 from results import format as text
 
-TARGET = 1e-6  # the error that a race is run to, if two choices reach it and the study states no goal
+TARGET = 1e-6  # the error that is to be reached, if two configurations reach it and the study states no goal
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ GRADIENTS = Contest("gradient_error", "gradient_s", "a gradient error")
 
 
 @dataclass(frozen=True)
-class Race:
+class TimeToError:
     """Each choice's quickest cell within the error, the quickest first."""
 
     error: float
@@ -37,7 +37,7 @@ class Race:
     contest: Contest = SOLVES
 
     @classmethod
-    def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> "Race | None":
+    def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> Self | None:
         """None where nothing was timed, or nothing reaches the study's goal."""
         timed = measured_of(cells, contest.error, contest.clock)
         error = target(timed, contest)
@@ -50,19 +50,19 @@ class Race:
         return [(self.cells[1], self.cells[0])] if len(self.cells) > 1 else []
 
 
-def race_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
+def time_to_error_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
     """Who is first to the error, setting by setting, and which library is faster: one family of comparisons."""
-    races, clock = races_of(cells, SOLVES), SOLVES.clock
+    races, clock = times_to_error(cells, SOLVES), SOLVES.clock
     decisive = [pair for race in races.values() for pair in race.pairs]
     times = compare([*decisive, *library_pairs(cells, clock)], clock)
-    first = [race_finding(title, race, times) for title, race in races.items()]
+    first = [time_to_error_finding(title, race, times) for title, race in races.items()]
     library = library_finding(cells, clock, times)
     return tuple(found for found in (*first, *goals_missed(cells, SOLVES), library) if found)
 
 
-def races_of(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, Race]:
+def times_to_error(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, TimeToError]:
     """The race of each setting that has one."""
-    return {title: race for title, group in settings(cells).items() if (race := Race.of(group, contest))}
+    return {title: race for title, group in settings(cells).items() if (race := TimeToError.of(group, contest))}
 
 
 def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Finding]:
@@ -70,31 +70,32 @@ def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Findin
     missed = []
     for title, group in settings(cells).items():
         goal, timed = stated(group, contest), measured_of(group, contest.error, contest.clock)
-        if goal is not None and timed and Race.of(group, contest) is None:
+        if goal is not None and timed and TimeToError.of(group, contest) is None:
             best = min(timed, key=lambda each: each.value(contest.error))
-            reached = f"The least is {text.error(best.value(contest.error))}, by {Choice.of(best)} ({step(best.cell)})."
+            least, by = text.error(best.value(contest.error)), Configuration.of(best)
+            reached = f"The least is {least}, by {by} ({step(best.cell)})."
             missed.append(Finding(title, f"none reaches {contest.said} of {text.tolerance(goal)}", reached))
     return missed
 
 
-def race_finding(subject: str, race: Race, times: Times) -> Finding:
-    """Who takes the least time to the target."""
+def time_to_error_finding(subject: str, race: TimeToError, times: Times) -> Finding:
+    """The configuration that takes the least time to the target."""
     (first, *others), clock = race.cells, race.contest.clock
     evidence = (
         f"The least time to {race.contest.said} of {text.tolerance(race.error)}: {text.seconds(first.value(clock))} "
         f"({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
     )
     if not others:
-        return Finding(subject, str(Choice.of(first)), evidence)
-    second = others[0]
-    compared = times.get((second.key, first.key))
+        return Finding(subject, str(Configuration.of(first)), evidence)
+    best, next_best = Configuration.of(first), Configuration.of(others[0])
+    compared = times.get((others[0].key, first.key))
     if compared is None:
-        seconds = text.seconds(second.value(clock))
-        return Finding(subject, str(Choice.of(first)), f"{evidence} Next: {Choice.of(second)}, {seconds}.")
-    evidence += f" Next: {Choice.of(second)}, {text.ratio(compared.ratio)} the time"
+        seconds = text.seconds(others[0].value(clock))
+        return Finding(subject, str(best), f"{evidence} Next: {next_best}, {seconds}.")
+    evidence += f" Next: {next_best}, {text.ratio(compared.ratio)} the time"
     if compared.differs:
-        return Finding(subject, str(Choice.of(first)), f"{evidence}.")
-    return Finding(subject, f"{Choice.of(first)} or {Choice.of(second)}", f"{evidence}: {undecided([compared])}.")
+        return Finding(subject, str(best), f"{evidence}.")
+    return Finding(subject, f"{best} or {next_best}", f"{evidence}: {undecided([compared])}.")
 
 
 def stated(cells: Sequence[MeasuredCell], contest: Contest) -> float | None:
@@ -109,7 +110,9 @@ def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | 
     """
     if (goal := stated(cells, contest)) is not None:
         return goal
-    best = sorted(min(each.value(contest.error) for each in group) for group in grouped(cells, Choice.of).values())
+    best = sorted(
+        min(each.value(contest.error) for each in group) for group in grouped(cells, Configuration.of).values()
+    )
     if not best:
         return None
     reached = best[min(1, len(best) - 1)]
@@ -122,7 +125,7 @@ def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | 
 def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES) -> list[MeasuredCell]:
     """Each choice's quickest cell within this error, the quickest first."""
     within = quickest_first([each for each in cells if each.value(contest.error) <= error], contest.clock)
-    return [group[0] for group in grouped(within, Choice.of).values()]
+    return [group[0] for group in grouped(within, Configuration.of).values()]
 
 
 def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reports.measured import MeasuredCell
-from reports.views.findings.choice import SETTINGS, coarseness, grouped, step
+from reports.views.findings.configuration import SETTINGS, coarseness, grouped, step
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 
 # An axis' place of a cell: what it is sorted by, and how it is said.
@@ -18,7 +18,7 @@ AXES: Mapping[str, Callable[[MeasuredCell], Place]] = {
 
 
 @dataclass(frozen=True)
-class Cut:
+class Slice:
     """What a panel shows along the one axis that varies."""
 
     varies: str  # a name in AXES
@@ -28,7 +28,7 @@ class Cut:
     y_of: Callable[[MeasuredCell], float]
 
 
-def cut_panel(cut: Cut, cells: Sequence[MeasuredCell]) -> Panel:
+def slice_panel(cut: Slice, cells: Sequence[MeasuredCell]) -> Panel:
     """The panel of one cut: colour by gradient mode, stroke by backend; the title names what is held."""
     held = {name: _middle(cells, place) for name, place in AXES.items() if name != cut.varies}
     along = [each for each in cells if all(AXES[name](each) == place for name, place in held.items())]
@@ -45,7 +45,7 @@ def _middle(cells: Sequence[MeasuredCell], place: Callable[[MeasuredCell], Place
     return most[len(most) // 2]
 
 
-def _lines(cut: Cut, cells: Sequence[MeasuredCell]) -> list[Line]:
+def _lines(cut: Slice, cells: Sequence[MeasuredCell]) -> list[Line]:
     modes = grouped(cells, lambda each: (each.cell.gradient, each.cell.backend))
     return [
         Line(gradient, backend, tuple((cut.x_of(each), cut.y_of(each)) for each in group))

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.views.findings.race import Race, quickest_first, race, race_findings, target
+from reports.views.findings.time_to_error import TimeToError, quickest_first, race, target, time_to_error_findings
 from reports.views.studies import adjoint
 from results.records import Goal
 from tests.support.made import RK4, a_cell, in_block, plain, timings
@@ -16,7 +16,7 @@ def test_the_race_goes_to_the_quickest_cell_within_the_target():
         a_cell(replace(RK4, solver="euler"), forward_s=0.1, error=1e-1),
     ]
     assert [each.cell.solver for each in race(cells, 1e-6)] == ["dopri8", "rk4"]
-    (finding,) = race_findings(cells)
+    (finding,) = time_to_error_findings(cells)
     assert finding.answer == "dopri8 on node"
     assert "1e-06: 3.00 s (dt = 0.1," in plain(finding.evidence)
     assert plain(finding.evidence).endswith("rk4 on node, 1.33× [1.33, 1.33] the time.")
@@ -25,16 +25,16 @@ def test_the_race_goes_to_the_quickest_cell_within_the_target():
 def test_a_race_within_the_noise_has_two_winners():
     noisy = a_cell(replace(RK4, solver="dopri8"), forward_s=1.0, error=1e-9)
     noisy.samples["forward_s"].iloc[::2] = 1.2
-    (finding,) = race_findings([noisy, a_cell(forward_s=1.05, error=1e-7)])
+    (finding,) = time_to_error_findings([noisy, a_cell(forward_s=1.05, error=1e-7)])
     assert finding.answer == "rk4 on node or dopri8 on node"
     assert finding.evidence.endswith("too uncertain to call a difference.")
 
 
 def test_a_race_within_the_noise_floor_has_two_winners():
     cells = [a_cell(forward_s=1.0, error=1e-9), a_cell(replace(RK4, solver="dopri8"), forward_s=1.1, error=1e-9)]
-    (called,) = race_findings(in_block(*cells, off=1.05))
+    (called,) = time_to_error_findings(in_block(*cells, off=1.05))
     assert called.answer == "rk4 on node"
-    (close,) = race_findings(in_block(*cells, off=1.15))
+    (close,) = time_to_error_findings(in_block(*cells, off=1.15))
     assert close.answer == "rk4 on node or dopri8 on node"
     assert plain(close.evidence).endswith("1.10× [1.10, 1.10] the time: no difference beyond the noise floor of 15 %.")
 
@@ -63,7 +63,7 @@ def test_a_rival_of_other_rounds_is_named_with_its_seconds():
     first = a_cell(forward_s=1.0, error=1e-9)
     second = a_cell(replace(RK4, solver="dopri8"), error=1e-9)
     second = replace(second, samples={"forward_s": timings(4.0, [7], spread=0.0)})
-    (finding,) = race_findings([first, second])
+    (finding,) = time_to_error_findings([first, second])
     assert finding.answer == "rk4 on node"
     assert "Next: dopri8 on node, " in finding.evidence
     assert plain(finding.evidence).endswith(" s.")
@@ -79,8 +79,8 @@ def test_the_target_is_one_that_two_choices_reach(errors, expected):
 
 
 def test_nothing_timed_is_no_race():
-    assert Race.of([a_cell(error=1e-9)]) is None
-    assert race_findings([a_cell(error=1e-9)]) == race_findings([]) == ()
+    assert TimeToError.of([a_cell(error=1e-9)]) is None
+    assert time_to_error_findings([a_cell(error=1e-9)]) == time_to_error_findings([]) == ()
 
 
 def test_a_race_is_run_to_the_goal_that_the_study_states():
@@ -89,15 +89,15 @@ def test_a_race_is_run_to_the_goal_that_the_study_states():
         a_cell(replace(RK4, dt=0.01), forward_s=9.0, error=1e-7),
         a_cell(replace(RK4, solver="dopri8"), forward_s=3.0, error=1e-9),
     ]
-    assert race_findings(cells)[0].answer == "dopri8 on node"
+    assert time_to_error_findings(cells)[0].answer == "dopri8 on node"
     content = [replace(each, goal=Goal(error=1e-2)) for each in cells]
-    (finding,) = race_findings(content)
+    (finding,) = time_to_error_findings(content)
     assert finding.answer == "rk4 on node"
     assert "to an error of 0.01: " in plain(finding.evidence)
 
 
 def test_a_goal_that_nothing_reaches_is_said_with_the_nearest():
-    (finding,) = race_findings([replace(a_cell(forward_s=1.0, error=1e-3), goal=Goal(error=1e-5))])
+    (finding,) = time_to_error_findings([replace(a_cell(forward_s=1.0, error=1e-3), goal=Goal(error=1e-5))])
     assert finding.answer == "none reaches an error of 1e-05"
     assert plain(finding.evidence) == "The least is 1.0e-03, by rk4 on node (dt = 0.1)."
 
