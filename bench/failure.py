@@ -1,7 +1,5 @@
 """How things fail: a measured thing (a row like any other), the machine around it, and a caller."""
 
-import difflib
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # with it comes the database, which a verb that asks for help does not need
@@ -39,14 +37,6 @@ class InfrastructureError(_OneLine):
 
     No row is written: the next run measures the cell.
     """
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The line that answers a wrong name."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
 
 
 def seen(value: object) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
-from bench.failure import seen, shortened, unknown
+from bench.failure import seen, shortened
 from bench.sweep.catalogue import catalogue
+from node.registry import unknown
 from results.records import Cell
 
 SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual

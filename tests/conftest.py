@@ -49,7 +49,7 @@ def _go_together(case: object) -> bool:
 
 def _of_separable_fields(case: object) -> bool:
     """Whether a solver of such fields, or its name, is among the parameters."""
-    if "node" not in sys.modules:
+    if "node.solvers" not in sys.modules:
         return False
     from node import SOLVERS
     from node.solvers import Solver

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from bench.backends import BACKENDS
-from bench.failure import seen, shortened, unknown
+from bench.failure import seen, shortened
 from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, solve_specs
 from bench.sweep.catalogue import catalogue
+from node.registry import unknown
 
 # That a float is finite, and neither tiny nor huge, is for `number` to say.
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]

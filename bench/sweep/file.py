@@ -13,12 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from bench.failure import UsageError, seen, shortened, unknown
+from bench.failure import UsageError, seen, shortened
 from bench.sweep.axes import AXES, checked, impossible
 from bench.sweep.catalogue import catalogue
 from bench.sweep.goals import Goals
 from bench.sweep.measure import Measure
 from bench.sweep.shipped import shipped
+from node.registry import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
 
 _REQUIRED = ("problem", "backend", "solver")

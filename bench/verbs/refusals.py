@@ -5,7 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from bench.failure import UsageError, unknown
+from bench.failure import UsageError
+from node.registry import unknown
 
 
 class Verbs(TyperGroup):

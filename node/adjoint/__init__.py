@@ -2,17 +2,14 @@
 
 from node.adjoint.backprop import Backprop
 from node.adjoint.backward.norms import AdjointNorm, block_norm, seminorm
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.checkpointed import Checkpointed
 from node.adjoint.continuous import ContinuousAdjoint
 from node.adjoint.forward import Forward
 from node.adjoint.interpolating import InterpolatingAdjoint
 from node.adjoint.reversible import Reversible
 
-ADJOINTS: dict[str, Adjoint] = {
-    mode.name: mode
-    for mode in (Backprop(), Checkpointed(), ContinuousAdjoint(), InterpolatingAdjoint(), Reversible(), Forward())
-}
+ADJOINTS.collect()
 
 __all__ = [
     "ADJOINTS",

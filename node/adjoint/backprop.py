@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.field.recorded import RecordedField
 from node.solution import Stats
 from node.trajectory import Trajectory
@@ -33,3 +33,6 @@ class Backprop(Adjoint):
         trajectory = problem.integrate(f, y0, record=record)
         stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         return trajectory, trajectory.at_outputs()
+
+
+ADJOINTS.register(Backprop())

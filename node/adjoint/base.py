@@ -15,6 +15,7 @@ from node.controller import Controller
 from node.event import Event, FlatEvent
 from node.integrate import integrate
 from node.layout import Layout, State
+from node.registry import Registry
 from node.solution import Stats
 from node.solvers.base import Solver, Step
 from node.trajectory import Callbacks, Trajectory
@@ -146,3 +147,12 @@ def solve_without_graph(problem: InitialValueProblem, y0: Tensor, stats: Stats, 
         trajectory = with_no_gradient.integrate(f, y0.detach(), record=False)
         stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         return trajectory, trajectory.at_outputs()
+
+
+ADJOINTS: Registry[Adjoint] = Registry(
+    "gradient",
+    Adjoint,
+    entry_points="nodebench.gradients",
+    package="node.adjoint",
+    describe=lambda mode: f"{mode.exactness}; memory {mode.memory}",
+)

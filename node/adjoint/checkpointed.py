@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
 from node.adjoint.replay.every_kth import EveryKth
 from node.adjoint.replay.replay import Replay
@@ -113,3 +113,6 @@ def split(n: int, free: int) -> int:
     c = free + 1
     r = next(r for r in range(1, n) if math.comb(c + r, c) >= n)
     return max(1, min(math.comb(c + r - 1, c), n - math.comb(c + r - 2, c - 1)))
+
+
+ADJOINTS.register(Checkpointed())

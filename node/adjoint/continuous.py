@@ -10,7 +10,7 @@ from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs,
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm
 from node.adjoint.backward.passes import Gradients, solve_in_passes
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
 from node.solution import Stats
@@ -115,3 +115,6 @@ class _Passes:
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
         return self.mode.gradients(problem, self.between.among(outputs, kept), parameters)
+
+
+ADJOINTS.register(ContinuousAdjoint())

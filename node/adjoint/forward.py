@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.adjoint.backward.once import differentiable_once
 from node.adjoint.backward.one_loss import check_one_loss
-from node.adjoint.base import Adjoint, InitialValueProblem, solve_without_graph
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.field.copy import FieldCopy
 from node.adjoint.field.dependencies import check_apart
 from node.adjoint.field.watched import watched
@@ -202,3 +202,6 @@ def _padded(tolerance: Tolerance, f: TangentField) -> Tolerance:
     if not isinstance(tolerance, Tensor):
         return tolerance
     return torch.cat((tolerance, tolerance.new_ones(f.size - len(tolerance))))
+
+
+ADJOINTS.register(Forward())

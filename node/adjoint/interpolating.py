@@ -12,7 +12,7 @@ from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs,
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.passes import Gradients, solve_in_passes
 from node.adjoint.backward.path import Path
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.controller import Controller
 from node.dense import DensePiece
 from node.solution import Stats
@@ -115,3 +115,6 @@ def _size(dl_dy: Tensor) -> float:
     """The sum of the rows' root mean squares; 1 where that is zero or not finite."""
     size = float(torch.linalg.vector_norm(dl_dy, dim=1).sum()) / math.sqrt(dl_dy.shape[1])
     return size if 0 < size < math.inf else 1.0
+
+
+ADJOINTS.register(InterpolatingAdjoint())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from node.adjoint.base import Adjoint, InitialValueProblem
+from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import State
@@ -96,3 +96,6 @@ def _check_found(replay: Replay, y: Tensor, true: Tensor, size: Tensor) -> None:
         raise SolveError(
             f"reversible: by a relative {drift:.2g} of the state, {Status.diverged.value}", Status.diverged
         )
+
+
+ADJOINTS.register(Reversible())

@@ -3,9 +3,8 @@
 Vector fields, which a solve calls, and what is made of one and a way to solve it.
 """
 
-from torch import nn
-
 from node.models.augmented_neural_ode import AugmentedNeuralODE
+from node.models.base import MODELS
 from node.models.cnf import CNF
 from node.models.concat_squash import ConcatSquash
 from node.models.hamiltonian import Hamiltonian
@@ -16,18 +15,7 @@ from node.models.ode_classifier import ODEClassifier
 from node.models.recognition_rnn import RecognitionRNN
 from node.models.second_order import SecondOrder
 
-MODELS: dict[str, type[nn.Module]] = {
-    "mlp": MLP,
-    "concat_squash": ConcatSquash,
-    "second_order": SecondOrder,
-    "hamiltonian": Hamiltonian,
-    "neural_ode": NeuralODE,
-    "augmented_neural_ode": AugmentedNeuralODE,
-    "cnf": CNF,
-    "recognition_rnn": RecognitionRNN,
-    "latent_ode": LatentODE,
-    "ode_classifier": ODEClassifier,
-}
+MODELS.collect()
 
 __all__ = [
     "CNF",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from node.event import Event
+from node.models.base import MODELS
 from node.models.neural_ode import NeuralODE
 from node.models.solving_model import Solving
 from node.solution import Solution
@@ -13,6 +14,7 @@ from node.solvers import Solver
 from node.vector_field import VectorField
 
 
+@MODELS.register(name="augmented_neural_ode")
 class AugmentedNeuralODE(nn.Module):
     """Dupont, Doucet & Teh (2019), "Augmented Neural ODEs", NeurIPS.
 

@@ -7,14 +7,16 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from node.event import Event
+from node.models.base import MODELS
 from node.models.divergence import TRACES, Divergence
 from node.models.solving_model import Solving, SolvingModel
+from node.registry import choice
 from node.solution import Solution
-from node.solve import named
 from node.solvers import Solver
 from node.vector_field import VectorField
 
 
+@MODELS.register(name="cnf")
 class CNF(SolvingModel):
     """A continuous normalising flow: x = y(1) with y' = f(t, y) and y(0) = z drawn from the base density.
 
@@ -84,7 +86,7 @@ class CNF(SolvingModel):
         batch = y0.shape[: max(y0.dim() - len(self.shape), 0)]
         if y0.shape != (*batch, *self.shape):
             raise ValueError(f"x has shape {tuple(y0.shape)}: it must end in {self.shape}, the shape of one sample")
-        probes = named("trace", self.trace, TRACES)(y0, self.shape)
+        probes = choice("trace", self.trace, TRACES)(y0, self.shape)
         field = Divergence(self.vector_field, probes, self.shape)
         return self._solution(field, (y0, y0.new_zeros(batch)), t, event=event, dense=dense)
 

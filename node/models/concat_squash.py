@@ -6,6 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from node.models.base import MODELS
+
 
 class ConcatSquashLinear(nn.Module):
     """(W x + b) * sigmoid(w t + c) + v t: a linear layer that time gates and shifts.
@@ -25,6 +27,7 @@ class ConcatSquashLinear(nn.Module):
         return self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
 
 
+@MODELS.register(name="concat_squash")
 class ConcatSquash(nn.Module):
     """Grathwohl, Chen, Bettencourt, Sutskever & Duvenaud (2019), "FFJORD", ICLR: the "concatsquash" net of its code.
 

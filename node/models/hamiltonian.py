@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from node.derivatives import check_constant, products
+from node.models.base import MODELS
 
 
+@MODELS.register(name="hamiltonian")
 class Hamiltonian(nn.Module):
     """Greydanus, Dzamba & Yosinski (2019), "Hamiltonian Neural Networks", NeurIPS.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal, kl_divergence
 
 from node.event import Event
+from node.models.base import MODELS
 from node.models.neural_ode import NeuralODE
 from node.models.solving_model import Solving
 from node.solution import Solution
@@ -15,6 +16,7 @@ from node.solvers import Solver
 from node.vector_field import VectorField
 
 
+@MODELS.register(name="latent_ode")
 class LatentODE(nn.Module):
     """Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", section 5.
 

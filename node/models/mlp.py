@@ -6,7 +6,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from node.models.base import MODELS
 
+
+@MODELS.register(name="mlp")
 class MLP(nn.Module):
     """f(t, y) = W_d s(... s(W_1 y + b_1)) + b_d: a vector field on the last dimension.
 

@@ -5,12 +5,14 @@ from typing import Unpack
 from torch import Tensor
 
 from node.event import Event
+from node.models.base import MODELS
 from node.models.solving_model import Solving, SolvingModel
 from node.solution import Solution
 from node.solvers import Solver
 from node.vector_field import VectorField
 
 
+@MODELS.register(name="neural_ode")
 class NeuralODE(SolvingModel):
     """Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", NeurIPS.
 

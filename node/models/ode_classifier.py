@@ -5,10 +5,12 @@ from torch import Tensor, nn
 
 from node.event import Event
 from node.models.augmented_neural_ode import AugmentedNeuralODE
+from node.models.base import MODELS
 from node.models.neural_ode import NeuralODE
 from node.solution import Solution
 
 
+@MODELS.register(name="ode_classifier")
 class ODEClassifier(nn.Module):
     """The ODE-Net of Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations".
 

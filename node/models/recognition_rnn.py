@@ -4,7 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
+from node.models.base import MODELS
 
+
+@MODELS.register(name="recognition_rnn")
 class RecognitionRNN(nn.Module):
     """q(z0 | x): a GRU that reads the observations from the last back to the first, where z0 is.
 

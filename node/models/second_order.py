@@ -4,9 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from node.derivatives import check_constant
+from node.models.base import MODELS
 from node.vector_field import VectorField
 
 
+@MODELS.register(name="second_order")
 class SecondOrder(nn.Module):
     """Norcliffe, Bodnar, Day, Simidjievski & Lio (2020), "On Second Order Behaviour in Neural ODEs", NeurIPS.
 

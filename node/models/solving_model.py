@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from node.adjoint import Adjoint
 from node.controller import Controller
+from node.entrance import solve
 from node.event import Event
 from node.solution import Solution
-from node.solve import solve
 from node.solvers import Solver
 from node.trajectory import Callbacks
 from node.vector_field import S, VectorField

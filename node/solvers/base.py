@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
+from node.registry import Registry
 from node.vector_field import FlatField, Time
 
 
@@ -83,3 +84,13 @@ class Solver(ABC):
     @abstractmethod
     def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
         """Dense output of the step just taken: C (degree, *y.shape) with y(t + theta dt) = y + sum_j theta^j C_j."""
+
+
+SOLVERS: Registry[Solver] = Registry(
+    "solver",
+    Solver,
+    entry_points="nodebench.solvers",
+    package="node.solvers",
+    order=lambda solver: (solver.order, solver.name),
+    describe=lambda solver: solver.summary,
+)

@@ -1,4 +1,4 @@
-"""torchdiffeq's interface over `node.solve`: `from node import odeint` is all that its users change.
+"""torchdiffeq's interface over `node.entrance`: `from node import odeint` is all that its users change.
 
 Arguments, options, callbacks and results mean what torchdiffeq's README and further documentation say; defaults are
 theirs. What differs, with release 0.2.5's numbers:

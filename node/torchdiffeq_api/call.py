@@ -10,10 +10,10 @@ from torch import Tensor
 from node.adjoint import Adjoint
 from node.controller import FixedGrid
 from node.dense import DenseOutput
+from node.entrance import solve
 from node.event import Event
 from node.layout import State
 from node.solution import Solution, SolveError, Status
-from node.solve import solve
 from node.torchdiffeq_api.event_time import FoundEvent, zero_at_start
 from node.torchdiffeq_api.one_pass import Pass
 from node.torchdiffeq_api.scipy_solver import SolveIvp

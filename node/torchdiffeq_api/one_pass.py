@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.controller import Controller, Norm, PIDController, Tolerance
 from node.layout import State, layout_of
-from node.names import unknown
+from node.registry import unknown
 from node.solvers import SOLVERS, Solver
 from node.torchdiffeq_api.callbacks import OF_ADAPTIVE, OF_FIXED
 from node.torchdiffeq_api.linear_output import LinearOutput

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from node.controller import FixedGrid, FixedStep, Norm, PIDController, Tolerance
-from node.names import unknown
+from node.registry import unknown
 
 LEAST_FACTOR = 1e-3  # by which a step shrinks at once: with none, one that is not finite would end the solve
 HIGHEST_ORDER = 9  # of an Adams method: of its first steps' methods dopri8 has the highest order

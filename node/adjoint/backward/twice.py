@@ -67,7 +67,7 @@ def differentiable_gradients(
     outputs: in the graph of the solve. Every interval is a solve of the adjoint equation, whose own gradients are those
     of the mode again, so that third derivatives are known as well.
     """
-    from node.solve import solve  # which is made of the modes
+    from node.entrance import solve  # which is made of the modes
 
     backward = BackwardSolver.of(problem, mode)
     f = AdjointEquation(problem.f, outputs.y[0], problem.layout, parameters)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from node.solvers.base import Solver, Step
+from node.solvers.base import SOLVERS, Solver, Step
 from node.solvers.explicit.dopri5 import DOPRI5
 from node.solvers.explicit.heun import HEUN
 from node.solvers.explicit.heun3 import HEUN3
@@ -167,11 +167,11 @@ def _nodes(times: Nodes, t: Time, dt: Time) -> Nodes:
     return tuple((time - t) / dt for time in times)
 
 
-AB2 = AdamsBashforth(2, starter=HEUN)
-AB3 = AdamsBashforth(3, starter=HEUN3)
-AB4 = AdamsBashforth(4, starter=RK4)
-AB5 = AdamsBashforth(5, starter=DOPRI5)
-ABM2 = AdamsBashforthMoulton(2, starter=HEUN)
-ABM3 = AdamsBashforthMoulton(3, starter=HEUN3)
-ABM4 = AdamsBashforthMoulton(4, starter=RK4)
-ABM5 = AdamsBashforthMoulton(5, starter=DOPRI5)
+AB2 = SOLVERS.register(AdamsBashforth(2, starter=HEUN))
+AB3 = SOLVERS.register(AdamsBashforth(3, starter=HEUN3))
+AB4 = SOLVERS.register(AdamsBashforth(4, starter=RK4))
+AB5 = SOLVERS.register(AdamsBashforth(5, starter=DOPRI5))
+ABM2 = SOLVERS.register(AdamsBashforthMoulton(2, starter=HEUN))
+ABM3 = SOLVERS.register(AdamsBashforthMoulton(3, starter=HEUN3))
+ABM4 = SOLVERS.register(AdamsBashforthMoulton(4, starter=RK4))
+ABM5 = SOLVERS.register(AdamsBashforthMoulton(5, starter=DOPRI5))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from node.solvers.base import Step
+from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
 from node.vector_field import FlatField, Time
 
@@ -78,4 +78,4 @@ class AsynchronousLeapfrog(ReversibleSolver):
         return parabola(y, step.y1, dt, step.carry)
 
 
-ALF = AsynchronousLeapfrog()
+ALF = SOLVERS.register(AsynchronousLeapfrog())

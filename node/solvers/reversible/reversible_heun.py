@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from node.solvers.base import Step
+from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
 from node.vector_field import FlatField, Time
 
@@ -68,10 +68,12 @@ def _reflected(yhat: Tensor, y: Tensor, dt: Time, fhat: Tensor) -> Tensor:
     return moved(torch.lerp(yhat, y, 2.0), dt, fhat)
 
 
-REVERSIBLE_HEUN = ReversibleHeun(
-    "reversible_heun",
-    order=2,
-    error_order=2,
-    dense_order=2,
-    source="Kidger, Foster, Li & Lyons (2021), NeurIPS",
+REVERSIBLE_HEUN = SOLVERS.register(
+    ReversibleHeun(
+        "reversible_heun",
+        order=2,
+        error_order=2,
+        dense_order=2,
+        source="Kidger, Foster, Li & Lyons (2021), NeurIPS",
+    )
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from node.dense import hermite
-from node.solvers.base import Step
+from node.solvers.base import SOLVERS, Step
 from node.solvers.explicit.bosh3 import BOSH3
 from node.solvers.explicit.dopri5 import DOPRI5
 from node.solvers.explicit.midpoint import MIDPOINT
@@ -133,7 +133,7 @@ class ReversibleRungeKutta(ReversibleSolver):
         return workspace.f_end
 
 
-REVERSIBLE_MIDPOINT = ReversibleRungeKutta(MIDPOINT)
-REVERSIBLE_BOSH3 = ReversibleRungeKutta(BOSH3)
-REVERSIBLE_RK4 = ReversibleRungeKutta(RK4)
-REVERSIBLE_DOPRI5 = ReversibleRungeKutta(DOPRI5)
+REVERSIBLE_MIDPOINT = SOLVERS.register(ReversibleRungeKutta(MIDPOINT))
+REVERSIBLE_BOSH3 = SOLVERS.register(ReversibleRungeKutta(BOSH3))
+REVERSIBLE_RK4 = SOLVERS.register(ReversibleRungeKutta(RK4))
+REVERSIBLE_DOPRI5 = SOLVERS.register(ReversibleRungeKutta(DOPRI5))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from node.layout import Layout, State, TensorLayout
-from node.solvers.base import Step
+from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved
 from node.vector_field import FlatField, Time
 
@@ -133,10 +133,12 @@ def _depends(f: FlatField, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> bool
     return bool((change > resolution * dy.abs().amax(-1, keepdim=True)).any())
 
 
-LEAPFROG = Leapfrog(
-    "leapfrog",
-    order=2,
-    error_order=None,
-    dense_order=2,
-    source="Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4",
+LEAPFROG = SOLVERS.register(
+    Leapfrog(
+        "leapfrog",
+        order=2,
+        error_order=None,
+        dense_order=2,
+        source="Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4",
+    )
 )

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from types import UnionType
 from typing import Any, TypeVar, cast
@@ -18,8 +18,8 @@ from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
 from node.event import Event
 from node.layout import State, layout_of
-from node.names import unknown
 from node.refusal import Refusal
+from node.registry import choice
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
 from node.tolerance import laid_out, warn_of_coarse_time
@@ -64,8 +64,8 @@ def solve(
 
     A wrong call raises ValueError; a solve that stops early is a Solution whose status says why.
     """
-    mode = named("gradient", gradient, ADJOINTS)
-    method = named("solver", solver, SOLVERS)
+    mode = ADJOINTS.named(gradient)
+    method = SOLVERS.named(solver)
     if reason := mode.unsupported(method):
         raise ValueError(f"gradient={mode.name!r}: {reason}")
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
@@ -138,15 +138,6 @@ def _refusal(mode: Adjoint, problem: InitialValueProblem, t: Tensor) -> Refusal:
     )
 
 
-def named(kind: str, choice: str | T, registry: Mapping[str, T]) -> T:
-    """The registered value of a name, or the value itself; a wrong name is answered with the nearest known one."""
-    if not isinstance(choice, str):
-        return choice
-    if choice in registry:
-        return registry[choice]
-    raise ValueError(unknown(kind, choice, registry))
-
-
 def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:
     """Answer a solver that solves some fields only, at the cost of a few calls of f."""
     f = problem.field()
@@ -178,7 +169,7 @@ def _check_state(y0: State) -> None:
 
 def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
     """Whether each sample has its own steps, which not every mode goes with."""
-    if named("batch", batch, {"joint": False, "independent": True}) is False:
+    if choice("batch", batch, {"joint": False, "independent": True}) is False:
         return False
     shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
     if not all(shapes) or len({shape[0] for shape in shapes}) > 1:

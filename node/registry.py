@@ -1,0 +1,237 @@
+"""Registries: named values of one kind, each with a line of documentation and with who registered it.
+
+One class for everything that can be added: solvers, gradient modes, models, problems, backends, sections of the report.
+It imports neither torch nor anything of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from importlib import import_module
+from pkgutil import walk_packages
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class RegistryError(ValueError):
+    """A value that cannot be registered, or that has registered nothing: one line."""
+
+
+class UnknownNameError(KeyError):
+    """A name that a registry does not hold; its text is one line with the nearest name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Origin(NamedTuple):
+    """Who registered a value: a kind, such as "built in", "file" or "entry point", and a path or a distribution."""
+
+    kind: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.place}".rstrip()
+
+
+BUILT_IN = Origin("built in")
+BY_CALL = Origin("a call")
+_origin: ContextVar[Origin] = ContextVar("origin", default=BY_CALL)
+
+
+@contextmanager
+def registering_from(origin: Origin) -> Iterator[None]:
+    """A body in which all that is registered has this origin."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+class _Entry(NamedTuple, Generic[T]):
+    value: T
+    doc: str
+    origin: Origin
+
+
+class Registry(Mapping[str, T]):
+    """Named values of one kind, in the order of `order`, or else of their registration.
+
+    kind: the noun of error messages, such as "solver". of: what a value must be an instance of. entry_points: the
+    group of entry points by which installed distributions add values; one is imported when it is asked for by name.
+    package: the package whose modules register the built-in values as they are imported. describe: a line on a value;
+    the first line of its docstring by default.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        of: type | tuple[type, ...] = object,
+        *,
+        entry_points: str = "",
+        package: str = "",
+        order: Callable[[T], Any] | None = None,
+        describe: Callable[[T], str] | None = None,
+    ):
+        self.kind = kind
+        self._type = of
+        self._group = entry_points
+        self._package = package
+        self._order = order
+        self._describe = describe or _first_line
+        self._entries: dict[str, _Entry[T]] = {}
+
+    @overload
+    def register(self, value: S, *, name: str = "", doc: str = "") -> S: ...
+
+    @overload
+    def register(self, *, name: str = "", doc: str = "") -> Callable[[S], S]: ...
+
+    def register(self, value: Any = None, *, name: str = "", doc: str = "") -> Any:
+        """Add a value and return it; without a value, a decorator that does so.
+
+        name: the value's own `name` by default, or its `__name__`. doc: a line on it, if not what `describe` says.
+        Raises a RegistryError where the value is of another kind, or where the name is taken.
+        """
+        if value is None:
+            return lambda decorated: self.register(decorated, name=name, doc=doc)
+        if not self.is_one(value):
+            raise RegistryError(f"a {self.kind} is {_said(self._type)}, and this is {value!r:.60}")
+        name = name or _name_of(value)
+        if not name:
+            raise RegistryError(f"this {self.kind} has no name: give it one, register(..., name='...')")
+        origin = _origin.get()
+        if name in self._entries and self._entries[name].value is not value:
+            raise RegistryError(
+                f"two of the name {name!r} are registered as {self.kind}: one by {self._entries[name].origin}, "
+                f"one by {origin}: give one of them another name"
+            )
+        registered: T = value  # as `isinstance` has found
+        self._entries.setdefault(name, _Entry(registered, doc or self._describe(registered), origin))
+        return value
+
+    def is_one(self, value: object) -> bool:
+        """Whether the value is of this registry's kind."""
+        return isinstance(value, self._type)
+
+    def collect(self) -> None:
+        """Import every module of the package: what they register is built in."""
+        for module in walk_packages(import_module(self._package).__path__, f"{self._package}."):
+            import_module(module.name)
+        self._entries = {name: entry._replace(origin=BUILT_IN) for name, entry in self._entries.items()}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            self._load(name)
+        if name not in self._entries:
+            raise UnknownNameError(self.unknown(name))
+        return self._entries[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        order = self._order
+        if order is None:
+            return iter(list(self._entries))
+        return iter(sorted(self._entries, key=lambda name: order(self._entries[name].value)))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._installed
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def named(self, given: str | T) -> T:
+        """The value of a name, or the value that was given instead.
+
+        Raises a ValueError with the nearest name where there is none, and a TypeError where it is neither.
+        """
+        if isinstance(given, str):
+            if given in self:
+                return self[given]
+            raise ValueError(self.unknown(given))
+        if not isinstance(given, self._type):
+            raise TypeError(f"{self.kind} is {given!r:.60}: pass a name or {_said(self._type)}")
+        return given
+
+    def unknown(self, name: str) -> str:
+        """The line that answers a wrong name."""
+        return unknown(self.kind, name, dict.fromkeys([*self, *self._installed]))
+
+    def doc(self, name: str) -> str:
+        """One line on the value."""
+        self[name]
+        return self._entries[name].doc
+
+    def origin(self, name: str) -> Origin:
+        """Who registered the value."""
+        self[name]
+        return self._entries[name].origin
+
+    def installed(self) -> list[str]:
+        """The names that installed distributions offer and that nobody has asked for yet."""
+        return [name for name in self._installed if name not in self._entries]
+
+    @cached_property
+    def _installed(self) -> Mapping[str, EntryPoint]:
+        from importlib.metadata import entry_points  # it takes a while to load, and most names are built in
+
+        return {found.name: found for found in entry_points(group=self._group)} if self._group else {}
+
+    def _load(self, name: str) -> None:
+        """Import the entry point of this name, if there is one: a value, or a module that registers it."""
+        found = self._installed.get(name)
+        if found is None:
+            return
+        place = found.dist.name if found.dist else found.value
+        with registering_from(Origin("entry point", place)):
+            try:
+                value = found.load()
+            except Exception as error:
+                line = f"{type(error).__name__}: {error}"
+                raise RegistryError(f"{self.kind} {name!r} of {place} cannot be loaded: {line}") from error
+            if name not in self._entries and isinstance(value, self._type):
+                self.register(value, name=name)
+        if name not in self._entries:
+            raise RegistryError(f"the entry point {name!r} of {place} registers no {self.kind} of this name")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The line that answers a wrong name: the nearest known one, and all that there are."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}"
+
+
+def choice(what: str, name: str, choices: Mapping[str, S]) -> S:
+    """The value of one of a few names; a ValueError with the nearest of them for another."""
+    if name in choices:
+        return choices[name]
+    raise ValueError(unknown(what, name, choices))
+
+
+def _name_of(value: object) -> str:
+    own = getattr(value, "name", None)
+    return own if isinstance(own, str) else getattr(value, "__name__", "")
+
+
+def _first_line(value: object) -> str:
+    text = value.__doc__ if isinstance(value, type) or callable(value) else type(value).__doc__
+    return (text or "").strip().partition("\n")[0]
+
+
+def _said(kind: type | tuple[type, ...]) -> str:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return " or ".join(each.__name__ for each in kinds)
