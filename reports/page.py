@@ -17,7 +17,7 @@ from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import NO_WISH, ReportError, Wanted
-from results.records import METRICS
+from results.metrics import METRICS
 from results.store import Store
 
 __all__ = ["ReportError", "Wanted", "render", "write"]

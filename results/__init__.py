@@ -12,10 +12,11 @@ import warnings
 from pathlib import Path
 
 from results.engine.location import MissingDatabaseError, StoreError
+from results.metrics import METRICS
 from results.read.where import Where
 from results.store import Store
 
-__all__ = ["MissingDatabaseError", "Store", "StoreError", "Where", "open"]
+__all__ = ["METRICS", "MissingDatabaseError", "Store", "StoreError", "Where", "open"]
 
 
 def open(  # noqa: A001  (as gzip.open)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -31,35 +32,6 @@ RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 
 EXPECTED: tuple[TrialStatus, ...] = ("unsupported", "unavailable")  # they say what cannot be, not what went wrong
 
-# What each metric and sample series is measured in. A name ends in its unit where it has one.
-METRICS: Mapping[str, str] = {
-    "nfe_forward": "calls of the vector field in the forward pass",
-    "nfe_backward": "calls of the vector field in the backward pass",
-    "vjp_backward": "vector-Jacobian products of the vector field in the backward pass",
-    "error": "largest absolute error over outputs and components, in the state's unit",
-    "error_final": "largest absolute error over components at the end time, in the state's unit",
-    "gradient_error": "relative 2-norm distance from the true gradient (float64, tolerance 1e-12)",
-    "gradient_error_discrete": "relative 2-norm distance from backprop through the same steps",
-    "first_call_s": "seconds of the first call, which fills caches and compiles",
-    "forward_s": "seconds of a forward solve",
-    "gradient_s": "seconds of a forward solve with its loss and backward pass",
-    "call_s": "seconds of a call of an imported benchmark",
-    "unstable": "1 if timing ended before the ratio to the block's reference cell was as sure as asked, 0 if after",
-    "cut_ratio": "how many times slower than the block's fastest cell of at most its error: timed no further for that",
-    "gpu_clock_mhz": "streaming multiprocessors' clock as timing ended, in MHz",
-    "gpu_throttled": "1 if the GPU held its clock down for heat or power while it was timed, 0 if not",
-    "peak_bytes": "largest number of live bytes allocated by the measured call",
-    "saved_bytes": "live bytes that the loss holds for its backward pass",
-    "peak_rss_bytes": "peak resident set of the fresh process, in bytes: libraries and fragmentation included",
-    "initial_loss": "loss on the whole trajectory before training",
-    "final_loss": "loss on the whole trajectory after training",
-    "train_s": "seconds of all training iterations",
-    "nfe_start": "calls of the vector field in the forward pass of the first iteration",
-    "nfe_end": "calls of the vector field in the forward pass of the last iteration",
-    "busy_s": "seconds in which the trial's process prepared, warmed up and measured; the rest is the harness's",
-}
-
-
 CURVES: Mapping[str, str] = {  # of training: y as a function of x
     "loss": "loss on the batch, by iteration",
     "loss_seconds": "loss on the batch, by seconds of training",
@@ -69,6 +41,15 @@ CURVES: Mapping[str, str] = {  # of training: y as a function of x
     "trajectory_learned": "the trained model's state, by time",
     "evaluation": "loss on the whole trajectory, NFE, whether its own library solved it, by the way of evaluation",
 }
+
+OptionValue = str | bool | int | float | None
+NO_OPTIONS = "{}"
+OPTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)  # problem.width
+
+
+def canonical(named: Mapping[str, Any]) -> str:
+    """The one JSON text of these names and values: names sorted, no spaces."""
+    return json.dumps(named, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +74,7 @@ class Cell:
     optimiser: str = ""  # a class of torch.optim; empty: the problem's own
     learning_rate: float | None = None  # None: the problem's own, or the optimiser's default if that is another
     evaluate: str = ""  # how else the trained model is solved: "euler dt=0.1; dopri5 rtol=1e-6 atol=1e-8"
+    options: str = NO_OPTIONS  # what problem, library and solver declare themselves, as `canonical` writes it
 
     @cached_property
     def key(self) -> str:
@@ -104,8 +86,20 @@ class Cell:
         """What cells must share to be compared with each other, and so to be timed in the same rounds."""
         return (
             self.problem, self.horizon, self.n_outputs, self.batch_size,
-            self.dtype, self.device, self.threads, self.seed, self.iterations,
+            self.dtype, self.device, self.threads, self.seed, self.iterations, self._options_of_problem,
         )  # fmt: skip
+
+    @property
+    def option_values(self) -> dict[str, OptionValue]:
+        """The options by name, as the JSON says them."""
+        values: dict[str, OptionValue] = json.loads(self.options)
+        return values
+
+    @property
+    def _options_of_problem(self) -> str:
+        if self.options == NO_OPTIONS:
+            return NO_OPTIONS
+        return canonical({name: value for name, value in self.option_values.items() if name.startswith("problem.")})
 
     @property
     def label(self) -> str:
@@ -117,6 +111,7 @@ class Cell:
         rest = ("threads", "seed", "iterations", "optimiser", "learning_rate", "evaluate")
         others = ((name, getattr(self, name)) for name in rest)
         said = "".join(f" {name}={value}" for name, value in others if value != _DEFAULTS[name])
+        said += "".join(f" {name}={json.dumps(value)}" for name, value in self.option_values.items())
         return f"{self.problem} {self.backend} {self.solver}{step}{gradient} {scale}{said}"
 
 
@@ -167,7 +162,7 @@ class NoiseFloor:
     """What two timings of the same cell, as if it were two, differed by."""
 
     cell_key: str
-    name: str  # of METRICS
+    name: str  # of results.METRICS
     ratio: float  # median of the paired ratios
     low: float  # its 95 % interval
     high: float
@@ -212,8 +207,8 @@ class Source:
 class Goal:
     """What a sweep wants to reach: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
 
-    error: float | None = None  # of METRICS
-    gradient_error: float | None = None  # of METRICS
+    error: float | None = None  # of results.METRICS
+    gradient_error: float | None = None  # of results.METRICS
     loss: float | None = None  # on the whole trajectory
 
 
@@ -257,6 +252,5 @@ class Run:
 
 
 def _hash(named: Mapping[str, Any]) -> str:
-    """Of the canonical JSON."""
-    canonical = json.dumps(named, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical(named).encode()).hexdigest()[:16]

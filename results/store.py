@@ -17,7 +17,7 @@ from results.read import frames
 from results.read.standing import Standing, standing
 from results.read.where import Where, begins
 from results.records import Cell, NoiseFloor, Planned, Run, RunState, Source, Trial
-from results.schema import rows
+from results.schema import rows, versions
 from results.schema.tables import cell, curve, environment, metric, run, sample, trial
 from results.write import recording
 from results.write.leases import Leases
@@ -120,10 +120,16 @@ class Store:
     def _writing_of(self, run_id: str) -> Iterator[Connection]:
         """A transaction about a run; an UnwritableError if it began here and is not there any more."""
         with self.database.writing() as connection:
-            if run_id in self._begun and connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
-                place = self.database.place
-                raise UnwritableError(f"{place} has lost run {run_id[:8]}: it was overwritten while it was written")
+            if run_id in self._begun:
+                self._see_to(connection, run_id)
             yield connection
+
+    def _see_to(self, connection: Connection, run_id: str) -> None:
+        place = self.database.place
+        if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+            raise UnwritableError(f"{place} has lost run {run_id[:8]}: it was overwritten while it was written")
+        if not versions.summary_is_ours(connection):
+            raise UnwritableError(f"{place} was opened meanwhile by a nodebench with other metrics: use one at a time")
 
     def _keep(self, run_id: str, measured: Trial, refused: UnwritableError) -> None:
         try:
@@ -236,7 +242,7 @@ class Store:
 
         run_id (the last run that measured some of it), cell_key, fingerprint, sweep, status, reason: str. The cell's
         fields as in `cells`. trials: int64.
-        measured_at: float64, seconds since the epoch. A column for each of `results.records.METRICS`: float64, the
+        measured_at: float64, seconds since the epoch. A column for each of `results.METRICS`: float64, the
         median over the row's trials; NaN if not measured.
         """
         return frames.read(self.database, frames.summaries(where))
@@ -253,8 +259,8 @@ class Store:
     def metrics(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
         """What these trials counted, one number a row.
 
-        fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of METRICS. value:
-        float64; NaN is not-a-number.
+        fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of
+        `results.METRICS`. value: float64; NaN is not-a-number.
         """
         return frames.read(self.database, frames.measured(metric, where, newest=newest))
 

@@ -82,6 +82,15 @@ class Database:
             self._engine.dispose()  # a connection learns it as it is made
 
     @contextmanager
+    def at_leisure(self) -> Iterator[None]:
+        """Let a server take its time for what is asked meanwhile."""
+        before, self.brief = self.brief, False
+        try:
+            yield
+        finally:
+            self.brief = before
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent view of the data."""
         isolated = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}

@@ -12,6 +12,7 @@ from results.engine.database import Database
 from results.engine.held_folder import HeldFolder, sweep
 from results.engine.location import LOGS, StoreError, UnwritableError, beside, file_of
 from results.opening.copying import copy_to
+from results.opening.renewal import renew_copy
 from results.schema import structure
 from results.schema import versions as schema
 from results.schema.tables import SCHEMA_VERSION
@@ -27,19 +28,34 @@ def leave(database: Database) -> None:
     SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
     """
     path = file_of(database.url)
-    if path or schema.known(database) != SCHEMA_VERSION:
+    if path or not _is_newest(database):
         database.read_instead(_copied(database, path))
-        found = schema.known(database)
-        if found not in (None, SCHEMA_VERSION):
-            _refuse_triggers(database)
-            from results.opening.migration import upgrade_copy  # Alembic takes a while to load
-
-            upgrade_copy(database, found)
+        if not _is_newest(database):
+            _make_newest(database)
     database.only_read = True
 
 
+def _is_newest(database: Database) -> bool:
+    """Whether it has the newest schema, with the columns in `summary` that this program's metrics ask for."""
+    if schema.known(database) != SCHEMA_VERSION:
+        return False
+    with database.reading() as connection:
+        return schema.summary_is_ours(connection)
+
+
+def _make_newest(copy: Database) -> None:
+    _refuse_triggers(copy)
+    found = schema.known(copy)
+    if found == SCHEMA_VERSION:
+        renew_copy(copy)
+    elif found is not None:
+        from results.opening.migration import upgrade_copy  # Alembic takes a while to load
+
+        upgrade_copy(copy, found)
+
+
 def _refuse_triggers(database: Database) -> None:
-    """They would be run as the copy is upgraded."""
+    """Refuse a copy with triggers, which would be run as it is upgraded."""
     with database.reading() as connection:
         if found := structure.unplain(connection):
             raise StoreError(f"{database.place} has {found}, and is not upgraded to be read: drop it there")

@@ -22,7 +22,7 @@ from results.engine.database import Database
 from results.engine.location import RECOVER, StoreError
 from results.schema import structure, views
 from results.schema import versions as schema
-from results.schema.tables import SCHEMA_VERSION, metadata, nodebench
+from results.schema.tables import SCHEMA_VERSION, metadata, nodebench, summary
 
 _CHUNK = 10_000  # rows in memory at a time
 _A_STATEMENT = 100  # rows that one statement inserts
@@ -104,8 +104,7 @@ def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str])
     """Every table of ours as it is on the server, in types that SQLite has."""
     for limit in _NO_LIMITS:
         source.exec_driver_sql(f"set local {limit} = 0")
-    newest = schema.version(source) == SCHEMA_VERSION and not structure.different(source)
-    tables = (metadata if newest else _reflected(source, names)).sorted_tables
+    tables, are_ours = _tables(source, names)
     for table in tables:
         _make(target, CreateTable(table))
     target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
@@ -117,9 +116,24 @@ def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str])
             raise OperationalError(f"select from {table.name}", None, error) from error
         for index in table.indexes:  # of all rows at once, which takes less time than one by one
             _make(target, CreateIndex(index))
-    for statement in views.statements("sqlite").values() if newest else ():
-        target.execute(statement)
+    if are_ours:
+        for statement in views.statements("sqlite").values():
+            target.execute(statement)
+    elif any(nodebench.c.summary_columns.name in table.c for table in tables if table.name == nodebench.name):
+        target.execute("update nodebench set summary_columns = null")  # who opens it makes summary and views anew
     target.execute("commit")
+
+
+def _tables(source: Connection, names: list[str]) -> tuple[list[Table], bool]:
+    """The tables that are copied, and whether all of them are as this program makes them."""
+    newest = schema.version(source) == SCHEMA_VERSION
+    other = structure.different(source) if newest else ""
+    if newest and not other:
+        return metadata.sorted_tables, True
+    if other == summary.name:  # of a program with other metrics
+        reflected = _reflected(source, [summary.name]).tables[summary.name]
+        return [reflected if table is summary else table for table in metadata.sorted_tables], False
+    return _reflected(source, names).sorted_tables, False
 
 
 def _make(target: sqlite3.Connection, what: CreateTable | CreateIndex) -> None:

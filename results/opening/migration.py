@@ -13,7 +13,7 @@ from results.opening import migrations, server_rights
 from results.opening.copying import back_up
 from results.schema import summary, views
 from results.schema import versions as schema
-from results.schema.tables import SCHEMA_VERSION, metadata, nodebench
+from results.schema.tables import SCHEMA_VERSION, nodebench
 
 
 def upgrade(database: Database, version: str) -> None:
@@ -22,24 +22,12 @@ def upgrade(database: Database, version: str) -> None:
         if schema.version(connection) != version:
             return
         connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
-        if owners := _other_owners(database, connection):
-            raise StoreError(f"{database.place} belongs to {' and '.join(owners)}, who alone can upgrade it: log in so")
+        server_rights.demand_ownership(database, connection)
         backup = back_up(database)
         _upgrade(connection, version)
     database.notices.append(
         f"{database.place} was upgraded from schema version {int(version)} to {int(SCHEMA_VERSION)}; before: {backup}"
     )
-
-
-def _other_owners(database: Database, connection: Connection) -> list[str]:
-    """Who owns tables of ours on a server, and is not the user, nor lets them act so: the schema cannot be changed."""
-    if database.is_file:
-        return []
-    theirs = text(
-        "select distinct tableowner from pg_tables where schemaname = current_schema() and tablename = any(:ours) "
-        "and not pg_has_role(tableowner, 'usage') order by 1"
-    )
-    return list(connection.scalars(theirs, {"ours": list(metadata.tables)}))
 
 
 def upgrade_copy(database: Database, version: str) -> None:
@@ -53,17 +41,15 @@ def upgrade_copy(database: Database, version: str) -> None:
 
 
 def _upgrade(connection: Connection, version: str) -> None:
-    server = connection.dialect.name == "postgresql"
-    before = server_rights.known(connection) if server else None
-    views.drop(connection)
-    if not server:  # what somebody has made of a table follows from its name, also while that is another
-        connection.execute(text("pragma legacy_alter_table = on"))
-    step_up(connection, version)
-    summary.remake(connection)
-    if not server:
-        connection.execute(text("pragma legacy_alter_table = off"))
-    if before:
-        server_rights.restore(connection, before)
+    in_file = connection.dialect.name == "sqlite"
+    with server_rights.kept(connection):
+        views.drop(connection)
+        if in_file:  # what somebody has made of a table follows from its name, also while that is another
+            connection.execute(text("pragma legacy_alter_table = on"))
+        step_up(connection, version)
+        summary.remake(connection)
+        if in_file:
+            connection.execute(text("pragma legacy_alter_table = off"))
 
 
 def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:

@@ -3,6 +3,7 @@
 from results.engine.database import Database
 from results.engine.location import StoreError, UnwritableError
 from results.opening import copies, rights
+from results.opening.renewal import renew
 from results.schema import versions
 from results.schema.tables import SCHEMA_VERSION
 
@@ -17,14 +18,33 @@ def make_ready(database: Database, *, write: bool, create: bool) -> None:
             raise
         copies.leave(database)  # it cannot be read without a file beside it, which cannot be made there
         return
-    if found in (None, SCHEMA_VERSION) or (write and database.is_file):
+    if found == SCHEMA_VERSION:
+        _fit_summary(database, write=write)
+    elif found is None or (write and database.is_file):
         _ensure_newest(database, found)
     elif database.is_file:
         copies.leave(database)
     else:
         raise StoreError(
-            f"{database.place} has schema version {int(found or 0)}, and this nodebench reads and writes "
+            f"{database.place} has schema version {int(found)}, and this nodebench reads and writes "
             f"{int(SCHEMA_VERSION)}: whoever owns its tables upgrades it, by nodebench db upgrade"
+        )
+
+
+def _fit_summary(database: Database, *, write: bool) -> None:
+    """Leave a table `summary` behind with the columns of this program's metrics; a reader may find others too."""
+    with database.reading() as connection:
+        fits = versions.summary_is_ours(connection) if write else versions.summary_serves(connection)
+    if fits:
+        return
+    if write:
+        renew(database)
+    elif database.is_file:
+        copies.leave(database)
+    else:
+        raise StoreError(
+            f"{database.place} has a table summary without some metrics of this nodebench: whoever owns its tables "
+            "makes it anew, by nodebench db upgrade"
         )
 
 
@@ -42,7 +62,9 @@ def _ensure_newest(database: Database, found: str | None) -> None:
     """Leave the newest schema behind where this version was found (None: an empty database), or raise a StoreError."""
     if found is None:
         versions.make(database)
-    elif found != SCHEMA_VERSION:
+    elif found == SCHEMA_VERSION:
+        renew(database)
+    else:
         from results.opening.migration import upgrade  # Alembic takes a while to load, and is seldom needed
 
         upgrade(database, found)

@@ -1,11 +1,14 @@
 """Who may do what with the tables of a server: the same after an upgrade as before."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from results.engine.database import Database
+from results.engine.location import StoreError
 from results.schema.tables import curve, metadata, summary, trial
 from results.schema.views import VIEWS
 
@@ -22,6 +25,26 @@ class Right(NamedTuple):
 # Whose rights a view has that was not there before.
 _LIKE = {"latest": summary.name, "point": curve.name}
 _REMADE = (summary.name, *VIEWS)  # dropped and created by each upgrade
+
+
+def demand_ownership(database: Database, connection: Connection) -> None:
+    """Raise a StoreError that names who owns tables of ours on a server, and neither is the user nor lets them act so.
+
+    The schema cannot be changed by anybody else.
+    """
+    if database.is_file:
+        return
+    if owners := list(connection.scalars(_OTHER_OWNERS, {"ours": list(metadata.tables)})):
+        raise StoreError(f"{database.place} belongs to {' and '.join(owners)}, who alone can upgrade it: log in so")
+
+
+@contextmanager
+def kept(connection: Connection) -> Iterator[None]:
+    """Give tables and views that are remade meanwhile the rights and the owner that they had; a file has none."""
+    before = known(connection) if connection.dialect.name == "postgresql" else None
+    yield
+    if before:
+        restore(connection, before)
 
 
 def known(connection: Connection) -> Mapping[str, list[Right]]:
@@ -85,6 +108,10 @@ select relname, case grantee when 0 then 'public' else quote_ident(pg_get_userby
 from ours join pg_attribute on attrelid = oid, lateral aclexplode(attacl)
 where grantee <> relowner
 """)
+_OTHER_OWNERS = text(
+    "select distinct tableowner from pg_tables where schemaname = current_schema() and tablename = any(:ours) "
+    "and not pg_has_role(tableowner, 'usage') order by 1"
+)
 _OWNER = text("""
 select quote_ident(pg_get_userbyid(relowner)) from pg_class join pg_namespace on pg_namespace.oid = relnamespace
 where nspname = current_schema() and relname = :of

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Select, Table, case, func, literal, not_, sel
 
 from results.engine.database import Database
 from results.engine.location import AskedError
+from results.metrics import METRICS
 from results.names import nearest
 from results.read.where import Where, among
-from results.records import CURVES, METRICS
+from results.records import CURVES
 from results.schema.tables import cell, curve, environment, noise_floor, planned, run, source, summary, sweep, trial
 
 if TYPE_CHECKING:

@@ -1,8 +1,10 @@
 """Cells chosen by a line of text, such as `solver=dopri5,tsit5 dt=none`: one filter for sweeps and for databases."""
 
+import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -10,10 +12,10 @@ from sqlalchemy import select
 
 from results.engine.database import Database
 from results.engine.location import AskedError
-from results.names import LISTED, did_you_mean
+from results.names import LISTED, did_you_mean, nearest
 from results.read import frames
-from results.read.where import KINDS, Where
-from results.records import Cell
+from results.read.where import CELL_FIELDS, KINDS, Where, several
+from results.records import OPTION_NAME, Cell
 from results.schema.rows import cell_of
 from results.schema.tables import cell as cells
 
@@ -22,26 +24,29 @@ class FilterError(AskedError):
     """What is wrong with a filter, what was seen, what to do: one line for the user."""
 
 
-_OF_CELL = tuple(each.name for each in fields(Cell))
+_FIELDS = ("key", *CELL_FIELDS)  # any other name is that of an option
 _MAY_LACK = {each.name for each in fields(Cell) if type(None) in get_args(each.type)}  # `none` is a value of these
 _MAY_BE_EMPTY = {each.name for each in fields(Cell) if each.default == ""}  # and so is `none` of these
 _VALUE = r"""'[^']*'|"[^"]*"|[^\s,'"][^\s,]*"""
-_CONDITION = re.compile(rf"(\w+)=((?:{_VALUE})(?:,(?:{_VALUE}))*)(?=\s|$)")
+_SPELT = {"true": True, "false": False, "none": math.nan}  # how an option's values are written
+_CONDITION = re.compile(rf"([\w.]+)=((?:{_VALUE})(?:,(?:{_VALUE}))*)(?=\s|$)")
 
 
 def parse(texts: Iterable[str]) -> Where:
     """The condition that all of the texts hold, each of them `field=value[,value...]` parts with spaces between.
 
-    The fields are those of a cell, and `key` for the start of its key. `none` is for what a cell has not, as dt with
-    adaptive steps or an optimiser that is the problem's own. A value with spaces or commas stands in quotes. A
+    The fields are those of a cell, `key` for the start of its key, and the names of options, such as `problem.width`.
+    `none` is for what a cell has not, as dt with adaptive steps or an optimiser that is the problem's own. A value with
+    spaces or commas stands in quotes, and so does an option's text that reads as a number, as true, false or none. A
     FilterError if the text says no such thing.
     """
     asked: dict[str, list[Any]] = {}
     for text in texts:
         for name, values in _conditions(text):
             asked[name] = _both(name, asked[name], values) if name in asked else values
+    options = {name: asked.pop(name) for name in list(asked) if name not in _FIELDS}
     try:
-        return Where(**{_field(name): values for name, values in asked.items()})
+        return Where(**{_field(name): values for name, values in asked.items()}, options=options or None)
     except ValueError as error:
         raise FilterError(f"only: {error}") from error
 
@@ -49,14 +54,15 @@ def parse(texts: Iterable[str]) -> Where:
 def matches(where: Where, cell: Cell) -> bool:
     """Whether the cell meets the condition, as a database would say."""
     where.refuse("a cell", "run_id", "fingerprint", "kind", "status", "name")
-    if where.cell_key is not None and cell.key not in _several(where.cell_key):
+    if where.cell_key is not None and cell.key not in several(where.cell_key):
         return False
     return all(_has(name, cell, wanted) for name, wanted in _asked(where))
 
 
 def choose(where: Where, among: Sequence[Cell]) -> list[Cell]:
     """Those of the cells that meet the condition. A FilterError if none does, or none has one of its values."""
-    _explain(where, lambda name: {_value(name, cell) for cell in among})
+    options = [cell.option_values for cell in among] if where.options else []
+    _explain(where, lambda name: [_value(name, cell) for cell in among], options)
     chosen = [cell for cell in among if matches(where, cell)]
     if not chosen:
         raise _none_together(where)
@@ -66,7 +72,9 @@ def choose(where: Where, among: Sequence[Cell]) -> list[Cell]:
 def check(database: Database, where: Where) -> None:
     """A FilterError if no cell of the database meets the condition, or none has one of its values."""
     with database.reading() as connection:
-        _explain(where, lambda name: set(connection.scalars(select(cells.c[name]).distinct())))
+        texts = connection.scalars(select(cells.c.options).distinct()).all() if where.options else []
+        options = [json.loads(text) for text in texts]
+        _explain(where, lambda name: connection.scalars(select(cells.c[name]).distinct()).all(), options)
         if connection.execute(select(cells.c.key).where(*where.on_cells()).limit(1)).first() is None:
             raise _none_together(where)
 
@@ -94,10 +102,9 @@ def _conditions(text: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _read(name: str, written: str) -> Any:
-    """A value as the field holds it."""
-    known = ("key", *_OF_CELL)
-    if name not in known:
-        raise FilterError(f"only: unknown field {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    """A value as the field or the option holds it."""
+    if name not in _FIELDS:
+        return _read_option(name, written)
     text = written[1:-1] if written[0] in "'\"" else written
     if name == "key":
         if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
@@ -112,6 +119,20 @@ def _read(name: str, written: str) -> Any:
     except ValueError:
         or_none = ", or none" if name in _MAY_LACK else ""
         raise FilterError(f"only: {name}={text}: {name} is {KINDS[name].word}{or_none}: write such a value") from None
+
+
+def _read_option(name: str, written: str) -> Any:
+    """An option's value, whose type no column knows: it follows from how the value is written."""
+    if not OPTION_NAME.fullmatch(name):
+        raise _unknown(name, ())
+    if written[0] in "'\"":
+        return written[1:-1]
+    if written in _SPELT:
+        return _SPELT[written]
+    for kind in ("seed", "horizon"):  # a whole number, else a number
+        with suppress(ValueError):
+            return KINDS[kind].read(written)
+    return written
 
 
 def _both(name: str, some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
@@ -131,7 +152,9 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return one == other or (one != one and other != other)  # NaN is what a cell has not
+    if one != one or other != other:  # NaN is what a cell has not
+        return bool(one != one and other != other)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _field(name: str) -> str:
@@ -140,16 +163,15 @@ def _field(name: str) -> str:
 
 
 def _asked(where: Where) -> list[tuple[str, tuple[Any, ...]]]:
-    """What the filter asks for, by the field's name in a filter."""
-    wanted = [(name, getattr(where, _field(name))) for name in ("key", *_OF_CELL)]
-    return [(name, _several(values)) for name, values in wanted if values is not None]
-
-
-def _several(wanted: Any) -> tuple[Any, ...]:
-    return wanted if isinstance(wanted, tuple) else (wanted,)
+    """What the filter asks for, by the name of the field or the option in a filter."""
+    wanted = [(name, getattr(where, _field(name))) for name in _FIELDS]
+    options = (where.options or {}).items()
+    return [(name, several(values)) for name, values in (*wanted, *options) if values is not None]
 
 
 def _value(name: str, cell: Cell) -> Any:
+    if name not in _FIELDS:
+        return cell.option_values.get(name)
     return cell.key if name == "key" else getattr(cell, name)
 
 
@@ -161,34 +183,54 @@ def _holds(name: str, value: Any, wanted: Any) -> bool:
     """Whether a cell's value, None if it has none, is the wanted one."""
     if name == "key":
         return bool(value.startswith(wanted))
-    return wanted != wanted if value is None else bool(value == wanted)
+    return bool(wanted != wanted) if value is None else _same(value, wanted)
 
 
-def _explain(where: Where, values_of: Callable[[str], set[Any]]) -> None:
-    """Refuse the first value that no cell has, and say which there are."""
+def _explain(where: Where, values_of: Callable[[str], Iterable[Any]], options: Collection[Mapping[str, Any]]) -> None:
+    """Refuse the first option, or the first value, that no cell has, and say which there are.
+
+    `values_of`: what the cells have in a field. `options`: what they have of options.
+    """
     for name, wanted in _asked(where):
-        there = values_of(name)
+        if name in _FIELDS:
+            there: Collection[Any] = set(values_of(name))
+        elif any(name in named for named in options):
+            of_cells = (named.get(name) for named in options)
+            there = {json.dumps(value): value for value in of_cells}.values()  # True is not 1
+        else:
+            raise _unknown(name, {one for named in options for one in named})
         for one in wanted:
             if not any(_holds(name, value, one) for value in there):
                 raise FilterError(f"only: no cell has {_written(name, [one])}.{_there(name, one, there)}")
 
 
-def _there(name: str, wanted: Any, there: set[Any]) -> str:
+def _unknown(name: str, options: Collection[str]) -> FilterError:
+    """The answer to the name of a field or an option that no cell has."""
+    if "." in name:
+        return FilterError(f"only: no cell has an option {name!r}{nearest(name, sorted(options))}")
+    known = (*_FIELDS, *sorted(options))
+    return FilterError(f"only: unknown field {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
+
+
+def _there(name: str, wanted: Any, there: Collection[Any]) -> str:
     """The values that there are, the nearest first."""
     if name == "key":
         return f" There are {len(there)} keys: nodebench plan SWEEP and nodebench show print them"
     if isinstance(wanted, str):
-        hint, ordered = did_you_mean(wanted, there), sorted(there)
+        texts = sorted(value for value in there if isinstance(value, str))
+        hint, ordered = did_you_mean(wanted, texts), [*texts, *(value for value in there if not isinstance(value, str))]
     else:
-        hint, ordered = "", sorted(there, key=lambda value: _distance(value, wanted))
+        hint, ordered = "", sorted(there, key=lambda value: (_distance(value, wanted), str(value)))
     said = ", ".join(_said(math.nan if value is None else value) for value in ordered[:LISTED])
     more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
     return f"{hint} There are: {said or 'no cells'}{more}"
 
 
-def _distance(value: float | None, wanted: float) -> float:
+def _distance(value: Any, wanted: float) -> float:
     """How far a value that there is lies from the wanted one; what is no number lies farthest."""
-    return math.inf if value is None else 0.0 if math.isnan(wanted) else abs(value - wanted)
+    if not isinstance(value, int | float):
+        return math.inf
+    return 0.0 if math.isnan(wanted) else abs(value - wanted)
 
 
 def _none_together(where: Where) -> FilterError:
@@ -201,4 +243,6 @@ def _written(name: str, values: Iterable[Any]) -> str:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return json.dumps(value)
     return "none" if value != value or value == "" else repr(value)

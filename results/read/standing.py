@@ -16,7 +16,7 @@ from results.read.where import among
 from results.records import TrialKind
 from results.schema.tables import metric, run, trial
 
-_MARKS = ("unstable", "cut_ratio")  # of METRICS
+_MARKS = ("unstable", "cut_ratio")  # of results.METRICS
 
 
 class StandingTrial(NamedTuple):

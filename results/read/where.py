@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, false, func, literal, or_, select
 
 from results.engine.json_list import listed
+from results.engine.json_value import has_one_of
 from results.engine.location import AskedError
 from results.names import nearest
-from results.records import TRIAL_KINDS, TRIAL_STATUSES, Cell
+from results.records import OPTION_NAME, TRIAL_KINDS, TRIAL_STATUSES, Cell
 from results.schema.tables import cell, run, trial
 
 _KEY_DIGITS = 16  # hexadecimal, of a cell's key
@@ -23,6 +24,7 @@ _MOST_NUMBERS = 30_000  # each is a parameter of the statement; SQLite takes 32,
 Text = str | Collection[str] | None
 Number = float | Collection[float] | None
 Whole = int | Collection[int] | None
+Options = Mapping[str, Any] | None  # by name: a number, a text, a truth value, or several of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,8 @@ class Where:
 
     Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
     numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
-    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not.
+    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not. Options are asked for by
+    name, as in `Where(options={"problem.width": [64, 256]})`, where NaN is for the cells without the option.
     """
 
     run_id: Text = None
@@ -62,10 +65,12 @@ class Where:
     threads: Whole = None
     seed: Whole = None
     iterations: Whole = None
+    options: Options = None
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            object.__setattr__(self, each.name, _checked(each.name, getattr(self, each.name)))
+        for name in KINDS:
+            object.__setattr__(self, name, _checked(name, getattr(self, name)))
+        object.__setattr__(self, "options", _checked_options(self.options))
 
     def refuse(self, frame: str, *names: str) -> None:
         """Raise an AskedError where one of these is asked for: nothing in the frame could meet it."""
@@ -75,8 +80,9 @@ class Where:
 
     def on_cells(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `cell`."""
-        of_fields = [among(cell.c[each.name], getattr(self, each.name)) for each in fields(Cell)]
-        return _given([among(cell.c.key, self.cell_key), _begins_with_one_of(self.key_start), *of_fields])
+        of_fields = [among(cell.c[name], getattr(self, name)) for name in CELL_FIELDS]
+        of_options = [has_one_of(cell.c.options, name, several(one)) for name, one in (self.options or {}).items()]
+        return _given([among(cell.c.key, self.cell_key), _begins_with_one_of(self.key_start), *of_fields, *of_options])
 
     def on_runs(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `run`."""
@@ -85,7 +91,8 @@ class Where:
     def on_trials(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `trial`, but for those on its end."""
         keys = among(trial.c.cell_key, self.cell_key)
-        if self.key_start is not None or any(getattr(self, each.name) is not None for each in fields(Cell)):
+        asked = (self.key_start, self.options, *(getattr(self, name) for name in CELL_FIELDS))
+        if any(one is not None for one in asked):
             keys = trial.c.cell_key.in_(select(cell.c.key).where(*self.on_cells()))
         of_code = among(func.coalesce(trial.c.source, ""), self.source)
         return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind), of_code])
@@ -95,7 +102,7 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
     """That the column has the value, or one of the values, wanted; None if any will do."""
     if wanted is None:
         return None
-    values = wanted if isinstance(wanted, tuple) else (wanted,)
+    values = several(wanted)
     if isinstance(column.type, Double):
         numbers = column.in_([value for value in values if not math.isnan(value)])
         return or_(numbers, column.is_(None)) if any(map(math.isnan, values)) else numbers
@@ -104,6 +111,11 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
     # As many as there may be: the number of parameters is limited, the length of a text is not.
     value = listed(literal(json.dumps(values)))
     return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
+
+
+def several(wanted: Any) -> tuple[Any, ...]:
+    """What a field of a condition asks for, as a tuple of values."""
+    return wanted if isinstance(wanted, tuple) else (wanted,)
 
 
 def begins(start: str) -> ColumnElement[bool]:
@@ -152,7 +164,8 @@ _OF_TYPE = {
     "Whole": Kind(Integral, int, _read_whole, "a whole number"),
 }
 _WORDS: Mapping[str, tuple[str, ...]] = {"kind": TRIAL_KINDS, "status": TRIAL_STATUSES}
-KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fields(Where)}
+CELL_FIELDS = tuple(each.name for each in fields(Cell) if each.name != "options")
+KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fields(Where) if each.name != "options"}
 
 
 def _checked(name: str, wanted: Any) -> Any:
@@ -160,8 +173,8 @@ def _checked(name: str, wanted: Any) -> Any:
     if wanted is None:
         return None
     kind = KINDS[name]
-    several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
-    values = tuple(wanted) if several else (wanted,)
+    is_several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
+    values = tuple(wanted) if is_several else (wanted,)
     for value in values:
         if not isinstance(value, kind.type) or isinstance(value, bool):
             raise AskedError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
@@ -179,7 +192,35 @@ def _checked(name: str, wanted: Any) -> Any:
         plain = tuple(dict.fromkeys(plain))
         if len(plain) > _MOST_NUMBERS:
             raise AskedError(f"{name}: {len(plain):,} different numbers: pass {_MOST_NUMBERS:,} at most")
-    return plain if several else plain[0]
+    return plain if is_several else plain[0]
+
+
+def _checked_options(wanted: Any) -> dict[str, Any] | None:
+    """The wanted options by name, as plain values: one, or a tuple of them. None if any will do."""
+    if wanted is None:
+        return None
+    if not isinstance(wanted, Mapping):
+        raise AskedError(f"options={wanted!r}: pass a mapping of names, as in options={{'problem.width': 64}}")
+    found = {}
+    for name, values in wanted.items():
+        if not isinstance(name, str) or not OPTION_NAME.fullmatch(name):
+            raise AskedError(f"options: {name!r} is no name of an option: pass one such as 'problem.width'")
+        if values is not None:
+            found[name] = _checked_option(name, values)
+    return found or None
+
+
+def _checked_option(name: str, wanted: Any) -> Any:
+    is_several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
+    values = [value.item() if hasattr(value, "item") else value for value in (wanted if is_several else (wanted,))]
+    for value in values:
+        if not isinstance(value, str | bool | int | float) or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
+            raise AskedError(f"{name}={value!r}: an option is a number below 2**63, a text, True or False: pass one")
+        if isinstance(value, str) and not _storable(value):
+            raise AskedError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
+    if len(values) > _MOST_NUMBERS:
+        raise AskedError(f"{name}: {len(values):,} values: pass {_MOST_NUMBERS:,} at most")
+    return tuple(values) if is_several else values[0]
 
 
 def _storable(text: str) -> bool:
@@ -190,7 +231,7 @@ def _storable(text: str) -> bool:
 def _begins_with_one_of(starts: Any) -> ColumnElement[bool] | None:
     if starts is None:
         return None
-    return or_(false(), *map(begins, starts if isinstance(starts, tuple) else (starts,)))
+    return or_(false(), *map(begins, several(starts)))
 
 
 def _given(conditions: list[ColumnElement[bool] | None]) -> list[ColumnElement[bool]]:

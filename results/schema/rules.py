@@ -24,7 +24,17 @@ from sqlalchemy import JSON, Boolean, Column, Double, Integer, LargeBinary, Tabl
 from typing_extensions import TypedDict
 
 from results.engine.location import StoreError
-from results.records import RUN_STATES, TRIAL_KINDS, TRIAL_STATUSES, Environment, Goal, Reference, Source
+from results.records import (
+    OPTION_NAME,
+    RUN_STATES,
+    TRIAL_KINDS,
+    TRIAL_STATUSES,
+    Environment,
+    Goal,
+    Reference,
+    Source,
+    canonical,
+)
 from results.schema.rows import Row, cell_of, points_of, sha_of
 from results.schema.tables import metadata
 
@@ -32,6 +42,7 @@ _typed_dict: Any = TypedDict  # made while it runs, which mypy does not follow
 _list: Any = list
 _dict: Any = dict
 _LARGEST = 2**31 - 1  # whole number of a column
+_TOO_LARGE = 2**63  # for a whole number of any engine
 _NAME = 255  # characters of what an index holds: PostgreSQL's entries of an index end at 2,704 bytes
 _LINE = 10_000  # characters of any other name
 _MOST = 2**26  # characters of a text, bytes of an array
@@ -111,6 +122,8 @@ def _type(column: Column[Any]) -> Any:
 
 def _not_null(column: Column[Any]) -> Any:
     where = (column.table.name, column.name)
+    if where == ("cell", "options"):
+        return Annotated[str, Field(max_length=_LINE), AfterValidator(_options)]
     if where in _WORDS:
         return Literal[_WORDS[where]]
     if isinstance(column.type, Boolean):
@@ -124,6 +137,23 @@ def _not_null(column: Column[Any]) -> Any:
     if isinstance(column.type, LargeBinary):
         return Annotated[bytes, Field(max_length=_MOST)]
     return _text(_MOST if isinstance(column.type, Text) else _NAME if _is_indexed(column) else _LINE)
+
+
+def _options(text: str) -> str:
+    """The options of a cell: a canonical JSON object of names and plain values."""
+    try:
+        named = json.loads(text)
+    except (RecursionError, json.JSONDecodeError):
+        raise ValueError("it should be JSON") from None
+    if not isinstance(named, dict) or canonical(named) != text:
+        raise ValueError("it should be a JSON object with sorted names and no spaces")
+    for name, value in named.items():
+        if not OPTION_NAME.fullmatch(name) or name in metadata.tables["cell"].c:
+            raise ValueError(f"{short(name)} should be a name of its own, or names with dots between")
+        if isinstance(value, dict | list) or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
+            raise ValueError(f"{name} should be a number below 2**63, a text, true, false or null")
+    _plain(named)
+    return text
 
 
 def _number(where: tuple[str, str]) -> Any:

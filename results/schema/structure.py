@@ -30,7 +30,7 @@ def unplain(connection: Connection, *, triggers: bool = True) -> str:
 
 
 def different(connection: Connection) -> str:
-    """The first of our tables that is not as we make it; empty if all are."""
+    """The first of our tables that is not as we make it, `summary` after all others; empty if all are."""
     if connection.dialect.name == "sqlite":
         ours = _ours()
         return next((name for name in ours if _structure(connection, name) != ours[name]), "")

@@ -34,8 +34,8 @@ from sqlalchemy import (
 )
 
 from results.engine.json_list import listed
-from results.records import METRICS
-from results.schema import views
+from results.metrics import METRICS
+from results.schema import versions, views
 from results.schema.members import Members, members, members_of
 from results.schema.tables import cell, metric, run, sample, summary, sweep, trial
 
@@ -99,6 +99,7 @@ def remake(connection: Connection) -> None:
     summary.drop(connection, checkfirst=True)
     summary.create(connection)
     rebuild(connection)
+    versions.remember_summary(connection)
 
 
 def differs(connection: Connection) -> bool:

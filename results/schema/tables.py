@@ -1,5 +1,7 @@
 """The schema: every column says what it holds and in which unit."""
 
+import hashlib
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -18,9 +20,10 @@ from sqlalchemy import (
     false,
 )
 
-from results.records import METRICS
+from results.metrics import METRICS
+from results.records import NO_OPTIONS
 
-SCHEMA_VERSION = "0005"  # the newest of results/opening/migrations/versions
+SCHEMA_VERSION = "0006"  # the newest of results/opening/migrations/versions
 
 metadata = MetaData()
 
@@ -29,6 +32,7 @@ nodebench = Table(
     metadata,
     Column("version_num", String(32), primary_key=True, comment="version of this schema, four digits; one row"),
     Column("identity", String(32), comment="this database's name, unique over machines: what is spooled goes by it"),
+    Column("summary_columns", String(16), comment="hash of the columns that summary was made with; null: make it anew"),
     comment="marks the database as ours; Alembic's",
 )
 
@@ -80,6 +84,8 @@ run = Table(
     comment="one execution of a sweep",
 )
 
+_OPTIONS = "JSON object: what problem, library and solver declare themselves, by name; names sorted, no spaces"
+
 cell = Table(
     "cell",
     metadata,
@@ -102,6 +108,7 @@ cell = Table(
     Column("optimiser", String, nullable=False, server_default="", comment="of torch.optim; empty: the problem's own"),
     Column("learning_rate", Double, comment="the optimiser's, no unit; null: the problem's or the optimiser's own"),
     Column("evaluate", String, nullable=False, server_default="", comment="how else the trained model is solved"),
+    Column("options", Text, nullable=False, server_default=NO_OPTIONS, comment=_OPTIONS),
     comment="all that decides what is measured",
 )
 
@@ -159,7 +166,7 @@ metric = Table(
     "metric",
     metadata,
     Column("trial_id", ForeignKey("trial.id"), primary_key=True, comment="the trial that measured it"),
-    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("name", String, primary_key=True, comment="name from results.METRICS"),
     Column("value", Double, comment="in the unit that the name stands for; null: not a number"),
     comment="one number of a trial",
     sqlite_with_rowid=False,
@@ -169,7 +176,7 @@ sample = Table(
     "sample",
     metadata,
     Column("trial_id", ForeignKey("trial.id"), primary_key=True, comment="the trial that measured it"),
-    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("name", String, primary_key=True, comment="name from results.METRICS"),
     Column("round_index", Integer, primary_key=True, comment="round of the block, counted from 0"),
     Column("position", Integer, nullable=False, comment="place in the round's order, counted from 0"),
     Column("value", Double, nullable=False, comment="in the unit that the name stands for, for one call"),
@@ -210,7 +217,7 @@ noise_floor = Table(
     metadata,
     Column("run_id", ForeignKey("run.id"), primary_key=True, comment="the run that measured it"),
     Column("cell_key", ForeignKey("cell.key"), primary_key=True, comment="the cell that was timed as two"),
-    Column("name", String, primary_key=True, comment="name from results.records.METRICS"),
+    Column("name", String, primary_key=True, comment="name from results.METRICS"),
     Column("ratio", Double, nullable=False, comment="median ratio of the twins, no unit; 1 without noise"),
     Column("low", Double, nullable=False, comment="lower end of the ratio's 95 % interval, no unit"),
     Column("high", Double, nullable=False, comment="upper end of the ratio's 95 % interval, no unit"),
@@ -261,7 +268,12 @@ summary = Table(
     Column("reason", Text, nullable=False, comment="what happened to that trial and what to do; empty if ok"),
     Column("trials", Integer, nullable=False, comment="number of the trials that it is made of"),
     Column("measured_at", Double, nullable=False, comment="start of the last of them, seconds since the epoch"),
-    *(Column(name, Double, comment=f"{unit}; median, null if not measured") for name, unit in METRICS.items()),
+    *(Column(each.name, Double, comment=f"{each.meaning}; median, null if not measured") for each in METRICS.values()),
     Index("summary_of_cell", "cell_key", "fingerprint"),
     comment="what stood of a cell after a run, in one row; made from trial, metric and sample, and rebuilt at will",
 )
+
+# By it a database tells whether its summary has the columns that this program's metrics ask for.
+SUMMARY_COLUMNS = hashlib.sha256(
+    "\n".join(f"{one.name} {type(one.type).__name__} {one.nullable} {one.primary_key}" for one in summary.c).encode()
+).hexdigest()[:16]

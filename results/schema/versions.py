@@ -3,12 +3,12 @@
 import re
 import uuid
 
-from sqlalchemy import Connection, column, insert, inspect, select, table
+from sqlalchemy import Connection, column, insert, inspect, select, table, update
 
 from results.engine.database import Database
 from results.engine.location import StoreError
 from results.schema import structure, views
-from results.schema.tables import SCHEMA_VERSION, metadata, nodebench
+from results.schema.tables import SCHEMA_VERSION, SUMMARY_COLUMNS, metadata, nodebench, summary
 
 _IDENTITY = re.compile("[0-9a-f]{32}")  # it is a part of a path
 _DIGITS = re.compile("[0-9]{4}")
@@ -63,6 +63,7 @@ def make(database: Database) -> None:
             metadata.create_all(connection)
             views.remake(connection)
             connection.execute(insert(nodebench).values(version_num=SCHEMA_VERSION, identity=uuid.uuid4().hex))
+            remember_summary(connection)
 
 
 def identity(database: Database) -> str:
@@ -72,3 +73,20 @@ def identity(database: Database) -> str:
             return ""
         found = connection.scalar(select(nodebench.c.identity))
     return found if isinstance(found, str) and _IDENTITY.fullmatch(found) else ""
+
+
+def remember_summary(connection: Connection) -> None:
+    """Write down that the table `summary` has the columns that this program's metrics ask for."""
+    connection.execute(update(nodebench).values(summary_columns=SUMMARY_COLUMNS))
+
+
+def summary_is_ours(connection: Connection) -> bool:
+    """Whether the table `summary` was made with the columns that this program's metrics ask for, and no others."""
+    return bool(connection.scalar(select(nodebench.c.summary_columns)) == SUMMARY_COLUMNS)
+
+
+def summary_serves(connection: Connection) -> bool:
+    """Whether the table `summary` has all columns that a reader with this program's metrics asks for."""
+    if summary_is_ours(connection):
+        return True
+    return {found["name"] for found in inspect(connection).get_columns(summary.name)} >= set(summary.c.keys())

@@ -62,7 +62,7 @@ def test_the_help_names_every_verb(db, call):
 def test_stats_tell_a_newcomer_what_is_there(db, stocked):
     code, out, err = db("stats", "--db", stocked)
     assert (code, err) == (0, "")
-    assert "schema version 5" in out
+    assert "schema version 6" in out
     assert "SQLite" in out or "PostgreSQL" in out
     assert re.search(r"^runs +2 complete, 1 running$", out, re.MULTILINE)
     assert re.search(r"^trials +12 ok, 1 interrupted$", out, re.MULTILINE)
@@ -231,15 +231,15 @@ def test_backup_and_restore(db, stocked, folder):
 def test_a_backup_of_an_old_database_is_old(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
     assert db("backup", "kept.db", "--db", "old.db")[0] == 0
-    assert "from schema version 1 to 5" in db("upgrade", "--db", "kept.db")[1]
+    assert "from schema version 1 to 6" in db("upgrade", "--db", "kept.db")[1]
 
 
 def test_upgrade_says_what_it_did(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
     code, out, _ = db("upgrade", "--db", "old.db")
     assert code == 0
-    assert "old.db was upgraded from schema version 1 to 5; before: old-v0001-" in out
-    assert db("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 5 already\n")
+    assert "old.db was upgraded from schema version 1 to 6; before: old-v0001-" in out
+    assert db("upgrade", "--db", "old.db")[:2] == (0, "old.db is at schema version 6 already\n")
 
 
 MISTAKES = [

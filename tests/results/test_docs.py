@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 import results
-from results.records import METRICS
+from results.metrics import METRICS
 from results.schema import docs as schema_docs
 from results.schema.tables import metadata
 from tests.support.places import ROOT

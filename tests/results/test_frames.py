@@ -14,8 +14,9 @@ from sqlalchemy import insert
 
 import results
 from results import Where
+from results.metrics import METRICS
 from results.read import frames
-from results.records import METRICS, Cell, Planned, Run
+from results.records import Cell, Planned, Run
 from results.schema.tables import noise_floor, sample
 from results.store import Store
 from tests.support import three_runs
@@ -25,7 +26,7 @@ CELL = {
     "problem": "str", "backend": "str", "solver": "str", "horizon": "float64", "n_outputs": "int64",
     "rtol": "float64", "atol": "float64", "dt": "float64", "gradient": "str", "batch_size": "int64", "dtype": "str",
     "device": "str", "threads": "int64", "seed": "int64", "iterations": "int64", "optimiser": "str",
-    "learning_rate": "float64", "evaluate": "str",
+    "learning_rate": "float64", "evaluate": "str", "options": "str",
 }  # fmt: skip
 OF_TRIAL = {"fingerprint": "str", "run_id": "str", "cell_key": "str", "kind": "str", "process_index": "int64"}
 DTYPES = {
@@ -80,7 +81,7 @@ def test_the_docstring_names_every_column(name):
     said = getattr(Store, name).__doc__
     said += "".join(getattr(Store, other).__doc__ for other in DTYPES if f"`{other}`" in said)
     derived = {*(CELL if "fields of `results.records.Cell`" in said else ())}
-    derived |= {*(METRICS if "A column for each of `results.records.METRICS`" in said else ())}
+    derived |= {*(METRICS if "A column for each of `results.METRICS`" in said else ())}
     for column in DTYPES[name]:
         assert column in derived or re.search(rf"\b{column}\b", said), column
 
@@ -94,7 +95,7 @@ FIELDS = {
 
 
 def test_every_field_of_a_cell_has_its_filter():
-    assert set(FIELDS) == set(CELL)
+    assert {*FIELDS, "options"} == set(CELL)  # of which tests/results/test_options.py asks
 
 
 @pytest.mark.parametrize(("field", "wanted"), FIELDS.items(), ids=FIELDS)

@@ -79,7 +79,7 @@ def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
         with pytest.raises(StoreError, match=r"has schema version 1, and .* by nodebench db upgrade"):
             Store.open(old_server, **how)
     notice = upgrade_at(old_server)
-    assert "was upgraded from schema version 1 to 5" in notice
+    assert "was upgraded from schema version 1 to 6" in notice
     assert rows_on(old_server, columns) == before
     backup = tmp_path / notice.rpartition(": ")[2]
     assert rows_on(f"sqlite:///{backup}", columns) == before
@@ -245,7 +245,7 @@ def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):
 def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
     backup = tmp_path / upgrade_at(old_server).rpartition(": ")[2]
     with Store.open(old_server) as store, Store.open(backup) as copy:
-        assert "a temporary copy of it, upgraded to 5, is read" in copy.notices[0]
+        assert "a temporary copy of it, upgraded to 6, is read" in copy.notices[0]
         assert copy.trials().equals(store.trials())
 
 

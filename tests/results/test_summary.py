@@ -11,7 +11,8 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
 
 from results import Where
-from results.records import METRICS, Cell, Planned, Sample, Trial
+from results.metrics import METRICS
+from results.records import Cell, Planned, Sample, Trial
 from results.schema import summary, views
 from results.schema.tables import summary as table
 from results.store import Store

@@ -3,8 +3,9 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import UniqueConstraint
 
-from results.records import METRICS, Cell
-from results.schema.tables import SCHEMA_VERSION, cell, metadata, summary
+from results.metrics import METRICS
+from results.records import Cell
+from results.schema.tables import cell, metadata, summary
 
 
 @pytest.mark.parametrize("column", [c for table in metadata.sorted_tables for c in table.c], ids=str)
@@ -72,16 +73,3 @@ def test_a_unit_stands_in_the_comment_of_what_has_one_in_its_name():
 def test_the_summary_has_each_field_of_the_cell_and_each_metric():
     names = {column.name for column in summary.c}
     assert names >= {field.name for field in fields(Cell)} | set(METRICS)
-
-
-def test_a_new_metric_is_a_new_version_of_the_schema():
-    """It is a column of the table `summary`: a database without it must be upgraded, which makes the table anew."""
-    assert (SCHEMA_VERSION, sorted(METRICS)) == ("0005", OF_VERSION_5)
-
-
-OF_VERSION_5 = [
-    "busy_s", "call_s", "cut_ratio", "error", "error_final", "final_loss", "first_call_s", "forward_s", "gpu_clock_mhz",
-    "gpu_throttled", "gradient_error", "gradient_error_discrete", "gradient_s", "initial_loss", "nfe_backward",
-    "nfe_end", "nfe_forward", "nfe_start", "peak_bytes", "peak_rss_bytes", "saved_bytes", "train_s", "unstable",
-    "vjp_backward",
-]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from results.records import METRICS
+from results import METRICS
 
 _VALUES = (
     "null", "0", "-1", "1e300", "'NaN'", "'Infinity'", "'-Infinity'", "2147483647", "0.5", "''", "'x'", "'\\x00'",

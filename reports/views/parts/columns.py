@@ -6,7 +6,8 @@ from reports.measured import MeasuredCell
 from reports.views.findings.configuration import coarseness
 from reports.views.parts.table import Column, Value, number, ratio, words
 from results import format as text
-from results.records import METRICS, Cell
+from results.metrics import METRICS
+from results.records import Cell
 
 Cells = Column[MeasuredCell]
 
@@ -32,7 +33,7 @@ def _step(cell: Cell) -> str:
 
 def metric(heading: str, name: str, form: text.Form) -> Cells:
     """A column of a metric, or of the median of samples."""
-    return Cells(heading, lambda each: number(each.value(name), form), numeric=True, title=METRICS[name])
+    return Cells(heading, lambda each: number(each.value(name), form), numeric=True, title=METRICS[name].meaning)
 
 
 def time(measured: MeasuredCell, name: str) -> Value:
@@ -54,16 +55,16 @@ def over_reference(measured: MeasuredCell, name: str) -> Value:
 
 def timed(heading: str, name: str) -> Cells:
     """A column of times."""
-    title = f"{METRICS[name]}: median ± half-width of the 95% interval of its ratio to the block's reference cell"
+    title = (
+        f"{METRICS[name].meaning}: median ± half-width of the 95% interval of its ratio to the block's reference cell"
+    )
     return Cells(heading, lambda each: time(each, name), numeric=True, title=title)
 
 
 def relative(heading: str, name: str) -> Cells:
     """A column of times over the reference's."""
-    title = (
-        f"{METRICS[name]}, over the same of the block's reference cell (over its forward solve, if it has no more): "
-    )
-    title += "median of paired ratios [95% interval]"
+    title = f"{METRICS[name].meaning}, over the same of the block's reference cell "
+    title += "(over its forward solve, if it has no more): median of paired ratios [95% interval]"
     return Cells(heading, lambda each: over_reference(each, name), numeric=True, title=title)
 
 

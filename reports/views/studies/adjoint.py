@@ -14,7 +14,7 @@ from reports.views.parts.figure import Axis, figures
 from reports.views.parts.section import Section
 from reports.views.parts.table import Column, Table, Value, number, ratio, tabulate, words
 from results import format as text
-from results.records import METRICS
+from results.metrics import METRICS
 
 TITLE = "Ways to differentiate a solve"
 QUESTION = "What do the gradient modes cost in time, calls and memory, and how exact are their gradients?"
@@ -106,7 +106,12 @@ def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeR
             Column("memory\nratio", lambda row: number(row.quotient("peak_bytes"), text.times), True),
             _own(columns.GRADIENT_TIME),
             _own(columns.MEMORY),
-            Column("gradient\nerror", _gradient_errors, True, f"{METRICS['gradient_error']}; beside it {baseline}'s"),
+            Column(
+                "gradient\nerror",
+                _gradient_errors,
+                True,
+                f"{METRICS['gradient_error'].meaning}; beside it {baseline}'s",
+            ),
             _own(columns.metric("from\ndiscrete", "gradient_error_discrete", text.error)),
             _own(columns.metric("NFE\nback", "nfe_backward", text.count)),
             _own(columns.metric("VJP\nback", "vjp_backward", text.count)),

@@ -15,7 +15,7 @@ from reports.views.parts.figure import figures
 from reports.views.parts.section import Finding, Section
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
 from results import format as text
-from results.records import METRICS
+from results.metrics import METRICS
 from results.statistics.training import Range
 
 TITLE = "Training on the spiral"
@@ -141,9 +141,14 @@ def training_table(setting: str, choices: Sequence[Trained]) -> Table:
             *(_of_first(column) for column in (columns.SOLVER, columns.BACKEND, columns.GRADIENT, columns.STEP)),
             Cells("optimiser", lambda each: words(optimiser(each.cell)), title="with its learning rate"),
             Cells("seeds", lambda each: number(len(each.seeds), text.count), True),
-            Cells("final\nloss", lambda each: ranged(each.final_loss, text.number), True, METRICS["final_loss"] + OVER),
+            Cells(
+                "final\nloss",
+                lambda each: ranged(each.final_loss, text.number),
+                True,
+                METRICS["final_loss"].meaning + OVER,
+            ),
             _median("training", "train_s", text.seconds),
-            Cells(to, lambda each: _time(each, target), True, METRICS["train_s"] + TO + OVER),
+            Cells(to, lambda each: _time(each, target), True, METRICS["train_s"].meaning + TO + OVER),
             _median("NFE\nfirst", "nfe_start", text.count),
             _median("NFE\nlast", "nfe_end", text.count),
             *(_of_first(column) for column in (columns.FORWARD, columns.GRADIENT_TIME, columns.MEMORY, columns.KEY)),
@@ -158,7 +163,7 @@ def _of_first(column: columns.Cells) -> Cells:
 
 
 def _median(heading: str, name: str, form: text.Form) -> Cells:
-    return Cells(heading, lambda each: number(each.over(name).median, form), True, METRICS[name])
+    return Cells(heading, lambda each: number(each.over(name).median, form), True, METRICS[name].meaning)
 
 
 def _time(choice: Trained, target: float | None) -> Value:

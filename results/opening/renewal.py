@@ -1,0 +1,29 @@
+"""The table `summary` made anew where it was made with the columns of another program's metrics. Nothing is lost.
+
+What it says follows from the other tables; a metric that this program does not know stays in the table `metric`.
+"""
+
+from results.engine.database import Database
+from results.opening import server_rights
+from results.schema import summary, versions
+
+
+def renew(database: Database) -> None:
+    """Make it anew with its views, in one transaction, unless another process has been faster; say so."""
+    with database.at_leisure(), database.remaking() as connection:
+        if versions.summary_is_ours(connection):
+            return
+        server_rights.demand_ownership(database, connection)
+        with server_rights.kept(connection):
+            summary.remake(connection)
+    database.notices.append(f"{database.place}: the table summary was made anew, with the metrics of this nodebench")
+
+
+def renew_copy(database: Database) -> None:
+    """The same for a copy of it, which nobody else uses."""
+    with database.remaking() as connection:
+        summary.remake(connection)
+    database.notices.append(
+        f"{database.place} has a table summary of other metrics than this nodebench, and stays as it is: "
+        "a temporary copy of it is read"
+    )
