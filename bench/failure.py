@@ -11,7 +11,7 @@ _SEEN = 60  # characters of a wrong value that a line repeats
 class TrialFailure(Exception):
     """A trial that ended without its measurement."""
 
-    def __init__(self, status: "TrialStatus", reason: str):
+    def __init__(self, status: "TrialStatus", reason: str) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason

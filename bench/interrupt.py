@@ -110,7 +110,7 @@ class Interrupt:
             self._signalled = False
             raise KeyboardInterrupt
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         if self._held:
             self._waiting.append(number)
             return

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
 from bench.failure import seen, shortened
+from bench.options import without
 from bench.sweep.catalogue import catalogue
 from node.registry import unknown
 from results.records import Cell
@@ -30,7 +31,8 @@ class SolveSpec:
 
     def of(self, cell: Cell) -> Cell:
         """The cell solved in this way, forwards only."""
-        return replace(cell, solver=self.solver, dt=self.dt, rtol=self.rtol, atol=self.atol, gradient="none")
+        bare = without(cell, "solver", "gradient")
+        return replace(bare, solver=self.solver, dt=self.dt, rtol=self.rtol, atol=self.atol, gradient="none")
 
 
 def known_solvers() -> list[str]:

@@ -120,6 +120,10 @@ class Registry(Mapping[str, T]):
         self._entries.setdefault(name, _Entry(registered, doc or self._describe(registered), origin))
         return value
 
+    def forget(self, origin: Origin) -> None:
+        """Take out all that this origin has registered: a file that is loaded anew."""
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.origin != origin}
+
     def is_one(self, value: object) -> bool:
         """Whether the value is of this registry's kind."""
         return isinstance(value, self._type)

@@ -1,9 +1,7 @@
 """BACKENDS: the one registry of libraries under measurement, name to value."""
 
-from bench.backends.base import Backend
-from bench.backends.node import NodeBackend
-from bench.backends.torchdiffeq import TorchdiffeqBackend
+from bench.backends.base import BACKENDS, Backend
 
-BACKENDS: dict[str, Backend] = {backend.name: backend for backend in (NodeBackend(), TorchdiffeqBackend())}
+BACKENDS.collect()
 
 __all__ = ["BACKENDS", "Backend"]

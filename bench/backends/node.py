@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from bench.backends.base import Backend
+from bench.backends.base import BACKENDS, Backend
+from bench.backends.controller import controller_of, of_controller
 from bench.failure import TrialFailure
+from bench.options import Option, chosen_of
 from bench.sweep.catalogue import catalogue
-from results.records import Cell, TrialStatus
+from results.records import Cell, OptionValue, TrialStatus
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.backends.workload import Workload
     from bench.problems import Problem
-    from node import FixedStep, PIDController
+    from bench.workload import Workload
+
+T = TypeVar("T")
+
+_BATCHING = Option(
+    "batching", "str", "joint", "one step size for the whole batch, or one for each sample", ("joint", "independent")
+)
 
 
 class NodeBackend(Backend):
@@ -24,14 +33,24 @@ class NodeBackend(Backend):
     summary = "nodebench's own core"
 
     @property
-    def solvers(self) -> tuple[str, ...]:
+    def solvers(self) -> Sequence[str]:
         """Every registered method."""
         return tuple(catalogue().solvers)
 
     @property
-    def gradients(self) -> tuple[str, ...]:
+    def gradients(self) -> Sequence[str]:
         """Every registered mode."""
         return ("none", *catalogue().gradients)
+
+    def options(self, cell: Cell) -> Sequence[Option]:
+        """Those of the solver, of step size control where there are tolerances, of the mode, and how a batch steps."""
+        solver, mode = catalogue().solvers.get(cell.solver), catalogue().gradients.get(cell.gradient)
+        return (
+            *(solver.options if solver else ()),
+            *(catalogue().controller if cell.dt is None else ()),
+            *(mode.options if mode else ()),
+            _BATCHING,
+        )
 
     def unsupported(self, cell: Cell) -> str:
         """Beside unknown names: modes that do not go with the solver."""
@@ -39,35 +58,42 @@ class NodeBackend(Backend):
             return reason
         if cell.gradient == "none":
             return ""
-        return catalogue().gradients[cell.gradient].unsupported.get(cell.solver, "")
+        mode = catalogue().gradients[cell.gradient]
+        if not mode.independent and "batching" in chosen_of(cell):
+            return f"{cell.gradient} has one step size for the whole batch"
+        return mode.unsupported.get(cell.solver, "")
 
-    def asked(self, cell: Cell) -> str:
+    def asked(self, _cell: Cell) -> str:
         """Nothing beside the cell's own fields is chosen."""
         return "node.solve as it stands"
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Bind solver, controller and mode."""
+        """Bind solver, controller and mode with their options."""
         import node
-        from bench.backends.workload import Workload
+        from bench.workload import Workload
 
-        gradient = "backprop" if cell.gradient == "none" else cell.gradient
+        of_solver = {name: value for name, value in chosen_of(cell, "solver").items() if not of_controller(name)}
+        solver = _with(node.SOLVERS[cell.solver], of_solver)
+        mode = _with(
+            node.ADJOINTS["backprop" if cell.gradient == "none" else cell.gradient], chosen_of(cell, "gradient")
+        )
         controller = controller_of(cell)
+        batch: Any = chosen_of(cell).get("batching", "joint")
 
         def solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
-            solution = node.solve(field, y0, t, solver=cell.solver, controller=controller, gradient=gradient)
+            solution = node.solve(field, y0, t, solver=solver, controller=controller, gradient=mode, batch=batch)
             if solution.status.failed:
                 raise TrialFailure(cast(TrialStatus, solution.status.name), solution.status.value)
-            return solution.y
+            y: Tensor = solution.y
+            return y
 
         return Workload(problem.instance(cell), solve)
 
 
-def controller_of(cell: Cell) -> FixedStep | PIDController:
-    """The cell's step: fixed where it has dt, else controlled by rtol and atol."""
-    from node import FixedStep, PIDController
+def _with(value: T, options: Mapping[str, OptionValue]) -> T:
+    """A solver or a mode with these options in place of its own."""
+    changed: T = replace(cast(Any, value), **options) if options else value
+    return changed
 
-    if cell.dt is not None:
-        return FixedStep(dt=cell.dt)
-    if cell.rtol is None or cell.atol is None:
-        raise ValueError(f"cell {cell.key} has neither dt nor rtol and atol")
-    return PIDController(rtol=cell.rtol, atol=cell.atol)
+
+BACKENDS.register(NodeBackend())

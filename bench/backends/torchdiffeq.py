@@ -12,7 +12,7 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.backends.base import Backend
+from bench.backends.base import BACKENDS, Backend
 from bench.backends.grid import grid, met
 from bench.failure import TrialFailure
 from results.records import Cell, TrialStatus
@@ -20,8 +20,8 @@ from results.records import Cell, TrialStatus
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.backends.workload import Workload
     from bench.problems import Problem
+    from bench.workload import Workload
 
 # Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
@@ -83,7 +83,7 @@ class TorchdiffeqBackend(Backend):
         """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
         import torchdiffeq
 
-        from bench.backends.workload import Workload
+        from bench.workload import Workload
 
         instance = problem.instance(cell)
         # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.
@@ -94,8 +94,10 @@ class TorchdiffeqBackend(Backend):
             arguments = own if t is instance.t else _arguments(cell, t, seminorm=many)
             try:
                 if cell.gradient == "adjoint":
-                    return torchdiffeq.odeint_adjoint(field, y0, t, **arguments)
-                return torchdiffeq.odeint(field, y0, t, **arguments)
+                    y: Tensor = torchdiffeq.odeint_adjoint(field, y0, t, **arguments)
+                else:
+                    y = torchdiffeq.odeint(field, y0, t, **arguments)
+                return y
             except AssertionError as error:  # its way to say that a solve has failed
                 raise _failure(error) from error
 
@@ -104,7 +106,7 @@ class TorchdiffeqBackend(Backend):
 
 @cache
 def _installed() -> Collection[str]:
-    """The methods of the installed release: the keys of its SOLVERS, read from its text where they stand there."""
+    """The methods of the installed release: the keys of its SOLVERS, a private name, read from its text if there."""
     found = util.find_spec("torchdiffeq")
     text = Path(found.origin).with_name("_impl") / "odeint.py" if found and found.origin else None
     for part in ast.parse(text.read_bytes()).body if text and text.is_file() else []:
@@ -127,14 +129,14 @@ def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
 
     times = t.tolist()
     ends = torch.tensor(grid(dt, times), dtype=t.dtype, device=t.device)
-    options = {"grid_constructor": lambda func, y0, t: ends, "interp": _interp(cell, dt, times)}
+    options = {"grid_constructor": lambda _func, _y0, _t: ends, "interp": _interp(cell, dt, times)}
     arguments: dict[str, Any] = {"method": _FIXED[cell.solver], "options": options}
     if cell.gradient == "adjoint":
         arguments["adjoint_options"] = {"grid_constructor": partial(_construct, dt)}
     return arguments
 
 
-def _construct(dt: float, func: Any, y0: Tensor, t: Tensor) -> Tensor:
+def _construct(dt: float, _func: Any, _y0: Tensor, t: Tensor) -> Tensor:
     """The grid over times that are known in the backward pass only."""
     import torch
 
@@ -183,3 +185,6 @@ def _failure(error: AssertionError) -> TrialFailure:
     text = str(error)
     status: TrialStatus = next((status for sign, status in _FAILURES.items() if sign in text), "error")
     return TrialFailure(status, f"torchdiffeq: {text.splitlines()[0][:200] if text else 'assertion without a text'}")
+
+
+BACKENDS.register(TorchdiffeqBackend())

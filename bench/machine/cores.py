@@ -21,9 +21,9 @@ def pin(cores: Collection[int]) -> None:
     """Keep this process, its threads and all that it starts on these cores; on no cores: leave it as it is."""
     if not cores:
         return
-    for thread in os.listdir("/proc/self/task"):  # a library's import may have started some: each has its own mask
+    for thread in Path("/proc/self/task").iterdir():  # a library's import may have started some: each has its own mask
         with contextlib.suppress(OSError):  # it has ended, or a sandbox forbids this
-            os.sched_setaffinity(int(thread), cores)
+            os.sched_setaffinity(int(thread.name), cores)
 
 
 def _by_worth(

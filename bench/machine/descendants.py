@@ -38,9 +38,15 @@ def end_all_of(worker: int) -> None:
     _kill(started)
 
 
+def fork_server() -> int | None:
+    """The process that workers are forked from, once it has been started; by a private attribute of multiprocessing."""
+    number: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    return number
+
+
 def end_strays() -> None:
     """Kill what workers that are gone have left: children of the forkserver that are no workers of ours."""
-    server = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    server = fork_server()
     until = time.monotonic() + _PATIENCE_S
     while server is not None and time.monotonic() < until:
         ours = {process.pid for process in multiprocessing.active_children()}

@@ -37,7 +37,7 @@ def environment() -> Environment:
 def _cpu() -> str:
     """The processor's name, for which cpuinfo starts processes: by another name it would be another machine."""
     try:
-        return cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine())
+        return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()))
     except OSError as error:
         raise InfrastructureError(
             f"the processor's name cannot be read: {error}: run the same command again"
@@ -68,7 +68,7 @@ def git_revision() -> tuple[str, bool]:
     here = Path(__file__)
     root = here.parents[2]
     top = _git(root, "rev-parse", "--show-toplevel")
-    if not top or not os.path.samefile(top, root) or not _git(root, "ls-files", str(here)):
+    if not top or not Path(top).samefile(root) or not _git(root, "ls-files", str(here)):
         return "", False
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return _git(root, "rev-parse", "HEAD"), bool(changed)

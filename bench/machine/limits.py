@@ -23,7 +23,8 @@ def available() -> int:
     """Bytes that processes can still take here before memory runs out."""
     import psutil
 
-    return max(0, min([psutil.virtual_memory().available, *(limit - used for limit, used in _groups())]))
+    free: int = psutil.virtual_memory().available
+    return max(0, min([free, *(limit - used for limit, used in _groups())]))
 
 
 def limit_memory(limit: int) -> None:

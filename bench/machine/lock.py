@@ -82,7 +82,7 @@ def _sign(signature: Path, what: str) -> None:
     create = 0 if signature.exists() else os.O_CREAT
     with contextlib.suppress(OSError):  # an unsigned lock is a lock
         descriptor = os.open(signature, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | create, _EVERYONE)
-        with open(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             with contextlib.suppress(PermissionError):  # of another user, who has seen to it
                 os.fchmod(descriptor, _EVERYONE)  # against the umask
             file.write(text)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from bench.backends import BACKENDS
-from bench.backends.workload import Workload, require_finite
 from bench.measures.truth import Truth
+from bench.options import without
 from bench.problems import Problem
+from bench.workload import Workload, require_finite
 from results.records import Cell, Reference
 
 
@@ -29,7 +30,7 @@ def errors(
 def _gradient_errors(cell: Cell, problem: Problem, workload: Workload, truth: Truth) -> dict[str, float]:
     gradient = require_finite("the gradient", workload.gradient()).cpu().double()
     found = {"gradient_error": _relative(gradient, truth.gradient())}
-    backend, backprop = BACKENDS[cell.backend], replace(cell, gradient="backprop")
+    backend, backprop = BACKENDS[cell.backend], replace(without(cell, "gradient"), gradient="backprop")
     if not backend.unsupported(backprop):
         discrete = backend.prepare(backprop, problem).gradient().cpu().double()
         found["gradient_error_discrete"] = _relative(gradient, discrete)
@@ -37,4 +38,4 @@ def _gradient_errors(cell: Cell, problem: Problem, workload: Workload, truth: Tr
 
 
 def _relative(a: Tensor, b: Tensor) -> float:
-    return (torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b)).item()
+    return float(torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b))

@@ -1,6 +1,8 @@
 """How often a workload calls its vector field: counted, never inferred."""
 
-from bench.backends.workload import Workload, require_finite
+import torch
+
+from bench.workload import Workload, require_finite
 from results.records import Cell
 
 
@@ -12,6 +14,6 @@ def count(cell: Cell, workload: Workload) -> dict[str, float]:
     if cell.gradient != "none":
         loss = counting.loss()
         field.reset()
-        loss.backward()
+        torch.autograd.backward(loss)
         counts |= {"nfe_backward": field.calls, "vjp_backward": field.vjps}
     return counts

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bench.backends.workload import Workload
 from bench.measures.clock import collection_off, synchronise
+from bench.workload import Workload
 from results.records import Cell
 
 

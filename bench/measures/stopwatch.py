@@ -10,7 +10,7 @@ from bench.measures.clock import synchronise
 class Stopwatch:
     """A context manager: the seconds inside are added up, the device synchronised at both ends."""
 
-    def __init__(self, device: str):
+    def __init__(self, device: str) -> None:
         self.seconds = 0.0
         self._device = device
         self._start = 0.0

@@ -4,16 +4,17 @@ import copy
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+import torch
 from torch import Tensor, nn
 
-from bench.backends.workload import Workload
 from bench.failure import TrialFailure
 from bench.measures.counts import count
-from bench.measures.evaluation import evaluated, mean_absolute, whole_trajectory
+from bench.measures.evaluation import evaluated, judged
 from bench.measures.optimisers import Optimiser, optimiser_of
 from bench.measures.stopwatch import Stopwatch
 from bench.problems import PROBLEMS, Batch, Training
 from bench.solve_spec import solve_specs
+from bench.workload import Workload
 from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted
@@ -44,30 +45,32 @@ def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, C
     if training is None:
         raise TrialFailure("unsupported", f"{cell.problem} has no training: set iterations = 0")
     course = _trained(cell, workload, training)
-    final, learned = whole_trajectory(workload, training)
+    final, learned = judged(workload)
     course.whole[cell.iterations] = final
-    curves = _curves(course) | {"trajectory_true": _drawn(training.t, training.trajectory)}
-    if learned is not None:
-        curves["trajectory_learned"] = _drawn(training.t, learned)
+    curves, judgement = _curves(course), workload.instance.judgement
+    if judgement.trajectory is not None:
+        curves["trajectory_true"] = _drawn(judgement.t, judgement.trajectory)
+        if learned is not None:
+            curves["trajectory_learned"] = _drawn(judgement.t, learned)
     if others := solve_specs(cell.evaluate):
-        curves["evaluation"] = evaluated(cell, workload, training, others)
+        curves["evaluation"] = evaluated(cell, workload, others)
     return _metrics(course), curves
 
 
 def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
     """The workload's field is trained in place. The clock stands still while anything is counted or judged."""
-    optimiser = _optimiser(cell, workload.instance.field)
-    counted, judged = spaced(cell.iterations, _COUNTED), spaced(cell.iterations, _JUDGED)
+    optimiser = _optimiser(cell, workload.instance.field, *training.modules)
+    counted, judged_at = spaced(cell.iterations, _COUNTED), spaced(cell.iterations, _JUDGED)
     course, watch = _Course(), Stopwatch(cell.device)
     _warm_up(cell, workload, training)
     for i, batch in enumerate(islice(training.batches(), cell.iterations)):
         try:
             if i in counted:
-                course.calls[i] = _calls(cell, workload, batch)
-            if i in judged:
-                course.whole[i] = whole_trajectory(workload, training)[0]
+                course.calls[i] = _calls(cell, workload, training, batch)
+            if i in judged_at:
+                course.whole[i] = judged(workload)[0]
             with watch:
-                loss = _step(workload, workload.instance.field, optimiser, batch)
+                loss = _step(workload, training, workload.instance.field, optimiser, batch)
         except TrialFailure as failure:
             raise _diverged(failure, i) from None
         course.losses.append(loss)
@@ -83,34 +86,34 @@ def spaced(iterations: int, wanted: int) -> set[int]:
     return {round(k * (iterations - 1) / intervals) for k in range(intervals + 1)}
 
 
-def _optimiser(cell: Cell, field: nn.Module) -> Optimiser:
+def _optimiser(cell: Cell, *modules: nn.Module) -> Optimiser:
     recipe = PROBLEMS[cell.problem].recipe
     if recipe is None:
         raise TrialFailure("unsupported", f"{cell.problem} has no recipe for training: set iterations = 0")
-    return optimiser_of(cell, recipe, field.parameters())
+    return optimiser_of(cell, recipe, nn.ModuleList(modules).parameters())
 
 
 def _warm_up(cell: Cell, workload: Workload, training: Training) -> None:
     """An iteration of a copy: what the first backward pass and the first step load is no part of training."""
     twin = copy.deepcopy(workload.instance.field)
-    _step(workload, twin, _optimiser(cell, twin), next(training.batches()))
+    _step(workload, training, twin, _optimiser(cell, twin), next(training.batches()))
 
 
-def _step(workload: Workload, field: nn.Module, optimiser: Optimiser, batch: Batch) -> float:
+def _step(workload: Workload, training: Training, field: nn.Module, optimiser: Optimiser, batch: Batch) -> float:
     """One iteration; the loss is the one before the step. LBFGS solves several times in one step."""
 
     def closure() -> float:
         optimiser.zero_grad()
-        loss = mean_absolute(workload.solve(field, batch.y0, workload.instance.t), batch.target)
-        loss.backward()
+        loss = training.loss(workload.solve(field, batch.y0, workload.instance.t), batch.target)
+        torch.autograd.backward(loss)
         return loss.item()
 
     return optimiser.step(closure)
 
 
-def _calls(cell: Cell, workload: Workload, batch: Batch) -> dict[str, float]:
+def _calls(cell: Cell, workload: Workload, training: Training, batch: Batch) -> dict[str, float]:
     """NFE of this iteration's solve."""
-    of_batch = replace(workload.instance, y0=batch.y0, loss=lambda y: mean_absolute(y, batch.target))
+    of_batch = replace(workload.instance, y0=batch.y0, loss=lambda y: training.loss(y, batch.target))
     return count(cell, replace(workload, instance=of_batch))
 
 

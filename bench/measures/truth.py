@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import node
-from bench.backends.workload import Workload, require_finite
+from bench.code_files import library
 from bench.failure import TrialFailure
 from bench.problems import Instance, Problem
-from bench.source import library
+from bench.workload import Workload, require_finite
 from results.records import Cell, Reference, TrialStatus
 
 _SOLVER, _TOLERANCE = "dopri8", 1e-12
@@ -31,17 +31,21 @@ class Truth:
     Of the problems with published end values, the chaotic and the stiff ones among them, none is off by 5e-12.
     """
 
-    def __init__(self, cell: Cell, problem: Problem, kept: Iterable[Reference] = ()):
+    def __init__(self, cell: Cell, problem: Problem, kept: Iterable[Reference] = ()) -> None:
         self.instance = problem.instance(replace(cell, dtype="float64", device="cpu"))
         self.asked = asked(cell, self.instance)
         self.computed: list[Reference] = []
         self._problem = problem
+        self._cell = cell
         self._kept = {one.name: one for one in kept if one.problem == problem.name and one.asked == self.asked}
 
     def solution(self) -> Tensor:
         """States (n_outputs, batch, *state); exact where the problem knows them."""
-        if self._problem.exact is not None and len(self.instance.y0) == 1:
-            return self._problem.exact(self.instance.t).unsqueeze(1)
+        exact = self._problem.exact_at(self._cell, self.instance.t) if len(self.instance.y0) == 1 else None
+        return self.computed_solution() if exact is None else exact.unsqueeze(1)
+
+    def computed_solution(self) -> Tensor:
+        """States (n_outputs, batch, *state) by a solve at the tightest tolerance."""
         return self._known("solution", Workload(self.instance, _solve).forward)
 
     def gradient(self) -> Tensor:
@@ -123,4 +127,6 @@ def _unpacked(reference: Reference) -> Tensor:
 
 def _solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
     on_outputs = node.PIDController(rtol=_TOLERANCE, atol=_TOLERANCE, step_t=tuple(t.tolist()))
-    return node.solve(field, y0, t, solver=_SOLVER, controller=on_outputs, gradient=_GRADIENT).require_success().y
+    solved = node.solve(field, y0, t, solver=_SOLVER, controller=on_outputs, gradient=_GRADIENT)
+    y: Tensor = solved.require_success().y
+    return y

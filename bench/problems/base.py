@@ -1,20 +1,29 @@
 """What every problem is: a vector field, a start, a loss, and how to know the right answer."""
 
+import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.options import Option, chosen_of
+from node.registry import Registry
 from results.records import Cell
+
+
+def mean_square(y: Tensor) -> Tensor:
+    """The loss of problems that come without one: every output counts, and a zero is no trap."""
+    return y.square().mean()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One training iteration's start (batch, *state) and targets (n_outputs, batch, *state)."""
+    """One training iteration's start (batch, *state), and what its loss compares the solution with."""
 
     y0: Tensor
-    target: Tensor
+    target: Any = None  # tensors, or tuples, lists or dicts of such
 
 
 @dataclass(frozen=True)
@@ -26,27 +35,49 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a trained model is judged by: it is solved from y0 at t, and a loss of that says how good it is."""
+
+    y0: Tensor  # (batch, *state)
+    t: Tensor  # (n,)
+    loss: Callable[..., Tensor]  # of states (n, batch, *state), and of the target if there is one; less is better
+    target: Any = None
+    trajectory: Tensor | None = None  # (n, batch, *state): the true one, where there is one to draw
+
+
+@dataclass(frozen=True)
 class Training:
-    """What an instance learns from: the batches, and the whole trajectory that judges it."""
+    """What an instance learns from."""
 
     batches: Callable[[], Iterator[Batch]]  # endless, the same in each call
-    y0: Tensor  # (1, *state)
-    t: Tensor  # (n,)
-    trajectory: Tensor  # (n, 1, *state)
+    loss: Callable[[Tensor, Any], Tensor]  # of states (n_outputs, batch, *state) and the batch's target
+    judgement: Judgement | None = None  # None: the instance's own loss, of the solution from its own start
+    modules: tuple[nn.Module, ...] = ()  # trained along with the field: an encoder or a decoder that the loss calls
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A problem made for a cell: in its dtype, on its device, from its seed."""
+    """A problem made for a cell: in its dtype, on its device, from its seed.
+
+    A function under `problem` returns one in float32 on the CPU, and leaves out t; its loss may take a second argument,
+    the target. `problem` brings it to the cell's dtype, device and output times.
+    """
 
     field: nn.Module  # f(t, y), its constants being parameters, so that every gradient mode has some
     y0: Tensor  # (batch, *state)
-    t: Tensor  # (n_outputs,), in the precision of `clock`
-    loss: Callable[[Tensor], Tensor]  # of states (n_outputs, batch, *state)
+    loss: Callable[..., Tensor] = mean_square  # of states (n_outputs, batch, *state), and of the target if there is one
+    t: Tensor = field(default_factory=lambda: torch.empty(0))  # (n_outputs,), in the precision of `clock`
+    target: Any = None  # tensors, or tuples, lists or dicts of such
     training: Training | None = None
 
+    @property
+    def judgement(self) -> Judgement:
+        """What the trained model is judged by."""
+        stated = self.training.judgement if self.training else None
+        return stated or Judgement(self.y0, self.t, self.loss)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """A named initial value problem on [0, horizon]."""
 
@@ -54,32 +85,53 @@ class Problem:
     equation: str  # a line for people
     source: str
     horizon: float
-    field: Callable[[], nn.Module]
-    start: tuple[float, ...]
+    make: Callable[..., Instance]  # of a cell and, by keyword, the problem's options
     n_outputs: int = 11
-    exact: Callable[[Tensor], Tensor] | None = None  # times (n,) -> states (n, *state), float64
-    make: "Callable[[Problem, Cell], Instance] | None" = None  # None: from `field` and `start`
+    exact: Callable[..., Tensor] | None = None  # times (n,), and options by keyword -> states (n, *state), float64
     recipe: Recipe | None = None  # None: it is not trained, and its instances have no `training`
     most: tuple[tuple[str, int], ...] = ()  # axes of which its data have so much and no more
+    options: tuple[Option, ...] = ()
 
     def instance(self, cell: Cell) -> Instance:
-        """The problem as this cell asks for it."""
+        """The problem as this cell asks for it: in its dtype, on its device, from its seed, with its options."""
         torch.manual_seed(cell.seed)
-        return (self.make or from_start)(self, cell)
+        return self.make(cell, **chosen_of(cell, "problem"))
+
+    def exact_at(self, cell: Cell, t: Tensor) -> Tensor | None:
+        """The exact states (n, *state) at these times; None where they are not known with the cell's options."""
+        if self.exact is None:
+            return None
+        chosen = chosen_of(cell, "problem")
+        if not chosen.keys() <= inspect.signature(self.exact).parameters.keys():
+            return None
+        return self.exact(t, **chosen)
 
 
-def from_start(problem: Problem, cell: Cell) -> Instance:
-    """A batch from the problem's start, its first sample exact and the others spread around it by a tenth."""
-    dtype = getattr(torch, cell.dtype)
-    start = torch.tensor([problem.start], dtype=torch.float64)
-    spread = 1 + 0.1 * torch.randn(cell.batch_size, start.shape[1], dtype=torch.float64)
-    spread[0] = 1.0
-    return Instance(
-        field=problem.field().to(cell.device, dtype),
-        y0=(start * spread).to(cell.device, dtype),
-        t=output_times(cell),
-        loss=mean_square,
-    )
+PROBLEMS: Registry[Problem] = Registry(
+    "problem",
+    Problem,
+    entry_points="nodebench.problems",
+    package="bench.problems",
+    describe=lambda problem: problem.equation,
+)
+
+
+def from_start(made: Callable[[], nn.Module], start: tuple[float, ...]) -> Callable[[Cell], Instance]:
+    """Instances of one start: a batch whose first sample is exact, the others spread around it by a tenth."""
+
+    def make(cell: Cell) -> Instance:
+        dtype = getattr(torch, cell.dtype)
+        exact = torch.tensor([start], dtype=torch.float64)
+        spread = 1 + 0.1 * torch.randn(cell.batch_size, len(start), dtype=torch.float64)
+        spread[0] = 1.0
+        return Instance(
+            field=made().to(cell.device, dtype),
+            y0=(exact * spread).to(cell.device, dtype),
+            t=output_times(cell),
+            loss=mean_square,
+        )
+
+    return make
 
 
 def output_times(cell: Cell) -> Tensor:
@@ -96,15 +148,10 @@ def clock(cell: Cell) -> torch.dtype:
     return torch.float32 if cell.device == "mps" else torch.float64
 
 
-def mean_square(y: Tensor) -> Tensor:
-    """The loss of problems that come without one: every output counts, and a zero is no trap."""
-    return y.square().mean()
-
-
 class Elementwise(nn.Module):
     """A field written as a function of t, the state's components and its constants."""
 
-    def __init__(self, rule: Callable[..., tuple[Tensor, ...]], *constants: float):
+    def __init__(self, rule: Callable[..., tuple[Tensor, ...]], *constants: float) -> None:
         super().__init__()
         self.rule = rule
         self.constants = nn.Parameter(torch.tensor(constants, dtype=torch.float64))
@@ -112,3 +159,23 @@ class Elementwise(nn.Module):
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt for y (..., components)."""
         return torch.stack(self.rule(t, *y.unbind(-1), *self.constants.unbind()), dim=-1)
+
+
+def moved(value: Any, cell: Cell) -> Any:
+    """Tensors, and what holds tensors, on the cell's device, those of floating point in its dtype."""
+    if isinstance(value, Tensor):
+        dtype = getattr(torch, cell.dtype) if value.is_floating_point() else None
+        return value.to(cell.device, dtype)
+    if isinstance(value, nn.Module):
+        return value.to(cell.device, getattr(torch, cell.dtype))
+    if isinstance(value, tuple | list):
+        parts = [moved(part, cell) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, dict):
+        return {name: moved(part, cell) for name, part in value.items()}
+    return value
+
+
+def with_instance(problem: Problem, instance: Instance) -> Problem:
+    """The problem whose every instance is this one: a trained model, to be solved in another way."""
+    return replace(problem, make=lambda _cell, **_options: instance)

@@ -2,14 +2,15 @@
 
 import torch
 
-from bench.problems.base import Elementwise, Problem
+from bench.problems.base import PROBLEMS, Elementwise, Problem, from_start
 
-COSINE = Problem(
-    name="cosine",
-    equation="y' = cos t, y(0) = 0; exact: sin t",
-    source="the course's check of Euler and RK4",
-    horizon=8.0,
-    field=lambda: Elementwise(lambda t, y, a: (a * torch.cos(t) + torch.zeros_like(y),), 1.0),
-    start=(0.0,),
-    exact=lambda t: torch.sin(t).unsqueeze(-1),
+COSINE = PROBLEMS.register(
+    Problem(
+        name="cosine",
+        equation="y' = cos t, y(0) = 0; exact: sin t",
+        source="the course's check of Euler and RK4",
+        horizon=8.0,
+        make=from_start(lambda: Elementwise(lambda t, y, a: (a * torch.cos(t) + torch.zeros_like(y),), 1.0), (0.0,)),
+        exact=lambda t: torch.sin(t).unsqueeze(-1),
+    )
 )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.problems.base import Problem
+from bench.problems.base import PROBLEMS, Problem, from_start
 
 
 class CubicSpiral(nn.Module):
@@ -18,11 +18,12 @@ class CubicSpiral(nn.Module):
         return y**3 @ self.matrix
 
 
-SPIRAL = Problem(
-    name="spiral",
-    equation="y' = y^3 A, A = [[-0.1, 2], [-2, -0.1]], y(0) = (2, 0); A is learnable",
-    source="torchdiffeq, examples/ode_demo.py",
-    horizon=1.5,
-    field=CubicSpiral,
-    start=(2.0, 0.0),
+SPIRAL = PROBLEMS.register(
+    Problem(
+        name="spiral",
+        equation="y' = y^3 A, A = [[-0.1, 2], [-2, -0.1]], y(0) = (2, 0); A is learnable",
+        source="torchdiffeq, examples/ode_demo.py",
+        horizon=1.5,
+        make=from_start(CubicSpiral, (2.0, 0.0)),
+    )
 )

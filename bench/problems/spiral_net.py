@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.problems.base import Batch, Instance, Problem, Recipe, Training, clock, output_times
+from bench.problems.base import Batch, Instance, Judgement, Training
+from bench.problems.decorator import problem
 from bench.problems.spiral import CubicSpiral
 from node.models import MLP
 from results.records import Cell
@@ -24,7 +25,8 @@ class SpiralNet(nn.Module):
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt; t does not enter."""
-        return self.net(t, y**3)
+        rate: Tensor = self.net(t, y**3)
+        return rate
 
 
 def _true_trajectory() -> Tensor:
@@ -46,43 +48,39 @@ def _true_trajectory() -> Tensor:
     return torch.from_numpy(solved.y.T.copy())  # to 1e-11, whatever scipy's release
 
 
-def _instance(problem: Problem, cell: Cell) -> Instance:
-    dtype = getattr(torch, cell.dtype)
-    field = problem.field().to(cell.device, dtype)
-    trajectory = _true_trajectory().to(cell.device, dtype)
-
-    def batches() -> Iterator[Batch]:
-        draw = torch.Generator().manual_seed(cell.seed)
-        while True:
-            starts = torch.randperm(_POINTS - _WINDOW, generator=draw)[: cell.batch_size]
-            windows = starts.unsqueeze(0) + torch.arange(cell.n_outputs).unsqueeze(1)
-            target = trajectory[windows.to(cell.device)]
-            yield Batch(target[0], target)
-
-    first = next(batches())
-    return Instance(
-        field=field,
-        y0=first.y0,
-        t=output_times(cell),
-        loss=lambda y: (y - first.target).abs().mean(),
-        training=Training(
-            batches=batches,
-            y0=trajectory[:1],
-            t=torch.linspace(0.0, _END, _POINTS, dtype=torch.float64).to(cell.device, clock(cell)),
-            trajectory=trajectory.unsqueeze(1),
-        ),
-    )
+def _mean_absolute(y: Tensor, target: Tensor) -> Tensor:
+    """The loss of ode_demo: mean absolute error over outputs, batch and components."""
+    return (y - target).abs().mean()
 
 
-SPIRAL_NET = Problem(
+@problem(
     name="spiral_net",
     equation="y' = net(y^3), 2-50-2 tanh, trained on windows of 10 points of the spiral's 1001 on [0, 25]",
     source="torchdiffeq, examples/ode_demo.py",
     horizon=(_WINDOW - 1) * _END / (_POINTS - 1),
     n_outputs=_WINDOW,
-    field=SpiralNet,
-    start=(),
-    make=_instance,
-    recipe=Recipe("RMSprop", 1e-3),
-    most=(("n_outputs", _WINDOW + 1), ("batch_size", _POINTS - _WINDOW)),  # points from a start on, and starts
+    optimiser="RMSprop",
+    learning_rate=1e-3,
+    most={"n_outputs": _WINDOW + 1, "batch_size": _POINTS - _WINDOW},  # points from a start on, and starts
 )
+def spiral_net(cell: Cell) -> Instance:
+    """Windows of the true trajectory, and a judgement on the whole of it."""
+    field = SpiralNet()
+    trajectory = _true_trajectory()
+
+    def batches() -> Iterator[Batch]:
+        draw = torch.Generator().manual_seed(cell.seed)
+        while True:
+            starts = torch.randperm(_POINTS - _WINDOW, generator=draw)[: cell.batch_size]
+            target = trajectory[starts.unsqueeze(0) + torch.arange(cell.n_outputs).unsqueeze(1)]
+            yield Batch(target[0], target)
+
+    first, whole = next(batches()), trajectory.unsqueeze(1)
+    t = torch.linspace(0.0, _END, _POINTS, dtype=torch.float64)
+    return Instance(
+        field=field,
+        y0=first.y0,
+        loss=_mean_absolute,
+        target=first.target,
+        training=Training(batches, _mean_absolute, Judgement(whole[0], t, _mean_absolute, whole, trajectory=whole)),
+    )

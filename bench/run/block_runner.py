@@ -22,11 +22,19 @@ class BlockRunner:
     """One going over a block. Each trial is handed to `record` as soon as it has ended."""
 
     def __init__(
-        self, known: MeasuredSoFar, measure: Measure, *, record: Callable[[Trial], None], before: Callable[[Task], None]
-    ):
+        self,
+        known: MeasuredSoFar,
+        measure: Measure,
+        *,
+        use: tuple[str, ...],
+        record: Callable[[Trial], None],
+        before: Callable[[Task], None],
+    ) -> None:
+        """`use`: files and modules of the user's, which workers load first."""
         self._known = known
         self._measure = measure
         self._asked_for = asked(measure)
+        self._use = use
         self._hand_over = record
         self._before = before
         self._under_way: dict[tuple[str, TrialKind, int], Task] = {}
@@ -56,19 +64,19 @@ class BlockRunner:
         self._known.keep(computed)
 
     def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
-        """Time the cells, group by group, beside the same reference; another one only when that has failed."""
+        """Time the cells, group by group, beside the same control; another one only when that has failed."""
         counted = self._known.by_work()
         taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
-        references: dict[Cell, None] = {}
-        candidates = self._known.reference_candidates()
+        controls: dict[Cell, None] = {}
+        candidates = self._known.control_candidates()
         while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
-            reference = next((cell for cell in candidates if not self._unfit(cell)), None)
-            if reference is None:
+            control = next((cell for cell in candidates if not self._unfit(cell)), None)
+            if control is None:
                 break
-            references[reference] = None
+            controls[control] = None
             group = Group(
                 cells=groups(waiting, self._most(waiting))[0],
-                reference=reference,
+                control=control,
                 errors=self._known.errors(),
                 measure=self._measure,
                 first_process=process,
@@ -78,9 +86,9 @@ class BlockRunner:
                 process += 1
                 for trial in wave:
                     self._record(trial)
-        for reference in references:
-            for name, ratio in taken.floors(reference).items():
-                yield NoiseFloor(reference.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
+        for control in controls:
+            for name, ratio in taken.floors(control).items():
+                yield NoiseFloor(control.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
 
     def _record(self, trial: Trial) -> None:
         with deferred():  # written and under way still, it would be written again, as interrupted
@@ -93,13 +101,13 @@ class BlockRunner:
             self._ended.add(trial.cell_key)
 
     def _unfit(self, cell: Cell) -> bool:
-        """Whether it has failed as a reference."""
+        """Whether it has failed as a control."""
         if self._known.recorded.failed(cell, "timing"):
             return True
         return not self._failed.isdisjoint([(cell.key, "timing"), (cell.key, "twin")])
 
     def _most(self, cells: Sequence[Cell]) -> int:
-        """How many of them there is memory for side by side, beside a reference and its twin."""
+        """How many of them there is memory for side by side, beside a control and its twin."""
         peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
         return max(1, min(TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
@@ -116,6 +124,7 @@ class BlockRunner:
             # What CUDA maps into the process is not what it uses.
             memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
             cores=chosen(cell.threads),
+            use=self._use,
             references=references,
         )
         self._under_way[cell.key, kind, process_index] = task

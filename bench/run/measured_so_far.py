@@ -30,7 +30,7 @@ class MeasuredSoFar:
         cells: Sequence[Cell],
         again: Again | None = None,
         exact_enough: Mapping[Cell, float] | None = None,
-    ):
+    ) -> None:
         """`again`: what is measured again. `exact_enough`: the error beyond which exactness is worth nothing."""
         self._store = store
         self._exact_enough = exact_enough or {}
@@ -100,10 +100,10 @@ class MeasuredSoFar:
         counted = [cell for cell in self._cells.values() if "nfe_forward" in self._metrics[cell.key]]
         return sorted(counted, key=lambda cell: (self._work(cell), cell.key))
 
-    def reference_candidates(self) -> list[Cell]:
+    def control_candidates(self) -> list[Cell]:
         """The cells that the others may be timed beside, the best first: by it, older samples are tied to new ones.
 
-        So one that was a reference and still counts, then one whose timings count, then the cheapest.
+        So one that was a control and still counts, then one whose timings count, then the cheapest.
         """
         series = self.recorded.series
         return sorted(self.by_work(), key=lambda cell: (not series(cell, "twin"), not series(cell, "timing")))

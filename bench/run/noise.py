@@ -1,7 +1,6 @@
 """This machine's noise floor: what a cell differs from itself by, here and now, and why."""
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,6 @@ from textwrap import fill
 
 from bench.machine.cores import chosen
 from bench.machine.findings import findings
-from bench.machine.lock import turn
 from bench.machine.state import Facts, facts, snapshot
 from bench.run.rounds import timed_in_rounds
 from bench.run.timing import SampleTable
@@ -35,15 +33,6 @@ class Noise:
     apart: tuple[float, ...]  # of two that were timed one after the other
     process_s: float  # what one more process takes
     facts: Facts
-
-
-def print_noise(seconds: float) -> int:
-    """Measure this machine, and say what was found; the exit code."""
-    _tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
-    with turn("its noise", _tell):
-        noise = measured(seconds)
-    print(told(noise))
-    return 0
 
 
 def measured(seconds: float) -> Noise:
@@ -154,7 +143,3 @@ def _typical(ratios: Sequence[float]) -> float:
 
 def _wrapped(text: str, first: str = "  ") -> str:
     return fill(text, _WIDTH, initial_indent=first, subsequent_indent="  ", break_long_words=False)
-
-
-def _tell(said: str) -> None:
-    print(f"nodebench: {said}", file=sys.stderr, flush=True)

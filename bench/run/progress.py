@@ -22,7 +22,7 @@ class Progress:
     every half a minute within a block. Without a stream there is none.
     """
 
-    def __init__(self, stream: TextIO | None):
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._drawn = stream is not None and stream.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
         self._total = 0

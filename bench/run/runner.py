@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bench.code_files import changed_since_read
 from bench.failure import InfrastructureError
 from bench.interrupt import Interrupt
 from bench.machine.environment import environment, git_revision, volatile
@@ -19,7 +20,7 @@ from bench.plan.due import Again, Recorded, due_trials, pending, recorded
 from bench.plan.feasible import refusal
 from bench.plan.protocol import Pending, blocks
 from bench.run.progress import Progress
-from bench.source import changed_since_read, sources_of
+from bench.source import sources_of
 from bench.sweep.file import Sweep
 from bench.sweep.measure import asked
 from bench.worker import forkserver
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class Runner:
     """One execution of a sweep: what is due is measured, and nothing that counts already or is another run's now."""
 
-    def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None):
+    def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None) -> None:
         """`again`: what is measured again although it counts."""
         self.measured = 0  # trials that a worker was started for
         self.busy_s = 0.0  # seconds that these have prepared and measured
@@ -93,7 +94,11 @@ class Runner:
 
     def _measure_all(self, due: Sequence[Pending]) -> None:
         with self._progress.over(len(due), self._sweep.measure):
-            held = [block for block in blocks(due) if self._unless_held(block)]
+            held = []
+            for block in blocks(due):
+                holders = self._unless_held(block)
+                if holders:
+                    held.append(block)
             for block in held:  # by now they may have been measured, or their run has died
                 for holder in self._unless_held(block)[:1]:
                     self.left[holder] += len(block)
@@ -133,8 +138,12 @@ class Runner:
             )
         known = MeasuredSoFar(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
         due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
-        impossible = {cell for cell in dict.fromkeys(one.cell for one in due) if self._impossible(cell, known)}
-        measuring = BlockRunner(known, self._sweep.measure, record=self._record, before=self._before)
+        impossible = set()
+        for cell in dict.fromkeys(one.cell for one in due):
+            if self._record_impossible(cell, known):
+                impossible.add(cell)
+        sweep = self._sweep
+        measuring = BlockRunner(known, sweep.measure, use=sweep.use, record=self._record, before=self._before)
         self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
 
     @cached_property
@@ -145,8 +154,8 @@ class Runner:
             found.setdefault(cell.block, []).append(cell)
         return found
 
-    def _impossible(self, cell: Cell, known: MeasuredSoFar) -> bool:
-        """Whether no process is needed to know that it cannot be measured here; its row says why."""
+    def _record_impossible(self, cell: Cell, known: MeasuredSoFar) -> bool:
+        """Record that the cell cannot be measured here, if that is known without a process; whether it is."""
         status, reason = refusal(cell)
         if status != "ok":
             refused = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())

@@ -1,11 +1,12 @@
-"""The timing of a group of cells: fresh processes, wave by wave, until each cell's ratio to the reference is sure.
+"""The timing of a group of cells: fresh processes, wave by wave, until each cell's ratio to the control is sure.
 
-A wave is one process a cell, timed in interleaved rounds. The group's reference cell takes part in every wave, with its
+A wave is one process a cell, timed in interleaved rounds. The group's control takes part in every wave, with its
 twin: the same cell in a process of its own, as if it were another. A cell leaves when the 95 % interval of its ratio to
-the reference is narrow enough, when it is far slower than a cell that is no less exact, when it fails, or when the
+the control is narrow enough, when it is far slower than a cell that is no less exact, when it fails, or when the
 processes or the time that were granted are used up.
 """
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from itertools import count
 import pandas as pd
 
 from bench.run.rounds import timed_in_rounds
+from bench.run.stop_rule import StopRule, Timed
 from bench.sweep.measure import Measure
 from bench.worker.task import Task
 from results.records import Cell, Trial, TrialKind
@@ -22,7 +24,6 @@ from results.statistics.ratio import Ratio, median, paired_ratio
 
 Ask = Callable[[Cell, TrialKind, int], Task]  # the task of timing a cell in the process of this index
 _Place = tuple[str, int, int]  # of a sample: run, empty for the one that goes on, process, round: pairs share it
-Marks = dict[str, float]  # metrics that end a cell's timing
 
 
 class SampleTable:
@@ -52,20 +53,20 @@ class SampleTable:
         """Seconds a call, of the samples that the cell is compared by; NaN without any."""
         return median(list(self._values[cell.key, "timing", clock(cell)].values()))
 
-    def ratio(self, cell: Cell, reference: Cell) -> Ratio | None:
-        """The cell's paired ratio to the reference, or the twin's if it is the reference; None without a pair."""
-        return self._paired(cell, clock(cell), reference, clock(reference))
+    def ratio(self, cell: Cell, control: Cell) -> Ratio | None:
+        """The cell's paired ratio to the control, or the twin's if it is the control; None without a pair."""
+        return self._paired(cell, clock(cell), control, clock(control))
 
-    def floors(self, reference: Cell) -> dict[str, Ratio]:
+    def floors(self, control: Cell) -> dict[str, Ratio]:
         """The twin's ratio by each of its clocks."""
-        names = [name for key, kind, name in list(self._values) if (key, kind) == (reference.key, "twin")]
-        ratios = {name: self._paired(reference, name, reference, name) for name in names}
+        names = [name for key, kind, name in list(self._values) if (key, kind) == (control.key, "twin")]
+        ratios = {name: self._paired(control, name, control, name) for name in names}
         return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
-    def _paired(self, cell: Cell, name: str, reference: Cell, its_name: str) -> Ratio | None:
-        kind: TrialKind = "twin" if cell == reference else "timing"
+    def _paired(self, cell: Cell, name: str, control: Cell, its_name: str) -> Ratio | None:
+        kind: TrialKind = "twin" if cell == control else "timing"
         numerator = _series(self._values[cell.key, kind, name])
-        return paired_ratio(numerator, _series(self._values[reference.key, "timing", its_name]))
+        return paired_ratio(numerator, _series(self._values[control.key, "timing", its_name]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ class Group:
     """Cells that are timed side by side, and what decides when each has been timed enough."""
 
     cells: Sequence[Cell]
-    reference: Cell  # one of them, or of another group of the block
+    control: Cell  # one of them, or of another group of the block
     errors: Mapping[Cell, float]  # of the cells of the block, where it is known
     measure: Measure
     first_process: int  # index of the first wave's processes
@@ -86,41 +87,45 @@ def clock(cell: Cell) -> str:
 
 
 def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[list[Trial]]:
-    """The trials of one wave after the other; the last one of a cell that has not failed has the mark `unstable`.
+    """The trials of one wave after the other; the last one of a cell that has not failed says why it is the last.
 
-    Ends where the reference or its twin fails: nothing can be compared any more.
+    Ends where the control or its twin fails: nothing can be compared any more.
     """
-    measure, reference = group.measure, group.reference
+    measure, control = group.measure, group.control
     until = time.monotonic() + measure.max_s
-    waiting = [cell for cell in group.cells if cell != reference]
+    waiting = [cell for cell in group.cells if cell != control]
     for wave in count():
         index = group.first_process + wave
-        tasks = [ask(reference, "timing", index), ask(reference, "twin", index)]
+        tasks = [ask(control, "timing", index), ask(control, "twin", index)]
         tasks += [ask(cell, "timing", index) for cell in waiting]
         trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
         for trial in trials:
             group.taken.add(trial)
         late = time.monotonic() > until
-        marks = {cell.key: _marks(group, cell, late=late) for cell in waiting}
         failed = {trial.cell_key for trial in trials if trial.status != "ok"}
-        waiting = [cell for cell in waiting if not marks[cell.key] and cell.key not in failed]
+        decided = {cell.key: stop_rule(group, cell, late=late) for cell in waiting}
+        waiting = [cell for cell in waiting if not decided[cell.key].ends and cell.key not in failed]
         if not waiting:
-            marks[reference.key] = _marks(group, reference, late=late)
-        yield [_marked(trial, marks.get(trial.cell_key, {})) for trial in trials]
-        if marks.get(reference.key) or reference.key in failed:
+            decided[control.key] = stop_rule(group, control, late=late)
+        yield [_marked(trial, decided) for trial in trials]
+        if control.key in failed or (control.key in decided and decided[control.key].ends):
             return
 
 
-def _marks(group: Group, cell: Cell, *, late: bool) -> Marks:
-    """The metrics that end a cell's timing; none if it goes on."""
+def stop_rule(group: Group, cell: Cell, *, late: bool) -> StopRule:
+    """Whether the cell is timed further, by the samples that there are."""
     processes = group.taken.processes(cell)
-    ratio = group.taken.ratio(cell, group.reference) if processes >= group.measure.processes else None
-    over = late or processes >= group.measure.max_processes
-    sure = ratio is not None and ratio.half_width <= group.measure.precision
-    slower = _slower(group, cell)
-    if slower > group.measure.cut_ratio and cell != group.reference:
-        return {"unstable": float(not sure), "cut_ratio": slower}
-    return {"unstable": float(not sure)} if sure or over else {}
+    ratio = group.taken.ratio(cell, group.control) if processes >= group.measure.processes else None
+    return StopRule.of(
+        Timed(
+            processes=processes,
+            half_width=math.nan if ratio is None else ratio.half_width,
+            slower=_slower(group, cell),
+            late=late,
+            is_control=cell == group.control,
+        ),
+        group.measure,
+    )
 
 
 def _slower(group: Group, cell: Cell) -> float:
@@ -128,13 +133,14 @@ def _slower(group: Group, cell: Cell) -> float:
     error = group.errors.get(cell, float("nan"))
     rivals = [rival for rival, its in group.errors.items() if its <= error and clock(rival) == clock(cell)]
     times = pd.Series([group.taken.median(rival) for rival in rivals], dtype=float)
-    return group.taken.median(cell) / times.min()
+    return group.taken.median(cell) / float(times.min())
 
 
-def _marked(trial: Trial, marks: Marks) -> Trial:
-    if trial.kind != "timing" or trial.status != "ok":
+def _marked(trial: Trial, decided: Mapping[str, StopRule]) -> Trial:
+    """The trial with what the rule has decided of its cell, if it is the last of that."""
+    if trial.kind != "timing" or trial.status != "ok" or trial.cell_key not in decided:
         return trial
-    return replace(trial, metrics={**trial.metrics, **marks})
+    return replace(trial, metrics={**trial.metrics, **decided[trial.cell_key].metrics})
 
 
 def _series(values: Mapping[_Place, float]) -> pd.Series:

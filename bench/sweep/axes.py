@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from bench.backends import BACKENDS
+from bench.extensions import installed, offered
 from bench.failure import seen, shortened
 from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, solve_specs
 from bench.sweep.catalogue import catalogue
@@ -67,8 +68,8 @@ def checked(axis: str, value: Any) -> Any:
     except ValidationError as error:
         raise ValueError(f"{seen(value)} does not do: {error.errors()[0]['msg'].lower()}") from None
     known = list(names(axis))
-    if known and value not in known:
-        raise ValueError(unknown(axis, shortened(value), known))
+    if known and value not in known and not installed(axis, value):
+        raise ValueError(unknown(axis, shortened(value), [*known, *offered(axis)]))
     if axis == "device" and not _DEVICE.fullmatch(value):
         raise ValueError(unknown("device", shortened(value), ["cpu", "cuda", "cuda:0", "mps"]))
     if axis == "optimiser" and (reason := _no_optimiser(value)):

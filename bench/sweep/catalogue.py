@@ -16,7 +16,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from bench.source import digest, files_of
+from bench.code_files import digest, files_of
+from bench.extensions import revision
+from bench.options import Option, options_of_value
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class ListedProblem:
     n_outputs: int
     trained: bool
     most: Mapping[str, int]  # axes of which its data have so much and no more
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class ListedSolver:
     summary: str
     source: str
     adaptive: bool
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class ListedGradient:
     memory: str
     time: str
     unsupported: Mapping[str, str]  # why it does not go with a solver, by the solver's name
+    independent: bool  # whether each sample may have its own steps
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Catalogue:
     problems: Mapping[str, ListedProblem]
     solvers: Mapping[str, ListedSolver]
     gradients: Mapping[str, ListedGradient]
+    controller: tuple[Option, ...]  # of step size control
     optimisers: Mapping[str, str]  # why an optimiser cannot be had; empty of one that can
 
 
@@ -72,9 +79,13 @@ _FORM: TypeAdapter[list[_Kept]] = TypeAdapter(list[_Kept])
 _MOST = 4  # kept: of other installations and branches, too
 
 
-@cache
 def catalogue() -> Catalogue:
     """What the registries say: asked where they are loaded anyway, else read where it is kept."""
+    return _catalogue(revision())
+
+
+@cache
+def _catalogue(_revision: int) -> Catalogue:
     if "node.adjoint" in sys.modules:
         return _asked()
     code = _code()
@@ -88,25 +99,38 @@ def catalogue() -> Catalogue:
 
 
 def _asked() -> Catalogue:
+    from bench.backends.controller import controller_options
     from bench.measures.optimisers import OPTIMISERS, REFUSED
     from bench.problems import PROBLEMS
     from node import ADJOINTS, SOLVERS
+    from node.adjoint import Adjoint
+    from node.solvers import Solver
 
     return Catalogue(
         problems={
-            p.name: ListedProblem(p.equation, p.source, p.horizon, p.n_outputs, p.recipe is not None, dict(p.most))
+            p.name: ListedProblem(
+                p.equation, p.source, p.horizon, p.n_outputs, p.recipe is not None, dict(p.most), p.options
+            )
             for p in PROBLEMS.values()
         },
-        solvers={s.name: ListedSolver(s.order, s.stages, s.summary, s.source, s.adaptive) for s in SOLVERS.values()},
+        solvers={
+            s.name: ListedSolver(
+                s.order, s.stages, s.summary, s.source, s.adaptive, options_of_value(s, "solver", beside=Solver)
+            )
+            for s in SOLVERS.values()
+        },
         gradients={
             mode.name: ListedGradient(
                 mode.exactness,
                 mode.memory,
                 mode.time,
                 {name: reason for name, solver in SOLVERS.items() if (reason := mode.unsupported(solver))},
+                mode.independent,
+                options_of_value(mode, "gradient", beside=Adjoint),
             )
             for mode in ADJOINTS.values()
         },
+        controller=controller_options(),
         optimisers={**dict.fromkeys(OPTIMISERS, ""), **REFUSED},
     )
 

@@ -13,11 +13,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from bench.extensions import load, resolved
 from bench.failure import UsageError, seen, shortened
 from bench.sweep.axes import AXES, checked, impossible
 from bench.sweep.catalogue import catalogue
 from bench.sweep.goals import Goals
 from bench.sweep.measure import Measure
+from bench.sweep.options import is_option, unknown_axis, with_options
 from bench.sweep.shipped import shipped
 from node.registry import unknown
 from results.records import NO_GOAL, Cell, Goal, Planned
@@ -47,6 +49,7 @@ class _File(BaseModel):
     title: _Line = ""
     study: _Line = ""  # the report's section; the file's name if empty
     include: list[str] = []
+    use: list[str] = []  # files, beside the sweep's, or modules that register what it names
     measure: Measure = Measure()
     goal: Goals = Goals()
     grid: list[dict[str, Any]] = []
@@ -63,6 +66,7 @@ class Sweep:
     planned: tuple[Planned, ...]
     goals: Mapping[str, Goal] = field(default_factory=dict)  # by study, of those that state one
     chosen: Collection[Cell] | None = None  # that a filter leaves; None: all
+    use: tuple[str, ...] = ()  # files and modules of the user's that workers load
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -87,11 +91,16 @@ class Sweep:
         return {cell: min(errors) for cell, errors in wanted.items() if min(errors) > 0}
 
 
-def load_sweep(name: str) -> Sweep:
-    """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy."""
+def load_sweep(name: str, use: Sequence[str] = ()) -> Sweep:
+    """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy.
+
+    use: files and modules that register what the sweep names, beside those that it names itself; loaded.
+    """
     path = shipped().get(name) or _file(name)
     text = _read(path)
     content = _parse(path, text)
+    used = resolved(use, Path()) + resolved(content.use, path.parent)
+    load(used)
     planned = list(_planned(path, content))
     goals: dict[str, Goal] = {}
     for included in dict.fromkeys(content.include):
@@ -106,7 +115,9 @@ def load_sweep(name: str) -> Sweep:
         raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
     if reason := content.goal.pointless(one.cell for one in planned):
         raise UsageError(f"{path.name}: goal: {reason}")
-    return Sweep(path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals)
+    return Sweep(
+        path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals, use=used
+    )
 
 
 def _file(name: str) -> Path:
@@ -209,18 +220,21 @@ def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
     for combination in itertools.product(*choices):
         given_here = dict(itertools.chain.from_iterable(combination))
         problem = catalogue().problems[given_here["problem"]]
-        named = {"horizon": problem.horizon, "n_outputs": problem.n_outputs} | given_here
+        options = {axis: value for axis, value in given_here.items() if axis not in AXES}
+        named = {"horizon": problem.horizon, "n_outputs": problem.n_outputs} | {
+            axis: value for axis, value in given_here.items() if axis in AXES
+        }
         if reason := impossible(named):
             raise ValueError(f"solver: {reason}")
-        yield Cell(**named)
+        yield with_options(Cell(**named), options)
 
 
 def _choices(key: str, value: Any) -> _Choices:
     """What a key of the grid may be, as (axis, value) pairs: several pairs a choice for a joint axis "a,b"."""
     axes = [axis.strip() for axis in key.split(",")]
     for axis in axes:
-        if axis not in AXES:
-            raise ValueError(f"{unknown('axis', shortened(axis), AXES)}")
+        if axis not in AXES and not is_option(axis):
+            raise ValueError(unknown_axis(axis))
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ValueError(f"{shortened(key)}: an empty list makes no cell: give a value or leave the axis out")
@@ -233,6 +247,6 @@ def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any
         raise ValueError(f"{shortened(key)}: {seen(value)} does not do: each choice is a list of {len(axes)} values")
     for axis, one in zip(axes, joint, strict=True):
         try:
-            yield axis, checked(axis, one)
+            yield axis, checked(axis, one) if axis in AXES else one
         except ValueError as error:
             raise ValueError(f"{axis}: {error}") from None

@@ -1,1 +1,5 @@
-"""What the command line's verbs do, and how it looks."""
+"""The verbs of the command line, a file each. VERBS: the one registry of them."""
+
+from bench.verbs.base import VERBS
+
+__all__ = ["VERBS"]

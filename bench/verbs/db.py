@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from bench.verbs.help import example
-from bench.verbs.place import DEFAULT_DATABASE, Database, Only, expand
-from bench.verbs.refusals import Verbs
+from bench.verbs.parts.help import example
+from bench.verbs.parts.place import DEFAULT_DATABASE, Database, Only, expand
+from bench.verbs.parts.refusals import Verbs
 
 db = typer.Typer(
     help="Look after the database: count, move, name, note, prune, back up.",
@@ -53,7 +53,7 @@ Named = Annotated[str, typer.Argument(metavar="NAME", help="The baseline's name.
 @db.command(epilog=example("nodebench db stats"))
 def stats(db: Database = DEFAULT_DATABASE) -> None:
     """Print what is in the database."""
-    from bench.verbs.database import print_stats
+    from bench.answers.database import print_stats
 
     print_stats(db)
 
@@ -65,7 +65,7 @@ def check(db: Database = DEFAULT_DATABASE) -> None:
     That is pages, rows, hashes, the summary, runs of processes that have ended, and trials that wait to be taken in. A
     line for each finding says how to mend it. Exit code 1 if there is one.
     """
-    from bench.verbs.health import print_findings
+    from bench.answers.health import print_findings
 
     raise typer.Exit(print_findings(db))
 
@@ -73,7 +73,7 @@ def check(db: Database = DEFAULT_DATABASE) -> None:
 @db.command("runs", epilog=example("nodebench db runs"))
 def runs_(db: Database = DEFAULT_DATABASE) -> None:
     """List the runs, and whether they go on."""
-    from bench.verbs.health import print_runs
+    from bench.answers.health import print_runs
 
     print_runs(db)
 
@@ -89,7 +89,7 @@ def close(
 
     That is all whose process is known to have ended, or those that are named. What they have measured stays.
     """
-    from bench.verbs.health import close_runs
+    from bench.answers.health import close_runs
 
     close_runs(run or [], db)
 
@@ -111,7 +111,7 @@ def merge(
     OTHER is looked through whole before: a damaged page or a row that breaks a rule is refused, and nothing comes in.
     OTHER stays as it is, and doing it twice changes nothing.
     """
-    from bench.verbs.database import merge_from
+    from bench.answers.database import merge_from
 
     merge_from(other, db, on_conflict=on_conflict.value)
 
@@ -133,7 +133,7 @@ def export(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write a table of measurements for other tools."""
-    from bench.verbs.database import export_to
+    from bench.answers.database import export_to
 
     export_to(file, form and form.value, frame.value, only or [], run or [], db)
 
@@ -152,7 +152,7 @@ def import_(
 
     A file that is in already changes nothing.
     """
-    from bench.verbs.database import import_from
+    from bench.answers.database import import_from
 
     import_from(file, db)
 
@@ -168,7 +168,7 @@ def prune(
     What nothing names after them goes too. The newest trials stay, and so does what a baseline or a note is about, and
     what is being measured.
     """
-    from bench.verbs.database import prune_database
+    from bench.answers.database import prune_database
 
     prune_database(older_than, dry_run, db)
 
@@ -194,7 +194,7 @@ def forget(
 
     What a baseline names stays. The next run of a sweep that asks for the cells measures them.
     """
-    from bench.verbs.database import forget_in
+    from bench.answers.database import forget_in
 
     forget_in(db, only=only or [], runs=run or [], environment=environment, statuses=status or [], dry_run=dry_run)
 
@@ -202,7 +202,7 @@ def forget(
 @db.command(epilog=example("nodebench db rebuild"))
 def rebuild(db: Database = DEFAULT_DATABASE) -> None:
     """Make the table `summary` anew from what was measured."""
-    from bench.verbs.database import rebuild_summary
+    from bench.answers.database import rebuild_summary
 
     rebuild_summary(db)
 
@@ -220,7 +220,7 @@ def baseline(
 
     They are never pruned.
     """
-    from bench.verbs.database import keep_baseline, remove_baseline
+    from bench.answers.database import keep_baseline, remove_baseline
 
     if remove:
         remove_baseline(name, db)
@@ -231,7 +231,7 @@ def baseline(
 @db.command(epilog=example("nodebench db baselines"))
 def baselines(db: Database = DEFAULT_DATABASE) -> None:
     """List the baselines."""
-    from bench.verbs.database import print_baselines
+    from bench.answers.database import print_baselines
 
     print_baselines(db)
 
@@ -243,7 +243,7 @@ def annotate(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Leave a note on a run or a cell; nodebench show prints it."""
-    from bench.verbs.database import annotate_key
+    from bench.answers.database import annotate_key
 
     annotate_key(key, text, db)
 
@@ -262,7 +262,7 @@ def backup(
 
     The database may be a server's. Merging the copy restores it.
     """
-    from bench.verbs.database import back_up_to
+    from bench.answers.database import back_up_to
 
     back_up_to(file, db)
 
@@ -273,6 +273,6 @@ def upgrade(db: Database = DEFAULT_DATABASE) -> None:
 
     It is backed up before. What writes to a file does the same; a server's is upgraded by its owner, with this verb.
     """
-    from bench.verbs.database import upgrade_database
+    from bench.answers.database import upgrade_database
 
     upgrade_database(db)

@@ -15,6 +15,7 @@ import psutil
 from bench import working_folder
 from bench.interrupt import unheard
 from bench.machine import temporary
+from bench.machine.descendants import fork_server
 
 _GOING_S = 1.0
 
@@ -40,10 +41,12 @@ def begin(process: BaseProcess) -> None:
         process.start()
 
 
-def server() -> int | None:
-    """The process that workers are forked from, once it has been started."""
-    number: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
-    return number
+def have_sockets_in(folder: str) -> None:
+    """Let multiprocessing make its sockets in this folder, unless it has one already.
+
+    By a private dictionary: there is no public way to say it that leaves other temporary files where they are.
+    """
+    current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
 
 
 def is_gone(process: int) -> bool:
@@ -61,7 +64,7 @@ def is_gone(process: int) -> bool:
 
 def stop() -> None:
     """End it, though it may still load: it holds the run's streams, and who reads them would wait for their end."""
-    if process := server():
+    if process := fork_server():
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 
@@ -79,10 +82,9 @@ def _apart() -> Iterator[None]:
     That is so from their start. Their path and their working folder then become their parent's, as in multiprocessing.
     """
     folder = str(temporary.folder())
-    # Where multiprocessing has its socket. There is no public way to say it that leaves other temporary files alone.
-    current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
+    have_sockets_in(folder)
     ours = {**working_folder.variables(), "TMPDIR": folder}
-    if not os.access(os.path.expanduser("~"), os.R_OK | os.X_OK):  # libraries look for their settings and caches there
+    if not os.access(os.path.expanduser("~"), os.R_OK | os.X_OK):
         ours["HOME"] = folder
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)

@@ -11,8 +11,8 @@ import gc
 import sys
 from importlib import import_module
 
+from bench.code_files import library
 from bench.machine.descendants import adopt
-from bench.source import library
 
 _BEFOREHAND = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "torchdiffeq")
 
@@ -23,7 +23,8 @@ for _name in (*_BEFOREHAND, "bench.main", "bench.worker.isolated"):
 
 def _say(kind: type[BaseException], error: BaseException, _: object) -> None:
     """One line in place of a traceback: of a fork that was refused, say."""
-    print(f"nodebench: what starts the workers has failed: {kind.__name__}: {error}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"nodebench: what starts the workers has failed: {kind.__name__}: {error}\n")
+    sys.stderr.flush()
 
 
 sys.excepthook = _say

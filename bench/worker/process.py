@@ -12,10 +12,10 @@ from typing import Self
 from bench.failure import InfrastructureError, TrialFailure
 from bench.interrupt import deferred
 from bench.machine import temporary
-from bench.machine.descendants import end_all_of, end_strays
+from bench.machine.descendants import end_all_of, end_strays, fork_server
 from bench.machine.limits import oom_kills
 from bench.worker.entrance import serve
-from bench.worker.forkserver import begin, context, is_gone, server
+from bench.worker.forkserver import begin, context, is_gone
 from bench.worker.outcome import Hindered, Outcome, Sampled, Started, lacks_memory
 from bench.worker.task import Task
 
@@ -41,7 +41,7 @@ def started(task: Task) -> "Worker":
 class Worker:
     """One isolated process for one trial, which has started. A context manager, which ends it."""
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task) -> None:
         self.log_tail = ""  # the end of what it has printed; known when it has ended
         self._timeout_s = task.timeout_s
         self._memory_bytes = task.memory_bytes
@@ -61,7 +61,7 @@ class Worker:
         try:
             with theirs, deferred():  # a process that has half started complains of its parent's silence
                 begin(self._process)
-            self._server = None if self._spawned else server()
+            self._server = None if self._spawned else fork_server()
             self._await_start()
         except BaseException:  # nobody else knows of the process yet
             self.end()

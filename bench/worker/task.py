@@ -15,4 +15,5 @@ class Task:
     timeout_s: float  # of the trial; while timing, of the warm-up and of each sample
     memory_bytes: int | None = None  # the most that the process may allocate; None: as much as there is
     cores: tuple[int, ...] = ()  # those that it may use; empty: all
+    use: tuple[str, ...] = ()  # files and modules of the user's that are loaded first
     references: tuple[Reference, ...] = ()  # true values of the problem that are kept

@@ -11,6 +11,7 @@ from bench.failure import TrialFailure
 from bench.measures.accuracy import errors
 from bench.measures.truth import Truth
 from bench.problems import PROBLEMS, Problem
+from bench.problems.spiral import CubicSpiral
 from results.records import Cell
 
 CELL = Cell(
@@ -127,9 +128,9 @@ def test_nor_is_a_problem_that_was_changed_the_same_under_its_name():
     plain = spiral.instance(CELL)
 
     def of(**changes: object) -> dict[str, object]:
-        return asked(CELL, replace(spiral, make=lambda problem, cell: replace(plain, **changes)))
+        return asked(CELL, replace(spiral, make=lambda cell: replace(plain, **changes)))
 
-    other_field, other_constants = spiral.field().double(), spiral.field().double()
+    other_field, other_constants = CubicSpiral().double(), CubicSpiral().double()
     other_field.forward = lambda t, y: 2 * plain.field(t, y)
     with torch.no_grad():
         for parameter in other_constants.parameters():
@@ -142,9 +143,9 @@ def test_nor_is_a_problem_that_was_changed_the_same_under_its_name():
 
 
 def test_where_there_is_no_truth_the_reason_says_so():
-    def explodes(problem: Problem, cell: Cell):
+    def explodes(cell: Cell):
         instance = PROBLEMS["spiral"].instance(cell)
-        field = PROBLEMS["spiral"].field().double()
+        field = CubicSpiral().double()
         field.forward = lambda t, y: y * y.square().sum()  # infinite at t = 1/8
         return replace(instance, field=field)
 

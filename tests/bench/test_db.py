@@ -11,7 +11,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sqlalchemy import delete, update
 
-import bench.verbs.database as verbs
+import bench.answers.database as verbs
 from results.engine import database
 from results.schema.tables import summary
 from results.store import Store

@@ -18,6 +18,7 @@ from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
 from bench.sweep.measure import Measure
 from bench.worker import isolated as worker
+from node.registry import Origin, registering_from
 from results.read.where import Where
 from results.records import Cell
 from results.store import Store
@@ -135,14 +136,21 @@ MISDEEDS: Sequence[Misdeed] = (
     raises, exits, exits_politely, segfaults, hangs, ignores_sigterm, allocates, allocates_objects, gives_nan,
     prints_megabytes, forks, forks_and_exits, forks_and_hangs,
 )  # fmt: skip
+ORIGIN = Origin("file", __file__)
 MISBEHAVING = {misdeed.__name__: Misbehaving(misdeed) for misdeed in MISDEEDS} | {
     f"{misdeed.__name__}_late": Misbehaving(misdeed, late=True) for misdeed in MISDEEDS
 }
 
 
+def register() -> None:
+    with registering_from(ORIGIN):
+        for name, backend in MISBEHAVING.items():
+            BACKENDS.register(backend, name=name)
+
+
 def misbehave_and_serve(connection, task, log) -> None:
     """A worker that knows these backends; the late ones fail as they are sampled."""
-    BACKENDS.update(MISBEHAVING)
+    register()
     backend = MISBEHAVING.get(task.cell.backend)
     if backend and backend.late:
         sampled, rounds = worker._sampled, iter(range(ROUNDS))
@@ -158,11 +166,10 @@ def misbehave_and_serve(connection, task, log) -> None:
 
 @pytest.fixture(autouse=True)
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setattr("bench.worker.process.serve", misbehave_and_serve)
-        for name, backend in MISBEHAVING.items():
-            patch.setitem(BACKENDS, name, backend)
-        yield
+    monkeypatch.setattr("bench.worker.process.serve", misbehave_and_serve)
+    register()
+    yield
+    BACKENDS.forget(ORIGIN)
 
 
 def measured_around(store: Store, bad: Cell, measure: Measure = QUICK):

@@ -11,6 +11,7 @@ from bench.backends import BACKENDS
 from bench.measures import memory as of_memory
 from bench.measures.memory import memory, peak_bytes
 from bench.problems import PROBLEMS, Problem
+from bench.problems.base import from_start
 from bench.run.run_trial import run_trial
 from bench.worker.task import Task
 from results.records import Cell
@@ -39,7 +40,7 @@ class Decay(nn.Module):
 
 
 DECAY = Problem(
-    name="decay", equation="y' = a y", source="", horizon=1.0, n_outputs=2, field=Decay, start=tuple([1.0] * N)
+    name="decay", equation="y' = a y", source="", horizon=1.0, n_outputs=2, make=from_start(Decay, tuple([1.0] * N))
 )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def test_a_batchs_first_sample_is_the_problems_own_start():
 def test_a_training_window_is_a_piece_of_the_true_trajectory():
     cell = cell_of("spiral_net", batch_size=20)
     training = PROBLEMS["spiral_net"].instance(cell).training
-    true = training.trajectory[:, 0]
+    true = training.judgement.trajectory[:, 0]
     for batch in islice(training.batches(), 3):
         assert torch.equal(batch.y0, batch.target[0])
         starts = [(true == y).all(-1).nonzero().item() for y in batch.y0]

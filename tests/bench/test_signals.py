@@ -58,12 +58,12 @@ class Finder:
             press()
 sys.meta_path.insert(0, Finder)
 """
-LAST_LINES = "import bench.verbs.columns as printed; printed.columns = press"
+LAST_LINES = "import bench.answers.columns as printed; printed.columns = press"
 FORGOTTEN = """
 class Forgetful:
     def __del__(self):
         press()
-import bench.verbs.columns as printed
+import bench.answers.columns as printed
 columns = printed.columns
 def columns_and_collected(*rows):
     Forgetful()
@@ -86,7 +86,7 @@ def called(moment: str, number: int, *arguments: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.parametrize("number", SAID)
-@pytest.mark.parametrize("module", ["typer", "bench.verbs.reading", "sqlalchemy"])
+@pytest.mark.parametrize("module", ["typer", "bench.answers.reading", "sqlalchemy"])
 def test_a_signal_while_it_loads_is_one_line(number, module, tmp_path):
     done = called(IMPORTING.format(module=module), number, "show", "abc", "--db", str(tmp_path / "missing.db"))
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SAID[number])

@@ -11,10 +11,10 @@ from bench.sweep.measure import Measure
 from bench.worker.task import Task
 from results.records import Cell, Sample, Trial
 
-REFERENCE = Cell(problem="spiral", backend="node", solver="euler", horizon=1.5, n_outputs=2, dt=0.1)
-QUIET, NOISY, SLOW = (replace(REFERENCE, solver=solver) for solver in ("midpoint", "heun", "rk4"))
-SECONDS = {REFERENCE: 1.0, QUIET: 2.0, NOISY: 3.0, SLOW: 400.0}
-NOISE = {REFERENCE: 0.01, QUIET: 0.01, NOISY: 0.3, SLOW: 0.01}
+CONTROL = Cell(problem="spiral", backend="node", solver="euler", horizon=1.5, n_outputs=2, dt=0.1)
+QUIET, NOISY, SLOW = (replace(CONTROL, solver=solver) for solver in ("midpoint", "heun", "rk4"))
+SECONDS = {CONTROL: 1.0, QUIET: 2.0, NOISY: 3.0, SLOW: 400.0}
+NOISE = {CONTROL: 0.01, QUIET: 0.01, NOISY: 0.3, SLOW: 0.01}
 MEASURE = Measure(processes=3, max_processes=6, rounds=8)
 
 
@@ -45,7 +45,7 @@ def timed(monkeypatch, *cells: Cell, measure: Measure = MEASURE, errors=None, fa
     machine = Machine(frozenset(failing))
     monkeypatch.setattr("bench.run.timing.timed_in_rounds", machine)
     group = Group(
-        cells=cells, reference=REFERENCE, errors=errors or {}, measure=measure, first_process=first, taken=SampleTable()
+        cells=cells, control=CONTROL, errors=errors or {}, measure=measure, first_process=first, taken=SampleTable()
     )
     found = list(waves(group, lambda cell, kind, index: Task(
         cell=cell, kind=kind, process_index=index, timeout_s=1.0
@@ -57,28 +57,28 @@ def of(found: list[list[Trial]], cell: Cell, kind: str = "timing") -> list[Trial
     return [trial for wave in found for trial in wave if (trial.cell_key, trial.kind) == (cell.key, kind)]
 
 
-def test_each_wave_times_the_reference_and_its_twin_beside_the_cells(monkeypatch):
-    machine, found = timed(monkeypatch, REFERENCE, QUIET)
+def test_each_wave_times_the_control_and_its_twin_beside_the_cells(monkeypatch):
+    machine, found = timed(monkeypatch, CONTROL, QUIET)
     for tasks in machine.waves:
         asked = {(task.cell, task.kind) for task in tasks}
-        assert asked == {(REFERENCE, "timing"), (REFERENCE, "twin"), (QUIET, "timing")}
+        assert asked == {(CONTROL, "timing"), (CONTROL, "twin"), (QUIET, "timing")}
     indexes = [[trial.process_index for trial in wave] for wave in found]
     assert indexes == [[wave] * 3 for wave in range(len(found))]
 
 
 def test_a_cell_is_done_when_its_interval_is_narrow_and_after_the_least_of_processes(monkeypatch):
-    _, found = timed(monkeypatch, REFERENCE, QUIET)
+    _, found = timed(monkeypatch, CONTROL, QUIET)
     assert [trial.metrics for trial in of(found, QUIET)] == [{}, {}, {"unstable": 0.0}]
-    assert [trial.metrics for trial in of(found, REFERENCE)] == [{}, {}, {"unstable": 0.0}]
-    assert all(trial.metrics == {} for trial in of(found, REFERENCE, "twin"))
+    assert [trial.metrics for trial in of(found, CONTROL)] == [{}, {}, {"unstable": 0.0}]
+    assert all(trial.metrics == {} for trial in of(found, CONTROL, "twin"))
 
 
 def test_a_cell_that_stays_unsure_is_timed_to_the_cap_and_marked(monkeypatch):
-    machine, found = timed(monkeypatch, REFERENCE, QUIET, NOISY)
+    machine, found = timed(monkeypatch, CONTROL, QUIET, NOISY)
     assert len(machine.waves) == 6
     assert [trial.metrics for trial in of(found, NOISY)] == [*[{}] * 5, {"unstable": 1.0}]
     assert len(of(found, QUIET)) == 3
-    assert len(of(found, REFERENCE)) == 6
+    assert len(of(found, CONTROL)) == 6
 
 
 def test_a_wider_precision_takes_fewer_processes(monkeypatch):
@@ -90,13 +90,13 @@ def test_a_wider_precision_takes_fewer_processes(monkeypatch):
 def test_when_the_time_is_over_the_wave_is_the_last(monkeypatch):
     clock = iter(range(0, 1_000, 100))
     monkeypatch.setattr("bench.run.timing.time.monotonic", lambda: float(next(clock)))
-    _, found = timed(monkeypatch, REFERENCE, NOISY, measure=MEASURE.model_copy(update={"max_s": 150.0}))
+    _, found = timed(monkeypatch, CONTROL, NOISY, measure=MEASURE.model_copy(update={"max_s": 150.0}))
     assert [trial.metrics for trial in of(found, NOISY)] == [{}, {"unstable": 1.0}]
-    assert [trial.metrics for trial in of(found, REFERENCE)] == [{}, {"unstable": 1.0}]
+    assert [trial.metrics for trial in of(found, CONTROL)] == [{}, {"unstable": 1.0}]
 
 
 def test_a_cell_far_slower_than_one_that_is_no_less_exact_is_cut(monkeypatch):
-    _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors={REFERENCE: 1e-1, QUIET: 1e-3, SLOW: 1e-2})
+    _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors={CONTROL: 1e-1, QUIET: 1e-3, SLOW: 1e-2})
     (trial,) = of(found, SLOW)
     assert trial.metrics["unstable"] == 1.0
     assert trial.metrics["cut_ratio"] == pytest.approx(200, rel=0.02)
@@ -104,7 +104,7 @@ def test_a_cell_far_slower_than_one_that_is_no_less_exact_is_cut(monkeypatch):
 
 
 def test_a_cell_that_is_slow_and_more_exact_than_all_others_is_not_cut(monkeypatch):
-    _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors={REFERENCE: 1e-1, QUIET: 1e-3, SLOW: 1e-9})
+    _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors={CONTROL: 1e-1, QUIET: 1e-3, SLOW: 1e-9})
     assert [trial.metrics for trial in of(found, SLOW)] == [{}, {}, {"unstable": 0.0}]
 
 
@@ -112,25 +112,25 @@ def test_a_cell_is_not_spared_for_being_more_exact_than_the_goal(monkeypatch, st
     known = MeasuredSoFar(store, [QUIET, SLOW], exact_enough={QUIET: 1e-3, SLOW: 1e-3})
     for cell, error in ((QUIET, 1e-4), (SLOW, 1e-9)):
         known.add(Trial(cell_key=cell.key, kind="accuracy", metrics={"error": error}))
-    _, found = timed(monkeypatch, REFERENCE, QUIET, SLOW, errors=known.errors())
+    _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors=known.errors())
     assert len(of(found, SLOW)) == 1
 
 
 def test_a_cell_whose_error_is_not_known_is_not_cut(monkeypatch):
-    _, found = timed(monkeypatch, REFERENCE, SLOW, errors={REFERENCE: 1e-1})
+    _, found = timed(monkeypatch, CONTROL, SLOW, errors={CONTROL: 1e-1})
     assert len(of(found, SLOW)) == 3
 
 
 def test_a_cell_that_fails_leaves_and_the_others_go_on(monkeypatch):
-    machine, found = timed(monkeypatch, REFERENCE, QUIET, NOISY, failing=[(QUIET, "timing", 2)])
+    machine, found = timed(monkeypatch, CONTROL, QUIET, NOISY, failing=[(QUIET, "timing", 2)])
     assert [trial.status for trial in of(found, QUIET)] == ["ok", "crashed"]
     assert of(found, QUIET)[-1].metrics == {}
     assert len(machine.waves) == 6
 
 
 @pytest.mark.parametrize("kind", ["timing", "twin"])
-def test_nothing_is_timed_beside_a_reference_that_has_failed(monkeypatch, kind):
-    machine, found = timed(monkeypatch, REFERENCE, QUIET, failing=[(REFERENCE, kind, 1)])
+def test_nothing_is_timed_beside_a_control_that_has_failed(monkeypatch, kind):
+    machine, found = timed(monkeypatch, CONTROL, QUIET, failing=[(CONTROL, kind, 1)])
     assert len(machine.waves) == 1
     assert all("unstable" not in trial.metrics for trial in found[0])
 
@@ -142,10 +142,10 @@ def test_the_processes_of_another_run_keep_their_numbers(monkeypatch):
 
 def test_the_twins_ratio_is_the_noise_floor_of_each_clock(monkeypatch):
     machine, taken = Machine(), SampleTable()
-    task = Task(cell=REFERENCE, kind="timing", timeout_s=1.0)
+    task = Task(cell=CONTROL, kind="timing", timeout_s=1.0)
     for each in machine([task, replace(task, kind="twin")], 8, None, sampling_s=1.0, until=0.0):
         taken.add(each)
-    ((name, ratio),) = taken.floors(REFERENCE).items()
+    ((name, ratio),) = taken.floors(CONTROL).items()
     assert name == "forward_s"
     assert ratio.pairs == 8
     assert ratio.low <= 1 <= ratio.high

@@ -13,7 +13,7 @@ from bench.backends import BACKENDS
 from bench.failure import TrialFailure
 from bench.measures import stopwatch, training
 from bench.measures.counts import count
-from bench.measures.evaluation import evaluated, whole_trajectory
+from bench.measures.evaluation import evaluated, judged
 from bench.measures.optimisers import OPTIMISERS, REFUSED, optimiser_of
 from bench.measures.training import spaced, train
 from bench.problems import PROBLEMS, Recipe
@@ -71,7 +71,7 @@ def test_the_whole_trajectory_judges_from_the_first_iteration_to_after_the_last(
     assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 9)
     assert (metrics["initial_loss"], metrics["final_loss"]) == (whole.y[0][0], whole.y[-1][0])
     untrained = prepared(CELL)
-    assert whole.y[0][0] == whole_trajectory(untrained, untrained.instance.training)[0]
+    assert whole.y[0][0] == judged(untrained)[0]
 
 
 @pytest.mark.parametrize(("iterations", "wanted"), [(1, 20), (2, 20), (19, 20), (20, 20), (21, 20), (2000, 20)])
@@ -94,7 +94,7 @@ def test_the_clock_stands_still_while_anything_is_counted_or_judged(monkeypatch)
 
         return costly
 
-    for name, seconds in [("_step", 1.0), ("count", 1000.0), ("whole_trajectory", 1000.0), ("evaluated", 1000.0)]:
+    for name, seconds in [("_step", 1.0), ("count", 1000.0), ("judged", 1000.0), ("evaluated", 1000.0)]:
         monkeypatch.setattr(training, name, costing(seconds, getattr(training, name)))
     metrics, curves = trained(replace(CELL, iterations=25, evaluate="dopri5 rtol=1e-3 atol=1e-3"))
     assert curves["loss_seconds"].x == [float(i) for i in range(1, 26)]
@@ -213,10 +213,12 @@ class Decay(torch.nn.Module):
 
 def test_a_way_that_fails_is_infinitely_bad_and_the_others_are_measured():
     workload = prepared(CELL)
-    training = workload.instance.training
-    training = replace(training, t=training.t[:20], trajectory=training.trajectory[:20])
-    learned = replace(workload, instance=replace(workload.instance, field=Decay()))
-    found = evaluated(CELL, learned, training, solve_specs("euler dt=0.025; dopri5 rtol=1e-3 atol=1e-5"))
+    training, judgement = workload.instance.training, workload.instance.judgement
+    shorter = replace(judgement, t=judgement.t[:20], loss=lambda y: (y - judgement.trajectory[:20]).abs().mean())
+    instance = replace(workload.instance, field=Decay(), training=replace(training, judgement=shorter))
+    found = evaluated(
+        CELL, replace(workload, instance=instance), solve_specs("euler dt=0.025; dopri5 rtol=1e-3 atol=1e-5")
+    )
     assert found.y[0][0] == math.inf
     assert math.isnan(found.y[0][1])
     assert all(map(math.isfinite, found.y[1]))

@@ -78,7 +78,7 @@ def test_a_backup_has_them_too(three, tmp_path):
 
 @pytest.mark.parametrize("view", ["latest", "point"])
 def test_a_view_that_is_gone_is_found_and_made_anew(store, view, tmp_path):
-    from bench.verbs.database import rebuild_summary
+    from bench.answers.database import rebuild_summary
 
     with store.database.writing() as connection:
         connection.execute(text(f"drop view {view}"))

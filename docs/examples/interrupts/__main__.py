@@ -22,7 +22,7 @@ from held import Held, read
 from interruption import FIRST, Interruption, drawn
 from promises import MOMENTS, Shapes, broken, left, moment
 
-from bench.verbs.columns import columns
+from bench.answers.columns import columns
 from results.format import duration, plural
 from results.statistics.ratio import median
 

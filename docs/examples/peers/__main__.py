@@ -20,11 +20,11 @@ import torch
 import torchdiffeq
 from torch import Tensor, nn
 
+from bench.answers.columns import columns
 from bench.backends import BACKENDS
 from bench.backends.torchdiffeq import stops_at
 from bench.measures.truth import Truth
 from bench.problems import PROBLEMS
-from bench.verbs.columns import columns
 from node import Counted
 from results.records import Cell
 

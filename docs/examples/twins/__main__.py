@@ -20,12 +20,12 @@ import numpy as np
 from planted import serve
 
 import bench.worker.process
+from bench.answers.columns import columns
 from bench.machine.cores import chosen
 from bench.machine.lock import turn
 from bench.run.rounds import timed_in_rounds
 from bench.run.timing import Group, SampleTable, clock, waves
 from bench.sweep.file import Measure
-from bench.verbs.columns import columns
 from bench.worker.task import Task
 from results.records import Cell, TrialKind
 from results.statistics.ratio import Ratio, corrected, differs, median, noise_floor

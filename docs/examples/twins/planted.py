@@ -10,10 +10,10 @@ from torch import Tensor
 
 from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
-from bench.backends.workload import Workload
 from bench.problems import Problem
 from bench.worker import isolated as worker
 from bench.worker.task import Task
+from bench.workload import Workload
 from results.records import Cell
 
 SLOWDOWN = 1.1
@@ -36,6 +36,9 @@ class Planted(NodeBackend):
         return _Slowed(workload.instance, workload.solve)
 
 
+_BOTH = (Again(), Planted())
+
+
 class _Slowed(Workload):
     def forward(self) -> Tensor:
         with _drawn_out():
@@ -55,7 +58,13 @@ def _drawn_out() -> Iterator[None]:
         pass
 
 
+def register() -> None:
+    """Make both known."""
+    for backend in _BOTH:
+        BACKENDS.register(backend)
+
+
 def serve(connection: Connection, task: Task, log: Path) -> None:
     """A worker that knows both."""
-    BACKENDS.update({backend.name: backend for backend in (Again(), Planted())})
+    register()
     worker.serve(connection, task, log)

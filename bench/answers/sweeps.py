@@ -4,29 +4,42 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from bench.answers.census import Census
+from bench.answers.choosing import chosen, tell, warn
+from bench.answers.columns import columns
+from bench.answers.reading import opened
 from bench.backends import BACKENDS
+from bench.extensions import use_files
+from bench.failure import UsageError
 from bench.interrupt import ignore_all
 from bench.machine import temporary
 from bench.machine.lock import turn
+from bench.options import lines
 from bench.plan.again import again as measured_again
 from bench.plan.due import due_trials, recorded
 from bench.run.progress import Progress
 from bench.run.runner import Runner
 from bench.sweep.catalogue import catalogue
 from bench.sweep.file import Sweep, load_sweep
+from bench.sweep.options import options_of
 from bench.sweep.shipped import shipped
-from bench.verbs.census import Census
-from bench.verbs.choosing import chosen, tell, warn
-from bench.verbs.columns import columns
-from bench.verbs.reading import opened
 from results.engine.location import UnwritableError
 from results.format import duration, plural
 from results.store import Store
 
 
-def run_sweep(name: str, url: str, *, only: Sequence[str], again: Sequence[str], quiet: bool, strict: bool) -> int:
+def run_sweep(
+    name: str,
+    url: str,
+    *,
+    only: Sequence[str],
+    use: Sequence[str],
+    again: Sequence[str],
+    quiet: bool,
+    strict: bool,
+) -> int:
     """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
-    sweep = chosen(load_sweep(name), only)
+    sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
     repeated = measured_again(again, sweep.wanted)
     temporary.folder()  # without one nothing can be measured: that is said before anything is waited for
@@ -77,9 +90,23 @@ def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:
         return None
 
 
-def print_registry(registry: str) -> None:
+def print_registry(registry: str, use: Sequence[str]) -> None:
     """A line for each of a registry's values."""
+    use_files(use)
     print(columns(_LISTED[registry]()))
+
+
+def print_options(name: str, use: Sequence[str]) -> None:
+    """A line for each option of a problem, solver, gradient mode or backend."""
+    use_files(use)
+    try:
+        options = options_of(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if not options:
+        print(f"{name} has no options")
+    else:
+        print(columns(lines(options), ("option", "value", "default", "meaning")))
 
 
 def _solvers() -> Iterator[tuple[str, ...]]:

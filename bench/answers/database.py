@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from bench.answers.columns import columns
+from bench.answers.health import RUN_COLUMNS, run_row
+from bench.answers.reading import chosen, code_that_counts, explained, opened, tell
 from bench.failure import UsageError
-from bench.verbs.columns import columns
-from bench.verbs.health import RUN_COLUMNS, run_row
-from bench.verbs.reading import chosen, code_that_counts, explained, opened, tell
 from results.format import count as grouped
 from results.format import date, plural, size
 from results.names import nearest
@@ -72,7 +72,7 @@ def _stdout() -> Iterator[IO[bytes]]:
         raise UsageError("stdout is closed: name a file")
     sys.stdout.flush()
     try:
-        with open(os.dup(sys.stdout.fileno()), "wb") as file:
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
             yield file
     except BrokenPipeError:
         raise  # the reader has seen enough

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bench.verbs.columns import columns
-from bench.verbs.reading import opened
+from bench.answers.columns import columns
+from bench.answers.reading import opened
 from results.format import date, plural
 from results.tools import runs
 from results.tools.check import findings

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.answers.columns import columns
 from bench.plan.due import Recorded
 from bench.sweep.file import Sweep
-from bench.verbs.columns import columns
-from bench.verbs.place import DEFAULT_DATABASE
+from bench.verbs.parts.place import DEFAULT_DATABASE
 from results.engine.location import public
 from results.format import plural
 from results.records import EXPECTED, Cell

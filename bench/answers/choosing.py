@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.answers.reading import explained
 from bench.machine.crowding import crowded
 from bench.sweep.file import Sweep
-from bench.verbs.reading import explained
 from results.read.only import choose, parse
 
 

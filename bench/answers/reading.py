@@ -8,14 +8,14 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING
 
+from bench.answers.columns import columns
 from bench.failure import InfrastructureError, UsageError
 from bench.source import source_of, sources_of
-from bench.verbs.columns import columns
 from results.format import date
 from results.read.code import Code
 from results.read.only import FilterError, check, found, parse
 from results.read.where import Where
-from results.records import Cell
+from results.records import Cell, Source
 from results.store import Store, StoreError
 from results.tools.annotations import Note, notes_of_cell
 
@@ -95,9 +95,16 @@ def print_cells(url: str, *, only: Sequence[str]) -> None:
 
 def _codes(cell: Cell, trials: "DataFrame") -> list[str]:
     """Whether what each trial measured is the code as it is here now."""
-    here = [source_of(cell, kind).key for kind in trials["kind"]]
-    known = zip(trials["source"].fillna(""), here, strict=True)
-    return ["as it is" if source == now else "changed since" if source else "not known" for source, now in known]
+    here = [source_of(cell, kind) for kind in trials["kind"]]
+    return [_code(source, now) for source, now in zip(trials["source"].fillna(""), here, strict=True)]
+
+
+def _code(measured: str, here: Source) -> str:
+    if measured == here.key:
+        return "as it is"
+    if any(fact.endswith(" none") for fact in here.facts.values()):
+        return "not here"  # of a file that was not named with --use, or of what is not installed
+    return "changed since" if measured else "not known"
 
 
 _REPEATED = ("cell_key", "run_id", "fingerprint", "started_at")  # the same in each row, or for joins

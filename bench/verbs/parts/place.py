@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from bench.failure import UsageError
+from bench.sweep.shipped import shipped
 
 Name = TypeVar("Name", str, Path, Path | None)
 
@@ -30,6 +31,25 @@ Only = Annotated[
         "--only",
         metavar="FILTER",
         help='Only such cells: "solver=dopri5,tsit5 device=cpu", "dt=none", "key=9cb6". Repeat it: all must hold.',
+    ),
+]
+
+Use = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--use",
+        metavar="FILE",
+        help="A .py file, or a module, that registers problems, backends, solvers or modes. Repeat it for several.",
+    ),
+]
+
+SweepName = Annotated[
+    str,
+    typer.Argument(
+        callback=expand,
+        metavar="SWEEP",
+        help="A sweep that ships (nodebench list sweeps) or the path of a .toml file.",
+        autocompletion=lambda: list(shipped()),
     ),
 ]
 

@@ -1,0 +1,1 @@
+"""What the verbs of the command line answer: each verb calls one function of these."""

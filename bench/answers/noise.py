@@ -1,0 +1,13 @@
+"""The answer of the verb noise: how noisy this machine is."""
+
+from bench.answers.choosing import tell
+from bench.machine.lock import turn
+from bench.run.noise import measured, told
+
+
+def print_noise(seconds: float) -> None:
+    """Measure this machine, and say what was found."""
+    tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
+    with turn("its noise", tell):
+        noise = measured(seconds)
+    print(told(noise))

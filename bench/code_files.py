@@ -1,0 +1,127 @@
+"""The Python files of modules and of what these import, and hashes of them. Files are read and none is imported."""
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+
+OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
+_DIGITS = 12  # hexadecimal, of a hash
+
+_read: dict[Path, tuple[int, int]] = {}  # files that a source was made of, as they were then
+
+
+@cache
+def library(backend: str) -> str:
+    """The backend's library: name, version where it has one of its own, hash of its files."""
+    if not backend.isidentifier():  # of another harness, whose numbers were imported
+        return f"{backend} none"
+    if backend == OURS:
+        return f"{backend} {hash_of(files_of(backend))}"
+    try:
+        version = metadata.version(backend)
+    except metadata.PackageNotFoundError:  # a folder of the user's own
+        version = "without a version"
+    return f"{backend} {version} {hash_of(files_of(backend))}"
+
+
+def changed_since_read() -> str:
+    """A file that was read for a source and is another one now; empty if there is none."""
+    return next((str(path) for path, seen in _read.items() if _stamp(path) != seen), "")
+
+
+def reached(module: str, *packages: str) -> Iterator[Path]:
+    """The files of a module and of what it imports, directly or not, from these packages."""
+    waiting, seen = [module] if module else [], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name == packages[0]:  # the registry imports all of its kind
+            continue
+        seen.add(name)
+        yield from files_of(name)
+        if name == OURS:  # all of it: it imports nothing else of ours
+            continue
+        waiting += [one for one in _imports(name) if any(f"{one}.".startswith(f"{each}.") for each in packages)]
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """The modules that a module's text imports."""
+    return tuple(dict.fromkeys(name for path in files_of(module) for name in _imports_of(path)))
+
+
+def _imports_of(path: Path) -> Iterator[str]:
+    for part in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(part, ast.Import):
+            yield from (alias.name for alias in part.names)
+        elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
+            yield part.module
+
+
+def files_of(module: str) -> list[Path]:
+    """The Python files of a module, or of a package with all that is below it; none if there is no such module."""
+    package, _, inner = module.partition(".")
+    spec = util.find_spec(package)
+    if spec is None:
+        return []
+    if not spec.submodule_search_locations:
+        return [Path(spec.origin)] if spec.origin else []
+    folder = Path(next(iter(spec.submodule_search_locations)), *inner.split("."))
+    if folder.is_dir():
+        return sorted(folder.rglob("*.py"))
+    file = folder.with_suffix(".py")
+    return [file] if file.is_file() else []
+
+
+def hash_of(paths: Iterable[Path]) -> str:
+    """The digest of files that are to stay as they are while a run measures."""
+    files = list(paths)
+    _read.update({path: _stamp(path) for path in files})
+    return digest(files)
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """A hash of the files' names and contents; "none" without any."""
+    files = sorted(paths)
+    if not files:
+        return "none"
+    found = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        found.update(f"{path.parent.name}/{path.name} {len(content)}\n".encode())
+        found.update(content)
+    return found.hexdigest()[:_DIGITS]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is edited."""
+    try:
+        found = path.stat()
+    except OSError:  # it has been removed
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def own_files(path: Path) -> list[Path]:
+    """A user's file and the files beside it that it imports, directly or not."""
+    waiting, seen = [path], dict[Path, None]()
+    while waiting:
+        file = waiting.pop()
+        if file in seen:
+            continue
+        seen[file] = None
+        for name in _imports_of(file):
+            waiting += _beside(path.parent, name)
+    return sorted(seen)
+
+
+def _beside(folder: Path, module: str) -> list[Path]:
+    """The files of a module in this folder; none if it is somewhere else."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return []
+    package, file = folder / top, folder / f"{top}.py"
+    return sorted(package.rglob("*.py")) if package.is_dir() else [file] if file.is_file() else []

@@ -1,0 +1,174 @@
+"""What users bring: files, modules and installed entry points that register problems, backends, solvers or modes.
+
+Nothing is imported that nobody has named: a sweep's `use`, `--use`, or the name of an entry point in a sweep.
+"""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from bench.code_files import digest, files_of, own_files
+from bench.failure import UsageError, shortened
+from node.registry import Origin, Registry, registering_from
+
+PROBLEM, BACKEND, SOLVER, GRADIENT = "problem", "backend", "solver", "gradient"
+_REGISTRIES = {
+    PROBLEM: ("bench.problems", "PROBLEMS"),
+    BACKEND: ("bench.backends", "BACKENDS"),
+    SOLVER: ("node.solvers", "SOLVERS"),
+    GRADIENT: ("node.adjoint", "ADJOINTS"),
+}
+
+_loaded: dict[str, str] = {}  # file or module -> hash of its files when it was loaded
+_revision = [0]
+_files: dict[tuple[str, str], list[Path]] = {}  # (kind, name) -> the files that define it; of what users bring
+
+
+def resolved(use: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The absolute path of each file, and the name of each module; a UsageError where there is none."""
+    return tuple(dict.fromkeys(_resolved(given, folder) for given in use))
+
+
+def _resolved(given: str, folder: Path) -> str:
+    if given.endswith(".py") or "/" in given:
+        try:
+            path = (folder / Path(given).expanduser()).resolve()
+            if path.is_file():
+                return str(path)
+        except (OSError, RuntimeError, ValueError):  # a name too long, ~ of nobody, a null character
+            pass
+        raise UsageError(f"use: {shortened(given)}: there is no such file in {folder.resolve()}: give the path of one")
+    if not all(part.isidentifier() for part in given.split(".")):
+        raise UsageError(f"use: {shortened(given)!r} is neither a .py file nor the name of a module")
+    return given
+
+
+def use_files(use: Sequence[str] | None) -> None:
+    """Load what a command line names, relative to the working folder."""
+    load(resolved(use or (), Path()))
+
+
+def load(use: Sequence[str]) -> None:
+    """Import each of them; a UsageError of one line for what raises, registers nothing, or takes another's name."""
+    if not use:
+        return
+    registries = _registries()
+    for where in use:
+        with _one_line(where):
+            files = own_files(Path(where)) if where.endswith(".py") else files_of(where)
+            text = digest(files)
+        if _loaded.get(where) == text:
+            continue
+        origin = Origin("file" if where.endswith(".py") else "module", where)
+        for registry in registries.values():
+            registry.forget(origin)
+        with registering_from(origin), _one_line(where):
+            _import(where)
+        provided = [(kind, name) for kind, of in registries.items() for name in of if of.origin(name) == origin]
+        if not provided:
+            raise UsageError(f"use: {where} registers nothing: {_SHORTEST}")
+        _loaded[where] = text
+        _revision[0] += 1
+        _files.update(dict.fromkeys(provided, files))
+
+
+_SHORTEST = "put @problem(horizon=...) over a function, or call BACKENDS.register, SOLVERS.register, ADJOINTS.register"
+
+
+def installed(kind: str, name: str) -> bool:
+    """Whether an installed entry point has this name, which is imported then. A ValueError if it cannot be."""
+    if kind not in _REGISTRIES or (kind, name) in _files:
+        return (kind, name) in _files
+    found = next(iter(entry_points(group=f"nodebench.{kind}s", name=name)), None)
+    if found is None:
+        return False
+    _registries()[kind][name]
+    _files[kind, name] = files_of(found.module.partition(".")[0])
+    _revision[0] += 1
+    return True
+
+
+def offered(kind: str) -> list[str]:
+    """The names of installed entry points of a kind."""
+    return [found.name for found in entry_points(group=f"nodebench.{kind}s")] if kind in _REGISTRIES else []
+
+
+def revision() -> int:
+    """A number that changes whenever something is loaded: what was derived from the registries is derived anew."""
+    return _revision[0]
+
+
+def provided_by(kind: str, name: str) -> Sequence[Path]:
+    """The files that define what a user has brought; none for what ships."""
+    return _files.get((kind, name), ())
+
+
+def provided_from(where: str) -> list[tuple[str, str]]:
+    """The kinds and names of what a file or a module has registered."""
+    registries = _registries()
+    return [(kind, name) for kind, name in _files if registries[kind].origin(name).place == where]
+
+
+def library_of(backend: str) -> str:
+    """The package that a backend of a user's measures; empty where it is the backend's own name."""
+    if (BACKEND, backend) not in _files:
+        return ""
+    library: str = _registries()[BACKEND][backend].library
+    return library
+
+
+def _registries() -> dict[str, Registry[Any]]:
+    """All of them, filled with what ships: what is registered next is a user's."""
+    return {kind: getattr(import_module(module), name) for kind, (module, name) in _REGISTRIES.items()}
+
+
+def _import(where: str) -> None:
+    if not where.endswith(".py"):
+        if where in sys.modules:
+            importlib.reload(sys.modules[where])
+        else:
+            import_module(where)
+        return
+    path = Path(where)
+    name = f"nodebench_{path.stem}_{sha256(where.encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{where} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(path.parent)
+    sys.path.insert(0, folder)  # what it imports may lie beside it
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for what it imports later: last, so that it hides nothing
+
+
+@contextmanager
+def _one_line(where: str) -> Iterator[None]:
+    """A body whose errors are the user's to mend: one line with the place in their file."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != where:
+            raise _unusable(where, error) from error
+        raise UsageError(f"use: no module is named {where!r}: for a file, write its path, {where}.py") from None
+    except (Exception, SystemExit) as error:
+        raise _unusable(where, error) from error
+
+
+def _unusable(where: str, error: BaseException) -> UsageError:
+    if isinstance(error, SyntaxError):
+        return UsageError(f"use: {where}: line {error.lineno}: {error.msg}")
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == where]
+    place = f", line {lines[-1]}" if lines else ""
+    return UsageError(f"use: {where}{place}: {type(error).__name__}: {error}")

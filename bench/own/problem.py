@@ -1,0 +1,168 @@
+"""What a problem should keep."""
+
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from bench.measures.truth import Truth
+from bench.own.finding import Look, NotTried
+from bench.problems import PROBLEMS, Instance, Problem
+from bench.workload import Workload
+from results.records import Cell
+
+_EXACT = 1e-8  # relative, of a solution that is said to be exact against one computed at 1e-12
+_ROUNDING = 1e-4  # relative: of float32's instance against float64's
+
+
+def problem_claims(name: str) -> dict[str, Look]:
+    """The claims on a problem: what each means, and a function that says what is wrong."""
+    problem = PROBLEMS[name]
+    claims: dict[str, Look] = {
+        "the same from the same seed": partial(_deterministic, problem),
+        "the batch is as large as asked for": partial(_batch, problem),
+        "dtype is followed": partial(_dtype, problem),
+        "the device is followed": partial(_device, problem),
+        "the field answers in the state's shape": partial(_shape, problem),
+        "the loss is a finite number": partial(_loss, problem),
+        "gradients reach every parameter": partial(_gradients, problem),
+        "options at their defaults change nothing": partial(_defaults, problem),
+    }
+    if problem.exact is not None:
+        claims["the exact solution is that of the field"] = partial(_exact, problem)
+    if problem.recipe is not None:
+        claims["training has the same batches in each call"] = partial(_batches, problem)
+        claims["a training step can be taken and judged"] = partial(_step, problem)
+    return claims
+
+
+def cell_of(problem: Problem, **changes: object) -> Cell:
+    """A cell of the problem, solved by node with backprop."""
+    fields = {"horizon": problem.horizon, "n_outputs": problem.n_outputs, "dtype": "float64", **changes}
+    return Cell(problem=problem.name, backend="node", solver="dopri5", gradient="backprop", **fields)  # type: ignore[arg-type]
+
+
+def _most(problem: Problem) -> int:
+    return dict(problem.most).get("batch_size", 3)
+
+
+def _tensors(instance: Instance) -> list[Tensor]:
+    """All that tells one instance from another: its start, its times, its parameters, an answer of its field."""
+    with torch.no_grad():
+        answers = [instance.field(instance.t[0], instance.y0)]
+    return [instance.y0, instance.t, *instance.field.parameters(), *instance.field.buffers(), *answers]
+
+
+def _same(one: Instance, other: Instance, *, tolerance: float = 0.0) -> bool:
+    pairs = zip(_tensors(one), _tensors(other), strict=True)
+    return all(
+        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance) for a, b in pairs
+    )
+
+
+def _deterministic(problem: Problem) -> str:
+    cell = cell_of(problem, batch_size=min(3, _most(problem)), seed=7)
+    if _same(problem.instance(cell), problem.instance(cell)):
+        return ""
+    return "two instances of one seed differ: draw from torch's global generator, and from nothing else"
+
+
+def _batch(problem: Problem) -> str:
+    for size in (1, min(3, _most(problem))):
+        found = len(problem.instance(cell_of(problem, batch_size=size)).y0)
+        if found != size:
+            return f"y0 has {found} samples where {size} are asked for: take cell.batch_size"
+    return ""
+
+
+def _dtype(problem: Problem) -> str:
+    instances = [problem.instance(cell_of(problem, dtype=dtype)) for dtype in ("float32", "float64")]
+    for instance, dtype in zip(instances, (torch.float32, torch.float64), strict=True):
+        if odd := [tuple(x.shape) for x in (instance.y0, *instance.field.parameters()) if x.dtype != dtype]:
+            return f"a tensor {odd[0]} is not {dtype}: return it as a parameter, a buffer or y0"
+        answer = instance.field(instance.t[0].to(dtype), instance.y0)
+        if answer.dtype != dtype:
+            return f"the field answers in {answer.dtype} where the state is {dtype}: hold constants as buffers"
+    return (
+        ""
+        if _same(instances[0], instances[1], tolerance=_ROUNDING)
+        else "float32 and float64 are other numbers: draw in float32 in both"
+    )
+
+
+def _device(problem: Problem) -> str:
+    if not torch.cuda.is_available():
+        raise NotTried("there is no CUDA device here")
+    instance = problem.instance(cell_of(problem, device="cuda"))
+    answer = instance.field(instance.t[0], instance.y0)
+    return "" if answer.is_cuda and instance.loss(instance.y0.unsqueeze(0)).is_cuda else "its answer is on the CPU"
+
+
+def _shape(problem: Problem) -> str:
+    instance = problem.instance(cell_of(problem, batch_size=min(3, _most(problem))))
+    answer = instance.field(instance.t[0], instance.y0)
+    if answer.shape == instance.y0.shape:
+        return ""
+    return f"f(t, y) is {tuple(answer.shape)}, and y {tuple(instance.y0.shape)}: they must be equal"
+
+
+def _workload(problem: Problem) -> Workload:
+    from bench.backends import BACKENDS
+
+    return BACKENDS["node"].prepare(cell_of(problem, rtol=1e-4, atol=1e-4), problem)
+
+
+def _loss(problem: Problem) -> str:
+    loss = _workload(problem).loss()
+    if loss.dim():
+        return f"it has shape {tuple(loss.shape)}: return one number, such as its mean"
+    return "" if torch.isfinite(loss) else f"it is {loss.item()}"
+
+
+def _gradients(problem: Problem) -> str:
+    workload = _workload(problem)
+    named = dict(workload.instance.field.named_parameters())
+    if not named:
+        return "the field has no parameters: hold its constants as nn.Parameter, so that there is a gradient to measure"
+    torch.autograd.backward(workload.loss())
+    lost = [name for name, parameter in named.items() if parameter.grad is None]
+    return f"{', '.join(lost[:3])} gets none: is it used in forward, without .detach() or .item()?" if lost else ""
+
+
+def _defaults(problem: Problem) -> str:
+    torch.manual_seed(0)
+    bare = problem.make(cell_of(problem))
+    torch.manual_seed(0)
+    stated = problem.make(cell_of(problem), **{one.name.partition(".")[2]: one.default for one in problem.options})
+    return "" if _same(bare, stated) else "with the defaults stated it is another instance"
+
+
+def _exact(problem: Problem) -> str:
+    cell = cell_of(problem)
+    stated = problem.exact_at(cell, problem.instance(cell).t)
+    if stated is None:
+        raise NotTried("it has options that `exact` does not take")
+    computed = Truth(cell, problem).computed_solution()[:, 0]
+    distance = ((stated - computed).abs().max() / computed.abs().max().clamp(min=1.0)).item()
+    return "" if distance < _EXACT else f"they differ by {distance:.2g}: of the first sample's start, in float64?"
+
+
+def _batches(problem: Problem) -> str:
+    training = problem.instance(cell_of(problem, iterations=2)).training
+    if training is None:
+        return "there is an optimiser, and the instance has no training=Training(batches=..., loss=...)"
+    first, again = (list(islice(training.batches(), 2)) for _ in range(2))
+    if all(torch.equal(a.y0, b.y0) for a, b in zip(first, again, strict=True)):
+        return ""
+    return "two calls of `batches` differ: seed a torch.Generator in it"
+
+
+def _step(problem: Problem) -> str:
+    from bench.measures.training import train
+
+    cell = cell_of(problem, iterations=2, rtol=1e-3, atol=1e-3)
+    from bench.backends import BACKENDS
+
+    metrics, _ = train(cell, BACKENDS["node"].prepare(cell, problem))
+    return "" if metrics["final_loss"] < float("inf") else "the judgement is infinite"

@@ -1,0 +1,1 @@
+"""What several verbs share: parameters, help, and how wrong usage is answered."""
