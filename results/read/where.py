@@ -107,7 +107,8 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
         numbers = column.in_([value for value in values if not math.isnan(value)])
         return or_(numbers, column.is_(None)) if any(map(math.isnan, values)) else numbers
     if len(values) == 1:
-        return column == values[0]
+        equal: ColumnElement[bool] = column == values[0]
+        return equal
     # As many as there may be: the number of parameters is limited, the length of a text is not.
     value = listed(literal(json.dumps(values)))
     return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
