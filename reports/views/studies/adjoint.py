@@ -13,6 +13,7 @@ from reports.views.parts import columns
 from reports.views.parts.figure import Axis, figures
 from reports.views.parts.section import Section
 from reports.views.parts.table import Column, Table, Value, number, ratio, tabulate, words
+from reports.views.studies import SECTIONS
 from results import format as text
 from results.metrics import METRICS
 
@@ -60,6 +61,7 @@ CUTS = (
 )
 
 
+@SECTIONS.register(name="adjoint", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     races = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
