@@ -35,6 +35,10 @@ class AskedError(StoreError, ValueError):
     """What is asked for cannot be: a value that no column holds, a name that there is not."""
 
 
+class AskedTypeError(AskedError, TypeError):
+    """What is asked for is of a wrong type: a text where a number belongs."""
+
+
 class MissingDatabaseError(StoreError):
     """There is no database yet, where one was only to be read."""
 
