@@ -1,4 +1,4 @@
-"""What the cells of a block share: the reference cell of their rounds, and the noise floor that its twin shows."""
+"""What the cells of a block share: the control of their rounds, and the noise floor that its twin shows."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:
 
 
 @dataclass(frozen=True)
-class Reference:
+class Control:
     """A cell that was timed in every round of its group, and again in a process of its own as if it were another."""
 
     key: str
@@ -25,7 +25,7 @@ class Reference:
     twins: Mapping[str, Ratio]  # the twin's time over the cell's, by name of samples
 
     @classmethod
-    def of(cls, key: str, cell: Cell, samples: Mapping[str, Series], twin: Mapping[str, Series]) -> "Reference":
+    def of(cls, key: str, cell: Cell, samples: Mapping[str, Series], twin: Mapping[str, Series]) -> "Control":
         """With the ratio of each series that both have."""
         ratios = {name: paired_ratio(twin[name], samples[name]) for name in twin.keys() & samples.keys()}
         return cls(key, cell, samples, {name: ratio for name, ratio in sorted(ratios.items()) if ratio})
@@ -42,31 +42,31 @@ class Reference:
 
 @dataclass(frozen=True)
 class Block:
-    """The references of a block: one; several where one failed and another took its place; none in old runs."""
+    """The controls of a block: one; several where one failed and another took its place; none in old runs."""
 
-    references: tuple[Reference, ...] = ()
-    # Timings of what was a reference at some time, a series each: they tie together what was timed beside it.
+    controls: tuple[Control, ...] = ()
+    # Timings of what was a control at some time, a series each: they tie together what was timed beside it.
     ties: tuple[Mapping[str, Series], ...] = ()
 
     def besides(self, name: str) -> Iterator[Series]:
         """What samples of this name may share rounds with."""
-        for samples in (*(each.samples for each in self.references), *self.ties):
+        for samples in (*(each.samples for each in self.controls), *self.ties):
             if (beside := beside_of(samples, name)) is not None:
                 yield beside
 
     @property
     def has_floor(self) -> bool:
         """Whether a twin was timed."""
-        return any(each.twins for each in self.references)
+        return any(each.twins for each in self.controls)
 
     def floor(self, name: str) -> float:
         """The factor by which a cell's time may differ from itself; 1 where no twin says more.
 
-        A reference that failed before its second process bounds nothing: it is left out if another does.
+        A control that failed before its second process bounds nothing: it is left out if another does.
         """
         if not self.has_floor:
             return 1.0
-        floors = [each.floor(name) for each in self.references]
+        floors = [each.floor(name) for each in self.controls]
         return max(filter(math.isfinite, floors), default=math.inf)
 
 

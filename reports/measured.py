@@ -47,16 +47,16 @@ class MeasuredCell:
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
     block: Block = NO_REFERENCE
     goal: Goal = NO_GOAL  # what the study wants to reach
-    ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's reference's
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's control's
 
     @property
-    def is_reference(self) -> bool:
+    def is_control(self) -> bool:
         """Whether it is what the cells of its block were timed beside."""
-        return any(each.key == self.key for each in self.block.references)
+        return any(each.key == self.key for each in self.block.controls)
 
     @property
     def unstable(self) -> bool:
-        """Whether timing ended before the ratio to the reference was as sure as asked."""
+        """Whether timing ended before the ratio to the control was as sure as asked."""
         return self.metrics.get("unstable", 0.0) > 0
 
     @property
@@ -85,10 +85,10 @@ class MeasuredCell:
         return median(self.samples[name]) if name in self.samples else math.nan
 
     def relative(self, name: str) -> float:
-        """The samples over the block's one reference's; 1 of the reference itself, NaN if they share no round."""
-        if len(self.block.references) != 1:
+        """The samples over the block's one control's; 1 of the control itself, NaN if they share no round."""
+        if len(self.block.controls) != 1:
             return math.nan
-        if self.is_reference:
+        if self.is_control:
             return 1.0
         return self.ratios[name].value if name in self.ratios else math.nan
 

@@ -4,7 +4,6 @@ import base64
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import NO_WISH, ReportError, Wanted
+from results.engine.drafts import drafted
 from results.metrics import METRICS
 from results.store import Store
 
@@ -31,16 +31,11 @@ def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = NO_WISH
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
     html = render(report(store, wanted))
     path = Path(folder) / "index.html"
-    draft = path.with_name(f".index-{os.getpid()}.html")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(html, encoding="utf-8")
-        os.replace(draft, path)
+        with drafted(path) as draft:
+            draft.write_text(html, encoding="utf-8")
     except OSError as error:
         raise ReportError(f"{path} cannot be written ({error.strerror}): pass another folder with -o") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
     return path
 
 

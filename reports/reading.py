@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from pandas import DataFrame, Series
 
-from reports.blocks import Block, Reference
+from reports.blocks import Block, Control
 from reports.measured import MeasuredCell, TrialView
 from results.read.where import Where
 from results.records import Cell
@@ -26,7 +26,7 @@ class Frames:
     metrics: DataFrame
     samples: DataFrame
     curves: DataFrame
-    ties: DataFrame | None = None  # samples of all series of the cells that ever were references, with `series`
+    ties: DataFrame | None = None  # samples of all series of the cells that ever were controls, with `series`
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
@@ -62,8 +62,8 @@ def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell
     trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
     curves = _curves(frames.curves)
-    references = [Reference.of(key, cells[key], samples[key], twin) for key, twin in twins.items()]
-    blocks = _blocks(references, [] if frames.ties is None else _tied(frames.ties, cells))
+    controls = [Control.of(key, cells[key], samples[key], twin) for key, twin in twins.items()]
+    blocks = _blocks(controls, [] if frames.ties is None else _tied(frames.ties, cells))
     return {
         key: MeasuredCell(
             key,
@@ -118,14 +118,14 @@ def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mappin
 
 
 def _blocks(
-    references: Collection[Reference], ties: Collection[tuple[Cell, Mapping[str, Series]]]
+    controls: Collection[Control], ties: Collection[tuple[Cell, Mapping[str, Series]]]
 ) -> Mapping[tuple[Any, ...], Block]:
-    """By what their cells share. One that was timed anew since it was a reference ties nothing together any more."""
+    """By what their cells share. One that was timed anew since it was a control ties nothing together any more."""
     blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
-    for each in references:
-        if each.twins or not any(other.twins for other in references if other.cell.block == each.cell.block):
+    for each in controls:
+        if each.twins or not any(other.twins for other in controls if other.cell.block == each.cell.block):
             block = blocks[each.cell.block]
-            blocks[each.cell.block] = replace(block, references=(*block.references, each))
+            blocks[each.cell.block] = replace(block, controls=(*block.controls, each))
     for cell, samples in ties:
         block = blocks[cell.block]
         blocks[cell.block] = replace(block, ties=(*block.ties, samples))
@@ -133,11 +133,11 @@ def _blocks(
 
 
 def _ratios(key: str, samples: Mapping[str, Series], block: Block) -> dict[str, Ratio]:
-    """Over the reference that shares most rounds; none of the reference itself."""
+    """Over the control that shares most rounds; none of the control itself."""
     ratios: dict[str, Ratio] = {}
-    for name, reference in product(samples, block.references):
-        beside = reference.beside(name)
-        ratio = paired_ratio(samples[name], beside) if beside is not None and reference.key != key else None
+    for name, control in product(samples, block.controls):
+        beside = control.beside(name)
+        ratio = paired_ratio(samples[name], beside) if beside is not None and control.key != key else None
         if ratio and (name not in ratios or ratio.pairs > ratios[name].pairs):
             ratios[name] = ratio
     return ratios

@@ -170,7 +170,7 @@ class NoiseFloor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class TrueValues:
     """True values of a problem, which are computed once."""
 
     problem: str

@@ -11,12 +11,12 @@ from bench.measures.truth import Truth
 from bench.options import without
 from bench.problems import Problem
 from bench.workload import Workload, require_finite
-from results.records import Cell, Reference
+from results.records import Cell, TrueValues
 
 
 def errors(
-    cell: Cell, problem: Problem, workload: Workload, references: Sequence[Reference] = ()
-) -> tuple[dict[str, float], tuple[Reference, ...]]:
+    cell: Cell, problem: Problem, workload: Workload, references: Sequence[TrueValues] = ()
+) -> tuple[dict[str, float], tuple[TrueValues, ...]]:
     """Errors as METRICS names them, and the true values that none of `references` gave, which are to be kept."""
     truth = Truth(cell, problem, references)
     y = require_finite("the solution", workload.forward()).cpu().double()

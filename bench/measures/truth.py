@@ -16,7 +16,7 @@ from bench.code_files import library
 from bench.failure import TrialFailure
 from bench.problems import Instance, Problem
 from bench.workload import Workload, require_finite
-from results.records import Cell, Reference, TrialStatus
+from results.records import Cell, TrialStatus, TrueValues
 
 _SOLVER, _TOLERANCE = "dopri8", 1e-12
 # As backprop's to rounding. The graph of all steps at so tight a tolerance would fill the memory of a worker.
@@ -31,10 +31,10 @@ class Truth:
     Of the problems with published end values, the chaotic and the stiff ones among them, none is off by 5e-12.
     """
 
-    def __init__(self, cell: Cell, problem: Problem, kept: Iterable[Reference] = ()) -> None:
+    def __init__(self, cell: Cell, problem: Problem, kept: Iterable[TrueValues] = ()) -> None:
         self.instance = problem.instance(replace(cell, dtype="float64", device="cpu"))
         self.asked = asked(cell, self.instance)
-        self.computed: list[Reference] = []
+        self.computed: list[TrueValues] = []
         self._problem = problem
         self._cell = cell
         self._kept = {one.name: one for one in kept if one.problem == problem.name and one.asked == self.asked}
@@ -64,8 +64,8 @@ class Truth:
             self.computed.append(self._packed(name, values))
         return values
 
-    def _packed(self, name: str, values: Tensor) -> Reference:
-        return Reference(
+    def _packed(self, name: str, values: Tensor) -> TrueValues:
+        return TrueValues(
             problem=self._problem.name,
             name=name,
             asked=self.asked,
@@ -120,7 +120,7 @@ def _rounded(values: Tensor) -> Tensor:
     return torch.ldexp(torch.ldexp(finite, 20 - exponent).round(), exponent - 20) + 0.0  # and no negative zero
 
 
-def _unpacked(reference: Reference) -> Tensor:
+def _unpacked(reference: TrueValues) -> Tensor:
     array = np.frombuffer(reference.array, dtype="<f8").astype(np.float64)
     return torch.from_numpy(array).view(reference.shape)
 

@@ -12,7 +12,7 @@ from bench.run.run_trial import run_trial
 from bench.run.timing import Group, waves
 from bench.sweep.measure import Measure, asked
 from bench.worker.task import Task
-from results.records import Cell, NoiseFloor, Reference, Trial, TrialKind
+from results.records import Cell, NoiseFloor, Trial, TrialKind, TrueValues
 
 _ROOM = 0.5  # share of the free memory that the workers of a group may hold
 _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
@@ -112,7 +112,7 @@ class BlockRunner:
         return max(1, min(TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
     def _asked(
-        self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[Reference, ...] = ()
+        self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[TrueValues, ...] = ()
     ) -> Task:
         """A task, under way until its trial is recorded."""
         on_cuda = cell.device.startswith("cuda")

@@ -13,9 +13,9 @@ from bench.source import source_of, sources_of
 from bench.sweep.measure import Asked
 from results.engine.location import UnwritableError
 from results.read.where import Where
-from results.records import Cell, Reference, Trial
+from results.records import Cell, Trial, TrueValues
 from results.store import Store
-from results.tools.references import keep, kept
+from results.tools.true_values import keep, kept
 
 _ERRORS = {"forward_s": "error", "gradient_s": "gradient_error"}  # by the samples that a cell is compared by
 _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
@@ -36,7 +36,7 @@ class MeasuredSoFar:
         self._exact_enough = exact_enough or {}
         self._cells = {cell.key: cell for cell in cells}
         self._metrics: dict[str, dict[str, float]] = defaultdict(dict)
-        self._references: dict[str, Reference] = {}
+        self._references: dict[str, TrueValues] = {}
         self.recorded = Recorded()
         with contextlib.suppress(UnwritableError):
             found = recorded(store, cells)
@@ -76,13 +76,13 @@ class MeasuredSoFar:
         """What a trial has measured."""
         self._metrics[trial.cell_key] |= trial.metrics
 
-    def keep(self, computed: Sequence[Reference]) -> None:
+    def keep(self, computed: Sequence[TrueValues]) -> None:
         """True values that had to be computed, for this run and for those to come."""
         self._references |= {one.key: one for one in computed}
         with contextlib.suppress(UnwritableError):  # they can be computed again
             keep(self._store, computed)
 
-    def references(self, problem: str) -> tuple[Reference, ...]:
+    def references(self, problem: str) -> tuple[TrueValues, ...]:
         """The true values of a problem."""
         return tuple(one for one in self._references.values() if one.problem == problem)
 

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 from bench.failure import TrialFailure
 from bench.worker.process import started
 from bench.worker.task import Task
-from results.records import Reference, Trial
+from results.records import Trial, TrueValues
 
 
 class TrialResult(NamedTuple):
     """What came of it."""
 
     trial: Trial
-    references: tuple[Reference, ...] = ()  # true values that it had to compute
+    references: tuple[TrueValues, ...] = ()  # true values that it had to compute
 
 
 def run_trial(task: Task) -> TrialResult:
@@ -23,7 +23,7 @@ def run_trial(task: Task) -> TrialResult:
     start = time.perf_counter()  # which nobody sets, as they may the clock of the wall
     worker = started(task)
     found: dict[str, Any] = {}
-    references: tuple[Reference, ...] = ()
+    references: tuple[TrueValues, ...] = ()
     try:
         with worker:
             outcome = worker.outcome()

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from bench.code_files import digest, files_of
 from bench.extensions import revision
 from bench.options import Option, options_of_value
+from results.engine.drafts import drafted
 
 
 @dataclass(frozen=True)
@@ -152,15 +153,8 @@ def _read() -> list[_Kept]:
 
 def _write(kept: list[_Kept]) -> None:
     """Whole, or not at all where there is no place for it: then each plan takes a second or two longer."""
-    with suppress(OSError, ValueError):
-        path = _file()
-        draft = path.with_suffix(f".{os.getpid()}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(_FORM.dump_json(kept))
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with suppress(OSError, ValueError), drafted(_file()) as draft:
+        draft.write_bytes(_FORM.dump_json(kept))
 
 
 def _file() -> Path:

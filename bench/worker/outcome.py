@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from results.records import Curve, Reference, TrialStatus
+from results.records import Curve, TrialStatus, TrueValues
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Outcome:
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    references: tuple[Reference, ...] = ()  # true values that were not known yet
+    references: tuple[TrueValues, ...] = ()  # true values that were not known yet
 
 
 @dataclass(frozen=True)

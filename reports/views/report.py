@@ -1,29 +1,25 @@
 """The whole report as data."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from node.registry import RegistryError
 from reports.measured import MeasuredCell
 from reports.views.findings.library import library_notes
 from reports.views.findings.noise import noise_note
 from reports.views.parts.section import Section
 from reports.views.parts.table import Table
 from reports.views.selection import select
-from reports.views.studies import adaptive, adjoint, other, solvers, spiral
+from reports.views.studies import SECTIONS, MakeSection, other
 from reports.views.studies.failures import FailureGroup, failure_groups
 from reports.views.studies.overview import Overview, overview
 from reports.views.studies.summary import summary_table
-from reports.views.wanted import NO_WISH, Wanted
+from reports.views.wanted import NO_WISH, ReportError, Wanted
 from results import format as text
 from results.store import Store
 
-STUDIES: Mapping[str, Callable[[str, Sequence[MeasuredCell]], Section]] = {
-    "solvers": solvers.section,
-    "spiral": spiral.section,
-    "adaptive": adaptive.section,
-    "adjoint": adjoint.section,
-}
+SECTIONS.collect()
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,17 @@ def report(store: Store, wanted: Wanted = NO_WISH) -> Report:
 
 def study_section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """A study's section, with notes on its noise, on the libraries and on the cells that have no number."""
-    build = STUDIES.get(study, other.section)
-    section = build(study, [cell for cell in cells if cell.measured])
+    section = _maker(study)(study, [cell for cell in cells if cell.measured])
     notes = (*section.notes, *library_notes(cells), *_without_numbers(cells))
     return replace(section, noise=noise_note(cells), notes=notes)
+
+
+def _maker(study: str) -> MakeSection:
+    """What makes the section of a study: what is registered under its name, or the one for any study."""
+    try:
+        return SECTIONS.get(study, other.section)
+    except RegistryError as error:  # of an installed distribution
+        raise ReportError(str(error)) from error
 
 
 def _without_numbers(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:

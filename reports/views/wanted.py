@@ -26,7 +26,7 @@ class Wanted:
     sweeps: Collection[str] = ()  # names, or the start of the hash of name and text
     baseline: str = ""  # name
     only: Where = field(default_factory=Where)  # conditions on the cells
-    here: Callable[[Collection[Cell]], Iterable[Source]] = lambda cells: ()  # the code here that measures some cells
+    here: Callable[[Collection[Cell]], Iterable[Source]] = lambda _cells: ()  # the code here that measures some cells
 
 
 NO_WISH = Wanted()

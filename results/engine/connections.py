@@ -37,7 +37,7 @@ def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> En
 
 def connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
     """A connection to a file that is there, by SQLite's own URI, so that no name means anything but itself."""
-    name = quote(os.path.abspath(os.fsencode(path)))
+    name = quote(os.fsencode(path.absolute()))
     return sqlite3.connect(f"file:{name}?{how}", uri=True, check_same_thread=False)
 
 

@@ -30,7 +30,7 @@ class HeldFolder:
     def made(cls, place: str, prefix: str) -> "HeldFolder":
         """A new one in that place; an OSError if it cannot be made there."""
         while True:
-            path = Path(tempfile.mkdtemp(prefix=prefix, dir=os.path.abspath(place)))
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=Path(place).absolute()))
             with contextlib.suppress(FileNotFoundError):  # another has swept it in the moment before it was locked
                 held = os.open(path, os.O_RDONLY)
                 try:

@@ -35,6 +35,10 @@ class AskedError(StoreError, ValueError):
     """What is asked for cannot be: a value that no column holds, a name that there is not."""
 
 
+class AskedTypeError(AskedError, TypeError):
+    """What is asked for is of a wrong type: a text where a number belongs."""
+
+
 class MissingDatabaseError(StoreError):
     """There is no database yet, where one was only to be read."""
 
@@ -89,16 +93,26 @@ def expanded(path: str) -> str:
     """The path with a user's home folder for its `~`, which not every shell has expanded: in a URL none does."""
     if not path.startswith("~"):
         return path
-    whole = os.path.expanduser(path)
-    user = path.partition("/")[0]
-    if not os.path.isabs(whole) or (user == "~" and os.environ.get("HOME") == ""):
+    user, slash, rest = path.partition("/")
+    home = _home(user)
+    if home is None or (user == "~" and os.environ.get("HOME") == ""):
         raise StoreError(f"{path}: no home folder is known for {user}: write the whole path, or ./{path} for that name")
-    return whole
+    return f"{str(home).rstrip('/')}{slash}{rest}" or "/"
+
+
+def _home(user: str) -> Path | None:
+    """The home folder of a user, as `~` or `~name`; None for a user without."""
+    try:
+        home = Path(user).expanduser()
+    except RuntimeError:
+        return None
+    return home if home.is_absolute() else None
 
 
 def state_folder() -> Path:
     """Where the user's programs keep what is no setting and no document: our part of it."""
-    folder = Path(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"))
+    home = _home("~")
+    folder = Path(os.environ.get("XDG_STATE_HOME") or (home / ".local" / "state" if home else ""))
     return (folder if folder.is_absolute() else Path(tempfile.gettempdir())) / "nodebench"  # some have no home
 
 
@@ -172,8 +186,8 @@ def _without_secrets(url: str) -> str:
 
 def _check_file(path: Path, *, create: bool) -> None:
     try:
-        if path.is_symlink() and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-            raise StoreError(f"{path} is a link to {os.readlink(path)}, which is not there: make or mount its folder")
+        if path.is_symlink() and not Path(os.path.realpath(path)).parent.is_dir():
+            raise StoreError(f"{path} is a link to {path.readlink()}, which is not there: make or mount its folder")
         if create and not path.exists():
             _make(Path(os.path.realpath(path)))
         _check_kind(path)

@@ -4,7 +4,6 @@ A copy is called done when its pages are sound and it has as many rows of each t
 """
 
 import itertools
-import os
 import sqlite3
 import time
 import uuid
@@ -19,6 +18,7 @@ from sqlalchemy.exc import CompileError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from results.engine.database import Database
+from results.engine.drafts import drafted
 from results.engine.location import RECOVER, StoreError
 from results.schema import structure, views
 from results.schema import versions as schema
@@ -34,19 +34,12 @@ def back_up(database: Database, path: Path | None = None) -> Path:
     path = path or _beside(database)
     if path.exists():
         raise StoreError(f"{path} exists: a backup overwrites nothing, pass another name")
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        copy_to(database, draft)
-        _name_anew(draft)
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with drafted(path, durable=True) as draft:
+            copy_to(database, draft)
+            _name_anew(draft)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be written ({error}): pass another name or make room") from error
-    finally:
-        draft.unlink(missing_ok=True)
     return path
 
 

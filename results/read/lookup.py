@@ -33,7 +33,7 @@ def environment(connection: Connection, start: str) -> str:
         raise StoreError(
             f"{count} environments begin with {start!r}: pass another start. There are: {', '.join(known)}"
         )
-    return found[0]
+    return str(found[0])
 
 
 def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:

@@ -44,9 +44,10 @@ def parse(texts: Iterable[str]) -> Where:
     for text in texts:
         for name, values in _conditions(text):
             asked[name] = _both(name, asked[name], values) if name in asked else values
-    options = {name: asked.pop(name) for name in list(asked) if name not in _FIELDS}
+    of_fields = {_field(name): values for name, values in asked.items() if name in _FIELDS}
+    options = {name: values for name, values in asked.items() if name not in _FIELDS}
     try:
-        return Where(**{_field(name): values for name, values in asked.items()}, options=options or None)
+        return Where(**of_fields, options=options or None)
     except ValueError as error:
         raise FilterError(f"only: {error}") from error
 

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, cast, fa
 
 from results.engine.json_list import listed
 from results.engine.json_value import has_one_of
-from results.engine.location import AskedError
+from results.engine.location import AskedError, AskedTypeError
 from results.names import nearest
 from results.records import OPTION_NAME, TRIAL_KINDS, TRIAL_STATUSES, Cell
 from results.schema.tables import cell, run, trial
@@ -33,8 +33,9 @@ class Where:
 
     Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
     numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
-    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not. Options are asked for by
-    name, as in `Where(options={"problem.width": [64, 256]})`, where NaN is for the cells without the option.
+    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not; a value of a wrong type
+    is a TypeError too. Options are asked for by name, as in `Where(options={"problem.width": [64, 256]})`, where NaN is
+    for the cells without the option.
     """
 
     run_id: Text = None
@@ -107,7 +108,8 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
         numbers = column.in_([value for value in values if not math.isnan(value)])
         return or_(numbers, column.is_(None)) if any(map(math.isnan, values)) else numbers
     if len(values) == 1:
-        return column == values[0]
+        equal: ColumnElement[bool] = column == values[0]
+        return equal
     # As many as there may be: the number of parameters is limited, the length of a text is not.
     value = listed(literal(json.dumps(values)))
     return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
@@ -177,7 +179,8 @@ def _checked(name: str, wanted: Any) -> Any:
     values = tuple(wanted) if is_several else (wanted,)
     for value in values:
         if not isinstance(value, kind.type) or isinstance(value, bool):
-            raise AskedError(f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any")
+            said = f"{name}={value!r}: {name} is {kind.word}: pass one, several in a list, or None for any"
+            raise AskedTypeError(said)
         if isinstance(value, Integral) and abs(int(value)) >= _TOO_LARGE:
             raise AskedError(f"{name}: no database holds so large a number: pass one below 2**63")
         if isinstance(value, str) and not _storable(value):
@@ -200,7 +203,7 @@ def _checked_options(wanted: Any) -> dict[str, Any] | None:
     if wanted is None:
         return None
     if not isinstance(wanted, Mapping):
-        raise AskedError(f"options={wanted!r}: pass a mapping of names, as in options={{'problem.width': 64}}")
+        raise AskedTypeError(f"options={wanted!r}: pass a mapping of names, as in options={{'problem.width': 64}}")
     found = {}
     for name, values in wanted.items():
         if not isinstance(name, str) or not OPTION_NAME.fullmatch(name):
@@ -214,8 +217,10 @@ def _checked_option(name: str, wanted: Any) -> Any:
     is_several = isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping)
     values = [value.item() if hasattr(value, "item") else value for value in (wanted if is_several else (wanted,))]
     for value in values:
-        if not isinstance(value, str | bool | int | float) or (isinstance(value, int) and abs(value) >= _TOO_LARGE):
-            raise AskedError(f"{name}={value!r}: an option is a number below 2**63, a text, True or False: pass one")
+        if not isinstance(value, str | bool | int | float):
+            raise AskedTypeError(f"{name}={value!r}: an option is a number, a text, True or False: pass one of these")
+        if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+            raise AskedError(f"{name}: no database holds so large a number: pass one below 2**63")
         if isinstance(value, str) and not _storable(value):
             raise AskedError(f"{name}={value!r}: no database holds such a text: pass one in Unicode")
     if len(values) > _MOST_NUMBERS:

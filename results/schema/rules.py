@@ -31,8 +31,8 @@ from results.records import (
     TRIAL_STATUSES,
     Environment,
     Goal,
-    Reference,
     Source,
+    TrueValues,
     canonical,
 )
 from results.schema.rows import Row, cell_of, points_of, sha_of
@@ -213,7 +213,7 @@ def _of_source(row: Row) -> str:
     return _hashed(row["key"], Source(row["facts"]).key)
 
 
-def _of_reference(row: Row) -> str:
+def _of_true_values(row: Row) -> str:
     import numpy  # no other row needs it
 
     if len(row["array"]) != 8 * math.prod(row["shape"]):
@@ -221,7 +221,7 @@ def _of_reference(row: Row) -> str:
     if not numpy.isfinite(numpy.frombuffer(row["array"], "<f8")).all():
         return "its array has values that are not finite, as true values are"
     fields = ("problem", "name", "asked", "provenance", "array")
-    return _hashed(row["key"], Reference(**{name: row[name] for name in fields}, shape=tuple(row["shape"])).key)
+    return _hashed(row["key"], TrueValues(**{name: row[name] for name in fields}, shape=tuple(row["shape"])).key)
 
 
 def _of_curve(row: Row) -> str:
@@ -245,6 +245,6 @@ _DERIVED: Mapping[str, Callable[[Row], str]] = {
     "sweep": _of_sweep,
     "environment": _of_environment,
     "source": _of_source,
-    "reference": _of_reference,
+    "reference": _of_true_values,
     "curve": _points_of_curve,
 }

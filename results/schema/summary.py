@@ -90,7 +90,10 @@ def rebuild(connection: Connection) -> int:
     connection.execute(delete(summary))
     if views.different(connection):
         views.remake(connection)
-    return sum(_make(connection, part) for part in _parts(members(connection, true())))
+    count = 0
+    for part in _parts(members(connection, true())):
+        count += _make(connection, part)
+    return count
 
 
 def remake(connection: Connection) -> None:

@@ -198,6 +198,7 @@ curve = Table(
     comment="one sampled function",
 )
 
+# The name is older than the word: a table that is renamed is missing to every query and program that knows it.
 reference = Table(
     "reference",
     metadata,

@@ -82,7 +82,8 @@ def median(values: Sequence[float] | Series) -> float:
 def running_median(values: Sequence[float] | np.ndarray) -> list[float]:
     """Each value's median with its neighbours, a twentieth of the series in all: a noisy curve made readable."""
     window = max(1, len(values) // 20)
-    return Series(values).rolling(window, center=True, min_periods=1).median().tolist()
+    medians: list[float] = Series(values).rolling(window, center=True, min_periods=1).median().tolist()
+    return medians
 
 
 def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratio | None:
@@ -238,7 +239,7 @@ def _resampled(pairs: np.ndarray, resamples: int, rng: np.random.Generator) -> n
     processes = rng.integers(n_processes, size=(resamples, n_processes, 1))
     drawn = rng.random((resamples, n_processes, n_rounds), dtype=np.float32)  # below 1, so the product is below n
     rounds = (drawn * counts[processes].astype(np.float32)).astype(np.int32)
-    values = pairs[processes, rounds]
+    values: np.ndarray = pairs[processes, rounds]
     if (counts < n_rounds).any():
         values[np.arange(n_rounds) >= counts[processes]] = np.nan
     return values.reshape(resamples, -1)
@@ -249,7 +250,9 @@ def _medians(rows: np.ndarray) -> np.ndarray:
     ranked = np.sort(rows, axis=1)
     counts = (~np.isnan(ranked)).sum(axis=1)
     row = np.arange(len(rows))
-    return (ranked[row, (counts - 1) // 2] + ranked[row, counts // 2]) / 2
+    low, high = (counts - 1) // 2, counts // 2
+    medians: np.ndarray = (ranked[row, low] + ranked[row, high]) / 2
+    return medians
 
 
 def _student(freedom: float) -> float:

@@ -1,13 +1,13 @@
 """Frames as files, for other tools. Written whole or not at all, and never all in memory."""
 
-import os
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Select, select
 
+from results.engine.drafts import drafted
 from results.engine.location import StoreError
 from results.read import frames
 from results.read.where import Where
@@ -24,18 +24,11 @@ _CHUNK_OF_CURVES = 200  # each may hold thousands of numbers
 def export(store: Store, path: Path, *, frame: str = "summary", where: Where | None = None) -> int:
     """Write one of FRAMES to a file whose suffix says the format; how many rows."""
     write = writer_of(path)
-    draft = path.with_name(f".export-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            count = _write(store, write, file, frame, where or Where())
-        draft.replace(path)
+        with drafted(path) as draft, draft.open("wb") as file:
+            return _write(store, write, file, frame, where or Where())
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror or error}): pass another file") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return count
 
 
 def stream(store: Store, file: Sink, *, form: str = "csv", frame: str = "summary", where: Where | None = None) -> int:

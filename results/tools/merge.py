@@ -112,7 +112,10 @@ class _Merging:
         here = known(self.connection, table, part)
         for row in part:
             ours = here.get(key_of(table, row))
-            if ours and not alike(table, ours, row) and self._replaces(Conflict(table, ours, row)):
+            if ours is None or alike(table, ours, row):
+                continue
+            takes_theirs = self._settle(Conflict(table, ours, row))
+            if takes_theirs:
                 self._replace(table, ours, row)
         new = [row for row in part if key_of(table, row) not in here]
         if table is run:
@@ -122,11 +125,12 @@ class _Merging:
             new = [{name: row[name] for name in row if name != "id"} for row in new]
         self.came[table.name] += insert_missing(self.connection, table, new)
 
-    def _replaces(self, conflict: Conflict) -> bool:
-        """Whether theirs is to be taken instead of ours."""
-        newer = self.on_conflict == "newer" and conflict.theirs_is_newer
-        (self.replaced if newer else self.kept).append(named(conflict.table, conflict.ours))
-        return newer
+    def _settle(self, conflict: Conflict) -> bool:
+        """Decide which of the two rows stays, and note it; whether it is theirs."""
+        takes_theirs = self.on_conflict == "newer" and conflict.theirs_is_newer
+        noted = self.replaced if takes_theirs else self.kept
+        noted.append(named(conflict.table, conflict.ours))
+        return takes_theirs
 
     def _replace(self, table: Table, ours: Row, theirs: Row) -> None:
         row = self._in_sweeps([theirs])[0] if table is run else theirs
@@ -157,10 +161,13 @@ class _Merging:
         both = [(here[key], row) for row in part if (key := key_of(trial, row)) in here]
         theirs = measured(self.source, [row["id"] for row in part])
         ours = measured(self.connection, [row["id"] for row, _ in both])
-        touched = {key_of(trial, row)[:2] for row in self._insert_trials(new, theirs)}
+        came = self._insert_trials(new, theirs)
+        touched = {key_of(trial, row)[:2] for row in came}
         for our, their in both:
-            same = alike(trial, our, their) and ours[our["id"]] == theirs[their["id"]]
-            if not same and self._replaces(Conflict(trial, our, their)):
+            if alike(trial, our, their) and ours[our["id"]] == theirs[their["id"]]:
+                continue
+            takes_theirs = self._settle(Conflict(trial, our, their))
+            if takes_theirs:
                 self._replace(trial, our, their)
                 self._remeasure(our["id"], theirs[their["id"]])
                 touched.add(key_of(trial, our)[:2])
@@ -211,7 +218,8 @@ class _Merging:
         if ours is not None:
             if set(self._members(self.connection, name)) == set(members):
                 return
-            if not self._replaces(Conflict(baseline, dict(ours), row)):
+            takes_theirs = self._settle(Conflict(baseline, dict(ours), row))
+            if not takes_theirs:
                 return
             self.connection.execute(delete(baseline_trial).where(baseline_trial.c.name == name))
             self.connection.execute(update(baseline).where(baseline.c.name == name).values(row))

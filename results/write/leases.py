@@ -156,7 +156,7 @@ def _host() -> str:
     parts = [platform.node() or "localhost"]
     for path in (Path("/etc/machine-id"), Path("/proc/self/ns/pid")):
         try:
-            parts.append(os.readlink(path) if path.is_symlink() else path.read_text().strip())
+            parts.append(str(path.readlink()) if path.is_symlink() else path.read_text().strip())
         except OSError:
             continue  # not on this system
     return " ".join(parts)

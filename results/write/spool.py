@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, select
 
 from results.engine.database import Database
+from results.engine.drafts import drafted
 from results.engine.location import file_of, place, state_folder
 from results.records import Cell, Curve, Environment, Goal, Planned, Run, RunState, Sample, Source, Trial
 from results.schema import versions as schema
@@ -186,20 +187,8 @@ def _clear(folder: Path) -> None:
 
 def _write_whole(path: Path, content: Any) -> Path:
     """All of the file, on the disk, or nothing of it."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(json.dumps(content).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    with suppress(OSError):  # not every system can
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+    with drafted(path, durable=True) as draft:
+        draft.write_bytes(json.dumps(content).encode())
     return path
 
 

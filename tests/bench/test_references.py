@@ -9,14 +9,14 @@ from bench.backends import BACKENDS
 from bench.measures.accuracy import errors
 from bench.problems import PROBLEMS
 from bench.sweep.measure import Measure
-from results.records import Cell, Reference
+from results.records import Cell, TrueValues
 from results.store import Store
 from results.tools.merge import merge
-from results.tools.references import keep, kept
+from results.tools.true_values import keep, kept
 from tests.support.small_runs import run, sweep_of
 
 VALUES = np.array([[0.1, -0.0], [np.pi, 5e-324]])
-ONE = Reference(
+ONE = TrueValues(
     problem="spiral",
     name="solution",
     asked={"horizon": 1.5, "seed": 0},

@@ -19,10 +19,10 @@ def test_cells_of_one_round_are_compared_in_it():
     assert ratio.pairs == 40
 
 
-def test_cells_of_different_rounds_are_compared_through_their_reference():
+def test_cells_of_different_rounds_are_compared_through_their_control():
     """Whose load differs by a factor of e from process to process."""
-    reference = timed("r", 0.1, range(8), seed=3)
-    _, one, other = in_block(reference, timed("a", 3.0, seed=1), timed("b", 2.0, range(4, 8), seed=2))
+    control = timed("r", 0.1, range(8), seed=3)
+    _, one, other = in_block(control, timed("a", 3.0, seed=1), timed("b", 2.0, range(4, 8), seed=2))
     ratio = ratio_of(one, other, "forward_s")
     assert ratio.low < 1.5 < ratio.high < 1.53
     assert ratio.pairs == 40
@@ -30,7 +30,7 @@ def test_cells_of_different_rounds_are_compared_through_their_reference():
     assert back.value == pytest.approx(1 / ratio.value)
 
 
-def test_cells_of_different_rounds_without_a_reference_are_not_compared():
+def test_cells_of_different_rounds_without_a_control_are_not_compared():
     one, other = timed("a", 3.0), timed("b", 2.0, range(4, 8))
     assert ratio_of(one, other, "forward_s") is None
     assert compare([(one, other)], "forward_s") == {}

@@ -30,7 +30,7 @@ def test_every_mode_is_compared_with_backprop():
 
 def test_without_backprop_another_mode_is_the_baseline():
     (row,) = rows_of(modes(reversible=3.0, checkpointed=2.0))
-    assert (row.mode, row.baseline.cell.gradient) == ("reversible", "checkpointed")
+    assert (row.mode, row.compared_with.cell.gradient) == ("reversible", "checkpointed")
 
 
 def test_a_mode_without_its_baseline_is_not_compared():

@@ -28,9 +28,9 @@ def test_the_page_s_floors_are_those_of_the_runner(measured):
     written = measured.noise_floors(Where(run_id="run-1"))
     assert len(written) > 10
     for row in written.itertuples():
-        (reference,) = selection.cells[row.cell_key].block.references
-        twin = reference.twins[row.name]
-        assert reference.key == row.cell_key
+        (control,) = selection.cells[row.cell_key].block.controls
+        twin = control.twins[row.name]
+        assert control.key == row.cell_key
         assert (twin.value, twin.low, twin.high, twin.pairs) == pytest.approx((row.ratio, row.low, row.high, row.pairs))
 
 
@@ -46,7 +46,7 @@ def test_a_twin_is_no_measurement_of_its_cell(store):
     measured = select(store).cells[RK4.key]
     assert (measured.value("forward_s"), measured.value("busy_s")) == (1.0, 1.0)
     assert len(measured.samples["forward_s"]) == 6
-    assert measured.is_reference
+    assert measured.is_control
     assert measured.block.floor("forward_s") == pytest.approx(5.0)
     assert measured.block.floor("gradient_s") == pytest.approx(5.0)  # the only clock that there is
 
@@ -62,21 +62,21 @@ def test_a_twin_that_fails_is_told_apart_from_its_cell(store):
     ]
 
 
-def test_every_timed_cell_has_a_ratio_to_its_reference(measured):
+def test_every_timed_cell_has_a_ratio_to_its_control(measured):
     for each in select(measured).cells.values():
-        expected = set() if each.is_reference else set(each.samples)
+        expected = set() if each.is_control else set(each.samples)
         assert set(each.ratios) == expected
 
 
-def test_a_gradient_is_set_beside_a_forward_solve_where_the_reference_has_no_more():
-    reference = replace(a_cell(), samples={"forward_s": timings(1.0, range(3))})
-    assert reference.samples.keys() == {"forward_s"}
-    (own,) = in_block(reference)
-    (beside,) = own.block.references
-    assert beside.beside("gradient_s") is reference.samples["forward_s"]
+def test_a_gradient_is_set_beside_a_forward_solve_where_the_control_has_no_more():
+    control = replace(a_cell(), samples={"forward_s": timings(1.0, range(3))})
+    assert control.samples.keys() == {"forward_s"}
+    (own,) = in_block(control)
+    (beside,) = own.block.controls
+    assert beside.beside("gradient_s") is control.samples["forward_s"]
 
 
-def test_a_block_s_floor_is_said_with_its_reference():
+def test_a_block_s_floor_is_said_with_its_control():
     cells = a_block("cosine", 1.02, unstable=0.0)
     assert plain(noise_note(cells)) == "Noise floor: 2.0 %. No smaller difference of times is called one."
     (row,) = noise_table(cells).rows
@@ -103,18 +103,18 @@ def test_blocks_without_a_twin_are_said_to_have_no_floor():
 
 
 def test_a_twin_of_one_process_bounds_nothing():
-    (reference,) = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))
-    assert reference.block.has_floor
-    assert reference.block.floor("forward_s") == float("inf")
-    assert "not known" in noise_note([reference])
+    (control,) = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))
+    assert control.block.has_floor
+    assert control.block.floor("forward_s") == float("inf")
+    assert "not known" in noise_note([control])
 
 
-def test_a_reference_that_took_another_s_place_bounds_the_noise():
+def test_a_control_that_took_another_s_place_bounds_the_noise():
     failed = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))[0]
     second = in_block(
         replace(a_cell(replace(RK4, solver="heun")), samples={"forward_s": timings(1.0, [1, 2])}), off=1.1
     )
-    block = Block((*failed.block.references, *second[0].block.references))
+    block = Block((*failed.block.controls, *second[0].block.controls))
     assert block.floor("forward_s") == pytest.approx(1.1)
     cells = [replace(each, block=block) for each in (failed, *second)]
     assert [row.values[0].text for row in noise_table(cells).rows] == ["cosine", "cosine"]
@@ -137,10 +137,10 @@ def test_a_time_is_shown_with_the_interval_of_its_ratio(measured):
     for each in timed:
         ratio = each.ratios["forward_s"]
         assert columns.time(each, "forward_s").note.startswith("±")
-        assert columns.over_reference(each, "forward_s").sort == ratio.value
-    reference = next(each for each in cells if each.is_reference)
-    assert columns.time(reference, "forward_s").note == ""
-    assert columns.over_reference(reference, "forward_s").text == "reference"
+        assert columns.over_control(each, "forward_s").sort == ratio.value
+    control = next(each for each in cells if each.is_control)
+    assert columns.time(control, "forward_s").note == ""
+    assert columns.over_control(control, "forward_s").text == "control"
 
 
 def test_the_overview_tells_the_worst_block(content, measured):

@@ -39,24 +39,23 @@ def test_a_race_within_the_noise_floor_has_two_winners():
     assert plain(close.evidence).endswith("1.10× [1.10, 1.10] the time: no difference beyond the noise floor of 15 %.")
 
 
-def test_the_quickest_is_so_beside_the_reference_not_by_seconds_of_other_rounds():
-    reference = replace(a_cell(), samples={"forward_s": timings(0.1, range(6))})
+def test_the_quickest_is_so_beside_the_control_not_by_seconds_of_other_rounds():
+    control = replace(a_cell(), samples={"forward_s": timings(0.1, range(6))})
     idle, loaded = (0, 3), (2, 5)  # processes, between which the load differs by a factor of e squared
     quick = replace(a_cell(replace(RK4, solver="a")), samples={"forward_s": timings(1.0, loaded, seed=1)})
     slow = replace(a_cell(replace(RK4, solver="b")), samples={"forward_s": timings(2.0, idle, seed=2)})
     assert quick.value("forward_s") > slow.value("forward_s")
     assert quickest_first([quick, slow]) == [slow, quick]
     with_ratios = [
-        replace(each, ratios={"forward_s": reference_ratio(each, reference)})
-        for each in in_block(reference, quick, slow)[1:]
+        replace(each, ratios={"forward_s": control_ratio(each, control)}) for each in in_block(control, quick, slow)[1:]
     ]
     assert [each.cell.solver for each in quickest_first(with_ratios)] == ["a", "b"]
 
 
-def reference_ratio(cell, reference):
+def control_ratio(cell, control):
     from results.statistics.ratio import paired_ratio
 
-    return paired_ratio(cell.samples["forward_s"], reference.samples["forward_s"])
+    return paired_ratio(cell.samples["forward_s"], control.samples["forward_s"])
 
 
 def test_a_rival_of_other_rounds_is_named_with_its_seconds():

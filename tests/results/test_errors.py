@@ -19,3 +19,10 @@ def test_every_error_is_the_packages_and_a_wrong_value_is_a_value_error_too(thre
         with pytest.raises(StoreError) as caught:
             wrong()
         assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("asked", [{"seed": "one"}, {"solver": 3}, {"options": "a=1"}, {"options": {"a": {}}}], ids=str)
+def test_a_value_of_a_wrong_type_is_a_type_error_too(asked):
+    with pytest.raises(TypeError) as caught:
+        Where(**asked)
+    assert isinstance(caught.value, StoreError)

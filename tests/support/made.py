@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from pandas import MultiIndex, Series
 
-from reports.blocks import Block, Reference
+from reports.blocks import Block, Control
 from reports.measured import MeasuredCell, TrialView
 from results import format as text
 from results.records import Cell
@@ -35,11 +35,11 @@ def timings(
     return Series(seconds * np.concatenate(load) * own, index=index)
 
 
-def in_block(reference: MeasuredCell, *cells: MeasuredCell, off: float = 1.0) -> list[MeasuredCell]:
-    """The cells beside a reference whose twin is `off` times as slow, in every round."""
-    twin = {name: off * values for name, values in reference.samples.items()}
-    block = Block((Reference.of(reference.key, reference.cell, reference.samples, twin),))
-    return [replace(each, block=block) for each in (reference, *cells)]
+def in_block(control: MeasuredCell, *cells: MeasuredCell, off: float = 1.0) -> list[MeasuredCell]:
+    """The cells beside a control whose twin is `off` times as slow, in every round."""
+    twin = {name: off * values for name, values in control.samples.items()}
+    block = Block((Control.of(control.key, control.cell, control.samples, twin),))
+    return [replace(each, block=block) for each in (control, *cells)]
 
 
 def plain(said: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from sqlalchemy import insert, select
 
-from results.records import Cell, Curve, Environment, Goal, Planned, Reference, Run, Sample, Source, Trial
+from results.records import Cell, Curve, Environment, Goal, Planned, Run, Sample, Source, Trial, TrueValues
 from results.schema.tables import lease, metadata, nodebench, noise_floor, reference, run, sweep, trial
 from results.store import Store
 from results.tools import annotations, baselines
@@ -74,14 +74,14 @@ def stock(store: Store, name: str = "a") -> None:
         connection.execute(insert(noise_floor), [{"run_id": f"{name}-1", **floor}])
         held = {"cell_key": CELLS[1].key, "host": "h", "pid": 1, "pid_started_at": 0.0, "expires_at": 1e12}
         connection.execute(insert(lease), [{"run_id": f"{name}-3", "fingerprint": HERE.fingerprint, **held}])
-        connection.execute(insert(reference), [a_reference(name)])
+        connection.execute(insert(reference), [true_values_row(name)])
     baselines.keep(store, f"baseline of {name}", note="kept", run_start=f"{name}-1")
     annotations.annotate(store, f"{name}-1", "a warm day", author="me")
     annotations.annotate(store, CELLS[0].key, "the simplest", author="me")
 
 
-def a_reference(name: str) -> dict[str, object]:
-    true = Reference(
+def true_values_row(name: str) -> dict[str, object]:
+    true = TrueValues(
         problem="cosine", name="solution", asked={"t": 1.0, "of": name}, provenance={"method": "exact"}, shape=(1,),
         array=b"\0" * 8,
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 Errors fall as C dt^order down to a rounding floor, adaptive errors follow the tolerance, backprop's memory grows
 with the steps and the adjoint's does not. All noise comes from the cell's key, so every filling is the same. A block's
-cells are timed in groups, each beside the reference cell and its twin; a round's load is common to its cells.
+cells are timed in groups, each beside the control and its twin; a round's load is common to its cells.
 """
 
 import math
@@ -66,7 +66,7 @@ def fill(store: Store) -> None:
     store.finish("run-1", state="complete")
 
 
-def reference_of(block: Sequence[Cell]) -> Cell | None:
+def control_of(block: Sequence[Cell]) -> Cell | None:
     """The cell with the least work of those that can be measured."""
     return min(_timed(block), key=_nfe, default=None)
 
@@ -76,7 +76,7 @@ def _timed(block: Sequence[Cell]) -> list[Cell]:
 
 
 def _groups(block: Sequence[Cell]) -> list[list[Cell]]:
-    others = [cell for cell in _timed(block) if cell != reference_of(block)]
+    others = [cell for cell in _timed(block) if cell != control_of(block)]
     return [others[start : start + TOGETHER] for start in range(0, len(others), TOGETHER)]
 
 
@@ -85,19 +85,19 @@ def _block_trials(block: Sequence[Cell]) -> Iterator[Trial]:
     of_group = {cell: index for index, group in enumerate(groups) for cell in group}
     for cell in block:
         first = of_group.get(cell, 0) * PROCESSES
-        last = len(groups) * PROCESSES if cell == reference_of(block) else first + PROCESSES
+        last = len(groups) * PROCESSES if cell == control_of(block) else first + PROCESSES
         yield from trials(cell, range(first, last))
     yield from (twin for twin, _ in _twins(block))
 
 
 def _twins(block: Sequence[Cell]) -> list[tuple[Trial, Trial]]:
-    """Each process of the reference's twin, with that of the reference which was timed beside it."""
-    reference = reference_of(block)
-    if reference is None:
+    """Each process of the control's twin, with that of the control which was timed beside it."""
+    control = control_of(block)
+    if control is None:
         return []
     processes = range(len(_groups(block)) * PROCESSES)
-    own = [trial for trial in trials(reference, processes) if trial.kind == "timing"]
-    twins = _timings(reference, _nfe(reference), random.Random(f"{reference.key} twin"), processes, "twin")
+    own = [trial for trial in trials(control, processes) if trial.kind == "timing"]
+    twins = _timings(control, _nfe(control), random.Random(f"{control.key} twin"), processes, "twin")
     return list(zip(twins, own, strict=True))
 
 

@@ -12,15 +12,15 @@ from results.records import (
     Goal,
     NoiseFloor,
     Planned,
-    Reference,
     Run,
     RunState,
     Sample,
     Source,
     Trial,
+    TrueValues,
 )
 from results.store import Store
-from results.tools import annotations, baselines, references
+from results.tools import annotations, baselines, true_values
 
 CELLS = [
     Cell(problem=problem, backend=backend, solver="dopri5", horizon=1.0, n_outputs=2, rtol=1e-5, atol=1e-7, gradient=by)
@@ -51,7 +51,7 @@ def stock(store: Store, name: str) -> None:
                 store.record(run.id, trial)
         store.record_floors(run.id, [NoiseFloor(CELLS[0].key, "forward_s", 1.0, 0.99, 1.01, 3)])
         store.finish(run.id, state=state)
-    true = Reference(
+    true = TrueValues(
         problem="cosine",
         name="solution",
         asked={"of": name},
@@ -59,7 +59,7 @@ def stock(store: Store, name: str) -> None:
         shape=(2,),
         array=bytes(16),
     )
-    references.keep(store, [true])
+    true_values.keep(store, [true])
     baselines.keep(store, f"before {name}")
     annotations.annotate(store, CELLS[0].key, "a warm day", author="me")
 

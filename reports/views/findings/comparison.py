@@ -40,7 +40,7 @@ def compare(pairs: Iterable[Pair], name: str) -> Times:
 
 
 def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> Ratio | None:
-    """By the rounds that the cells share, else through the reference that each shares rounds with."""
+    """By the rounds that the cells share, else through the control that each shares rounds with."""
     if name not in numerator.samples or name not in denominator.samples:
         return None
     one, other = numerator.samples[name], denominator.samples[name]

@@ -1,4 +1,4 @@
-"""Gradient modes against each other: cells that are equal but for the mode, in pairs with the baseline."""
+"""Gradient modes against each other: pairs of cells that are equal but for the mode, one of them of a common mode."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +12,16 @@ from reports.views.findings.spread import Spread
 from reports.views.parts.section import Finding
 from results import format as text
 
-BASELINE = "backprop"
+COMPARED_WITH = "backprop"  # where it was measured
 CLOCK = "gradient_s"
 
 
 @dataclass(frozen=True)
 class ModeRow:
-    """A cell beside its baseline, which differs from it only in the gradient mode."""
+    """A cell beside the one that it is compared with, which differs from it only in the gradient mode."""
 
     measured: MeasuredCell
-    baseline: MeasuredCell
+    compared_with: MeasuredCell
     time: Comparison | None  # of the solve with its gradient
 
     @property
@@ -30,24 +30,24 @@ class ModeRow:
         return self.measured.cell.gradient
 
     def quotient(self, name: str) -> float:
-        """The metric over the baseline's; NaN where either is missing or not positive."""
-        own, other = self.measured.value(name), self.baseline.value(name)
+        """The metric over that of the cell compared with; NaN where either is missing or not positive."""
+        own, other = self.measured.value(name), self.compared_with.value(name)
         positive = math.isfinite(own) and math.isfinite(other) and own > 0 and other > 0
         return own / other if positive else math.nan
 
 
-def baseline_of(cells: Sequence[MeasuredCell]) -> str:
+def compared_mode(cells: Sequence[MeasuredCell]) -> str:
     """The mode that the others are compared with."""
     modes = sorted({each.cell.gradient for each in cells} - {"none"})
-    return BASELINE if BASELINE in modes else next(iter(modes), BASELINE)
+    return COMPARED_WITH if COMPARED_WITH in modes else next(iter(modes), COMPARED_WITH)
 
 
 def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
-    """Every cell of another mode with its baseline, where that was measured too."""
-    baseline, pairs = baseline_of(cells), []
+    """Each cell with the cell of the common mode, where that was measured too."""
+    common, pairs = compared_mode(cells), []
     for alike in grouped(cells, lambda each: astuple(replace(each.cell, gradient=""))).values():
         modes = {each.cell.gradient: each for each in alike}
-        if base := modes.pop(baseline, None):
+        if base := modes.pop(common, None):
             pairs += [(each, base) for each in modes.values()]
     return pairs
 
@@ -75,10 +75,10 @@ def _finding(subject: str, rows: Sequence[ModeRow], spread: Callable[[Sequence[M
     spreads: dict[str, dict[str, Spread]] = {}
     for (backend, mode), some in _grouped(rows).items():
         spreads.setdefault(backend, {})[mode] = spread(some)
-    baseline = rows[0].baseline.cell.gradient
-    winners = {backend: _least(of_modes, baseline) for backend, of_modes in spreads.items()}
+    common = rows[0].compared_with.cell.gradient
+    winners = {backend: _least(of_modes, common) for backend, of_modes in spreads.items()}
     modes = dict.fromkeys(mode for of_modes in spreads.values() for mode in of_modes)
-    evidence = [_said(mode, baseline, spreads) for mode in modes]
+    evidence = [_said(mode, common, spreads) for mode in modes]
     return Finding(subject, _agreed(winners), f"{'; '.join(evidence)}.")
 
 
@@ -89,18 +89,18 @@ def _grouped(rows: Sequence[ModeRow]) -> dict[tuple[str, str], list[ModeRow]]:
     return groups
 
 
-def _said(mode: str, baseline: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
+def _said(mode: str, common: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
     on = [f"{of_modes[mode]} on {backend}" for backend, of_modes in spreads.items() if mode in of_modes]
-    return f"{mode} over {baseline}: {text.listed(on)}"
+    return f"{mode} over {common}: {text.listed(on)}"
 
 
-def _least(spreads: Mapping[str, Spread], baseline: str) -> str:
+def _least(spreads: Mapping[str, Spread], common: str) -> str:
     mode = min(spreads, key=lambda each: spreads[each].median)
     if spreads[mode].equal:
-        return f"{baseline} or {mode}"
+        return f"{common} or {mode}"
     if not spreads[mode].clear:
         return NO_WINNER
-    return mode if spreads[mode].median < 1 else baseline
+    return mode if spreads[mode].median < 1 else common
 
 
 def _agreed(winners: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from reports.blocks import Reference
+from reports.blocks import Control
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import floor_range
 from reports.views.findings.configuration import Configuration, grouped, settings, step
@@ -12,7 +12,7 @@ from reports.views.parts.table import Column, Table, Value, number, tabulate, wo
 from results import format as text
 from results.statistics.ratio import median
 
-FLOOR_TITLE = "far end of the 95% interval of the twin's time over the reference cell's [that interval]"
+FLOOR_TITLE = "far end of the 95% interval of the twin's time over the control's [that interval]"
 
 
 @dataclass(frozen=True)
@@ -23,23 +23,23 @@ class TimedBlock:
     cells: tuple[MeasuredCell, ...]
 
     @property
-    def references(self) -> tuple[Reference, ...]:
+    def controls(self) -> tuple[Control, ...]:
         """What the cells were timed beside."""
-        return self.cells[0].block.references
+        return self.cells[0].block.controls
 
     @property
     def floor(self) -> float:
         """The larger of its clocks' floors, as a factor; infinite where it is not known."""
-        names = {name for each in self.references for name in each.twins}
+        names = {name for each in self.controls for name in each.twins}
         return max((self.cells[0].block.floor(name) for name in names), default=math.inf)
 
 
 @dataclass(frozen=True)
-class ReferenceRow:
-    """A reference in its block."""
+class ControlRow:
+    """A control in its block."""
 
     block: TimedBlock
-    reference: Reference
+    control: Control
 
 
 def timed_blocks(cells: Collection[MeasuredCell]) -> list[TimedBlock]:
@@ -75,19 +75,19 @@ def noise_summary(cells: Collection[MeasuredCell]) -> str:
 
 
 def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
-    """Each block's reference, what its twin showed, and how many cells were timed less surely than asked."""
-    rows = [ReferenceRow(block, each) for block in timed_blocks(cells) for each in block.references]
+    """Each block's control, what its twin showed, and how many cells were timed less surely than asked."""
+    rows = [ControlRow(block, each) for block in timed_blocks(cells) for each in block.controls]
     if not rows:
         return None
     return tabulate(
         "Noise floor of each block",
         [
-            Column[ReferenceRow]("block", lambda row: words(row.block.title)),
-            Column("forward\nfloor", lambda row: _floor(row.reference, "forward_s"), True, FLOOR_TITLE),
-            Column("gradient\nfloor", lambda row: _floor(row.reference, "gradient_s"), True, FLOOR_TITLE),
+            Column[ControlRow]("block", lambda row: words(row.block.title)),
+            Column("forward\nfloor", lambda row: _floor(row.control, "forward_s"), True, FLOOR_TITLE),
+            Column("gradient\nfloor", lambda row: _floor(row.control, "gradient_s"), True, FLOOR_TITLE),
             Column("cells\ntimed", lambda row: number(len(row.block.cells), text.count), True),
             Column("of these\n≈", _unsettled, True, "less sure than asked"),
-            Column("reference cell", lambda row: words(_said(row.reference), link=row.reference.key)),
+            Column("control", lambda row: words(_said(row.control), link=row.control.key)),
         ],
         rows,
     )
@@ -106,17 +106,17 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
     return f"The noise floor is not known {where}: no cell was timed twice, in two processes or more."
 
 
-def _said(reference: Reference) -> str:
-    cell = reference.cell
+def _said(control: Control) -> str:
+    cell = control.cell
     return f"{Configuration(cell.solver, cell.backend, cell.gradient)}, {step(cell)}"
 
 
-def _floor(reference: Reference, name: str) -> Value:
-    if name not in reference.twins:
+def _floor(control: Control, name: str) -> Value:
+    if name not in control.twins:
         return Value(text.MISSING, None)
-    floor = reference.floor(name)
-    return Value(text.percent(floor - 1), floor, note=text.interval(reference.twins[name]))
+    floor = control.floor(name)
+    return Value(text.percent(floor - 1), floor, note=text.interval(control.twins[name]))
 
 
-def _unsettled(row: ReferenceRow) -> Value:
+def _unsettled(row: ControlRow) -> Value:
     return number(sum(each.unstable for each in row.block.cells), text.count)

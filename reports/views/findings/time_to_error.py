@@ -129,7 +129,7 @@ def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES)
 
 
 def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
-    """By the time over the reference's, where all have it: seconds of different rounds were not under equal load."""
+    """By the time over the control's, where all have it: seconds of different rounds were not under equal load."""
     relative = {each.key: each.relative(clock) for each in cells}
     if all(map(math.isfinite, relative.values())):
         return sorted(cells, key=lambda each: relative[each.key])

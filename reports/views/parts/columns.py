@@ -37,7 +37,7 @@ def metric(heading: str, name: str, form: text.Form) -> Cells:
 
 
 def time(measured: MeasuredCell, name: str) -> Value:
-    """The median of samples, with the half-width of its ratio to the reference; marked where that is too wide."""
+    """The median of samples, with the half-width of its ratio to the control; marked where that is too wide."""
     said = number(measured.value(name), text.seconds)
     paired = measured.ratios.get(name)
     if said.sort is None or name not in measured.samples:
@@ -46,34 +46,32 @@ def time(measured: MeasuredCell, name: str) -> Value:
     return replace(said, note=note, unsettled=measured.unstable)
 
 
-def over_reference(measured: MeasuredCell, name: str) -> Value:
-    """The time over that of the block's reference cell, with its interval."""
-    if measured.is_reference and name in measured.samples:
-        return Value("reference", 1.0)
+def over_control(measured: MeasuredCell, name: str) -> Value:
+    """The time over that of the block's control, with its interval."""
+    if measured.is_control and name in measured.samples:
+        return Value("control", 1.0)
     return ratio(measured.ratios[name]) if name in measured.ratios else Value(text.MISSING, None)
 
 
 def timed(heading: str, name: str) -> Cells:
     """A column of times."""
-    title = (
-        f"{METRICS[name].meaning}: median ± half-width of the 95% interval of its ratio to the block's reference cell"
-    )
+    title = f"{METRICS[name].meaning}: median ± half-width of the 95% interval of its ratio to the block's control"
     return Cells(heading, lambda each: time(each, name), numeric=True, title=title)
 
 
 def relative(heading: str, name: str) -> Cells:
-    """A column of times over the reference's."""
-    title = f"{METRICS[name].meaning}, over the same of the block's reference cell "
+    """A column of times over the control's."""
+    title = f"{METRICS[name].meaning}, over the same of the block's control "
     title += "(over its forward solve, if it has no more): median of paired ratios [95% interval]"
-    return Cells(heading, lambda each: over_reference(each, name), numeric=True, title=title)
+    return Cells(heading, lambda each: over_control(each, name), numeric=True, title=title)
 
 
 ERROR = metric("error", "error", text.error)
 NFE = metric("NFE", "nfe_forward", text.count)
 FORWARD = timed("forward", "forward_s")
-FORWARD_RATIO = relative("forward over\nreference", "forward_s")
+FORWARD_RATIO = relative("forward over\ncontrol", "forward_s")
 GRADIENT_TIME = timed("with\ngradient", "gradient_s")
-GRADIENT_RATIO = relative("gradient over\nreference", "gradient_s")
+GRADIENT_RATIO = relative("gradient over\ncontrol", "gradient_s")
 MEMORY = metric("peak\nmemory", "peak_bytes", text.size)
 GRADIENT_ERROR = metric("gradient\nerror", "gradient_error", text.error)
 FINAL_LOSS = metric("final\nloss", "final_loss", text.number)

@@ -8,15 +8,15 @@ TERMS: Mapping[str, str] = {
     "trial": "one isolated process that measures one kind of thing of one cell",
     "round": "one timing of every cell of a block, in an order drawn anew; samples of one round are pairs",
     "sample": "one timing; tables show the median of a cell's samples",
-    "reference": "the cell of a block that is timed in every round; cells that share no round are compared through it",
-    "twin": "the reference cell in a second process, timed as if it were another cell",
+    "control": "the cell of a block that is timed in every round; cells that share no round are compared through it",
+    "twin": "the control in a second process, timed as if it were another cell",
     "paired ratio": "median of the ratios of paired samples; its 95% interval is that of a bootstrap over processes, "
     "then rounds, and at least that of Student's t over the processes",
     "noise floor": "what two timings of the same thing differ by: the far end of the interval of the twin's ratio to "
     "its cell",
     "difference": "a ratio of times whose whole interval is beyond the noise floor, sure also when corrected for all "
     "the comparisons of its section (Benjamini & Hochberg 1995: at most 5% of those called are none)",
-    "≈": "before a time: timing ended before its ratio to the reference was as sure as asked",
+    "≈": "before a time: timing ended before its ratio to the control was as sure as asked",
     "observed order": "slope of log error on log dt by least squares, over the three finest errors above the "
     "rounding floor",
     "NFE": "number of function evaluations: calls of the vector field",

@@ -10,6 +10,7 @@ from reports.views.parts import columns
 from reports.views.parts.figure import figures
 from reports.views.parts.section import Section
 from reports.views.parts.table import tabulate
+from reports.views.studies import SECTIONS
 
 TITLE = "Adaptive solvers"
 QUESTION = "Which pair reaches an error for the fewest calls and the least time?"
@@ -29,6 +30,7 @@ COLUMNS = (
 )
 
 
+@SECTIONS.register(name="adaptive", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     return Section(

@@ -13,6 +13,7 @@ from reports.views.parts import columns
 from reports.views.parts.figure import Axis, figures
 from reports.views.parts.section import Section
 from reports.views.parts.table import Column, Table, Value, number, ratio, tabulate, words
+from reports.views.studies import SECTIONS
 from results import format as text
 from results.metrics import METRICS
 
@@ -60,6 +61,7 @@ CUTS = (
 )
 
 
+@SECTIONS.register(name="adjoint", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     races = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
@@ -91,14 +93,14 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeRow]) -> Table:
-    """Each mode over its baseline, cell by cell, in those rows that are of the cells; the cells alone without any."""
+    """Each mode over the one that it is compared with, for the rows of these cells; without a row, the cells alone."""
     keys = {each.key for each in cells}
     rows = [row for row in rows if row.measured.key in keys]
     if not rows:
         return tabulate(setting, columns.ALL, cells)
-    baseline = rows[0].baseline.cell.gradient
+    common = rows[0].compared_with.cell.gradient
     return tabulate(
-        f"{setting}: each mode over {baseline}",
+        f"{setting}: each mode over {common}",
         [
             Column[ModeRow]("mode", lambda row: words(row.mode, hue=row.mode)),
             *(_own(axis) for axis in (columns.BACKEND, columns.STEP, columns.HORIZON, columns.OUTPUTS)),
@@ -110,7 +112,7 @@ def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeR
                 "gradient\nerror",
                 _gradient_errors,
                 True,
-                f"{METRICS['gradient_error'].meaning}; beside it {baseline}'s",
+                f"{METRICS['gradient_error'].meaning}; beside it {common}'s",
             ),
             _own(columns.metric("from\ndiscrete", "gradient_error_discrete", text.error)),
             _own(columns.metric("NFE\nback", "nfe_backward", text.count)),
@@ -132,5 +134,5 @@ def _time_ratio(row: ModeRow) -> Value:
 
 
 def _gradient_errors(row: ModeRow) -> Value:
-    own, other = row.measured.value("gradient_error"), row.baseline.value("gradient_error")
+    own, other = row.measured.value("gradient_error"), row.compared_with.value("gradient_error")
     return number(own, lambda error: f"{text.error(error)} / {text.error(other)}")

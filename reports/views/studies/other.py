@@ -1,4 +1,4 @@
-"""A study of a user's own: every number of its cells in one table."""
+"""The section of a study for which none is registered: every number of its cells in one table."""
 
 from collections.abc import Sequence
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reports.views.findings.noise import noise_summary, noise_table
 from reports.views.parts.shown import environment_table, of_environment, sweep_table
@@ -64,7 +65,7 @@ def overview(selection: Selection) -> Overview:
     )
 
 
-def _run(row: dict, selection: Selection) -> RunView:
+def _run(row: Mapping[Any, Any], selection: Selection) -> RunView:
     return RunView(
         id=row["run_id"],
         shown=text.plural(selection.shown_trials.get(row["run_id"], 0), "trial"),

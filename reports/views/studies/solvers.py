@@ -12,6 +12,7 @@ from reports.views.parts import columns
 from reports.views.parts.figure import Axis, Line, Panel, drawable, figures
 from reports.views.parts.section import Section
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
+from reports.views.studies import SECTIONS
 from results import format as text
 from results.statistics.ratio import Order, fitted_order
 
@@ -36,6 +37,7 @@ class SolverRow:
     target: float
 
 
+@SECTIONS.register(name="solvers", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     return Section(

@@ -14,6 +14,7 @@ from reports.views.parts import columns
 from reports.views.parts.figure import figures
 from reports.views.parts.section import Finding, Section
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
+from reports.views.studies import SECTIONS
 from results import format as text
 from results.metrics import METRICS
 from results.statistics.training import Range
@@ -39,6 +40,7 @@ TO = " up to that loss on the whole trajectory, ∞ if it is never seen"
 Cells = Column[Trained]
 
 
+@SECTIONS.register(name="spiral", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The study's section; the cells are those with a number."""
     choices = trained(cells)

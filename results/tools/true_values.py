@@ -6,30 +6,30 @@ from dataclasses import asdict
 
 from sqlalchemy import select
 
-from results.records import Reference
+from results.records import TrueValues
 from results.schema.rows import Row
 from results.schema.tables import reference
 from results.store import Store
 from results.write.recording import insert_missing
 
 
-def kept(store: Store, problem: str) -> list[Reference]:
+def kept(store: Store, problem: str) -> list[TrueValues]:
     """The true values of a problem, in the order of their keys."""
     query = select(reference).where(reference.c.problem == problem).order_by(reference.c.key)
     with store.database.reading() as connection:
-        return [_reference(dict(row)) for row in connection.execute(query).mappings()]
+        return [_true_values(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def keep(store: Store, references: Iterable[Reference]) -> int:
+def keep(store: Store, computed: Iterable[TrueValues]) -> int:
     """Add those whose key is not there yet, all or none; how many. What is there stays: it was asked the same."""
     now = time.time()
-    new = [{"key": one.key, **asdict(one), "shape": list(one.shape), "created_at": now} for one in references]
+    new = [{"key": one.key, **asdict(one), "shape": list(one.shape), "created_at": now} for one in computed]
     with store.database.writing() as connection:
         return insert_missing(connection, reference, new)
 
 
-def _reference(row: Row) -> Reference:
-    return Reference(
+def _true_values(row: Row) -> TrueValues:
+    return TrueValues(
         problem=row["problem"],
         name=row["name"],
         asked=row["asked"],
