@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from node.adjoint.field.conditions import Conditions
-from node.adjoint.field.dependencies import Dependencies
+from node.adjoint.field.dependencies import Dependencies, chosen, dependencies
 from node.adjoint.field.watched import Watched
 from node.controller import Controller
 from node.event import Event, FlatEvent
@@ -65,6 +65,23 @@ class InitialValueProblem:
         if self.found is not None:
             field.starts_with(self.found.call, self.found.calls)
         return field
+
+    def with_dependencies(
+        self, mode: str, given: tuple[Tensor, ...] | None = None, *, calls_once: bool = False
+    ) -> "InitialValueProblem":
+        """The problem with what its f depends on, found by a call of f.
+
+        mode: its name. given: the parameters that the caller names. calls_once: whether f is called forwards only.
+        """
+        y0 = self.layout.flatten(self.y0).detach()
+        found = dependencies(self.field(), self.output_times()[0], y0, keep_graph=calls_once)
+        if found.random and not calls_once:
+            raise ValueError(
+                f"{mode} calls the vector field again in the backward pass, and it draws random numbers: take "
+                "gradient='backprop', or f.eval() for Dropout"
+            )
+        usual = self.f.parameters() if isinstance(self.f, nn.Module) else ()
+        return replace(self, parameters=chosen(found.tensors, given, usual), found=found)
 
     def for_backward(self, mode: str) -> tuple["InitialValueProblem", Conditions]:
         """The problem as the graph of a solve may hold it, with its own copy of f, and the conditions of the copy."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.adjoint import InitialValueProblem
+from node.adjoint.base import InitialValueProblem
 from node.event import Event
 from node.event_time import without_rate
 from node.flow import ORDERS, Flow

@@ -73,7 +73,7 @@ def test_named_takes_a_name_or_a_value_and_nothing_else(things: Registry[Thing])
     one = things.register(Thing("one"))
     assert things.named("one") is one
     assert things.named(one) is one
-    with pytest.raises(ValueError, match="unknown thing 'on'. Did you mean 'one'. Known: one"):
+    with pytest.raises(ValueError, match=r"unknown thing 'on'\. Did you mean 'one'\? Known: one"):
         things.named("on")
     with pytest.raises(TypeError, match="thing is 3: pass a name or Thing"):
         things.named(3)  # type: ignore[arg-type]
