@@ -19,7 +19,8 @@ from node.registry import Registry
 from node.solution import Stats
 from node.solvers.base import Solver, Step
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField, Time, VectorField
+from node.user_field import UserField
+from node.vector_field import RightHandSide, Time, VectorField
 
 # Told of each accepted step, a TakenStep, or of each try in which samples go on, a TakenTry; with the y and the carry
 # that it started from and its outcome.
@@ -55,11 +56,11 @@ class InitialValueProblem:
             return self.times
         return self.sample_times.to(self.layout.device, self.layout.dtype.to_real()).t().unsqueeze(2).unbind()
 
-    def field(self) -> FlatField:
+    def field(self) -> UserField:
         """f as solvers call it, with its count at zero."""
-        return FlatField(self.f, self.layout)
+        return UserField(self.f, self.layout)
 
-    def first_field(self) -> FlatField:
+    def first_field(self) -> UserField:
         """f for the forward pass, of which a first call may have been made, and then counts."""
         field = self.field()
         if self.found is not None:
@@ -97,7 +98,7 @@ class InitialValueProblem:
             return self
         return replace(self, f=Watched(mode, self.f, (), always=True))
 
-    def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
+    def integrate(self, f: RightHandSide, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
         """The forward solve, from the flat y0. log: told of each step."""
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does

@@ -13,7 +13,7 @@ from node.per_sample.nan_substitute import StandIn
 from node.per_sample.step_control import Verdicts, resting_finite
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class Attempt(NamedTuple):
@@ -31,7 +31,7 @@ class Front:
     record: whether steps leave a graph. estimate: whether their errors are wanted.
     """
 
-    def __init__(self, f: FlatField, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
+    def __init__(self, f: RightHandSide, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
         self.y = y0
         self.carry: Any = None
         self.restarted: Bools | None = None  # samples at a jump of f; their carry is of before the jump

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from node.registry import Registry
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 class Step(NamedTuple):
@@ -61,7 +61,7 @@ class Solver(ABC):
         """Whether dense output needs the next step's carry, which the loop then asks for early."""
         return False
 
-    def unsuited(self, f: FlatField, t: Time, y: Tensor) -> str:
+    def unsuited(self, f: RightHandSide, t: Time, y: Tensor) -> str:
         """Why it cannot solve f from (t, y), and what can; empty if it can."""
         return ""
 
@@ -70,19 +70,21 @@ class Solver(ABC):
         """Storage for a solve's stages; with `record`, one through which autograd can differentiate."""
 
     @abstractmethod
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
         """What a step from (t, y) starts from, a tensor or a tuple of them; f0 = f(t, y), if it is known."""
 
     @abstractmethod
-    def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
+    def step(
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool
+    ) -> Step:
         """From y at t to y1 at t + dt, given the carry at (t, y); `estimate` asks for the error."""
 
-    def advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any) -> Tensor:
+    def advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any) -> Tensor:
         """y1 alone: a step without the evaluations that only its estimate, its dense output or the next step take."""
         return self.step(f, t, y, dt, carry, workspace, estimate=False).y1
 
     @abstractmethod
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
         """Dense output of the step just taken: C (degree, *y.shape) with y(t + theta dt) = y + sum_j theta^j C_j."""
 
 

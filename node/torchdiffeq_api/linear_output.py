@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from node.solvers import Solver, Step
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,16 @@ class LinearOutput(Solver):
         """The solver's."""
         return self.solver.workspace(y0, record=record)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
         """The solver's."""
         return self.solver.start(f, t, y, f0)
 
-    def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
+    def step(
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool
+    ) -> Step:
         """The solver's."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
         """The straight line from y to y1; it needs no evaluation."""
         return (step.y1 - y).unsqueeze(0)

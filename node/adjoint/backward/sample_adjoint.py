@@ -27,7 +27,7 @@ from node.per_sample.path import SamplePath, StepTable
 from node.solution import Status
 from node.solvers.multistep.adams import Adams
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class ContinuousMode(BackwardMode, Protocol):
@@ -72,7 +72,7 @@ class InterpolatingSamples:
         return cls(mode, mode.name)
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory, and the samples' polynomials."""
         if not keep:
@@ -122,7 +122,7 @@ class AdjointSamples:
         return cls(mode, mode.name, mode.callbacks)
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory."""
         return problem.integrate(f, y0, record=False), ()

@@ -11,7 +11,7 @@ from node.dense import DensePiece
 from node.solvers.base import Solver, Step
 from node.solvers.reversible.base import ReversibleSolver
 from node.trajectory import TakenStep
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class JointStep(ReplayStep):
         """Where the solver began anew, or does so each time."""
         return self.taken.anew or self.solver.self_starting
 
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
+    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next step or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         if f.limits != taken.limits:
@@ -52,7 +52,7 @@ class JointStep(ReplayStep):
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
-    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+    def undone(self, f: RightHandSide, end: State, workspace: Any) -> State:
         """The state that it started from, by rounding."""
         taken, solver = self.taken, cast(ReversibleSolver, self.solver)
         f.limits = taken.limits

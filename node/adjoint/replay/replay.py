@@ -27,7 +27,7 @@ class Replay:
     """The steps of a solve, each to be taken again from its start, with a graph or without."""
 
     def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats):
-        self.field = RecordedField(problem.f, problem.layout, stats, backwards=True)
+        self.field = RecordedField(problem.field(), stats, backwards=True)
         self.stats = stats
         self._steps = steps
         self._solver = problem.solver

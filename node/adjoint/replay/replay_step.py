@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class State(NamedTuple):
@@ -34,11 +34,11 @@ class ReplayStep(ABC):
         """Whether it takes nothing from the step before but y."""
 
     @abstractmethod
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
+    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it; `hand_on` asks for the next one's carry, `outputs` for what is within it."""
 
     @abstractmethod
-    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+    def undone(self, f: RightHandSide, end: State, workspace: Any) -> State:
         """What the step before, of a reversible solver, had handed on, given what this one does."""
 
     @abstractmethod

@@ -11,7 +11,7 @@ from node.dense import hermite
 from node.solvers.base import Solver, Step
 from node.solvers.explicit.tableau import Row
 from node.solvers.implicit.newton import Newton
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Coefficients are entered as rationals or to 16 digits, so that sums are right to a few roundings.
 _ROUNDING = 1e-14
@@ -98,12 +98,20 @@ class ESDIRK(Solver):
         """What dense output needs of a step."""
         return ImplicitStages(self.tableau, y0, record=record)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: ImplicitStages, *, estimate: bool
+        self,
+        f: RightHandSide,
+        t: Time,
+        y: Tensor,
+        dt: Time,
+        carry: Tensor,
+        workspace: ImplicitStages,
+        *,
+        estimate: bool,
     ) -> Step:
         """Hairer & Wanner (1996), section IV.6: the stages one after the other, with a matrix that they share."""
         tableau, rows = self.tableau, workspace.rows
@@ -119,7 +127,7 @@ class ESDIRK(Solver):
                 error = dt * torch.tensordot(rows.b_error, torch.stack(k), dims=1)
         return Step(y_i, error, k[-1])
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: ImplicitStages) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: ImplicitStages) -> Tensor:
         """By the slopes at both ends."""
         if self.dense_order == 1:
             return (step.y1 - y).unsqueeze(0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from node.jacobian import Linearisation, factors, linearise
 from node.solvers.base import Solver, Step
 from node.solvers.explicit.tableau import Row
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Coefficients are entered to 16 digits, so that sums are right to a few roundings of their largest term.
 _ROUNDING = 1e-13
@@ -124,12 +124,20 @@ class Rosenbrock(Solver):
         """What dense output needs of a step."""
         return Increments(self.tableau, y0)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
         """f with its derivatives at (t, y): one evaluation, also where f0 is known."""
         return linearise(f, t, y, solver=self.name)
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Linearisation, workspace: Increments, *, estimate: bool
+        self,
+        f: RightHandSide,
+        t: Time,
+        y: Tensor,
+        dt: Time,
+        carry: Linearisation,
+        workspace: Increments,
+        *,
+        estimate: bool,
     ) -> Step:
         """One factorisation, and a solution with it for each stage."""
         tableau, rows = self.tableau, workspace.rows
@@ -143,7 +151,7 @@ class Rosenbrock(Solver):
         moved, error = torch.tensordot(rows.ends, workspace.u, dims=1).unbind()
         return Step(y + moved, error.detach() if estimate else None, None)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Increments) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Increments) -> Tensor:
         """The tableau's polynomial in theta."""
         c: Tensor = torch.tensordot(workspace.rows.powers, workspace.u, dims=1)
         return c

@@ -21,7 +21,7 @@ from node.solvers.explicit.rk4 import RK4
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
 from node.solvers.explicit.stages import Stages
 from node.solvers.multistep.slope_polynomial import Nodes, SlopePolynomial
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Times, (k,) on the CPU or (B, k), and the k slopes at them, oldest first. What is not known yet is filled with the
 # start's, so that the oldest two times are equal until the history is complete.
@@ -68,13 +68,13 @@ class Adams(Solver):
         """The starter's."""
         return AdamsWorkspace(self.starter.workspace(y0, record=record))
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """A history of f(t, y) alone."""
         f0 = f(t, y) if f0 is None else f0
         return _stored((t,) * self.order), *[f0] * self.order
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: AdamsWorkspace, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: AdamsWorkspace, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), III.1 and III.5; f(t1, y1) is evaluated last, and handed on."""
         stored, *slopes = carry
@@ -91,10 +91,10 @@ class Adams(Solver):
         return Step(y1, None, (_stored((*times[1:], t1)), *slopes[1:], f1))
 
     @abstractmethod
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         """The polynomial that the step integrates, from the one through the history."""
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: AdamsWorkspace) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: AdamsWorkspace) -> Tensor:
         """The step's polynomial integrated to theta; in the first steps the starter's dense output."""
         if workspace.integrated is not None:
             return workspace.integrated.dense(dt)
@@ -114,7 +114,7 @@ class AdamsBashforth(Adams):
         """f at either end of a step, of which the second is handed on. The starter takes its own."""
         return 2
 
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         return history
 
 
@@ -134,7 +134,7 @@ class AdamsBashforthMoulton(Adams):
         """f at the start, the predicted and the corrected state; the last is handed on. The starter takes its own."""
         return 3
 
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         predicted = f(t + dt, history.advance(y, dt))
         end = torch.ones_like(dt) if isinstance(dt, Tensor) else 1.0
         return SlopePolynomial((*history.nodes[1:], end), (*history.slopes[1:], predicted))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class AsynchronousLeapfrog(ReversibleSolver):
     def workspace(self, y0: Tensor, *, record: bool) -> None:
         """Nothing is kept."""
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """v = f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
         """The error is dt (u - v), by which the midpoint rule differs from Euler's."""
         v, half = carry, 0.5 * dt
@@ -64,7 +64,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         return Step(moved(k, half, v1), error, v1)
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
     ) -> tuple[Tensor, Tensor]:
         """The same k and u, from the other side: v = (v1 - 2 eta u) / (1 - 2 eta)."""
         half = 0.5 * dt
@@ -73,7 +73,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         v = torch.lerp(carry1, u, 2 * self.eta / (2 * self.eta - 1))
         return moved(k, -half, v), v
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
         """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
         return parabola(y, step.y1, dt, step.carry)
 

@@ -14,7 +14,7 @@ from node.solvers.explicit.rk4 import RK4
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
 from node.solvers.explicit.stages import Stages
 from node.solvers.reversible.base import ReversibleSolver
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass
@@ -76,12 +76,12 @@ class ReversibleRungeKutta(ReversibleSolver):
         """The base's, twice."""
         return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """z = y."""
         return y
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
     ) -> Step:
         """With z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
         z, t1 = carry, t + dt
@@ -93,7 +93,7 @@ class ReversibleRungeKutta(ReversibleSolver):
         return Step(y1, error, z + (y1 - y_back))
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
     ) -> tuple[Tensor, Tensor]:
         """z = z1 + Psi_-dt(y1), and then y = (y1 - (1 - l) z - Psi_dt(z)) / l."""
         _, y_back = self._advance(f, t + dt, y1, -dt, workspace.backward)
@@ -101,7 +101,7 @@ class ReversibleRungeKutta(ReversibleSolver):
         _, z_end = self._advance(f, t, z, dt, workspace.forward)
         return torch.add(z, y1 - z_end, alpha=1 / self.coupling), z
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: TwoWays) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: TwoWays) -> Tensor:
         """The base's dense output from z to z_end, moved to join y to y1 by a term in theta; or Hermite's cubic."""
         if self.base.tableau.b_dense is None:
             return hermite(y, step.y1, dt, *workspace.slopes)
@@ -111,12 +111,12 @@ class ReversibleRungeKutta(ReversibleSolver):
         gap = step.y1 - y - c.sum(0)
         return torch.cat((c[:1] + gap, c[1:]))
 
-    def _advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
+    def _advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
         """f(t, y) and y + Psi_dt(y)."""
         f0 = f(t, y)
         return f0, self.base.advance(f, t, y, dt, f0, stages)
 
-    def _error(self, f: FlatField, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
+    def _error(self, f: RightHandSide, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
         rows = workspace.forward.weights
         if rows.b_error is None:
             return None
@@ -124,7 +124,7 @@ class ReversibleRungeKutta(ReversibleSolver):
             self._f_end(f, t1, workspace)
         return workspace.forward.error(dt, rows.b_error)
 
-    def _f_end(self, f: FlatField, t1: Time, workspace: TwoWays) -> Tensor:
+    def _f_end(self, f: RightHandSide, t1: Time, workspace: TwoWays) -> Tensor:
         """f(t1, z_end), evaluated once: the last stage of a base with FSAL."""
         if workspace.f_end is None:
             workspace.f_end = f(t1, workspace.z_end)
