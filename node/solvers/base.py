@@ -18,27 +18,42 @@ class Step(NamedTuple):
     carry: Any  # what the next step starts from, as `start` gives it; None: not known before f is called at (t1, y1)
 
 
-@dataclass(frozen=True)
 class Solver(ABC):
     """A method that goes on from one state and what it carries along with it.
-
-    order: that of y1. error_order: the power of dt in the error estimate, or None. dense_order: the order of dense
-    output within a step, whose local error is O(dt^(dense_order + 1)).
 
     Time and step size are floats; with per-sample stepping, columns (B, 1) that broadcast against the states (B, n).
     A step leaves y and carry alone, so that it can be taken again with a smaller dt.
     """
 
-    name: str
-    order: int
-    error_order: int | None
-    source: str  # the paper, for people
-    dense_order: int = field(kw_only=True)
-
     kind: ClassVar[str]  # what it is, in a few words
     needs_jacobian: ClassVar[bool] = False  # whether a step takes df/dy
     separable: ClassVar[bool] = False  # whether it solves q' = g(t, p), p' = h(t, q) alone, which `unsuited` tells
     self_starting: ClassVar[bool] = False  # whether the carry at (t, y) is always start(f, t, y), with no past in it
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name in SOLVERS."""
+
+    @property
+    @abstractmethod
+    def order(self) -> int:
+        """The order of y1."""
+
+    @property
+    @abstractmethod
+    def error_order(self) -> int | None:
+        """The power of dt in the error estimate; None where there is none."""
+
+    @property
+    @abstractmethod
+    def source(self) -> str:
+        """The paper, for people."""
+
+    @property
+    @abstractmethod
+    def dense_order(self) -> int:
+        """The order of dense output within a step, whose local error is O(dt^(dense_order + 1))."""
 
     @property
     def summary(self) -> str:
@@ -86,6 +101,17 @@ class Solver(ABC):
     @abstractmethod
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
         """Dense output of the step just taken: C (degree, *y.shape) with y(t + theta dt) = y + sum_j theta^j C_j."""
+
+
+@dataclass(frozen=True, slots=True)  # slots take the place of the properties, which a field alone does not
+class TableauSolver(Solver):
+    """A solver that is given as data: a tableau, with its name, its orders and its paper."""
+
+    name: str = field()
+    order: int = field()
+    error_order: int | None = field()
+    source: str = field()
+    dense_order: int = field(kw_only=True)
 
 
 SOLVERS: Registry[Solver] = Registry(

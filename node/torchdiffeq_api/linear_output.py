@@ -1,6 +1,6 @@
 """Outputs between steps on a straight line, torchdiffeq's default for its fixed-step methods."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -13,18 +13,30 @@ from node.vector_field import RightHandSide, Time
 class LinearOutput(Solver):
     """Another solver's steps, with y(t + theta dt) = y + theta (y1 - y)."""
 
-    name: str = field(init=False)
-    order: int = field(init=False)
-    error_order: int | None = field(init=False)
-    source: str = field(init=False)
-    dense_order: int = field(init=False, default=1)
     solver: Solver
 
+    dense_order = 1
     kind = "linear output"
 
-    def __post_init__(self) -> None:
-        for name in ("name", "order", "error_order", "source"):
-            object.__setattr__(self, name, getattr(self.solver, name))
+    @property
+    def name(self) -> str:
+        """The solver's name."""
+        return self.solver.name
+
+    @property
+    def order(self) -> int:
+        """The solver's order."""
+        return self.solver.order
+
+    @property
+    def error_order(self) -> int | None:
+        """That of the solver's error estimate."""
+        return self.solver.error_order
+
+    @property
+    def source(self) -> str:
+        """The solver's paper."""
+        return self.solver.source
 
     @property
     def stages(self) -> int:

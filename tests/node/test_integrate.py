@@ -11,7 +11,7 @@ from torch import Tensor
 from node import FixedStep, PIDController, Status
 from node.controller import Controller
 from node.integrate import integrate
-from node.solvers import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.trajectory import Trajectory
 from node.user_field import UserField
 from node.vector_field import Time
@@ -24,7 +24,7 @@ def vector(*values: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Scripted(Solver):
+class Scripted(TableauSolver):
     """y1 = y + dt with the written errors, the last of them for ever, and without one evaluation of f."""
 
     errors: tuple[float, ...] = (0.0,)

@@ -1,7 +1,7 @@
 """Steps that the whole state takes, to be taken again."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -52,9 +52,9 @@ class JointStep(ReplayStep):
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
-    def undone(self, f: RightHandSide, end: State, workspace: Any) -> State:
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
         """The state that it started from, by rounding."""
-        taken, solver = self.taken, cast(ReversibleSolver, self.solver)
+        taken = self.taken
         f.limits = taken.limits
         return State(*solver.reverse(f, taken.t, end.y, taken.t1 - taken.t, end.carry, workspace))
 

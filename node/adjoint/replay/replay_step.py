@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from node.solvers.reversible.base import ReversibleSolver
 from node.vector_field import RightHandSide
 
 
@@ -38,8 +39,8 @@ class ReplayStep(ABC):
         """Take it; `hand_on` asks for the next one's carry, `outputs` for what is within it."""
 
     @abstractmethod
-    def undone(self, f: RightHandSide, end: State, workspace: Any) -> State:
-        """What the step before, of a reversible solver, had handed on, given what this one does."""
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
+        """What the step before had handed on, given what this one hands on. solver: that of the solve."""
 
     @abstractmethod
     def of_end(self, of_y: Tensor) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -56,10 +56,10 @@ class SampleStep(ReplayStep):
         c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
         return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
-    def undone(self, f: RightHandSide, end: State, workspace: Any) -> State:
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
         """Of the samples that went on what they started from, by rounding."""
         t, h = self._times(f, end.y)
-        y, carry = cast(ReversibleSolver, self.solver).reverse(f, t, end.y, h, end.carry, workspace)
+        y, carry = solver.reverse(f, t, end.y, h, end.carry, workspace)
         y, carry = self._moved(y, end.y), self._moved(carry, end.carry)
         return State(y, carry) if self.forgotten is None else self.forgotten.put_back(y, carry)
 

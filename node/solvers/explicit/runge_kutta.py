@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.stages import BufferedStages, RecordedStages, Stages, weights
 from node.solvers.explicit.tableau import ButcherTableau
 from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
-class ExplicitRungeKutta(Solver):
+class ExplicitRungeKutta(TableauSolver):
     """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
 
     tableau: ButcherTableau

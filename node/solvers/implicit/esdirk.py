@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node.dense import hermite
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
 from node.solvers.implicit.newton import Newton
 from node.vector_field import RightHandSide, Time
@@ -75,7 +75,7 @@ class ImplicitStages:
 
 
 @dataclass(frozen=True)
-class ESDIRK(Solver):
+class ESDIRK(TableauSolver):
     """A tableau with its name, its orders and its paper. It carries f(t, y), the first stage.
 
     That is the last stage's slope, found as (y_i - rest) / (gamma dt): f itself would magnify the rounding of a stiff

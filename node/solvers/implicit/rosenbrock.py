@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node.jacobian import Linearisation, factors, linearise
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
 from node.vector_field import RightHandSide, Time
 
@@ -106,7 +106,7 @@ class Increments:
 
 
 @dataclass(frozen=True)
-class Rosenbrock(Solver):
+class Rosenbrock(TableauSolver):
     """A tableau with its name, its orders and its paper. It carries f, df/dy and df/dt at (t, y)."""
 
     tableau: RosenbrockTableau

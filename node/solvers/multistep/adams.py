@@ -36,24 +36,22 @@ class AdamsWorkspace:
     integrated: SlopePolynomial | None = None  # None where the starter took the step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a slot takes the place of the property, as in a TableauSolver
 class Adams(Solver):
     """An Adams method of any order k: carries the last k slopes; a Runge-Kutta method takes the first k - 1 steps.
 
     starter: of order k - 1 at least, for y; dense output in its steps is its own.
     """
 
-    name: str = field(init=False)
-    order: int
-    error_order: int | None = field(init=False, default=None)
-    source: str = field(init=False, default="Adams (1883); Hairer, Norsett & Wanner (1993), III.1 and III.5")
-    dense_order: int = field(init=False)
+    order: int = field()
     starter: ExplicitRungeKutta = field(kw_only=True)
 
+    error_order = None
+    source = "Adams (1883); Hairer, Norsett & Wanner (1993), III.1 and III.5"
     prefix: ClassVar[str]  # of the name
 
     def __post_init__(self) -> None:
-        name = f"{self.prefix}{self.order}"
+        name = self.name
         if self.order < 1:
             raise ValueError(f"{name}: order is {self.order} and must be 1 or more")
         if self.starter.order < self.order - 1:
@@ -61,8 +59,16 @@ class Adams(Solver):
                 f"{name}: starter {self.starter.name} is of order {self.starter.order}: "
                 f"take one of order {self.order - 1} or more"
             )
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "dense_order", min(self.order, self.starter.dense_order))
+
+    @property
+    def name(self) -> str:
+        """The method's letters and its order."""
+        return f"{self.prefix}{self.order}"
+
+    @property
+    def dense_order(self) -> int:
+        """The method's order, or that of the starter's dense output where it is less."""
+        return min(self.order, self.starter.dense_order)
 
     def workspace(self, y0: Tensor, *, record: bool) -> AdamsWorkspace:
         """The starter's."""

@@ -3,7 +3,7 @@
 Order 2 with an embedded order 1 (Euler). One evaluation a step. Hermite interpolation.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,21 +24,26 @@ class AsynchronousLeapfrog(ReversibleSolver):
     reversed step multiplies the rounding of v by 1 / |1 - 2 eta|.
     """
 
-    name: str = field(init=False, default="alf")
-    order: int = field(init=False)
-    error_order: int | None = field(init=False, default=2)
-    source: str = field(init=False, default="Zhuang, Dvornek, Tatikonda & Duncan (2021), ICLR; Mutze (2013)")
-    dense_order: int = field(init=False)
     eta: float = 1.0
 
+    name = "alf"
+    error_order = 2
+    source = "Zhuang, Dvornek, Tatikonda & Duncan (2021), ICLR; Mutze (2013)"
     kind = "reversible (asynchronous leapfrog)"
 
     def __post_init__(self) -> None:
         if not 0 < self.eta <= 1 or self.eta == 0.5:
             raise ValueError(f"alf: eta is {self.eta!r}, must lie in (0, 1] and not be 1/2, where v is forgotten")
-        order = 2 if self.eta == 1 else 1
-        object.__setattr__(self, "order", order)
-        object.__setattr__(self, "dense_order", order)
+
+    @property
+    def order(self) -> int:
+        """2 without damping."""
+        return 2 if self.eta == 1 else 1
+
+    @property
+    def dense_order(self) -> int:
+        """The order of y1."""
+        return self.order
 
     @property
     def stages(self) -> int:

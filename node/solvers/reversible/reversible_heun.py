@@ -24,6 +24,11 @@ class ReversibleHeun(ReversibleSolver):
     Stable on the imaginary axis alone, |Im dt lambda| <= 1.
     """
 
+    name = "reversible_heun"
+    order = 2
+    error_order = 2
+    source = "Kidger, Foster, Li & Lyons (2021), NeurIPS"
+    dense_order = 2
     kind = "reversible (Heun)"
 
     @property
@@ -68,12 +73,4 @@ def _reflected(yhat: Tensor, y: Tensor, dt: Time, fhat: Tensor) -> Tensor:
     return moved(torch.lerp(yhat, y, 2.0), dt, fhat)
 
 
-REVERSIBLE_HEUN = SOLVERS.register(
-    ReversibleHeun(
-        "reversible_heun",
-        order=2,
-        error_order=2,
-        dense_order=2,
-        source="Kidger, Foster, Li & Lyons (2021), NeurIPS",
-    )
-)
+REVERSIBLE_HEUN = SOLVERS.register(ReversibleHeun())

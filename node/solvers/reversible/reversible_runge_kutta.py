@@ -44,11 +44,6 @@ class ReversibleRungeKutta(ReversibleSolver):
     about |dt lambda| = 1 - l. Over long times a field that contracts asks for small steps or a smaller coupling.
     """
 
-    name: str = field(init=False)
-    order: int = field(init=False)
-    error_order: int | None = field(init=False)
-    source: str = field(init=False)
-    dense_order: int = field(init=False)
     base: ExplicitRungeKutta
     coupling: float = 0.999
 
@@ -57,11 +52,31 @@ class ReversibleRungeKutta(ReversibleSolver):
     def __post_init__(self) -> None:
         if not 0 < self.coupling <= 1:
             raise ValueError(f"reversible_{self.base.name}: coupling is {self.coupling!r} and must lie in (0, 1]")
-        object.__setattr__(self, "name", f"reversible_{self.base.name}")
-        object.__setattr__(self, "order", self.base.order)
-        object.__setattr__(self, "error_order", self.base.error_order)
-        object.__setattr__(self, "source", f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}")
-        object.__setattr__(self, "dense_order", self.base.dense_order)
+
+    @property
+    def name(self) -> str:
+        """The base's name, after `reversible_`."""
+        return f"reversible_{self.base.name}"
+
+    @property
+    def order(self) -> int:
+        """The base's order."""
+        return self.base.order
+
+    @property
+    def error_order(self) -> int | None:
+        """That of the base's estimate."""
+        return self.base.error_order
+
+    @property
+    def source(self) -> str:
+        """The paper, and the base's."""
+        return f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}"
+
+    @property
+    def dense_order(self) -> int:
+        """That of the base's dense output."""
+        return self.base.dense_order
 
     @property
     def stages(self) -> int:

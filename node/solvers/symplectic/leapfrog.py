@@ -43,6 +43,11 @@ class Leapfrog(ReversibleSolver):
     there is none. Carries h(t, q).
     """
 
+    name = "leapfrog"
+    order = 2
+    error_order = None
+    source = "Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4"
+    dense_order = 2
     kind = "symplectic (leapfrog)"
     separable = True
 
@@ -133,12 +138,4 @@ def _depends(f: RightHandSide, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> 
     return bool((change > resolution * dy.abs().amax(-1, keepdim=True)).any())
 
 
-LEAPFROG = SOLVERS.register(
-    Leapfrog(
-        "leapfrog",
-        order=2,
-        error_order=None,
-        dense_order=2,
-        source="Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4",
-    )
-)
+LEAPFROG = SOLVERS.register(Leapfrog())
