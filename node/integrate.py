@@ -233,7 +233,7 @@ class _Loop:
     def _dense_output(self, step: Step, t1: float) -> DensePiece:
         at = self.at
         dt = t1 - at.t
-        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step, self._workspace))
+        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step))
 
     def _check_finite(self) -> None:
         """Name a solve that left the finite numbers, and let its outputs be NaN from there on.

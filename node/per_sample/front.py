@@ -94,9 +94,9 @@ class Front:
         """Dense output of a step that has been accepted, and ended at t1."""
         t, y, dt, step = attempt
         if step.carry is not None or not self._solver.dense_with_f1:
-            return self._solver.dense(self._f, t, y, dt, step, self._workspace)
+            return self._solver.dense(self._f, t, y, dt, step)
         self.carry, carry = self._started(t1)
-        c = self._solver.dense(self._f, t, y, dt, step._replace(carry=carry), self._workspace)
+        c = self._solver.dense(self._f, t, y, dt, step._replace(carry=carry))
         return c if carry is self.carry else c.where(mask(carries.finite(self.carry), y), math.nan)
 
     def dense_ahead(self, t1: Tensor, attempt: Attempt) -> Tensor:
@@ -104,7 +104,7 @@ class Front:
         t, y, dt, step = attempt
         if step.carry is None and self._solver.dense_with_f1:
             step = step._replace(carry=self._solver.start(self._f, t1, step.y1))
-        return self._solver.dense(self._f, t, y, dt, step, self._workspace)
+        return self._solver.dense(self._f, t, y, dt, step)
 
     def _started(self, t: Tensor, f0: Tensor | None = None) -> tuple[Any, Any]:
         """The carry at t, and the same made finite, with another sample's in the place of one that is not.

@@ -16,6 +16,7 @@ class Step(NamedTuple):
     y1: Tensor
     error: Tensor | None  # estimate of y1's local error; None where it was not asked for
     carry: Any  # what the next step starts from, as `start` gives it; None: not known before f is called at (t1, y1)
+    stages: Any = None  # what else dense output takes; it holds until the next step in the same workspace
 
 
 class Solver(ABC):
@@ -82,7 +83,7 @@ class Solver(ABC):
 
     @abstractmethod
     def workspace(self, y0: Tensor, *, record: bool) -> Any:
-        """Storage for a solve's stages; with `record`, one through which autograd can differentiate."""
+        """Storage for the stages of one step at a time; with `record`, autograd can differentiate through it."""
 
     @abstractmethod
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
@@ -99,7 +100,7 @@ class Solver(ABC):
         return self.step(f, t, y, dt, carry, workspace, estimate=False).y1
 
     @abstractmethod
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Dense output of the step just taken: C (degree, *y.shape) with y(t + theta dt) = y + sum_j theta^j C_j."""
 
 

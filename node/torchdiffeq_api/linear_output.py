@@ -57,6 +57,6 @@ class LinearOutput(Solver):
         """The solver's."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The straight line from y to y1; it needs no evaluation."""
         return (step.y1 - y).unsqueeze(0)

@@ -146,7 +146,7 @@ def test_dense_output_meets_the_ends_of_its_steps(solver: Adams) -> None:
         if i == solver.order + 1:
             carry = solver.start(f, t, y)
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         torch.testing.assert_close(y + c.sum(0), step.y1, rtol=0, atol=1e-15)
         torch.testing.assert_close(c[0] / dt, f(t, y), rtol=0, atol=2e-2)
         t, y, carry = t + dt, step.y1, step.carry
@@ -230,7 +230,7 @@ def stepped(solver: Adams, f: UserField, t: float | Tensor, y: Tensor, sizes: li
     workspace, carry, states = solver.workspace(y, record=False), solver.start(f, t, y), []
     for dt in sizes:
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         states += [y + sum(0.5 ** (j + 1) * c[j] for j in range(len(c))), step.y1]
         t, y, carry = t + dt, step.y1, step.carry
     return torch.stack(states)

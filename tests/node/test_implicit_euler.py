@@ -40,7 +40,7 @@ def test_implicit_euler_carries_f_without_its_stiffness() -> None:
     y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
     f = UserField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
     workspace = IMPLICIT_EULER.workspace(y, record=False)
-    y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
+    y1, _, carry, _ = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(y1, y * math.exp(0.1), rtol=1e-12, atol=0)
     torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
 

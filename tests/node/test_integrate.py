@@ -46,7 +46,7 @@ class Scripted(TableauSolver):
         self.asked.append((t, y, dt, carry))
         return Step(y + dt, torch.full_like(y, error) if estimate else None, None)
 
-    def dense(self, f: UserField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: UserField, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         slope = torch.ones_like(y) if step.carry is None else step.carry
         return (dt * slope).unsqueeze(0)
 

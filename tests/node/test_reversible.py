@@ -235,7 +235,7 @@ def trip(solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, s
     recovered = backwards(solver, f, times, sizes, states[-1])
     workspace = solver.workspace(y, record=False)
     step = solver.step(f, times[-2], states[-2][0], sizes[-1], states[-2][1], workspace, estimate=solver.adaptive)
-    dense = solver.dense(f, times[-2], states[-2][0], sizes[-1], step, workspace)
+    dense = solver.dense(f, times[-2], states[-2][0], sizes[-1], step)
     return [*parts(states[-1]), *parts(recovered[0]), dense, *([step.error] if solver.adaptive else [])]
 
 

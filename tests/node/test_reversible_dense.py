@@ -32,7 +32,7 @@ def test_dense_output_joins_the_ends_of_the_step(solver: ReversibleSolver) -> No
     for estimate in (False, solver.adaptive):
         step = solver.step(f, 0.5, y, 0.1, carry, workspace, estimate=estimate)
         calls = f.calls
-        c = solver.dense(f, 0.5, y, 0.1, step, workspace)
+        c = solver.dense(f, 0.5, y, 0.1, step)
         torch.testing.assert_close(y + c.sum(0), step.y1, rtol=0, atol=1e-14)
         tableau = solver.base.tableau if isinstance(solver, ReversibleRungeKutta) else None
         own = tableau is not None and tableau.b_dense is not None
@@ -48,7 +48,7 @@ def test_dense_output_has_the_slopes_that_are_carried_at_both_ends(solver: Rever
     _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
     y, carry = states[-1]
     step = solver.step(f, 0.5, y, 0.1, carry, None, estimate=False)
-    c = solver.dense(f, 0.5, y, 0.1, step, None)
+    c = solver.dense(f, 0.5, y, 0.1, step)
     torch.testing.assert_close(c[0] / 0.1, parts((y, carry))[-1], rtol=0, atol=1e-13)
     torch.testing.assert_close((c[0] + 2 * c[1]) / 0.1, parts((y, step.carry))[-1], rtol=0, atol=1e-13)
 

@@ -128,7 +128,7 @@ def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: st
         first = solver.step(f, t, y, dt, solver.start(f, t, y), workspace, estimate=True)
         carry = solver.start(f, t + dt, first.y1) if first.carry is None else first.carry
         second = solver.step(f, t + dt, first.y1, dt, carry, workspace, estimate=True)
-        return second.y1 + solver.dense(f, t + dt, first.y1, dt, second, workspace).sum(0)
+        return second.y1 + solver.dense(f, t + dt, first.y1, dt, second).sum(0)
 
     inputs = (start.clone().requires_grad_(), torch.tensor(3.0, dtype=torch.float64, requires_grad=True))
     assert torch.autograd.gradcheck(two_steps, inputs, rtol=1e-6)

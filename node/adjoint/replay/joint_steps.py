@@ -48,7 +48,7 @@ class JointStep(ReplayStep):
             return StepResult(State(step.y1, step.carry), None)
         if step.carry is None and solver.dense_with_f1:
             step = step._replace(carry=solver.start(f, taken.t1, step.y1))
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 

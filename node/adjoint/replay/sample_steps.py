@@ -53,7 +53,7 @@ class SampleStep(ReplayStep):
         end = State(self._moved(step.y1, state.y), handed_on)
         if not dense:
             return StepResult(end, None)
-        c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
+        c = solver.dense(f, t, y, h, self._completed(f, t, h, step))
         return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
     def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:

@@ -47,7 +47,7 @@ class ExplicitRungeKutta(TableauSolver):
         y_i, k_i = self._evaluate(f, t, y, dt, carry, workspace, tableau.stages)
         y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
         error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
-        return Step(y1, error, k_i if tableau.fsal else None)
+        return Step(y1, error, k_i if tableau.fsal else None, workspace)
 
     def advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
         """Without the last stage where that is evaluated at y1 itself."""
@@ -69,11 +69,12 @@ class ExplicitRungeKutta(TableauSolver):
             put[i](k_i)
         return y_i, k_i
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
-        rows = workspace.weights
+        stages: Stages = step.stages
         if self.dense_with_f1:
-            workspace.put[self.stages](step.carry)
-        for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
-            workspace.put[i](f(t + c * dt, workspace.combine(y, dt, row)))
-        return workspace.polynomial(dt)
+            stages.put[self.stages](step.carry)
+        rows = zip(self.tableau.dense_c, stages.weights.dense_a, strict=True)
+        for i, (c, row) in enumerate(rows, start=self.stages + 1):
+            stages.put[i](f(t + c * dt, stages.combine(y, dt, row)))
+        return stages.polynomial(dt)

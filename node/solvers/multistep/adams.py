@@ -28,14 +28,6 @@ from node.vector_field import RightHandSide, Time
 Carry = tuple[Tensor, ...]
 
 
-@dataclass
-class AdamsWorkspace:
-    """The starter's stages, and what dense output of the last step takes."""
-
-    starting: Stages
-    integrated: SlopePolynomial | None = None  # None where the starter took the step
-
-
 @dataclass(frozen=True, slots=True)  # a slot takes the place of the property, as in a TableauSolver
 class Adams(Solver):
     """An Adams method of any order k: carries the last k slopes; a Runge-Kutta method takes the first k - 1 steps.
@@ -70,9 +62,9 @@ class Adams(Solver):
         """The method's order, or that of the starter's dense output where it is less."""
         return min(self.order, self.starter.dense_order)
 
-    def workspace(self, y0: Tensor, *, record: bool) -> AdamsWorkspace:
+    def workspace(self, y0: Tensor, *, record: bool) -> Stages:
         """The starter's."""
-        return AdamsWorkspace(self.starter.workspace(y0, record=record))
+        return self.starter.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """A history of f(t, y) alone."""
@@ -80,32 +72,33 @@ class Adams(Solver):
         return _stored((t,) * self.order), *[f0] * self.order
 
     def step(
-        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: AdamsWorkspace, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: Stages, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), III.1 and III.5; f(t1, y1) is evaluated last, and handed on."""
         stored, *slopes = carry
         times, t1 = _times(stored), t + dt
         if self.order > 1 and _equal(times[0], times[1]):
-            start = self.starter.step(f, t, y, dt, slopes[-1], workspace.starting, estimate=False)
+            start = self.starter.step(f, t, y, dt, slopes[-1], workspace, estimate=False)
             y1, f1 = start.y1, start.carry
-            workspace.integrated = None
+            taken: Step | SlopePolynomial = start
         else:
             history = SlopePolynomial(_nodes(times, t, dt), tuple(slopes))
-            workspace.integrated = self._polynomial(f, t, y, dt, history)
-            y1, f1 = workspace.integrated.advance(y, dt), None
+            integrated = self._polynomial(f, t, y, dt, history)
+            y1, f1 = integrated.advance(y, dt), None
+            taken = integrated
         f1 = f(t1, y1) if f1 is None else f1
-        return Step(y1, None, (_stored((*times[1:], t1)), *slopes[1:], f1))
+        return Step(y1, None, (_stored((*times[1:], t1)), *slopes[1:], f1), taken)
 
     @abstractmethod
     def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         """The polynomial that the step integrates, from the one through the history."""
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: AdamsWorkspace) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The step's polynomial integrated to theta; in the first steps the starter's dense output."""
-        if workspace.integrated is not None:
-            return workspace.integrated.dense(dt)
-        f1 = step.carry[-1]
-        return self.starter.dense(f, t, y, dt, step._replace(carry=f1), workspace.starting)
+        taken: Step | SlopePolynomial = step.stages
+        if isinstance(taken, SlopePolynomial):
+            return taken.dense(dt)
+        return self.starter.dense(f, t, y, dt, taken._replace(carry=step.carry[-1]))
 
 
 @dataclass(frozen=True)

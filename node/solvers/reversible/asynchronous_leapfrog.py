@@ -78,7 +78,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         v = torch.lerp(carry1, u, 2 * self.eta / (2 * self.eta - 1))
         return moved(k, -half, v), v
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
         return parabola(y, step.y1, dt, step.carry)
 

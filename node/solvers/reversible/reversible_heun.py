@@ -63,7 +63,7 @@ class ReversibleHeun(ReversibleSolver):
         fhat = f(t, yhat)
         return moved(y1, -0.5 * dt, fhat + fhat1), (yhat, fhat)
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with f at yhat for slopes: a parabola, for y1 - y = dt/2 (fhat + fhat1)."""
         return parabola(y, step.y1, dt, step.carry[1])
 

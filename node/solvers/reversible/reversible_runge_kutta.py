@@ -1,6 +1,7 @@
 """McCallum & Foster (2024), "Efficient, accurate and stable gradients for neural ODEs", arXiv:2410.11648."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,16 +18,21 @@ from node.solvers.reversible.base import ReversibleSolver
 from node.vector_field import RightHandSide, Time
 
 
-@dataclass
-class TwoWays:
-    """Stages of Psi_dt(z) and of Psi_-dt(y1); and of the last step what dense output takes."""
+class TwoWays(NamedTuple):
+    """Stages of Psi_dt(z) and of Psi_-dt(y1)."""
 
     forward: Stages
     backward: Stages
-    z: Tensor = field(init=False)  # from which the forward stages started
-    z_end: Tensor = field(init=False)  # z + Psi_dt(z)
-    slopes: tuple[Tensor, Tensor] = field(init=False)  # f(t, z) and f(t1, y1)
-    f_end: Tensor | None = field(init=False)  # f(t1, z_end), once it is evaluated
+
+
+class BaseStep(NamedTuple):
+    """The base's step from z, of which dense output is made."""
+
+    z: Tensor
+    z_end: Tensor  # z + Psi_dt(z)
+    slopes: tuple[Tensor, Tensor]  # f(t, z) and f(t1, y1)
+    f_end: Tensor | None  # f(t1, z_end), where it is evaluated
+    stages: Stages
 
 
 @dataclass(frozen=True)
@@ -103,9 +109,13 @@ class ReversibleRungeKutta(ReversibleSolver):
         f0, z_end = self._advance(f, t, z, dt, workspace.forward)
         y1 = torch.add(z_end, y - z, alpha=self.coupling)
         f1, y_back = self._advance(f, t1, y1, -dt, workspace.backward)
-        workspace.z, workspace.z_end, workspace.slopes, workspace.f_end = z, z_end, (f0, f1), None
-        error = self._error(f, t1, dt, workspace) if estimate else None
-        return Step(y1, error, z + (y1 - y_back))
+        base_step = BaseStep(z, z_end, (f0, f1), None, workspace.forward)
+        error, rows = None, workspace.forward.weights
+        if estimate and rows.b_error is not None:
+            if self.base.tableau.fsal:
+                base_step = base_step._replace(f_end=self._f_end(f, t1, base_step))
+            error = workspace.forward.error(dt, rows.b_error)
+        return Step(y1, error, z + (y1 - y_back), base_step)
 
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
@@ -116,13 +126,13 @@ class ReversibleRungeKutta(ReversibleSolver):
         _, z_end = self._advance(f, t, z, dt, workspace.forward)
         return torch.add(z, y1 - z_end, alpha=1 / self.coupling), z
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: TwoWays) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The base's dense output from z to z_end, moved to join y to y1 by a term in theta; or Hermite's cubic."""
+        taken: BaseStep = step.stages
         if self.base.tableau.b_dense is None:
-            return hermite(y, step.y1, dt, *workspace.slopes)
-        f_end = self._f_end(f, t + dt, workspace)
-        base_step = Step(workspace.z_end, None, f_end)
-        c = self.base.dense(f, t, workspace.z, dt, base_step, workspace.forward)
+            return hermite(y, step.y1, dt, *taken.slopes)
+        f_end = self._f_end(f, t + dt, taken) if taken.f_end is None else taken.f_end
+        c = self.base.dense(f, t, taken.z, dt, Step(taken.z_end, None, f_end, taken.stages))
         gap = step.y1 - y - c.sum(0)
         return torch.cat((c[:1] + gap, c[1:]))
 
@@ -131,21 +141,12 @@ class ReversibleRungeKutta(ReversibleSolver):
         f0 = f(t, y)
         return f0, self.base.advance(f, t, y, dt, f0, stages)
 
-    def _error(self, f: RightHandSide, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
-        rows = workspace.forward.weights
-        if rows.b_error is None:
-            return None
+    def _f_end(self, f: RightHandSide, t1: Time, taken: BaseStep) -> Tensor:
+        """f(t1, z_end): the last stage of a base with FSAL."""
+        f_end = f(t1, taken.z_end)
         if self.base.tableau.fsal:
-            self._f_end(f, t1, workspace)
-        return workspace.forward.error(dt, rows.b_error)
-
-    def _f_end(self, f: RightHandSide, t1: Time, workspace: TwoWays) -> Tensor:
-        """f(t1, z_end), evaluated once: the last stage of a base with FSAL."""
-        if workspace.f_end is None:
-            workspace.f_end = f(t1, workspace.z_end)
-            if self.base.tableau.fsal:
-                workspace.forward.put[-1](workspace.f_end)
-        return workspace.f_end
+            taken.stages.put[-1](f_end)
+        return f_end
 
 
 REVERSIBLE_MIDPOINT = SOLVERS.register(ReversibleRungeKutta(MIDPOINT))

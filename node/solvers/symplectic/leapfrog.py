@@ -99,7 +99,7 @@ class Leapfrog(ReversibleSolver):
         force = f(t, kicked).where(~q, 0.0)
         return moved(kicked, -half, force), force
 
-    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step, workspace: Halves) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The parabola that starts with f(t, y), which is called for it."""
         start = dt * f(t, y)
         return torch.stack((start, step.y1 - y - start))
