@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 Tolerance = float | Tensor | tuple[float | Tensor, ...]
 Norm = Callable[[Tensor], Tensor | float]  # over the last dimension: (..., n) to (...), of a vector maybe a float
@@ -196,7 +196,7 @@ class PIDController:
             return math.inf
         return self.safety * filtered ** (1.0 / error_order)
 
-    def initial_dt(self, f: FlatField, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
+    def initial_dt(self, f: RightHandSide, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
         """Size of the first step, signed, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""
         direction = math.copysign(1.0, t1 - t0)
         if self.first_step is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.adjoint import Adjoint, InitialValueProblem
+from node.adjoint.base import Adjoint, InitialValueProblem
 from node.derivatives import in_transform, without_graph
 from node.event import Event, EventPoint
 from node.event_time import time_of_event

@@ -3,15 +3,14 @@
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from types import UnionType
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
-from node.adjoint.field.dependencies import checked_parameters, chosen, dependencies
+from node.adjoint.field.dependencies import checked_parameters
 from node.autocast import as_called_here, full_precision
 from node.controller import Controller
 from node.dense import DenseOutput
@@ -96,7 +95,7 @@ def solve(
         if method.separable:
             _check_suited(problem, stats)
         if mode.needs_parameters and torch.is_grad_enabled():
-            problem = _told_of_parameters(problem, mode, parameters)
+            problem = problem.with_dependencies(mode.name, parameters, calls_once=mode.calls_once)
         if event is None:
             trajectory, y = solve_flat(mode, problem, t, stats)
         elif sample_times is None:
@@ -227,18 +226,3 @@ def _sample_times(t: Tensor, y0: State) -> Tensor:
 
 def _ends(sample_times: Tensor) -> set[tuple[float, float]]:
     return set(zip(sample_times[:, 0].tolist(), sample_times[:, -1].tolist(), strict=True))
-
-
-def _told_of_parameters(
-    problem: InitialValueProblem, mode: Adjoint, given: tuple[Tensor, ...] | None
-) -> InitialValueProblem:
-    """The problem with what its f depends on."""
-    y0 = problem.layout.flatten(problem.y0).detach()
-    found = dependencies(problem.field(), problem.output_times()[0], y0, keep_graph=mode.calls_once)
-    if found.random and not mode.calls_once:
-        raise ValueError(
-            f"{mode.name} calls the vector field again in the backward pass, and it draws random numbers: take "
-            "gradient='backprop', or f.eval() for Dropout"
-        )
-    usual = problem.f.parameters() if isinstance(problem.f, nn.Module) else ()
-    return replace(problem, parameters=chosen(found.tensors, given, usual), found=found)

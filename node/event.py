@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.dense import DensePiece
 from node.layout import State
-from node.vector_field import FlatField, S
+from node.vector_field import RightHandSide, S
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FlatEvent:
     entry: once it is located, the entry of g, counted flat, whose sign has changed.
     """
 
-    def __init__(self, event: Event, f: FlatField):
+    def __init__(self, event: Event, f: RightHandSide):
         self._event = event
         self._f = f
         self._signs = self._changed = torch.zeros((), device="cpu")
@@ -101,7 +101,7 @@ class FlatEvent:
 
     def _signs_at(self, t: float, y: Tensor) -> Tensor:
         with torch.no_grad():
-            g = self._event.entries(self._f.time(t), self._f.layout.restore(y))
+            g = self._event.entries(self._f.time(t), self._f.restore(y))
             return torch.where(g.isnan(), self._signs, torch.sign(g))
 
     def _has_changed(self, signs: Tensor) -> bool:

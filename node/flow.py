@@ -13,7 +13,8 @@ from node.adjoint.field.recorded import RecordedField
 from node.layout import Layout, State
 from node.recomputed import recomputed
 from node.solution import Stats
-from node.vector_field import FlatField, Time, VectorField
+from node.user_field import UserField
+from node.vector_field import RightHandSide, Time, VectorField
 
 ORDERS = 4  # of derivatives that involve a time: those of a step of the classical Runge-Kutta method
 
@@ -38,7 +39,7 @@ class Flow:
     @classmethod
     def at(cls, f: VectorField[Any], layout: Layout, stats: Stats, times: Sequence[Time], y: Tensor) -> "Flow":
         """The flow at states y (m, ...) of these times, for which f is called at each."""
-        field, y = FlatField(f, layout), y.detach()
+        field, y = UserField(f, layout), y.detach()
         found = [dependencies(field, t, state, keep_graph=False) for t, state in zip(times, y, strict=True)]
         stats.nfe_forward += field.calls
         tensors = unique(x for each in found for x in each.tensors)
@@ -76,7 +77,7 @@ class Flow:
 
     def _stepped(self, order: int, y: Tensor, start: Tensor, dt: Tensor, near: Tensor) -> Tensor:
         """As `near`, by steps in a graph; but not where a state or a slope was not finite."""
-        f = RecordedField(self.conditions.f, self.layout, self.stats, backwards=True)
+        f = RecordedField(UserField(self.conditions.f, self.layout), self.stats, backwards=True)
         reached = (self.y.isfinite() & self.slopes.isfinite()).all(dim=-1, keepdim=True)
         step = _step_of_order_2 if order == 2 else _step_of_order_4
         y = y.where(reached, self.y[0])
@@ -92,7 +93,7 @@ class Flow:
         return _time(self.layout, column)
 
 
-def moved_within_transform(f: FlatField, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+def moved_within_transform(f: UserField, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:
     """As a flow moves y, by a step in plain operations, which a transform of torch.func differentiates itself."""
     start, stop = _columns(f.layout, start), _columns(f.layout, stop)
     rows = zip(start.unbind(), y.unbind(), (stop - start).unbind(), strict=True)
@@ -115,12 +116,12 @@ def _finite(slope: Tensor) -> Tensor:
     return slope.where(slope.isfinite(), 0.0)
 
 
-def _step_of_order_2(f: FlatField, t: Tensor, y: Tensor, dt: Tensor) -> Tensor:
+def _step_of_order_2(f: RightHandSide, t: Tensor, y: Tensor, dt: Tensor) -> Tensor:
     half = dt / 2
     return y + dt * f(t + half, y + half * f(t, y))
 
 
-def _step_of_order_4(f: FlatField, t: Tensor, y: Tensor, dt: Tensor) -> Tensor:
+def _step_of_order_4(f: RightHandSide, t: Tensor, y: Tensor, dt: Tensor) -> Tensor:
     half = dt / 2
     k1 = f(t, y)
     k2 = f(t + half, y + half * k1)

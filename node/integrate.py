@@ -15,11 +15,11 @@ from node.event import FlatEvent
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.trajectory import Callback, Callbacks, Jumps, Log, TakenStep, Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 def integrate(
-    f: FlatField,
+    f: RightHandSide,
     y0: Tensor,
     times: Sequence[float],
     *,
@@ -56,7 +56,7 @@ class _Loop:
 
     def __init__(
         self,
-        f: FlatField,
+        f: RightHandSide,
         y0: Tensor,
         times: Sequence[float],
         solver: Solver,
@@ -177,7 +177,7 @@ class _Loop:
         return self._solver.step(self._f, at.t, at.y, t1 - at.t, self._carry, self._workspace, estimate=estimate)
 
     def _call(self, callback: Callback, dt: float) -> None:
-        callback(self.at.t, self._f.layout.restore(self.at.y), dt)
+        callback(self.at.t, self._f.restore(self.at.y), dt)
 
     def _meet(self, t1: float, stop: float) -> float:
         """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
@@ -233,7 +233,7 @@ class _Loop:
     def _dense_output(self, step: Step, t1: float) -> DensePiece:
         at = self.at
         dt = t1 - at.t
-        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step, self._workspace))
+        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step))
 
     def _check_finite(self) -> None:
         """Name a solve that left the finite numbers, and let its outputs be NaN from there on.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from node.derivatives import check_constant, products
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 class Linearisation(NamedTuple):
@@ -21,7 +21,7 @@ class Linearisation(NamedTuple):
     dt: Tensor  # df/dt, as y
 
 
-def linearise(f: FlatField, t: Time, y: Tensor, *, solver: str) -> Linearisation:
+def linearise(f: RightHandSide, t: Time, y: Tensor, *, solver: str) -> Linearisation:
     """f, df/dy and df/dt at (t, y), by one call of f with y's own shape.
 
     The n products come back through it at once. Samples do not see each other, so that one product serves them all.

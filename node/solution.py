@@ -48,6 +48,12 @@ class SolveError(RuntimeError):
         self.status = status
 
 
+def require_success(status: Status) -> None:
+    """Raise a SolveError with the advice of a status that is a failure."""
+    if status.failed:
+        raise SolveError(f"{status.name}: {status.value}", status)
+
+
 @dataclass
 class Stats:
     """What a solve cost. The backward counts are zero until the backward pass has run.
@@ -97,6 +103,5 @@ class Solution(Generic[S]):
 
     def require_success(self) -> "Solution[S]":
         """This solution, or a SolveError with the advice of its status."""
-        if self.status.failed:
-            raise SolveError(f"{self.status.name}: {self.status.value}", self.status)
+        require_success(self.status)
         return self

@@ -29,7 +29,7 @@ class Backprop(Adjoint):
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve with a graph where grad mode is on, without one where it is off."""
         record = torch.is_grad_enabled()
-        f = RecordedField(problem.f, problem.layout, stats) if record else problem.field()
+        f = RecordedField(problem.field(), stats) if record else problem.field()
         trajectory = problem.integrate(f, y0, record=record)
         stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         return trajectory, trajectory.at_outputs()

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from node.adjoint.field.conditions import Conditions
-from node.adjoint.field.dependencies import Dependencies
+from node.adjoint.field.dependencies import Dependencies, chosen, dependencies
 from node.adjoint.field.watched import Watched
 from node.controller import Controller
 from node.event import Event, FlatEvent
@@ -19,7 +19,8 @@ from node.registry import Registry
 from node.solution import Stats
 from node.solvers.base import Solver, Step
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField, Time, VectorField
+from node.user_field import UserField
+from node.vector_field import RightHandSide, Time, VectorField
 
 # Told of each accepted step, a TakenStep, or of each try in which samples go on, a TakenTry; with the y and the carry
 # that it started from and its outcome.
@@ -55,16 +56,33 @@ class InitialValueProblem:
             return self.times
         return self.sample_times.to(self.layout.device, self.layout.dtype.to_real()).t().unsqueeze(2).unbind()
 
-    def field(self) -> FlatField:
+    def field(self) -> UserField:
         """f as solvers call it, with its count at zero."""
-        return FlatField(self.f, self.layout)
+        return UserField(self.f, self.layout)
 
-    def first_field(self) -> FlatField:
+    def first_field(self) -> UserField:
         """f for the forward pass, of which a first call may have been made, and then counts."""
         field = self.field()
         if self.found is not None:
             field.starts_with(self.found.call, self.found.calls)
         return field
+
+    def with_dependencies(
+        self, mode: str, given: tuple[Tensor, ...] | None = None, *, calls_once: bool = False
+    ) -> "InitialValueProblem":
+        """The problem with what its f depends on, found by a call of f.
+
+        mode: its name. given: the parameters that the caller names. calls_once: whether f is called forwards only.
+        """
+        y0 = self.layout.flatten(self.y0).detach()
+        found = dependencies(self.field(), self.output_times()[0], y0, keep_graph=calls_once)
+        if found.random and not calls_once:
+            raise ValueError(
+                f"{mode} calls the vector field again in the backward pass, and it draws random numbers: take "
+                "gradient='backprop', or f.eval() for Dropout"
+            )
+        usual = self.f.parameters() if isinstance(self.f, nn.Module) else ()
+        return replace(self, parameters=chosen(found.tensors, given, usual), found=found)
 
     def for_backward(self, mode: str) -> tuple["InitialValueProblem", Conditions]:
         """The problem as the graph of a solve may hold it, with its own copy of f, and the conditions of the copy."""
@@ -80,7 +98,7 @@ class InitialValueProblem:
             return self
         return replace(self, f=Watched(mode, self.f, (), always=True))
 
-    def integrate(self, f: FlatField, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
+    def integrate(self, f: RightHandSide, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
         """The forward solve, from the flat y0. log: told of each step."""
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does

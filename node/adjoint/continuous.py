@@ -16,7 +16,7 @@ from node.controller import Controller, Norm
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class _Passes:
         self.name = self.mode.name
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         log = self.between.log if keep and self.mode.checkpoints else None
         return problem.integrate(f, y0, record=False, log=log), self.between.states

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -12,16 +12,18 @@ from node.adjoint.backward.one_loss import check_one_loss
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.field.copy import FieldCopy
 from node.adjoint.field.dependencies import check_apart
+from node.adjoint.field.derived import DerivedField
 from node.adjoint.field.watched import watched
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
 from node.derivatives import pulled_back
 from node.jacobian import like, real
-from node.layout import Layout, State
+from node.layout import State
 from node.solution import Stats, Status
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
-from node.vector_field import FlatField, Time
+from node.user_field import FirstCall
+from node.vector_field import Time
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Forward(Adjoint):
         return moved
 
 
-class TangentField(FlatField):
+@final
+class TangentField(DerivedField):
     """d/dt (y, S) = (f, df/dy S + df/dp dp): for d directions, each an entry of an input, S is (d, n).
 
     A Jacobian-vector product is the derivative of a vector-Jacobian product u -> u df, linear in u (Townsend 2017):
@@ -86,9 +89,9 @@ class TangentField(FlatField):
     """
 
     def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool):
-        super().__init__(problem.f, problem.layout)
-        self._recorded: tuple[Tensor, Tensor] | None = None  # a call that was made before
-        self._state = problem.layout
+        super().__init__(problem.field(), problem.layout)
+        self._first: FirstCall | None = None  # a call that was made before
+        self._graph: tuple[Tensor, Tensor] | None = None  # y as f was given it there, and f
         self._parameters = inputs[1:] if of_y0 else inputs
         sizes = _coordinates(inputs)
         self._directions = sum(sizes)
@@ -97,10 +100,9 @@ class TangentField(FlatField):
         units = tuple(like(unit, x).reshape(-1, *x.shape).to(x) for unit, x in zip(rows, inputs, strict=True))
         self._of_y0 = units[0] if of_y0 else None
         self._of_parameters = units[1:] if of_y0 else units
-        self.layout = cast(Layout, _LeadingState(self._state, self._n))
         if problem.found is not None:
-            self.starts_with(problem.found.call, problem.found.calls)
-            self._recorded = problem.found.graph
+            self.field.calls = problem.found.calls
+            self._first, self._graph = problem.found.call, problem.found.graph
 
     @property
     def size(self) -> int:
@@ -124,13 +126,17 @@ class TangentField(FlatField):
             moved = self._along(dy, (y, *self._parameters), (tangents, *self._of_parameters))
         return torch.cat((dy.detach(), moved.reshape(-1)))
 
+    def restore(self, y: Tensor) -> State:
+        """The user's state that a vector begins with."""
+        return self.layout.restore(y[: self._n])
+
     def _slope(self, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
         """y as f is given it, and f there, in a graph."""
-        first, graph, self._first, self._recorded = self._first, self._recorded, None, None
-        if graph is not None and first is not None and not self._confined and first.is_at(t, y):
+        first, graph, self._first, self._graph = self._first, self._graph, None, None
+        if graph is not None and first is not None and self.field.is_answered_by(first, t, y):
             return graph
         y = y.detach().requires_grad_()
-        return y, self._flattened(self._state, t, y)
+        return y, self.field(t, y)
 
     def _along(self, dy: Tensor, inputs: Sequence[Tensor], tangents: Sequence[Tensor]) -> Tensor:
         """(d, n): the derivatives of dy along the tangents (d, ...) of the inputs."""
@@ -149,17 +155,6 @@ class TangentField(FlatField):
             return none
         (moved,) = pulled_back([g for g, _ in pairs], (u,), [v for _, v in pairs], graph=False)
         return none if moved is None else moved
-
-
-class _LeadingState:
-    """The user's state in a vector that begins with it."""
-
-    def __init__(self, layout: Layout, n: int):
-        self._layout = layout
-        self._n = n
-
-    def restore(self, flat: Tensor) -> State:
-        return self._layout.restore(flat[: self._n])
 
 
 class _Moved(torch.autograd.Function):

@@ -18,7 +18,7 @@ from node.dense import DensePiece
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class _Passes:
     name: str = InterpolatingAdjoint.name
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         if not keep:
             return problem.integrate(f, y0, record=False), ()

@@ -47,7 +47,9 @@ class Reversible(Adjoint):
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass goes back from the end."""
-        return solve_with_replay(problem, y0, stats, FinalState(), self.name)
+        if not isinstance(problem.solver, ReversibleSolver):
+            raise ValueError(f"gradient={self.name!r}: {self.unsupported(problem.solver)}")
+        return solve_with_replay(problem, y0, stats, FinalState(problem.solver), self.name)
 
 
 class FinalState:
@@ -55,7 +57,8 @@ class FinalState:
 
     keeps_states = False
 
-    def __init__(self) -> None:
+    def __init__(self, solver: ReversibleSolver):
+        self._solver = solver
         self._end = State(torch.empty(0))
         self._steps = 0
         self._beginnings: dict[int, tuple[State, State]] = {}  # by step: its start, and what had been carried there
@@ -76,7 +79,7 @@ class FinalState:
             )
         state, size = self._end, torch.linalg.vector_norm(self._end.y, dim=-1)
         for i in reversed(range(n)):
-            state = replay.undone(i, state)
+            state = replay.undone(self._solver, i, state)
             if i not in self._beginnings:
                 yield state
                 continue

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from node.adjoint import InitialValueProblem
+from node.adjoint.base import InitialValueProblem
 from node.event import Event
 from node.event_time import without_rate
 from node.flow import ORDERS, Flow
@@ -14,7 +14,7 @@ from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
 from node.per_sample.nan_substitute import StandIn
 from node.solution import Stats
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class EventPoints(NamedTuple):
@@ -52,7 +52,7 @@ def points_of_events(
     return EventPoints(at.where(own, torch.nan).squeeze(1), there.where(own, torch.nan))
 
 
-def _rates(f: FlatField, event: Event, t: Tensor, flow: Flow, entry: Tensor) -> Tensor:
+def _rates(f: RightHandSide, event: Event, t: Tensor, flow: Flow, entry: Tensor) -> Tensor:
     """dg/dt along each sample's solution, of an entry of g of its own: (B, 1); 0 where it has none."""
     with torch.enable_grad():
         t, y = t.detach().requires_grad_(), flow.y[0].detach().requires_grad_()

@@ -11,7 +11,7 @@ from node.event import Event
 from node.per_sample.clock import Bools, Floats, Ints
 from node.per_sample.columns import column, mask
 from node.per_sample.path import SamplePiece
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class SampleEvents(NamedTuple):
@@ -30,7 +30,7 @@ class SampleEvents(NamedTuple):
 class EventWatch:
     """An event as the loop watches it: the signs that each sample's entries of g had last, and who has stopped."""
 
-    def __init__(self, event: Event, f: FlatField, t: Tensor, y: Tensor):
+    def __init__(self, event: Event, f: RightHandSide, t: Tensor, y: Tensor):
         """t, y: the start, (B, 1) and (B, n)."""
         self.stopping: Bools | None = None  # the samples that come to their event in the step in hand
         self._event = event
@@ -95,9 +95,9 @@ class EventWatch:
         return changed if self._event.direction == 0 else changed & (self._signs == -self._event.direction)
 
 
-def entries(event: Event, f: FlatField, t: Tensor, y: Tensor) -> Tensor:
+def entries(event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> Tensor:
     """The entries of g of each sample (B, m) at times (B, 1) and flat states (B, n); of a boolean 1 and -1."""
-    g = event.g(f.time(t), f.layout.restore(y))
+    g = event.g(f.time(t), f.restore(y))
     if not isinstance(g, Tensor) or g.dim() == 0 or len(g) != len(y) or g.is_complex():
         seen = f"{g.dtype} of shape {tuple(g.shape)}" if isinstance(g, Tensor) else f"a {type(g).__name__}"
         raise ValueError(

@@ -13,7 +13,7 @@ from node.per_sample.nan_substitute import StandIn
 from node.per_sample.step_control import Verdicts, resting_finite
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class Attempt(NamedTuple):
@@ -31,7 +31,7 @@ class Front:
     record: whether steps leave a graph. estimate: whether their errors are wanted.
     """
 
-    def __init__(self, f: FlatField, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
+    def __init__(self, f: RightHandSide, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
         self.y = y0
         self.carry: Any = None
         self.restarted: Bools | None = None  # samples at a jump of f; their carry is of before the jump
@@ -94,9 +94,9 @@ class Front:
         """Dense output of a step that has been accepted, and ended at t1."""
         t, y, dt, step = attempt
         if step.carry is not None or not self._solver.dense_with_f1:
-            return self._solver.dense(self._f, t, y, dt, step, self._workspace)
+            return self._solver.dense(self._f, t, y, dt, step)
         self.carry, carry = self._started(t1)
-        c = self._solver.dense(self._f, t, y, dt, step._replace(carry=carry), self._workspace)
+        c = self._solver.dense(self._f, t, y, dt, step._replace(carry=carry))
         return c if carry is self.carry else c.where(mask(carries.finite(self.carry), y), math.nan)
 
     def dense_ahead(self, t1: Tensor, attempt: Attempt) -> Tensor:
@@ -104,7 +104,7 @@ class Front:
         t, y, dt, step = attempt
         if step.carry is None and self._solver.dense_with_f1:
             step = step._replace(carry=self._solver.start(self._f, t1, step.y1))
-        return self._solver.dense(self._f, t, y, dt, step, self._workspace)
+        return self._solver.dense(self._f, t, y, dt, step)
 
     def _started(self, t: Tensor, f0: Tensor | None = None) -> tuple[Any, Any]:
         """The carry at t, and the same made finite, with another sample's in the place of one that is not.

@@ -13,11 +13,11 @@ from node.per_sample.path import SamplePiece
 from node.per_sample.step_control import AdaptivePace, FixedPace, Pace
 from node.solvers.base import Solver
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 def integrate_samples(
-    f: FlatField,
+    f: RightHandSide,
     y0: Tensor,
     times: Tensor,
     *,

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from node.per_sample.clock import Bools, Floats, SampleClock
 from node.per_sample.columns import column
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class Limits:
     """The times between which f is called, for each sample; times are the clock's where nothing else is said."""
 
-    def __init__(self, f: FlatField, clock: SampleClock, jumps: Sequence[float], y0: Tensor):
+    def __init__(self, f: RightHandSide, clock: SampleClock, jumps: Sequence[float], y0: Tensor):
         self.between: tuple[Floats, Floats] | None = None  # the solve's times, as f has them
         self._f = f
         self._clock = clock

@@ -21,7 +21,7 @@ class TakenTry(NamedTuple):
     t1: Floats  # t, of samples that stay where they are: rejected, failed, or at their end
     moved: Bools
     anew: Bools  # the samples whose carry was the solver's start at (t, y), not handed on
-    between: tuple[Floats, Floats] | None  # the limits of f, as FlatField.between_columns takes them
+    between: tuple[Floats, Floats] | None  # the limits of f, as RightHandSide.between_columns takes them
     stand_in: StandIn | None  # at (t, y)
     stand_in_f1: StandIn | None  # at (t1, y1), where dense output asks for f there
     landed: Landed | None  # outputs that are a step's end

@@ -22,7 +22,7 @@ from node.per_sample.step_control import Pace, Verdicts
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.trajectory import Callback, Callbacks, Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class SampleLoop:
@@ -34,7 +34,7 @@ class SampleLoop:
 
     def __init__(
         self,
-        f: FlatField,
+        f: RightHandSide,
         y0: Tensor,
         times: Tensor,
         solver: Solver,
@@ -162,7 +162,7 @@ class SampleLoop:
         if callback is None or not samples.any():
             return
         dt = np.where(samples, self._clock.signed(dt), 0.0)
-        callback(torch.tensor(self._clock.signed(t)), self._f.layout.restore(self._front.y), torch.from_numpy(dt))
+        callback(torch.tensor(self._clock.signed(t)), self._f.restore(self._front.y), torch.from_numpy(dt))
 
     def _to_events(
         self, events: EventWatch, t0: Floats, t1: Floats, attempt: Attempt, moved: Bools

@@ -14,7 +14,7 @@ from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 Memory = tuple[Floats, Floats] | None  # error ratios of the last two accepted steps; None where the filter needs none
 
@@ -37,7 +37,7 @@ class Pace(ABC):
     estimate = False  # whether it needs error estimates
 
     @abstractmethod
-    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+    def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
         """Sizes of the first steps."""
 
     @abstractmethod
@@ -62,7 +62,7 @@ class FixedPace(Pace):
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
         self._from: tuple[Floats, Ints] | None = None  # where each sample has restarted, and the step before
 
-    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+    def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
         """None: the grid knows."""
         return clock.dt
 
@@ -98,7 +98,7 @@ class AdaptivePace(Pace):
         self.jumps = controller.jump_t
         self.stops = (*controller.step_t, *controller.jump_t)
 
-    def first_dt(self, clock: SampleClock, f: FlatField, y: Tensor, f0: Tensor) -> Floats:
+    def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
         """Hairer's choice, or the one that is given."""
         return initial_dts(self._controller, f, clock, y, f0, self._order)
 
@@ -171,7 +171,7 @@ def _factor(controller: PIDController, ratio: Floats, memory: Memory, error_orde
 
 
 def initial_dts(
-    controller: PIDController, f: FlatField, clock: SampleClock, y0: Tensor, f0: Tensor, error_order: int
+    controller: PIDController, f: RightHandSide, clock: SampleClock, y0: Tensor, f0: Tensor, error_order: int
 ) -> Floats:
     """PIDController.initial_dt of every sample, without signs, at the cost of one evaluation. y0, f0: (B, n)."""
     if controller.first_step is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.adjoint import Adjoint, InitialValueProblem
+from node.adjoint.base import Adjoint, InitialValueProblem
 from node.differentiable import solve_flat
 from node.event import Event, EventPoint
 from node.per_sample.event_time import points_of_events

@@ -1,6 +1,6 @@
 """Solvers, a family a folder. SOLVERS: the one registry of methods, name to value."""
 
-from node.solvers.base import SOLVERS, Solver, Step
+from node.solvers.base import SOLVERS, Solver, Step, TableauSolver
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
 from node.solvers.explicit.tableau import ButcherTableau
 from node.solvers.implicit.esdirk import ESDIRK
@@ -29,4 +29,5 @@ __all__ = [
     "Rosenbrock",
     "Solver",
     "Step",
+    "TableauSolver",
 ]

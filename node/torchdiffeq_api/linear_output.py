@@ -1,30 +1,42 @@
 """Outputs between steps on a straight line, torchdiffeq's default for its fixed-step methods."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from node.solvers import Solver, Step
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
 class LinearOutput(Solver):
     """Another solver's steps, with y(t + theta dt) = y + theta (y1 - y)."""
 
-    name: str = field(init=False)
-    order: int = field(init=False)
-    error_order: int | None = field(init=False)
-    source: str = field(init=False)
-    dense_order: int = field(init=False, default=1)
     solver: Solver
 
+    dense_order = 1
     kind = "linear output"
 
-    def __post_init__(self) -> None:
-        for name in ("name", "order", "error_order", "source"):
-            object.__setattr__(self, name, getattr(self.solver, name))
+    @property
+    def name(self) -> str:
+        """The solver's name."""
+        return self.solver.name
+
+    @property
+    def order(self) -> int:
+        """The solver's order."""
+        return self.solver.order
+
+    @property
+    def error_order(self) -> int | None:
+        """That of the solver's error estimate."""
+        return self.solver.error_order
+
+    @property
+    def source(self) -> str:
+        """The solver's paper."""
+        return self.solver.source
 
     @property
     def stages(self) -> int:
@@ -35,14 +47,16 @@ class LinearOutput(Solver):
         """The solver's."""
         return self.solver.workspace(y0, record=record)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
         """The solver's."""
         return self.solver.start(f, t, y, f0)
 
-    def step(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool) -> Step:
+    def step(
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool
+    ) -> Step:
         """The solver's."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Any) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The straight line from y to y1; it needs no evaluation."""
         return (step.y1 - y).unsqueeze(0)

@@ -19,7 +19,7 @@ from node.refusal import Refusal
 from node.solution import SolveError, Stats, Status
 from node.tolerance import laid_out
 from node.trajectory import Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 FlatSlope = Callable[[float, Tensor], Tensor]
 
@@ -36,7 +36,7 @@ class SolveIvp:
     callbacks = ()  # it calls none
     time_dtype = torch.float64
 
-    def forward(self, problem: InitialValueProblem, f: FlatField, y0: Tensor) -> Trajectory:
+    def forward(self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor) -> Trajectory:
         """The forward pass of a problem."""
         y = self._states(f, y0, problem.times, *self._tolerances(problem))
         return Trajectory(problem.times[-1], y[-1], 0.0, [y], len(y))
@@ -123,7 +123,7 @@ class _Passes:
     name = ThroughScipy.name
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         if self.mode.forward is None:
             return problem.integrate(f, y0, record=False), ()

@@ -13,7 +13,7 @@ from node import SOLVERS, Counted, FixedGrid, FixedStep, Solution, solve
 from node.solvers import AdamsBashforth, AdamsBashforthMoulton
 from node.solvers.multistep.adams import Adams
 from node.solvers.multistep.slope_polynomial import basis_integrals
-from node.vector_field import FlatField
+from node.user_field import UserField
 
 ADAMS = [solver for solver in SOLVERS.values() if isinstance(solver, Adams)]
 every_method = pytest.mark.parametrize("solver", ADAMS, ids=lambda solver: solver.name)
@@ -139,14 +139,14 @@ def test_dense_output_is_exact_where_the_slope_is_a_polynomial_of_a_degree_below
 @every_method
 def test_dense_output_meets_the_ends_of_its_steps(solver: Adams) -> None:
     """Of the starter's, its own, and the starter's again."""
-    f = FlatField.of(riccati, tensor(0.5, 1.0))
+    f = UserField.of(riccati, tensor(0.5, 1.0))
     y, t, dt = tensor(0.5, 1.0), 0.3, 0.1
     workspace, carry = solver.workspace(y, record=False), solver.start(f, t, y)
     for i in range(solver.order + 2):
         if i == solver.order + 1:
             carry = solver.start(f, t, y)
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         torch.testing.assert_close(y + c.sum(0), step.y1, rtol=0, atol=1e-15)
         torch.testing.assert_close(c[0] / dt, f(t, y), rtol=0, atol=2e-2)
         t, y, carry = t + dt, step.y1, step.carry
@@ -188,7 +188,7 @@ def test_after_a_jump_the_history_begins_anew(solver: Adams) -> None:
 
 @every_method
 def test_a_step_leaves_its_state_and_its_history_alone(solver: Adams) -> None:
-    f, t, y, dt = FlatField.of(riccati, tensor(0.5)), 0.0, tensor(0.5), 0.1
+    f, t, y, dt = UserField.of(riccati, tensor(0.5)), 0.0, tensor(0.5), 0.1
     workspace, carry = solver.workspace(y, record=False), solver.start(f, t, y)
     for _ in range(solver.order + 1):
         before = [y.clone(), *(part.clone() for part in carry)]
@@ -218,19 +218,19 @@ def test_samples_with_their_own_clocks_are_solved_as_if_alone(solver: Adams) -> 
     """The third rests: its steps have no length, and it stays where it is."""
     y0, t0 = tensor(0.5, 1.0, -0.3, 2.0, 0.2, 0.4).reshape(3, 2), tensor(0.0, 1.0, 2.0).reshape(3, 1)
     sizes = [tensor(0.1 * (1 + i % 2), 0.13 / (1 + i % 3), 0.0).reshape(3, 1) for i in range(solver.order + 3)]
-    together = stepped(solver, FlatField.of(riccati, y0, samples=True), t0, y0, sizes)
+    together = stepped(solver, UserField.of(riccati, y0, samples=True), t0, y0, sizes)
     for i in range(2):
-        alone = stepped(solver, FlatField.of(riccati, y0[i]), t0[i].item(), y0[i], [size[i].item() for size in sizes])
+        alone = stepped(solver, UserField.of(riccati, y0[i]), t0[i].item(), y0[i], [size[i].item() for size in sizes])
         torch.testing.assert_close(together[:, i], alone, rtol=1e-14, atol=0)
     assert torch.equal(together[:, 2], y0[2].expand(len(together), 2))
 
 
-def stepped(solver: Adams, f: FlatField, t: float | Tensor, y: Tensor, sizes: list) -> Tensor:
+def stepped(solver: Adams, f: UserField, t: float | Tensor, y: Tensor, sizes: list) -> Tensor:
     """The states at the middle of each step and at its end."""
     workspace, carry, states = solver.workspace(y, record=False), solver.start(f, t, y), []
     for dt in sizes:
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         states += [y + sum(0.5 ** (j + 1) * c[j] for j in range(len(c))), step.y1]
         t, y, carry = t + dt, step.y1, step.carry
     return torch.stack(states)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node import SOLVERS, FixedStep, PIDController, solve
 from node.controller import rms_norm
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.estimates import asked
 from tests.support.families import PRECISE
 
@@ -203,7 +203,7 @@ def test_the_elementary_controller_settles_in_one_step(order: int) -> None:
 
 
 def first_step(control: PIDController, rate: float, y0: Tensor, t: tuple[float, float], order: int = 5) -> float:
-    f = FlatField.of(lambda t, y: rate * y, y0)
+    f = UserField.of(lambda t, y: rate * y, y0)
     dt = control.initial_dt(f, *t, y0, rate * y0, order)
     assert f.calls == (1 if control.first_step is None else 0)
     return dt
@@ -239,7 +239,7 @@ def test_the_first_step_does_not_depend_on_the_unit_of_the_state(unit: float) ->
 @pytest.mark.parametrize("atol", [0.0, 1e-6])
 def test_the_first_step_from_rest_is_finite_and_moves(y0: Tensor, atol: float) -> None:
     for f in (lambda t, y: torch.zeros_like(y), lambda t, y: torch.ones_like(y), lambda t, y: y):
-        field = FlatField.of(f, y0)
+        field = UserField.of(f, y0)
         dt = controller(atol=atol).initial_dt(field, 0.0, 1.0, y0, field(0.0, y0), 5)
         assert 0 < dt < math.inf
 

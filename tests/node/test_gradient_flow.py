@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from node import SOLVERS, ContinuousAdjoint, FixedStep, PIDController, solve
 from node.solvers import Solver
 from node.solvers.explicit.stages import weights
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.gradients import (
     NET_Y0,
     TOLERANCE,
@@ -246,7 +246,7 @@ def test_parameters_that_do_not_matter_do_not_loosen_the_adjoints_steps() -> Non
 @every_adaptive_solver
 def test_the_error_estimate_leaves_no_graph(name: str) -> None:
     solver, y0 = SOLVERS[name], tensor(1.0, -2.0).requires_grad_()
-    f = FlatField.of(lambda t, y: -(y**2), y0)
+    f = UserField.of(lambda t, y: -(y**2), y0)
     step = solver.step(f, 0.0, y0, 0.1, solver.start(f, 0.0, y0), solver.workspace(y0, record=True), estimate=True)
     assert step.y1.requires_grad
     assert not step.error.requires_grad

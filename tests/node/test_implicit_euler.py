@@ -8,13 +8,13 @@ from torch import Tensor
 from node import FixedStep, PIDController, Status, solve
 from node.jacobian import linearise
 from node.solvers.implicit.implicit_euler import IMPLICIT_EULER
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.gradients import tensor
 from tests.support.stiffs import one_step, van_der_pol
 
 
 def test_implicit_euler_solves_its_equation_to_rounding() -> None:
-    f = FlatField.of(van_der_pol, tensor(2.0, 0.0))
+    f = UserField.of(van_der_pol, tensor(2.0, 0.0))
     for dt in (1e-3, 1.0, 100.0):
         y1 = one_step(IMPLICIT_EULER, f, 0.0, tensor(2.0, 0.0), dt)
         matrix = torch.eye(2, dtype=torch.float64) - dt * linearise(f, dt, y1, solver="").dy
@@ -30,7 +30,7 @@ def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
         calls.append(t)
         return -1e-9 * y + 1e-10 * torch.sin(1e13 * y.detach())
 
-    y1 = one_step(IMPLICIT_EULER, FlatField.of(rough, y), 0.0, y, 1.0)
+    y1 = one_step(IMPLICIT_EULER, UserField.of(rough, y), 0.0, y, 1.0)
     torch.testing.assert_close(y1, (1 - 1e-9) * y, rtol=1.1e-10, atol=0)
     assert len(calls) < 10
 
@@ -38,15 +38,15 @@ def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
 def test_implicit_euler_carries_f_without_its_stiffness() -> None:
     """y1 is right to 1e-16, of which f makes 1e-4."""
     y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
-    f = FlatField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
+    f = UserField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
     workspace = IMPLICIT_EULER.workspace(y, record=False)
-    y1, _, carry = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
+    y1, _, carry, _ = IMPLICIT_EULER.step(f, 0.0, y, 0.1, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(y1, y * math.exp(0.1), rtol=1e-12, atol=0)
     torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
 
 
 def test_implicit_euler_estimates_its_error_with_its_sign() -> None:
-    f, y = FlatField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
+    f, y = UserField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
     workspace = IMPLICIT_EULER.workspace(y, record=False)
     step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(step.error, step.y1 - math.exp(-2e-3) * y, rtol=5e-3, atol=0)
@@ -56,7 +56,7 @@ def test_an_equation_without_a_solution_costs_its_own_sample_only() -> None:
     """y1 = y + dt y1^2 has none for 4 dt y > 1; and a sample at rest stays so."""
     y = tensor(1.0, 0.1, 0.0).view(3, 1)
     y1 = one_step(
-        IMPLICIT_EULER, FlatField.of(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
+        IMPLICIT_EULER, UserField.of(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
     )
     assert y1[0].isnan()
     torch.testing.assert_close(y1[1:, 0], tensor((1 - math.sqrt(0.6)) / 2, 0.0))

@@ -11,9 +11,10 @@ from torch import Tensor
 from node import FixedStep, PIDController, Status
 from node.controller import Controller
 from node.integrate import integrate
-from node.solvers import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.trajectory import Trajectory
-from node.vector_field import FlatField, Time
+from node.user_field import UserField
+from node.vector_field import Time
 
 ABSOLUTE = PIDController(rtol=0.0, atol=1.0)  # the error ratio is the error
 
@@ -23,7 +24,7 @@ def vector(*values: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Scripted(Solver):
+class Scripted(TableauSolver):
     """y1 = y + dt with the written errors, the last of them for ever, and without one evaluation of f."""
 
     errors: tuple[float, ...] = (0.0,)
@@ -35,17 +36,17 @@ class Scripted(Solver):
     def workspace(self, y0: Tensor, *, record: bool) -> None:
         return None
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: UserField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
+        self, f: UserField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
         error = self.errors[min(len(self.asked), len(self.errors) - 1)]
         self.asked.append((t, y, dt, carry))
         return Step(y + dt, torch.full_like(y, error) if estimate else None, None)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: UserField, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         slope = torch.ones_like(y) if step.carry is None else step.carry
         return (dt * slope).unsqueeze(0)
 
@@ -61,8 +62,8 @@ def run(
     f: Callable[[Tensor, Tensor], Tensor] = lambda t, y: torch.ones_like(y),
     dt: float | None = None,
     max_steps: int = 100_000,
-) -> tuple[Trajectory, FlatField]:
-    flat = FlatField.of(f, vector(1.0, 2.0))
+) -> tuple[Trajectory, UserField]:
+    flat = UserField.of(f, vector(1.0, 2.0))
     if dt is not None and isinstance(controller, PIDController):
         controller = replace(controller, first_step=dt)
     loop = integrate(

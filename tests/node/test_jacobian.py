@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from node.jacobian import factors, linearise
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.gradients import tensor
 from tests.support.stiffs import BATCH, TIMES, Oscillator
 
@@ -17,7 +17,7 @@ def jacobian(y: Tensor) -> Tensor:
 
 
 def test_derivatives_are_exact_and_cost_one_call() -> None:
-    f = FlatField.of(Oscillator(), BATCH[1])
+    f = UserField.of(Oscillator(), BATCH[1])
     found = linearise(f, 0.7, BATCH[1], solver="")
     torch.testing.assert_close(found.f, f(0.7, BATCH[1]))
     torch.testing.assert_close(found.dy, jacobian(BATCH[1]))
@@ -32,20 +32,20 @@ def test_samples_have_derivatives_of_their_own_from_one_call_with_their_own_shap
         seen.append((t.shape, y.shape))
         return Oscillator()(t, y)
 
-    found = linearise(FlatField.of(field, BATCH, samples=True), TIMES, BATCH, solver="")
+    found = linearise(UserField.of(field, BATCH, samples=True), TIMES, BATCH, solver="")
     assert seen == [((3, 1), (3, 2))]
     torch.testing.assert_close(found.dy, torch.stack([jacobian(y) for y in BATCH]))
     torch.testing.assert_close(found.dt[:, 1:], -2 * torch.sin(2 * TIMES))
 
 
 def test_a_joint_batch_is_one_state_whose_jacobian_has_blocks() -> None:
-    found = linearise(FlatField.of(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
+    found = linearise(UserField.of(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
     torch.testing.assert_close(found.dy, torch.block_diag(*map(jacobian, BATCH)))
 
 
 def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic() -> None:
     y = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], dtype=torch.complex128)
-    found = linearise(FlatField.of(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
+    found = linearise(UserField.of(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
 
     def parts(x: Tensor) -> Tensor:
         z = torch.view_as_complex(x.view(2, 2))
@@ -61,10 +61,10 @@ def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic(
 
 def test_time_has_its_derivative_also_where_f_jumps() -> None:
     """At a jump f is called beside it; its slope there is the one from inside."""
-    f = FlatField.of(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
+    f = UserField.of(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
     f.between(0.5, 1.0)
     torch.testing.assert_close(linearise(f, 0.5, tensor(1.0), solver="").dt, tensor(1.0))
     ones, ends = torch.ones(3, 2, 1, dtype=torch.float64), tensor(0.5, 0.6, 0.7).view(3, 1)
-    f = FlatField.of(lambda t, y: y * t.square(), ones, samples=True)
+    f = UserField.of(lambda t, y: y * t.square(), ones, samples=True)
     f.between_columns(ends, ends + 1)
     torch.testing.assert_close(linearise(f, ends, ones.view(3, 2), solver="").dt, 2 * ends.expand(3, 2))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from node import SOLVERS, FixedStep, solve
 from node.solvers import Solver
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.families import EXPLICIT, MULTISTEP
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -82,7 +82,7 @@ def dense_error(solver: Solver, n: int) -> float:
 
 def error_estimate(solver: Solver, dt: float) -> float:
     """Of y' = y cos t alone: on the others dopri8's leading term is hidden by its next one down to rounding."""
-    y0, f = exact(0.0)[0], FlatField.of(lambda t, y: y * torch.cos(t + PHASE), exact(0.0)[0])
+    y0, f = exact(0.0)[0], UserField.of(lambda t, y: y * torch.cos(t + PHASE), exact(0.0)[0])
     workspace = solver.workspace(y0, record=False)
     return rms(solver.step(f, 0.0, y0, dt, solver.start(f, 0.0, y0), workspace, estimate=True).error)
 

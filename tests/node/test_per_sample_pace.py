@@ -11,7 +11,7 @@ from torch import Tensor
 from node.controller import COEFFICIENTS
 from node.per_sample.clock import SampleClock
 from node.per_sample.step_control import initial_dts, judge
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.samples import TOLERANCE, tensor
 
 RATIOS = [0.0, 5e-324, 1e-12, 1e-3, 0.5, 1.0, 1.001, 2.0, 1e3, 1e12, math.inf, math.nan]
@@ -56,9 +56,9 @@ def test_every_sample_starts_with_the_step_that_one_would(order: int, t: tuple[f
         return dy.where((t == 0.5) | ((y[..., :1] - 5).abs() > 0.1), math.nan)
 
     clock = SampleClock(tensor(*t).expand(len(y0), -1), ())
-    field = FlatField.of(f, y0, samples=True)
+    field = UserField.of(f, y0, samples=True)
     found = initial_dts(control, field, clock, y0, field(torch.full((len(y0), 1), t[0]).double(), y0), order)
     for y, dt in zip(y0, found, strict=True):
-        single = FlatField.of(f, y)
+        single = UserField.of(f, y)
         expected = control.initial_dt(single, *t, y, single(t[0], y), order)
         assert math.copysign(dt, t[1] - t[0]) == pytest.approx(expected, rel=1e-12)

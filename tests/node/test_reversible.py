@@ -15,7 +15,7 @@ from node.solvers import (
     ReversibleRungeKutta,
     ReversibleSolver,
 )
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.reversibles import (
     State,
     every_base,
@@ -34,7 +34,7 @@ def distance(one: State, other: State) -> float:
     return max((a - b).abs().max().item() for a, b in zip(parts(one), parts(other), strict=True))
 
 
-def backwards(solver: ReversibleSolver, f: FlatField, times: Sequence, sizes: Sequence, state: State) -> list[State]:
+def backwards(solver: ReversibleSolver, f: UserField, times: Sequence, sizes: Sequence, state: State) -> list[State]:
     """The states from the start to the end of the steps, recovered from the last."""
     workspace, states = solver.workspace(state[0], record=False), [state]
     for t, dt in zip(reversed(times[:-1]), reversed(sizes), strict=True):
@@ -53,7 +53,7 @@ def growth(solver: ReversibleSolver) -> float:
 def undone(solver: ReversibleSolver, n: int, way: float) -> float:
     """The greatest distance between states on the way of n steps of changing size, and as they are recovered."""
     sizes = [way * 0.01 * (1.2 + math.sin(i)) for i in range(n)]
-    f, y0 = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
+    f, y0 = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     times, states = forwards(solver, f, 0.5, y0, sizes)
     assert distance(states[-1], states[0]) > 0.1
     return max(map(distance, states, backwards(solver, f, times, sizes, states[-1])))
@@ -83,7 +83,7 @@ def test_steps_backwards_in_time_are_undone(solver: ReversibleSolver) -> None:
 def test_reversing_multiplies_rounding_as_the_coupling_says(solver: ReversibleSolver) -> None:
     """In the worst of many states, each with its own rounding."""
     y0, sizes = torch.linspace(0.1, 0.9, 97, dtype=torch.float64), [0.1] * 100
-    f = FlatField.of(lambda t, y: torch.cos(t).expand_as(y), y0)
+    f = UserField.of(lambda t, y: torch.cos(t).expand_as(y), y0)
     times, states = forwards(solver, f, 0.0, y0, sizes)
     recovered = backwards(solver, f, times, sizes, states[-1])
     lost = [distance(a, b) for a, b in zip(states, recovered, strict=True)]
@@ -100,16 +100,16 @@ def test_a_reversed_step_calls_f_at_the_times_of_the_step(solver: ReversibleSolv
         return pendulum(t, y)
 
     sizes = [0.1 / (1 + i % 3) for i in range(7)]
-    times, states = forwards(solver, FlatField.of(f, tensor(2.0, 0.0)), 0.3, tensor(2.0, 0.0), sizes)
+    times, states = forwards(solver, UserField.of(f, tensor(2.0, 0.0)), 0.3, tensor(2.0, 0.0), sizes)
     forth = set(called)
     called.clear()
-    backwards(solver, FlatField.of(f, tensor(2.0, 0.0)), times, sizes, states[-1])
+    backwards(solver, UserField.of(f, tensor(2.0, 0.0)), times, sizes, states[-1])
     assert set(called) <= forth
 
 
 @every_method
 def test_a_step_leaves_y_and_carry_alone_and_gives_the_same_again(solver: ReversibleSolver) -> None:
-    f, y = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
+    f, y = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     _, states = forwards(solver, f, 0.0, y, [0.1, 0.2])
     y, carry = states[-1]
     before = [part.clone() for part in parts((y, carry))]
@@ -128,7 +128,7 @@ def riccati_errors(solver: ReversibleSolver, grid: Sequence[int]) -> tuple[list[
     exact = 1 / (1 / y0 + math.sin(2.5))
     errors, of_mean = [], []
     for n in grid:
-        f = FlatField.of(lambda t, y: -y.square() * torch.cos(t), y0)
+        f = UserField.of(lambda t, y: -y.square() * torch.cos(t), y0)
         y, z = forwards(solver, f, 0.0, y0, [2.5 / n] * n)[1][-1]
         errors.append((y - exact).norm().item())
         of_mean.append(((y + z) / 2 - exact).norm().item())
@@ -146,7 +146,7 @@ def test_the_reversible_form_has_the_order_of_its_base(base: ExplicitRungeKutta)
 @every_base
 def test_the_first_step_of_the_reversible_form_is_its_bases(base: ExplicitRungeKutta) -> None:
     """So that the local error is the same, and its estimate too."""
-    f, y, solver = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), ReversibleRungeKutta(base)
+    f, y, solver = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), ReversibleRungeKutta(base)
     of_base, of_solver = (
         s.step(f, 0.3, y, 0.2, s.start(f, 0.3, y), s.workspace(y, record=False), estimate=base.adaptive)
         for s in (base, solver)
@@ -173,7 +173,7 @@ def test_damped_leapfrog_is_of_order_one() -> None:
         assert (solver.order, solver.dense_order) == (order, order)
         errors = []
         for n in (64, 128, 256):
-            f = FlatField.of(lambda t, y: torch.cos(t).expand_as(y), tensor(0.0))
+            f = UserField.of(lambda t, y: torch.cos(t).expand_as(y), tensor(0.0))
             errors.append(abs(forwards(solver, f, 0.0, tensor(0.0), [2 / n] * n)[1][-1][0].item() - math.sin(2)))
         assert slope(errors, (64, 128, 256)) == pytest.approx(order, abs=0.1)
         if order == 1:
@@ -210,7 +210,7 @@ def test_the_calls_made_are_those_of_its_stages(
 
 @every_method
 def test_a_reversed_step_costs_no_more_than_a_step(solver: ReversibleSolver) -> None:
-    f, y, sizes = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), [0.1] * 10
+    f, y, sizes = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), [0.1] * 10
     times, states = forwards(solver, f, 0.0, y, sizes)
     forth = f.calls
     backwards(solver, f, times, sizes, states[-1])
@@ -222,20 +222,20 @@ def test_a_reversed_step_costs_no_more_than_a_step(solver: ReversibleSolver) -> 
 def test_samples_with_their_own_clocks_are_solved_and_reversed_as_if_alone(solver: ReversibleSolver) -> None:
     y0, t0 = tensor(2.0, 0.0, 0.5, 1.0, -1.0, 0.3).reshape(3, 2), tensor(0.0, 1.0, 2.5).reshape(3, 1)
     sizes = [tensor(0.1 * (1 + i % 2), 0.13 / (1 + i % 3), -0.07).reshape(3, 1) for i in range(6)]
-    together = trip(solver, FlatField.of(pendulum, y0, samples=True), t0, y0, sizes)
+    together = trip(solver, UserField.of(pendulum, y0, samples=True), t0, y0, sizes)
     for i, y in enumerate(y0):
-        alone = trip(solver, FlatField.of(pendulum, y), t0[i].item(), y, [size[i].item() for size in sizes])
+        alone = trip(solver, UserField.of(pendulum, y), t0[i].item(), y, [size[i].item() for size in sizes])
         for of_all, own in zip(together, alone, strict=True):
             torch.testing.assert_close(of_all.select(-2, i), own, rtol=0, atol=1e-12)
 
 
-def trip(solver: ReversibleSolver, f: FlatField, t: float | Tensor, y: Tensor, sizes: Sequence) -> list[Tensor]:
+def trip(solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, sizes: Sequence) -> list[Tensor]:
     """The parts of the end, of the start recovered from it, and the last step's error and dense output."""
     times, states = forwards(solver, f, t, y, sizes)
     recovered = backwards(solver, f, times, sizes, states[-1])
     workspace = solver.workspace(y, record=False)
     step = solver.step(f, times[-2], states[-2][0], sizes[-1], states[-2][1], workspace, estimate=solver.adaptive)
-    dense = solver.dense(f, times[-2], states[-2][0], sizes[-1], step, workspace)
+    dense = solver.dense(f, times[-2], states[-2][0], sizes[-1], step)
     return [*parts(states[-1]), *parts(recovered[0]), dense, *([step.error] if solver.adaptive else [])]
 
 
@@ -244,7 +244,7 @@ def trip(solver: ReversibleSolver, f: FlatField, t: float | Tensor, y: Tensor, s
 def test_the_dtype_of_the_state_is_kept(solver: ReversibleSolver, dtype: torch.dtype) -> None:
     y0 = torch.ones(1, dtype=dtype)
     rate = 1j if dtype.is_complex else -0.1
-    f = FlatField.of(lambda t, y: rate * y, y0)
+    f = UserField.of(lambda t, y: rate * y, y0)
     times, states = forwards(solver, f, 0.0, y0, [0.05] * 20)
     assert {part.dtype for part in parts(states[-1])} == {dtype}
     assert states[-1][0].item() == pytest.approx(math.e**rate, rel=0.05)

@@ -11,7 +11,7 @@ from node.solvers import (
     ReversibleRungeKutta,
     ReversibleSolver,
 )
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.reversibles import (
     ALF,
     HEUN,
@@ -26,13 +26,13 @@ from tests.support.reversibles import (
 
 @every_method
 def test_dense_output_joins_the_ends_of_the_step(solver: ReversibleSolver) -> None:
-    f, y = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
+    f, y = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
     (y, carry), workspace = states[-1], solver.workspace(y, record=False)
     for estimate in (False, solver.adaptive):
         step = solver.step(f, 0.5, y, 0.1, carry, workspace, estimate=estimate)
         calls = f.calls
-        c = solver.dense(f, 0.5, y, 0.1, step, workspace)
+        c = solver.dense(f, 0.5, y, 0.1, step)
         torch.testing.assert_close(y + c.sum(0), step.y1, rtol=0, atol=1e-14)
         tableau = solver.base.tableau if isinstance(solver, ReversibleRungeKutta) else None
         own = tableau is not None and tableau.b_dense is not None
@@ -44,11 +44,11 @@ def test_dense_output_joins_the_ends_of_the_step(solver: ReversibleSolver) -> No
     "solver", [ALF, AsynchronousLeapfrog(eta=0.9), HEUN], ids=["alf", "alf 0.9", "reversible_heun"]
 )
 def test_dense_output_has_the_slopes_that_are_carried_at_both_ends(solver: ReversibleSolver) -> None:
-    f, y = FlatField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
+    f, y = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
     y, carry = states[-1]
     step = solver.step(f, 0.5, y, 0.1, carry, None, estimate=False)
-    c = solver.dense(f, 0.5, y, 0.1, step, None)
+    c = solver.dense(f, 0.5, y, 0.1, step)
     torch.testing.assert_close(c[0] / 0.1, parts((y, carry))[-1], rtol=0, atol=1e-13)
     torch.testing.assert_close((c[0] + 2 * c[1]) / 0.1, parts((y, step.carry))[-1], rtol=0, atol=1e-13)
 

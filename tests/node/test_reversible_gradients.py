@@ -7,7 +7,7 @@ from node import FixedStep, solve
 from node.solvers import (
     ReversibleSolver,
 )
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.reversibles import every_method, forwards, parts, tensor
 
 
@@ -16,7 +16,7 @@ def test_gradients_through_steps_are_those_of_finite_differences(solver: Reversi
     a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
 
     def stepped(y: Tensor, a: Tensor) -> tuple[Tensor, ...]:
-        f = FlatField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), y)
+        f = UserField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), y)
         return parts(forwards(solver, f, 0.0, y, [0.3, 0.2], record=True)[1][-1])
 
     assert torch.autograd.gradcheck(stepped, (tensor(0.5, -1.0).requires_grad_(), a))
@@ -35,7 +35,7 @@ def test_gradients_of_dense_output_are_those_of_finite_differences(solver: Rever
 def test_a_gradient_from_recovered_states_is_that_through_the_tape(solver: ReversibleSolver) -> None:
     """Each step is undone, taken again with a graph of its own, and gone back through."""
     a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
-    f = FlatField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), tensor(0.0, 0.0))
+    f = UserField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), tensor(0.0, 0.0))
     sizes, y0 = [0.1 * (1 + i % 2) for i in range(20)], tensor(0.5, -1.0).requires_grad_()
     times, taped = forwards(solver, f, 0.0, y0, sizes, record=True)
     true = torch.autograd.grad(taped[-1][0].square().sum(), (y0, a))

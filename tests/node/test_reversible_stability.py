@@ -11,14 +11,14 @@ from node.solvers import (
     ReversibleRungeKutta,
     ReversibleSolver,
 )
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.reversibles import ALF, HEUN, every_base, parts
 
 
 def step_matrix(solver: ReversibleSolver, sigma: complex) -> np.ndarray:
     """Of (y, carry) over a step of length 1 on y' = sigma y; reversible Heun's f is sigma yhat, and is left out."""
     one, zero = (torch.tensor([x], dtype=torch.complex128) for x in (1.0, 0.0))
-    f = FlatField.of(lambda t, y: sigma * y, one)
+    f = UserField.of(lambda t, y: sigma * y, one)
     columns = []
     for y, hidden in ((one, zero), (zero, one)):
         carry = (hidden, sigma * hidden) if isinstance(solver, ReversibleHeun) else hidden

@@ -16,7 +16,7 @@ from node.solvers.implicit.kencarp58 import KENCARP58
 from node.solvers.implicit.kvaerno3 import KVAERNO3
 from node.solvers.implicit.rodas4 import RODAS4
 from node.solvers.implicit.rodas5p import RODAS5P
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.gradients import tensor
 from tests.support.stiffs import BATCH, TIMES, Oscillator, one_step
 
@@ -31,7 +31,7 @@ every_stiff_solver = pytest.mark.parametrize("solver", STIFF.values(), ids=STIFF
 def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
     """L-stability: |R(-1e8)| is as small as a rational function that vanishes at infinity makes it."""
     rates = tensor(-1e4, -1e6, -1e8)
-    y1 = one_step(solver, FlatField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
+    y1 = one_step(solver, UserField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert (y1.abs() < 20 / rates.abs()).all()
     assert y1[-1].abs() < 1e-6
 
@@ -40,7 +40,7 @@ def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
 def test_no_oscillation_grows(solver: Solver) -> None:
     """A-stability: |R(i x)| <= 1 on the imaginary axis, with a complex state."""
     rates = 1j * torch.logspace(-3, 6, 60, dtype=torch.float64)
-    y1 = one_step(solver, FlatField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
+    y1 = one_step(solver, UserField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert y1.abs().max() <= 1 + 1e-12
     assert y1[-1].abs() < 1e-4
 
@@ -61,16 +61,16 @@ def test_a_stiff_solution_that_moves_is_followed_with_steps_of_its_own_size(solv
 @every_stiff_solver
 def test_samples_step_as_each_would_alone(solver: Solver) -> None:
     dt = tensor(0.3, -0.1, 0.05).view(3, 1)
-    together = FlatField.of(Oscillator(), BATCH, samples=True)
+    together = UserField.of(Oscillator(), BATCH, samples=True)
     y1 = one_step(solver, together, TIMES, BATCH, dt)
     for i in range(3):
-        alone = one_step(solver, FlatField.of(Oscillator(), BATCH[i]), TIMES[i].item(), BATCH[i], dt[i].item())
+        alone = one_step(solver, UserField.of(Oscillator(), BATCH[i]), TIMES[i].item(), BATCH[i], dt[i].item())
         torch.testing.assert_close(y1[i], alone, rtol=1e-13, atol=1e-13)
 
 
 @every_stiff_solver
 def test_a_rejected_step_leaves_what_the_next_try_starts_from_alone(solver: Solver) -> None:
-    y, f = BATCH[0].clone(), FlatField.of(Oscillator(), BATCH[0])
+    y, f = BATCH[0].clone(), UserField.of(Oscillator(), BATCH[0])
     workspace, carry = solver.workspace(y, record=False), solver.start(f, 0.1, y)
     solver.step(f, 0.1, y, 5.0, carry, workspace, estimate=True)
     again = solver.step(f, 0.1, y, 0.1, carry, workspace, estimate=True)
@@ -123,12 +123,12 @@ def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: st
         def field(t: Tensor, y: Tensor) -> Tensor:
             return torch.func.functional_call(Oscillator(), {"mu": mu}, (t, y))
 
-        f = FlatField.of(field, start, samples=way == "independent")
+        f = UserField.of(field, start, samples=way == "independent")
         workspace = solver.workspace(y, record=True)
         first = solver.step(f, t, y, dt, solver.start(f, t, y), workspace, estimate=True)
         carry = solver.start(f, t + dt, first.y1) if first.carry is None else first.carry
         second = solver.step(f, t + dt, first.y1, dt, carry, workspace, estimate=True)
-        return second.y1 + solver.dense(f, t + dt, first.y1, dt, second, workspace).sum(0)
+        return second.y1 + solver.dense(f, t + dt, first.y1, dt, second).sum(0)
 
     inputs = (start.clone().requires_grad_(), torch.tensor(3.0, dtype=torch.float64, requires_grad=True))
     assert torch.autograd.gradcheck(two_steps, inputs, rtol=1e-6)

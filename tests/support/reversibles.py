@@ -15,7 +15,7 @@ from node.solvers import (
     ReversibleRungeKutta,
     ReversibleSolver,
 )
-from node.vector_field import FlatField
+from node.user_field import UserField
 
 ALF, HEUN = SOLVERS["alf"], SOLVERS["reversible_heun"]
 BASES = [solver for solver in SOLVERS.values() if isinstance(solver, ExplicitRungeKutta)]
@@ -41,7 +41,7 @@ def parts(state: State) -> tuple[Tensor, ...]:
 
 
 def forwards(
-    solver: ReversibleSolver, f: FlatField, t: float | Tensor, y: Tensor, sizes: Sequence, *, record: bool = False
+    solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, sizes: Sequence, *, record: bool = False
 ) -> tuple[list, list[State]]:
     """The times and states from the start to the end of the steps."""
     workspace = solver.workspace(y, record=record)

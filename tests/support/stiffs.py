@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from node.solvers import Solver
-from node.vector_field import FlatField
+from node.user_field import UserField
 from tests.support.gradients import tensor
 
 
-def one_step(solver: Solver, f: FlatField, t: float | Tensor, y: Tensor, dt: float | Tensor) -> Tensor:
+def one_step(solver: Solver, f: UserField, t: float | Tensor, y: Tensor, dt: float | Tensor) -> Tensor:
     carry = solver.start(f, t, y)
     return solver.step(f, t, y, dt, carry, solver.workspace(y, record=False), estimate=True).y1
 

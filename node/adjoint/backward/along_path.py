@@ -1,7 +1,7 @@
 """The adjoint equation along a solution that is known, and the parameters' gradient as an integral over it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -14,25 +14,27 @@ from node.controller import Norm
 from node.dense import DensePiece
 from node.derivatives import graphed_product
 from node.layout import State, layout_of
+from node.user_field import UserField
 from node.vector_field import Time, VectorField
 
 
+@final
 class AdjointAlongPath(AdjointField):
     """a' = -a df/dy(t, y(t)), of flat real vectors a: one call of f and one vector-Jacobian product."""
 
     def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], path: Path):
-        super().__init__(f, y0, parameters)
-        self.parameters = tuple(parameters)
+        field = UserField.of(f, y0)
+        like = field.layout.flatten(y0).detach()
+        super().__init__(field, like, layout_of(like), parameters)
         self._path = path
-        self._dtype = self._like.dtype.to_real()
-        self.layout = layout_of(self._like)
+        self._dtype = like.dtype.to_real()
         self._is_real = not self._like.is_complex()
 
     def __call__(self, t: Time, a: Tensor) -> Tensor:
         """da/dt."""
         with torch.enable_grad():
             y = self._path.at(t).detach().requires_grad_()
-            dy = self._slope(t, y)
+            dy = self.field(t, y)
             if not dy.requires_grad:
                 return torch.zeros_like(a)
             (product,) = torch.autograd.grad(dy, y, self.split(self.pushed(t, a)), allow_unused=True)
@@ -45,12 +47,12 @@ class AdjointAlongPath(AdjointField):
         """As a call, with a graph of the product too; y(t) counts in the derivative to t."""
         self.vjps += 1
         y = self._path.at(t)
-        return self.join(*graphed_product(self._slope(t, y), (y,), self.split(self.pushed(t, a))))
+        return self.join(*graphed_product(self.field(t, y), (y,), self.split(self.pushed(t, a))))
 
     def slope(self, t: float) -> Tensor:
         """f(t, y(t)), with a graph to the parameters."""
         with torch.enable_grad():
-            return self._slope(t, self._path.at(t))
+            return self.field(t, self._path.at(t))
 
     def join(self, a: Tensor) -> Tensor:
         """Flat a as the real vector."""

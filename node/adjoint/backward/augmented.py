@@ -1,7 +1,7 @@
 """The adjoint equation: the state, its adjoint and the parameters' gradients in one real vector."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from node.adjoint.backward.adjoint_field import AdjointField
 from node.adjoint.backward.real import entries, like, real
 from node.derivatives import dense_or_zero, graphed_product
 from node.layout import State, TupleLayout
+from node.user_field import UserField
 from node.vector_field import Time, VectorField
 
 
@@ -21,6 +22,7 @@ class AugmentedState(NamedTuple):
     g: Tensor  # dL/dp so far, of all parameters one after the other; complex ones as pairs of real numbers
 
 
+@final
 class AugmentedField(AdjointField):
     """d/dt (y, a, g) = (f, -a df/dy, -a df/dp): one call of f and one vector-Jacobian product.
 
@@ -29,9 +31,9 @@ class AugmentedField(AdjointField):
     """
 
     def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]):
-        super().__init__(f, y0, parameters)
-        y = self._like
-        self.layout = AugmentedLayout((y, y, *parameters))
+        field = UserField.of(f, y0)
+        y = field.layout.flatten(y0).detach()
+        super().__init__(field, y, AugmentedLayout((y, y, *parameters)), parameters)
         self._n_parameters = sum(real(p).numel() for p in parameters)
         self._sizes = (self._n, self._n, self._n_parameters)
         dtypes = {part.dtype for part in (y, *parameters)}
@@ -45,13 +47,13 @@ class AugmentedField(AdjointField):
             y, a = like(y, self._like), like(a, self._like)
         with torch.enable_grad():
             y = y.detach().requires_grad_()
-            dy = self._slope(t, y)
+            dy = self.field(t, y)
             if not dy.requires_grad:  # f depends neither on y nor on a parameter
                 return torch.cat((entries(dy, z.dtype), z.new_zeros(len(z) - self._n)))
-            products = torch.autograd.grad(dy, (y, *self._parameters), a, allow_unused=True)
+            products = torch.autograd.grad(dy, (y, *self.parameters), a, allow_unused=True)
         self.vjps += any(product is not None for product in products)
         if any(product is None or product.is_sparse for product in products):
-            products = tuple(map(dense_or_zero, products, (y, *self._parameters)))
+            products = tuple(map(dense_or_zero, products, (y, *self.parameters)))
         if self._uniform:
             return torch.cat([dy.detach(), *[product.reshape(-1) for product in products]])
         return torch.cat([entries(x, z.dtype) for x in (dy.detach(), *products)])
@@ -61,8 +63,8 @@ class AugmentedField(AdjointField):
         self.vjps += 2
         y, a, _ = z.split_with_sizes(self._sizes)
         y, a = like(y, self._like), like(self.pushed(t, a), self._like)
-        dy = self._slope(t, y)
-        return torch.cat([entries(x, z.dtype) for x in (dy, *graphed_product(dy, (y, *self._parameters), a))])
+        dy = self.field(t, y)
+        return torch.cat([entries(x, z.dtype) for x in (dy, *graphed_product(dy, (y, *self.parameters), a))])
 
     def join(self, y: Tensor, a: Tensor, g: Tensor | None = None) -> Tensor:
         """The vector of flat y, flat a and g, by default zero."""

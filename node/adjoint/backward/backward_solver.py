@@ -13,6 +13,7 @@ from node.adjoint.base import InitialValueProblem
 from node.controller import Controller, Norm, PIDController, Tolerance
 from node.dense import DensePiece
 from node.integrate import integrate
+from node.solution import Stats
 from node.solvers.base import Solver
 from node.tolerance import laid_out
 from node.trajectory import Callbacks, Trajectory
@@ -55,6 +56,21 @@ class Choices(Protocol):
     @property
     def outputs(self) -> str:
         """What is done at outputs: "spread" or "land"."""
+
+
+class BackwardMode(Choices, Protocol):
+    """A continuous adjoint: a mode whose gradients come from a solve backwards in time."""
+
+    @property
+    def name(self) -> str:
+        """Its name in ADJOINTS."""
+
+    @property
+    def twice(self) -> bool:
+        """Whether its adjoint equation can be solved so that its gradients have gradients."""
+
+    def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
+        """The trajectory and its states at the outputs, as an Adjoint's."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from node.adjoint.base import InitialValueProblem
 from node.adjoint.field.conditions import Conditions
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 class Gradients(NamedTuple):
@@ -38,7 +38,7 @@ class Passes(Protocol):
     mode: Any  # a continuous adjoint, or what solves like one
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory from flat y0, and where there will be a backward pass, tensors that it needs.
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from node.adjoint.backward.backward_solver import BackwardSolver, Choices, extended
+from node.adjoint.backward.backward_solver import BackwardMode, BackwardSolver, extended
 from node.adjoint.backward.impulses import Outputs
-from node.adjoint.backward.norms import block_norm, seminorm
+from node.adjoint.backward.norms import AdjointNorm, block_norm, seminorm
 from node.adjoint.backward.passes import Gradients
 from node.adjoint.backward.sample_fields import (
     AugmentedSamples,
@@ -27,22 +27,26 @@ from node.per_sample.path import SamplePath, StepTable
 from node.solution import Status
 from node.solvers.multistep.adams import Adams
 from node.trajectory import Callbacks, Trajectory
-from node.vector_field import FlatField
-
-if TYPE_CHECKING:
-    from node.adjoint.continuous import ContinuousAdjoint
-    from node.adjoint.interpolating import InterpolatingAdjoint
+from node.vector_field import RightHandSide
 
 
-class Mode(Choices, Protocol):
-    """A continuous adjoint."""
+class ContinuousMode(BackwardMode, Protocol):
+    """A continuous adjoint that solves for y and dL/dy in one vector."""
 
     @property
-    def name(self) -> str:
-        """As in ADJOINTS."""
+    def checkpoints(self) -> int:
+        """How many states of the forward pass are kept beside its outputs."""
+
+    @property
+    def norm(self) -> AdjointNorm:
+        """The norm of the error of y, of the adjoint and of the parameters' gradients."""
+
+    @property
+    def callbacks(self) -> Callbacks | None:
+        """What is called in the steps of the backward solve."""
 
 
-def _check(mode: Mode, problem: InitialValueProblem) -> None:
+def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
     """Raise an error for a backward solver that cannot restart only those samples that are at outputs."""
     solver = mode.solver or problem.solver
     if isinstance(solver, Adams):
@@ -57,18 +61,18 @@ def _check(mode: Mode, problem: InitialValueProblem) -> None:
 class InterpolatingSamples:
     """The two passes of an interpolating adjoint: a' = -a df/dy backwards, along each sample's dense output."""
 
-    mode: Mode
+    mode: BackwardMode
     name: str
     steps: StepTable | None = None
 
     @classmethod
-    def of(cls, mode: "InterpolatingAdjoint", problem: InitialValueProblem) -> "InterpolatingSamples":
+    def of(cls, mode: BackwardMode, problem: InitialValueProblem) -> "InterpolatingSamples":
         """Or a ValueError that says what does not go with samples."""
         _check(mode, problem)
         return cls(mode, mode.name)
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory, and the samples' polynomials."""
         if not keep:
@@ -97,12 +101,12 @@ class InterpolatingSamples:
 class AdjointSamples:
     """The two passes of a continuous adjoint: (y, a) backwards, of each sample in its own steps."""
 
-    mode: Mode
+    mode: BackwardMode
     name: str
     callbacks: Callbacks | None
 
     @classmethod
-    def of(cls, mode: "ContinuousAdjoint", problem: InitialValueProblem) -> "AdjointSamples":
+    def of(cls, mode: ContinuousMode, problem: InitialValueProblem) -> "AdjointSamples":
         """Or a ValueError that says what does not go with samples."""
         _check(mode, problem)
         if mode.checkpoints:
@@ -118,7 +122,7 @@ class AdjointSamples:
         return cls(mode, mode.name, mode.callbacks)
 
     def forward(
-        self, problem: InitialValueProblem, f: FlatField, y0: Tensor, *, keep: bool
+        self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory."""
         return problem.integrate(f, y0, record=False), ()

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
@@ -13,11 +14,12 @@ from node.adjoint.base import InitialValueProblem
 from node.controller import Norm
 from node.derivatives import graphed_product
 from node.jacobian import like, real
-from node.layout import layout_of
+from node.layout import Layout, layout_of
 from node.per_sample.clock import Bools
 from node.per_sample.columns import column, mask
 from node.per_sample.nan_substitute import StandIn
 from node.per_sample.path import SamplePath, SamplePiece
+from node.user_field import UserField
 from node.vector_field import Time
 
 
@@ -27,9 +29,8 @@ class SampleAdjointField(AdjointField):
     Where a sample has no way to go, f is called at another's time and state: its own need not be finite.
     """
 
-    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools):
-        super().__init__(problem.f, problem.y0, parameters, samples=True)
-        self.parameters = tuple(parameters)
+    def __init__(self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor], moving: Bools):
+        super().__init__(field, like, layout, parameters)
         self.rest = StandIn.where_needed(moving)
 
     @abstractmethod
@@ -49,7 +50,7 @@ class SampleAdjointField(AdjointField):
         with torch.enable_grad():
             t, y, a = self.placed(_times(t), z)
             y = y.detach().requires_grad_()
-            dy = self._slope(t, y)
+            dy = self.field(t, y)
             product = None
             if dy.requires_grad:
                 (product,) = torch.autograd.grad(dy, y, -a, allow_unused=True)
@@ -62,14 +63,14 @@ class SampleAdjointField(AdjointField):
         """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
         self.vjps += 2
         t, y, a = self.placed(_times(t), z)
-        dy = self._slope(t, y)
+        dy = self.field(t, y)
         return self.rows(dy, *graphed_product(dy, (y,), -a))
 
     def slope(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """f, with a graph to the parameters, and the adjoints, where rows are z."""
         t, y, a = self.placed(t, z)
         with torch.enable_grad():
-            return self._slope(t, y.detach()), a
+            return self.field(t, y.detach()), a
 
     def norm(self, of_state: Norm) -> Norm:
         """The state's norm of each sample's row."""
@@ -84,12 +85,13 @@ class SampleAdjointField(AdjointField):
         return x if self.rest is None else self.rest.fill(x)
 
 
+@final
 class SamplesAlongPath(SampleAdjointField):
     """a' = -a df/dy(t, y(t)): one call of f and one vector-Jacobian product for all samples."""
 
     def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools, path: SamplePath):
-        super().__init__(problem, parameters, moving)
-        self.layout = layout_of(real(self._like), samples=True)
+        field, like = _field_and_state(problem)
+        super().__init__(field, like, layout_of(real(like), samples=True), parameters, moving)
         self._path = path
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,14 +112,13 @@ class SamplesAlongPath(SampleAdjointField):
         return z + jump
 
 
+@final
 class AugmentedSamples(SampleAdjointField):
     """d/dt (y, a) = (f, -a df/dy), in one row: one call of f and one vector-Jacobian product for all samples."""
 
     def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools):
-        super().__init__(problem, parameters, moving)
-        self.layout = layout_of((self._like, self._like), samples=True)
-        if self._like.is_complex():
-            self.layout = layout_of((real(self._like), real(self._like)), samples=True)
+        field, like = _field_and_state(problem)
+        super().__init__(field, like, layout_of((real(like), real(like)), samples=True), parameters, moving)
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """y(t) is solved backwards too."""
@@ -170,6 +171,12 @@ class SampleParameterIntegral:
                 slopes.append(slope)
                 pushed.append(a * (-self._size * column(node.weight * dt, z)))
         add_products(equation, equation.parameters, self.sums, slopes, pushed)
+
+
+def _field_and_state(problem: InitialValueProblem) -> tuple[UserField, Tensor]:
+    """The user's field, and a flat state."""
+    field = UserField.of(problem.f, problem.y0, samples=True)
+    return field, field.layout.flatten(problem.y0).detach()
 
 
 def _times(t: Time) -> Tensor:

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from node.adjoint.backward.backward_solver import BackwardSolver
+from node.adjoint.backward.backward_solver import BackwardMode, BackwardSolver
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.real import like, real
 from node.adjoint.base import InitialValueProblem
 from node.controller import PIDController, rms_norm
 from node.derivatives import dense_or_zero
-from node.layout import Layout
-from node.solution import Stats
+from node.layout import Layout, layout_of
+from node.solution import Stats, require_success
+from node.trajectory import Callbacks
 from node.vector_field import VectorField
 
 
@@ -60,32 +61,40 @@ def can_be_differentiated(problem: InitialValueProblem, parameters: Sequence[Ten
 
 
 def differentiable_gradients(
-    mode: Any, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], stats: Stats
+    mode: BackwardMode, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], stats: Stats
 ) -> list[Tensor]:
     """dL/dy0, flat, and dL/dp, as functions of all that they depend on; of the same mode, interval by interval.
 
     outputs: in the graph of the solve. Every interval is a solve of the adjoint equation, whose own gradients are those
     of the mode again, so that third derivatives are known as well.
     """
-    from node.entrance import solve  # which is made of the modes
-
     backward = BackwardSolver.of(problem, mode)
     f = AdjointEquation(problem.f, outputs.y[0], problem.layout, parameters)
     g = tuple(torch.zeros_like(real(p)) for p in parameters)
     a = outputs.dl_dy[-1]
     for i in range(len(outputs.times) - 1, 0, -1):
-        t = torch.tensor([outputs.times[i], outputs.times[i - 1]], dtype=torch.float64, device=problem.layout.device)
-        solution = solve(
-            f,
-            (real(outputs.y[i]), real(a), *g),
-            t,
+        z = (real(outputs.y[i]), real(a), *g)
+        interval = InitialValueProblem(
+            f=f,
+            y0=z,
+            layout=layout_of(z),
+            times=(outputs.times[i], outputs.times[i - 1]),
             solver=backward.solver,
             controller=backward.controller,
-            gradient=mode,
             max_steps=backward.max_steps,
-        ).require_success()
-        stats.nfe_backward += solution.stats.nfe_forward
-        stats.vjp_backward += solution.stats.nfe_forward
-        ends = [part[-1] for part in solution.y]
-        a, g = like(ends[1], outputs.y[0]) + outputs.dl_dy[i - 1], tuple(ends[2:])
+            callbacks=Callbacks(),
+        ).with_dependencies(mode.name)
+        _, of_y, *of_parameters = _end(mode, interval, stats)
+        a, g = like(of_y, outputs.y[0]) + outputs.dl_dy[i - 1], tuple(of_parameters)
     return [a, *(like(x, p) for x, p in zip(g, parameters, strict=True))]
+
+
+def _end(mode: BackwardMode, problem: InitialValueProblem, stats: Stats) -> tuple[Tensor, ...]:
+    """The state at the last output, as a function of all that it depends on; a failed solve is a SolveError."""
+    own = Stats()
+    trajectory, y = mode.solve(problem, problem.layout.flatten(problem.y0), own)
+    require_success(trajectory.status)
+    stats.nfe_backward += own.nfe_forward
+    stats.vjp_backward += own.nfe_forward
+    end = problem.layout.restore(y[-1])
+    return end if isinstance(end, tuple) else (end,)

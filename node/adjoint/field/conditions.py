@@ -12,7 +12,8 @@ from node.adjoint.field.watched import watched
 from node.autocast import full_precision
 from node.derivatives import leaves_behind
 from node.layout import Layout
-from node.vector_field import FlatField, VectorField
+from node.user_field import UserField
+from node.vector_field import VectorField
 
 T = TypeVar("T")
 
@@ -90,8 +91,8 @@ class Conditions:
             "backward pass, or take gradient='backprop', which calls it once"
         )
 
-    def _field(self) -> FlatField:
-        return FlatField(self.f, self._layout)
+    def _field(self) -> UserField:
+        return UserField(self.f, self._layout)
 
     def _versions_now(self) -> dict[int, int]:
         return {id(x): x._version for x in self._copy.tensors if not x.is_inference()}

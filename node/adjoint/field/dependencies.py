@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_leaves
 
 from node.adjoint.field.copy import Edge, FieldCopy, edge_of
 from node.derivatives import check_derivative, leaves_behind
-from node.vector_field import FirstCall, FlatField, Time
+from node.user_field import FirstCall, UserField
+from node.vector_field import Time
 
 
 class Dependencies(NamedTuple):
@@ -24,7 +25,7 @@ class Dependencies(NamedTuple):
     graph: tuple[Tensor, Tensor] | None = None  # y as f was given it, and f there, where these are of use
 
 
-def dependencies(f: FlatField, t: Time, y: Tensor, *, keep_graph: bool) -> Dependencies:
+def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Dependencies:
     """Call f at (t, flat y) with a graph, and find the tensors that were there before and that the graph leads to.
 
     A tensor that is the outcome of a computation outside of f, such as exp(W) or an encoder's output, counts itself,
@@ -85,14 +86,14 @@ def chosen(found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Ite
     return unique((*given, *(x for x in found if not x.is_leaf)))
 
 
-def operands(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
+def operands(f: UserField, t: Time, y: Tensor) -> list[Tensor]:
     """All tensors that go into the operations of a call of f."""
     with _Operands() as seen:
         _recorded(f, t, y)
     return seen.tensors
 
 
-def outside(f: FlatField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
+def outside(f: UserField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
     """f(t, flat y), without a graph, and where its graph leads to what was computed before."""
     call = _recorded(f, t, y)
     return call.flat.detach(), _before(call.start, call.flat)[1]
@@ -113,7 +114,7 @@ def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor])
             )
 
 
-def _attributes(f: FlatField, t: Time, y: Tensor) -> list[Tensor]:
+def _attributes(f: UserField, t: Time, y: Tensor) -> list[Tensor]:
     return FieldCopy(f.f).tensors
 
 
@@ -131,7 +132,7 @@ class _Recorded(NamedTuple):
     flat: Tensor  # and flat
 
 
-def _recorded(f: FlatField, t: Time, y: Tensor) -> _Recorded:
+def _recorded(f: UserField, t: Time, y: Tensor) -> _Recorded:
     y = y.clone() if y.is_inference() else y.detach()
     with torch.enable_grad():
         start = y.requires_grad_().clone()
@@ -188,7 +189,7 @@ class _Operands(TorchDispatchMode):
         return operation(*args, **kwargs)
 
 
-def _generator_states(f: FlatField) -> list[Tensor]:
+def _generator_states(f: UserField) -> list[Tensor]:
     """Those of the generators from which f may draw."""
     states = [torch.get_rng_state()]
     if f.layout.device.type == "cuda":

@@ -1,23 +1,25 @@
 """A vector field whose vector-Jacobian products are counted."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import final
 
 from torch import Tensor
 
-from node.layout import Layout
+from node.adjoint.field.derived import DerivedField
 from node.solution import Stats
-from node.vector_field import FlatField, Time, VectorField
+from node.user_field import UserField
+from node.vector_field import Time
 
 
-class RecordedField(FlatField):
+@final
+class RecordedField(DerivedField):
     """A field that tells the statistics of each product that a backward pass takes through it.
 
     backwards: whether it is called in a backward pass, where a Jacobian's products, at once, are one more.
     """
 
-    def __init__(self, f: VectorField[Any], layout: Layout, stats: Stats, *, backwards: bool = False):
-        super().__init__(f, layout)
+    def __init__(self, field: UserField, stats: Stats, *, backwards: bool = False):
+        super().__init__(field, field.layout)
         self._stats = stats
         self._backwards = backwards
         self._count = _Count(stats)
@@ -25,12 +27,12 @@ class RecordedField(FlatField):
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, flat, with a hook where it is part of a graph."""
-        return self.counted(super().__call__(t, y))
+        return self.counted(self.field(t, y))
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
         """As a call, without a hook: the products of the Jacobian are the solver's own."""
         self._stats.vjp_backward += self._backwards
-        return super().__call__(t, y)
+        return self.field(t, y)
 
     def counted(self, dy: Tensor) -> Tensor:
         """dy, with a hook where it is part of a graph."""

@@ -1,7 +1,7 @@
 """Steps that the whole state takes, to be taken again."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ from node.dense import DensePiece
 from node.solvers.base import Solver, Step
 from node.solvers.reversible.base import ReversibleSolver
 from node.trajectory import TakenStep
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class JointStep(ReplayStep):
         """Where the solver began anew, or does so each time."""
         return self.taken.anew or self.solver.self_starting
 
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
+    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next step or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         if f.limits != taken.limits:
@@ -48,13 +48,13 @@ class JointStep(ReplayStep):
             return StepResult(State(step.y1, step.carry), None)
         if step.carry is None and solver.dense_with_f1:
             step = step._replace(carry=solver.start(f, taken.t1, step.y1))
-        c = solver.dense(f, t, y, dt, step, workspace)
+        c = solver.dense(f, t, y, dt, step)
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
-    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
         """The state that it started from, by rounding."""
-        taken, solver = self.taken, cast(ReversibleSolver, self.solver)
+        taken = self.taken
         f.limits = taken.limits
         return State(*solver.reverse(f, taken.t, end.y, taken.t1 - taken.t, end.carry, workspace))
 

@@ -12,6 +12,7 @@ from node.adjoint.field.recorded import RecordedField
 from node.adjoint.replay.replay_step import ReplayStep, State, StepResult
 from node.solution import Stats
 from node.solvers.carry import each, parts
+from node.solvers.reversible.base import ReversibleSolver
 
 
 class Cotangents(NamedTuple):
@@ -27,7 +28,7 @@ class Replay:
     """The steps of a solve, each to be taken again from its start, with a graph or without."""
 
     def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats):
-        self.field = RecordedField(problem.f, problem.layout, stats, backwards=True)
+        self.field = RecordedField(problem.field(), stats, backwards=True)
         self.stats = stats
         self._steps = steps
         self._solver = problem.solver
@@ -99,11 +100,11 @@ class Replay:
         tolerance = rounding**0.5 if self._solver.needs_jacobian else 1000 * rounding
         return bool(self._furthest > tolerance * self._largest)
 
-    def undone(self, i: int, end: State) -> State:
-        """The state that the step before step i of a reversible solver had handed on, by rounding."""
+    def undone(self, solver: ReversibleSolver, i: int, end: State) -> State:
+        """The state that the step before step i had handed on, by rounding. solver: that of the solve."""
         with torch.no_grad():
-            workspace = self._solver.workspace(end.y, record=False)
-            return self._steps[i].undone(self.field, end, workspace)
+            workspace = solver.workspace(end.y, record=False)
+            return self._steps[i].undone(solver, self.field, end, workspace)
 
 
 def _leaf(x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from node.vector_field import FlatField
+from node.solvers.reversible.base import ReversibleSolver
+from node.vector_field import RightHandSide
 
 
 class State(NamedTuple):
@@ -34,12 +35,12 @@ class ReplayStep(ABC):
         """Whether it takes nothing from the step before but y."""
 
     @abstractmethod
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
+    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it; `hand_on` asks for the next one's carry, `outputs` for what is within it."""
 
     @abstractmethod
-    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
-        """What the step before, of a reversible solver, had handed on, given what this one does."""
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
+        """What the step before had handed on, given what this one hands on. solver: that of the solve."""
 
     @abstractmethod
     def of_end(self, of_y: Tensor) -> Tensor | None:

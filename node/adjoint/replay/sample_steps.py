@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from node.per_sample.outputs import interpolated
 from node.solvers.base import Solver, Step
 from node.solvers.carry import each, parts, rebuilt
 from node.solvers.reversible.base import ReversibleSolver
-from node.vector_field import FlatField
+from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class SampleStep(ReplayStep):
         """Where the solver began anew in every sample, or does so each time."""
         return self.solver.self_starting or bool(self.taken.anew.all())
 
-    def again(self, f: FlatField, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
+    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next one or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         t, h = self._times(f, state.y)
@@ -53,13 +53,13 @@ class SampleStep(ReplayStep):
         end = State(self._moved(step.y1, state.y), handed_on)
         if not dense:
             return StepResult(end, None)
-        c = solver.dense(f, t, y, h, self._completed(f, t, h, step), workspace)
+        c = solver.dense(f, t, y, h, self._completed(f, t, h, step))
         return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
-    def undone(self, f: FlatField, end: State, workspace: Any) -> State:
+    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
         """Of the samples that went on what they started from, by rounding."""
         t, h = self._times(f, end.y)
-        y, carry = cast(ReversibleSolver, self.solver).reverse(f, t, end.y, h, end.carry, workspace)
+        y, carry = solver.reverse(f, t, end.y, h, end.carry, workspace)
         y, carry = self._moved(y, end.y), self._moved(carry, end.carry)
         return State(y, carry) if self.forgotten is None else self.forgotten.put_back(y, carry)
 
@@ -77,14 +77,14 @@ class SampleStep(ReplayStep):
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.within[:2])
         return of_y[output, sample]
 
-    def _times(self, f: FlatField, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _times(self, f: RightHandSide, y: Tensor) -> tuple[Tensor, Tensor]:
         """The columns t and h; f is called within its limits from now on."""
         taken = self.taken
         if taken.between is not None:
             f.between_columns(*(column(x, y) for x in taken.between))
         return column(taken.t, y), column(taken.t1 - taken.t, y)
 
-    def _begun(self, f: FlatField, t: Tensor, y: Tensor, carry: Any) -> Any:
+    def _begun(self, f: RightHandSide, t: Tensor, y: Tensor, carry: Any) -> Any:
         if carry is None:
             return self.solver.start(f, t, y)
         anew = self.taken.anew
@@ -95,7 +95,7 @@ class SampleStep(ReplayStep):
         moved = self.taken.moved
         return new if moved.all() else select(mask(moved, parts(new)[0]), new, old)
 
-    def _completed(self, f: FlatField, t: Tensor, h: Tensor, step: Step) -> Step:
+    def _completed(self, f: RightHandSide, t: Tensor, h: Tensor, step: Step) -> Step:
         """The step with what dense output needs, which is the next one's start."""
         if step.carry is not None or not self.solver.dense_with_f1:
             return step

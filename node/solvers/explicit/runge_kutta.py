@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.stages import BufferedStages, RecordedStages, Stages, weights
 from node.solvers.explicit.tableau import ButcherTableau
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
-class ExplicitRungeKutta(Solver):
+class ExplicitRungeKutta(TableauSolver):
     """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
 
     tableau: ButcherTableau
@@ -35,28 +35,28 @@ class ExplicitRungeKutta(Solver):
         rows = weights(self.tableau, y0.dtype, y0.device)
         return RecordedStages(rows) if record else BufferedStages(rows, y0)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
         tableau, rows = self.tableau, workspace.weights
         y_i, k_i = self._evaluate(f, t, y, dt, carry, workspace, tableau.stages)
         y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
         error = workspace.error(dt, rows.b_error) if estimate and rows.b_error is not None else None
-        return Step(y1, error, k_i if tableau.fsal else None)
+        return Step(y1, error, k_i if tableau.fsal else None, workspace)
 
-    def advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
+    def advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
         """Without the last stage where that is evaluated at y1 itself."""
         tableau, rows = self.tableau, workspace.weights
         self._evaluate(f, t, y, dt, carry, workspace, tableau.stages - tableau.ssal)
         return workspace.combine(y, dt, rows.a[-1] if tableau.ssal else rows.b)
 
     def _evaluate(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, k_0: Tensor, workspace: Stages, stages: int
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, k_0: Tensor, workspace: Stages, stages: int
     ) -> tuple[Tensor, Tensor]:
         """The first so many stages, into the workspace; the last one's y_i and k_i."""
         c, rows, put, combine = self.tableau.c, workspace.weights, workspace.put, workspace.combine
@@ -69,11 +69,12 @@ class ExplicitRungeKutta(Solver):
             put[i](k_i)
         return y_i, k_i
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Stages) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
-        rows = workspace.weights
+        stages: Stages = step.stages
         if self.dense_with_f1:
-            workspace.put[self.stages](step.carry)
-        for i, (c, row) in enumerate(zip(self.tableau.dense_c, rows.dense_a, strict=True), start=self.stages + 1):
-            workspace.put[i](f(t + c * dt, workspace.combine(y, dt, row)))
-        return workspace.polynomial(dt)
+            stages.put[self.stages](step.carry)
+        rows = zip(self.tableau.dense_c, stages.weights.dense_a, strict=True)
+        for i, (c, row) in enumerate(rows, start=self.stages + 1):
+            stages.put[i](f(t + c * dt, stages.combine(y, dt, row)))
+        return stages.polynomial(dt)

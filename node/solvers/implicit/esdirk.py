@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from node.dense import hermite
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
 from node.solvers.implicit.newton import Newton
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Coefficients are entered as rationals or to 16 digits, so that sums are right to a few roundings.
 _ROUNDING = 1e-14
@@ -65,17 +65,15 @@ def _rows(tableau: ESDIRKTableau, dtype: torch.dtype, device: torch.device) -> _
         )
 
 
-class ImplicitStages:
-    """The rows in the state's dtype, whether to leave a graph, and f at the start of the step just taken."""
+class ImplicitStages(NamedTuple):
+    """The rows in the state's dtype, and whether stages leave a graph."""
 
-    def __init__(self, tableau: ESDIRKTableau, y0: Tensor, *, record: bool):
-        self.rows = _rows(tableau, y0.dtype, y0.device)
-        self.record = record
-        self.f0 = torch.empty(0)
+    rows: _Rows
+    record: bool
 
 
 @dataclass(frozen=True)
-class ESDIRK(Solver):
+class ESDIRK(TableauSolver):
     """A tableau with its name, its orders and its paper. It carries f(t, y), the first stage.
 
     That is the last stage's slope, found as (y_i - rest) / (gamma dt): f itself would magnify the rounding of a stiff
@@ -95,19 +93,27 @@ class ESDIRK(Solver):
         return len(self.tableau.c) - (not any(row[0] for row in self.tableau.a[1:]))
 
     def workspace(self, y0: Tensor, *, record: bool) -> ImplicitStages:
-        """What dense output needs of a step."""
-        return ImplicitStages(self.tableau, y0, record=record)
+        """The tableau in the state's dtype."""
+        return ImplicitStages(_rows(self.tableau, y0.dtype, y0.device), record)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: ImplicitStages, *, estimate: bool
+        self,
+        f: RightHandSide,
+        t: Time,
+        y: Tensor,
+        dt: Time,
+        carry: Tensor,
+        workspace: ImplicitStages,
+        *,
+        estimate: bool,
     ) -> Step:
         """Hairer & Wanner (1996), section IV.6: the stages one after the other, with a matrix that they share."""
         tableau, rows = self.tableau, workspace.rows
-        workspace.f0, k, y_i = carry, [carry], y
+        k, y_i = [carry], y
         newton = Newton(f, dt * tableau.gamma, self.name)
         for c, row, weights in zip(tableau.c[1:], tableau.a[1:], rows.a[1:], strict=True):
             rest = y + dt * torch.tensordot(weights, torch.stack(k), dims=1) if any(row) else y
@@ -117,13 +123,13 @@ class ESDIRK(Solver):
         if estimate:
             with torch.no_grad():
                 error = dt * torch.tensordot(rows.b_error, torch.stack(k), dims=1)
-        return Step(y_i, error, k[-1])
+        return Step(y_i, error, k[-1], carry)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: ImplicitStages) -> Tensor:
-        """By the slopes at both ends."""
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
+        """By the slopes at both ends, of which the step's `stages` is the first."""
         if self.dense_order == 1:
             return (step.y1 - y).unsqueeze(0)
-        return hermite(y, step.y1, dt, workspace.f0, step.carry)
+        return hermite(y, step.y1, dt, step.stages, step.carry)
 
     def _stage(self, newton: Newton, t: Time, rest: Tensor, guess: Tensor, *, record: bool) -> Tensor:
         """From the stage before, not ahead of it: from there other roots are found, such as negative concentrations."""

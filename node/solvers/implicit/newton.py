@@ -7,7 +7,7 @@ from torch import Tensor
 
 from node.derivatives import differentiates
 from node.jacobian import Factors, factors, linearise
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Where the iteration takes more than these it is lost, and so is the step: its state is not a number.
 MAX_ITERATIONS = 15
@@ -23,7 +23,7 @@ class Newton:
     made at their iterate. weight: dt times the method's diagonal coefficient.
     """
 
-    f: FlatField
+    f: RightHandSide
     weight: Time
     solver: str  # the method's name
     _matrix: Factors | None = field(init=False, default=None)

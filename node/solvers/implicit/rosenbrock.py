@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from node.jacobian import Linearisation, factors, linearise
-from node.solvers.base import Solver, Step
+from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Coefficients are entered to 16 digits, so that sums are right to a few roundings of their largest term.
 _ROUNDING = 1e-13
@@ -79,7 +79,7 @@ class RosenbrockTableau:
         return tuple(rows)
 
 
-class _Rows(NamedTuple):
+class RosenbrockRows(NamedTuple):
     """A tableau's rows as tensors, for one dtype and device."""
 
     sums: tuple[Tensor, ...]  # for each stage (2, i): a_i and c_i
@@ -88,25 +88,24 @@ class _Rows(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _rows(tableau: RosenbrockTableau, dtype: torch.dtype, device: torch.device) -> _Rows:
+def _rows(tableau: RosenbrockTableau, dtype: torch.dtype, device: torch.device) -> RosenbrockRows:
     with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return _Rows(
+        return RosenbrockRows(
             tuple(torch.tensor(pair, dtype=dtype, device=device) for pair in zip(tableau.a, tableau.c, strict=True)),
             torch.tensor((tableau.b, tableau.b_error), dtype=dtype, device=device),
             torch.tensor(tableau.powers, dtype=dtype, device=device),
         )
 
 
-class Increments:
-    """The rows in the state's dtype, and the increments u (stages, *y.shape) of the step just taken."""
+class Increments(NamedTuple):
+    """A step's increments u (stages, *y.shape), and the tableau's rows of dense output."""
 
-    def __init__(self, tableau: RosenbrockTableau, y0: Tensor):
-        self.rows = _rows(tableau, y0.dtype, y0.device)
-        self.u = torch.empty(0)
+    u: Tensor
+    powers: Tensor
 
 
 @dataclass(frozen=True)
-class Rosenbrock(Solver):
+class Rosenbrock(TableauSolver):
     """A tableau with its name, its orders and its paper. It carries f, df/dy and df/dt at (t, y)."""
 
     tableau: RosenbrockTableau
@@ -120,30 +119,39 @@ class Rosenbrock(Solver):
         """The rows of the tableau; the first stage's evaluation gives the derivatives too."""
         return len(self.tableau.b)
 
-    def workspace(self, y0: Tensor, *, record: bool) -> Increments:
-        """What dense output needs of a step."""
-        return Increments(self.tableau, y0)
+    def workspace(self, y0: Tensor, *, record: bool) -> RosenbrockRows:
+        """The tableau in the state's dtype."""
+        return _rows(self.tableau, y0.dtype, y0.device)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
         """f with its derivatives at (t, y): one evaluation, also where f0 is known."""
         return linearise(f, t, y, solver=self.name)
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Linearisation, workspace: Increments, *, estimate: bool
+        self,
+        f: RightHandSide,
+        t: Time,
+        y: Tensor,
+        dt: Time,
+        carry: Linearisation,
+        workspace: RosenbrockRows,
+        *,
+        estimate: bool,
     ) -> Step:
         """One factorisation, and a solution with it for each stage."""
-        tableau, rows = self.tableau, workspace.rows
+        tableau, rows = self.tableau, workspace
         matrix = factors(1 / tableau.gamma, dt, carry.dy)
         rise = dt * dt * carry.dt
         u = [matrix.solve(dt * carry.f + tableau.d[0] * rise)]
         for alpha, d, row in zip(tableau.alpha[1:], tableau.d[1:], rows.sums[1:], strict=True):
             moved, pulled = torch.tensordot(row, torch.stack(u), dims=1).unbind()
             u.append(matrix.solve(dt * f(t + alpha * dt, y + moved) + pulled + d * rise))
-        workspace.u = torch.stack(u)
-        moved, error = torch.tensordot(rows.ends, workspace.u, dims=1).unbind()
-        return Step(y + moved, error.detach() if estimate else None, None)
+        increments = torch.stack(u)
+        moved, error = torch.tensordot(rows.ends, increments, dims=1).unbind()
+        return Step(y + moved, error.detach() if estimate else None, None, Increments(increments, rows.powers))
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Increments) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The tableau's polynomial in theta."""
-        c: Tensor = torch.tensordot(workspace.rows.powers, workspace.u, dims=1)
+        u, powers = step.stages
+        c: Tensor = torch.tensordot(powers, u, dims=1)
         return c

@@ -21,39 +21,29 @@ from node.solvers.explicit.rk4 import RK4
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
 from node.solvers.explicit.stages import Stages
 from node.solvers.multistep.slope_polynomial import Nodes, SlopePolynomial
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # Times, (k,) on the CPU or (B, k), and the k slopes at them, oldest first. What is not known yet is filled with the
 # start's, so that the oldest two times are equal until the history is complete.
 Carry = tuple[Tensor, ...]
 
 
-@dataclass
-class AdamsWorkspace:
-    """The starter's stages, and what dense output of the last step takes."""
-
-    starting: Stages
-    integrated: SlopePolynomial | None = None  # None where the starter took the step
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a slot takes the place of the property, as in a TableauSolver
 class Adams(Solver):
     """An Adams method of any order k: carries the last k slopes; a Runge-Kutta method takes the first k - 1 steps.
 
     starter: of order k - 1 at least, for y; dense output in its steps is its own.
     """
 
-    name: str = field(init=False)
-    order: int
-    error_order: int | None = field(init=False, default=None)
-    source: str = field(init=False, default="Adams (1883); Hairer, Norsett & Wanner (1993), III.1 and III.5")
-    dense_order: int = field(init=False)
+    order: int = field()
     starter: ExplicitRungeKutta = field(kw_only=True)
 
+    error_order = None
+    source = "Adams (1883); Hairer, Norsett & Wanner (1993), III.1 and III.5"
     prefix: ClassVar[str]  # of the name
 
     def __post_init__(self) -> None:
-        name = f"{self.prefix}{self.order}"
+        name = self.name
         if self.order < 1:
             raise ValueError(f"{name}: order is {self.order} and must be 1 or more")
         if self.starter.order < self.order - 1:
@@ -61,45 +51,54 @@ class Adams(Solver):
                 f"{name}: starter {self.starter.name} is of order {self.starter.order}: "
                 f"take one of order {self.order - 1} or more"
             )
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "dense_order", min(self.order, self.starter.dense_order))
 
-    def workspace(self, y0: Tensor, *, record: bool) -> AdamsWorkspace:
+    @property
+    def name(self) -> str:
+        """The method's letters and its order."""
+        return f"{self.prefix}{self.order}"
+
+    @property
+    def dense_order(self) -> int:
+        """The method's order, or that of the starter's dense output where it is less."""
+        return min(self.order, self.starter.dense_order)
+
+    def workspace(self, y0: Tensor, *, record: bool) -> Stages:
         """The starter's."""
-        return AdamsWorkspace(self.starter.workspace(y0, record=record))
+        return self.starter.workspace(y0, record=record)
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """A history of f(t, y) alone."""
         f0 = f(t, y) if f0 is None else f0
         return _stored((t,) * self.order), *[f0] * self.order
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: AdamsWorkspace, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: Stages, *, estimate: bool
     ) -> Step:
         """Hairer, Norsett & Wanner (1993), III.1 and III.5; f(t1, y1) is evaluated last, and handed on."""
         stored, *slopes = carry
         times, t1 = _times(stored), t + dt
         if self.order > 1 and _equal(times[0], times[1]):
-            start = self.starter.step(f, t, y, dt, slopes[-1], workspace.starting, estimate=False)
+            start = self.starter.step(f, t, y, dt, slopes[-1], workspace, estimate=False)
             y1, f1 = start.y1, start.carry
-            workspace.integrated = None
+            taken: Step | SlopePolynomial = start
         else:
             history = SlopePolynomial(_nodes(times, t, dt), tuple(slopes))
-            workspace.integrated = self._polynomial(f, t, y, dt, history)
-            y1, f1 = workspace.integrated.advance(y, dt), None
+            integrated = self._polynomial(f, t, y, dt, history)
+            y1, f1 = integrated.advance(y, dt), None
+            taken = integrated
         f1 = f(t1, y1) if f1 is None else f1
-        return Step(y1, None, (_stored((*times[1:], t1)), *slopes[1:], f1))
+        return Step(y1, None, (_stored((*times[1:], t1)), *slopes[1:], f1), taken)
 
     @abstractmethod
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         """The polynomial that the step integrates, from the one through the history."""
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: AdamsWorkspace) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The step's polynomial integrated to theta; in the first steps the starter's dense output."""
-        if workspace.integrated is not None:
-            return workspace.integrated.dense(dt)
-        f1 = step.carry[-1]
-        return self.starter.dense(f, t, y, dt, step._replace(carry=f1), workspace.starting)
+        taken: Step | SlopePolynomial = step.stages
+        if isinstance(taken, SlopePolynomial):
+            return taken.dense(dt)
+        return self.starter.dense(f, t, y, dt, taken._replace(carry=step.carry[-1]))
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class AdamsBashforth(Adams):
         """f at either end of a step, of which the second is handed on. The starter takes its own."""
         return 2
 
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         return history
 
 
@@ -134,7 +133,7 @@ class AdamsBashforthMoulton(Adams):
         """f at the start, the predicted and the corrected state; the last is handed on. The starter takes its own."""
         return 3
 
-    def _polynomial(self, f: FlatField, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
+    def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         predicted = f(t + dt, history.advance(y, dt))
         end = torch.ones_like(dt) if isinstance(dt, Tensor) else 1.0
         return SlopePolynomial((*history.nodes[1:], end), (*history.slopes[1:], predicted))

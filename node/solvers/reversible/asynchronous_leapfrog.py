@@ -3,14 +3,14 @@
 Order 2 with an embedded order 1 (Euler). One evaluation a step. Hermite interpolation.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,26 @@ class AsynchronousLeapfrog(ReversibleSolver):
     reversed step multiplies the rounding of v by 1 / |1 - 2 eta|.
     """
 
-    name: str = field(init=False, default="alf")
-    order: int = field(init=False)
-    error_order: int | None = field(init=False, default=2)
-    source: str = field(init=False, default="Zhuang, Dvornek, Tatikonda & Duncan (2021), ICLR; Mutze (2013)")
-    dense_order: int = field(init=False)
     eta: float = 1.0
 
+    name = "alf"
+    error_order = 2
+    source = "Zhuang, Dvornek, Tatikonda & Duncan (2021), ICLR; Mutze (2013)"
     kind = "reversible (asynchronous leapfrog)"
 
     def __post_init__(self) -> None:
         if not 0 < self.eta <= 1 or self.eta == 0.5:
             raise ValueError(f"alf: eta is {self.eta!r}, must lie in (0, 1] and not be 1/2, where v is forgotten")
-        order = 2 if self.eta == 1 else 1
-        object.__setattr__(self, "order", order)
-        object.__setattr__(self, "dense_order", order)
+
+    @property
+    def order(self) -> int:
+        """2 without damping."""
+        return 2 if self.eta == 1 else 1
+
+    @property
+    def dense_order(self) -> int:
+        """The order of y1."""
+        return self.order
 
     @property
     def stages(self) -> int:
@@ -48,12 +53,12 @@ class AsynchronousLeapfrog(ReversibleSolver):
     def workspace(self, y0: Tensor, *, record: bool) -> None:
         """Nothing is kept."""
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """v = f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
         """The error is dt (u - v), by which the midpoint rule differs from Euler's."""
         v, half = carry, 0.5 * dt
@@ -64,7 +69,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         return Step(moved(k, half, v1), error, v1)
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
     ) -> tuple[Tensor, Tensor]:
         """The same k and u, from the other side: v = (v1 - 2 eta u) / (1 - 2 eta)."""
         half = 0.5 * dt
@@ -73,7 +78,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         v = torch.lerp(carry1, u, 2 * self.eta / (2 * self.eta - 1))
         return moved(k, -half, v), v
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
         return parabola(y, step.y1, dt, step.carry)
 

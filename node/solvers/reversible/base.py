@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node.solvers.base import Solver
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class ReversibleSolver(Solver):
     """A solver whose step is a bijection of (y, carry), with an inverse in closed form."""
 
     @abstractmethod
-    def reverse(self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Any, workspace: Any) -> tuple[Tensor, Any]:
+    def reverse(
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Any, workspace: Any
+    ) -> tuple[Tensor, Any]:
         """(y, carry) at t, from those at t + dt: the inverse of the step, but for rounding.
 
         t, dt: as the step had them, not the end's time, so that f is called at the very same times.

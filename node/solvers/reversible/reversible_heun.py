@@ -10,7 +10,7 @@ from torch import Tensor
 
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 Carry = tuple[Tensor, Tensor]  # yhat and f(t, yhat)
 
@@ -24,6 +24,11 @@ class ReversibleHeun(ReversibleSolver):
     Stable on the imaginary axis alone, |Im dt lambda| <= 1.
     """
 
+    name = "reversible_heun"
+    order = 2
+    error_order = 2
+    source = "Kidger, Foster, Li & Lyons (2021), NeurIPS"
+    dense_order = 2
     kind = "reversible (Heun)"
 
     @property
@@ -34,12 +39,12 @@ class ReversibleHeun(ReversibleSolver):
     def workspace(self, y0: Tensor, *, record: bool) -> None:
         """Nothing is kept."""
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """yhat = y."""
         return y, f(t, y) if f0 is None else f0
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: None, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: None, *, estimate: bool
     ) -> Step:
         """Algorithm 1; the error is dt/2 (f1 - f0), by which the trapezoidal rule differs from Euler's."""
         yhat, fhat = carry
@@ -50,7 +55,7 @@ class ReversibleHeun(ReversibleSolver):
         return Step(y1, error, (yhat1, fhat1))
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Carry, workspace: None
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Carry, workspace: None
     ) -> tuple[Tensor, Carry]:
         """Algorithm 2: the step itself, taken with -dt."""
         yhat1, fhat1 = carry1
@@ -58,7 +63,7 @@ class ReversibleHeun(ReversibleSolver):
         fhat = f(t, yhat)
         return moved(y1, -0.5 * dt, fhat + fhat1), (yhat, fhat)
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: None) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with f at yhat for slopes: a parabola, for y1 - y = dt/2 (fhat + fhat1)."""
         return parabola(y, step.y1, dt, step.carry[1])
 
@@ -68,12 +73,4 @@ def _reflected(yhat: Tensor, y: Tensor, dt: Time, fhat: Tensor) -> Tensor:
     return moved(torch.lerp(yhat, y, 2.0), dt, fhat)
 
 
-REVERSIBLE_HEUN = SOLVERS.register(
-    ReversibleHeun(
-        "reversible_heun",
-        order=2,
-        error_order=2,
-        dense_order=2,
-        source="Kidger, Foster, Li & Lyons (2021), NeurIPS",
-    )
-)
+REVERSIBLE_HEUN = SOLVERS.register(ReversibleHeun())

@@ -1,6 +1,7 @@
 """McCallum & Foster (2024), "Efficient, accurate and stable gradients for neural ODEs", arXiv:2410.11648."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,19 +15,24 @@ from node.solvers.explicit.rk4 import RK4
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta
 from node.solvers.explicit.stages import Stages
 from node.solvers.reversible.base import ReversibleSolver
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 
-@dataclass
-class TwoWays:
-    """Stages of Psi_dt(z) and of Psi_-dt(y1); and of the last step what dense output takes."""
+class TwoWays(NamedTuple):
+    """Stages of Psi_dt(z) and of Psi_-dt(y1)."""
 
     forward: Stages
     backward: Stages
-    z: Tensor = field(init=False)  # from which the forward stages started
-    z_end: Tensor = field(init=False)  # z + Psi_dt(z)
-    slopes: tuple[Tensor, Tensor] = field(init=False)  # f(t, z) and f(t1, y1)
-    f_end: Tensor | None = field(init=False)  # f(t1, z_end), once it is evaluated
+
+
+class BaseStep(NamedTuple):
+    """The base's step from z, of which dense output is made."""
+
+    z: Tensor
+    z_end: Tensor  # z + Psi_dt(z)
+    slopes: tuple[Tensor, Tensor]  # f(t, z) and f(t1, y1)
+    f_end: Tensor | None  # f(t1, z_end), where it is evaluated
+    stages: Stages
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,6 @@ class ReversibleRungeKutta(ReversibleSolver):
     about |dt lambda| = 1 - l. Over long times a field that contracts asks for small steps or a smaller coupling.
     """
 
-    name: str = field(init=False)
-    order: int = field(init=False)
-    error_order: int | None = field(init=False)
-    source: str = field(init=False)
-    dense_order: int = field(init=False)
     base: ExplicitRungeKutta
     coupling: float = 0.999
 
@@ -57,11 +58,31 @@ class ReversibleRungeKutta(ReversibleSolver):
     def __post_init__(self) -> None:
         if not 0 < self.coupling <= 1:
             raise ValueError(f"reversible_{self.base.name}: coupling is {self.coupling!r} and must lie in (0, 1]")
-        object.__setattr__(self, "name", f"reversible_{self.base.name}")
-        object.__setattr__(self, "order", self.base.order)
-        object.__setattr__(self, "error_order", self.base.error_order)
-        object.__setattr__(self, "source", f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}")
-        object.__setattr__(self, "dense_order", self.base.dense_order)
+
+    @property
+    def name(self) -> str:
+        """The base's name, after `reversible_`."""
+        return f"reversible_{self.base.name}"
+
+    @property
+    def order(self) -> int:
+        """The base's order."""
+        return self.base.order
+
+    @property
+    def error_order(self) -> int | None:
+        """That of the base's estimate."""
+        return self.base.error_order
+
+    @property
+    def source(self) -> str:
+        """The paper, and the base's."""
+        return f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}"
+
+    @property
+    def dense_order(self) -> int:
+        """That of the base's dense output."""
+        return self.base.dense_order
 
     @property
     def stages(self) -> int:
@@ -76,24 +97,28 @@ class ReversibleRungeKutta(ReversibleSolver):
         """The base's, twice."""
         return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """z = y."""
         return y
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
     ) -> Step:
         """With z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
         z, t1 = carry, t + dt
         f0, z_end = self._advance(f, t, z, dt, workspace.forward)
         y1 = torch.add(z_end, y - z, alpha=self.coupling)
         f1, y_back = self._advance(f, t1, y1, -dt, workspace.backward)
-        workspace.z, workspace.z_end, workspace.slopes, workspace.f_end = z, z_end, (f0, f1), None
-        error = self._error(f, t1, dt, workspace) if estimate else None
-        return Step(y1, error, z + (y1 - y_back))
+        base_step = BaseStep(z, z_end, (f0, f1), None, workspace.forward)
+        error, rows = None, workspace.forward.weights
+        if estimate and rows.b_error is not None:
+            if self.base.tableau.fsal:
+                base_step = base_step._replace(f_end=self._f_end(f, t1, base_step))
+            error = workspace.forward.error(dt, rows.b_error)
+        return Step(y1, error, z + (y1 - y_back), base_step)
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
     ) -> tuple[Tensor, Tensor]:
         """z = z1 + Psi_-dt(y1), and then y = (y1 - (1 - l) z - Psi_dt(z)) / l."""
         _, y_back = self._advance(f, t + dt, y1, -dt, workspace.backward)
@@ -101,36 +126,27 @@ class ReversibleRungeKutta(ReversibleSolver):
         _, z_end = self._advance(f, t, z, dt, workspace.forward)
         return torch.add(z, y1 - z_end, alpha=1 / self.coupling), z
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: TwoWays) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The base's dense output from z to z_end, moved to join y to y1 by a term in theta; or Hermite's cubic."""
+        taken: BaseStep = step.stages
         if self.base.tableau.b_dense is None:
-            return hermite(y, step.y1, dt, *workspace.slopes)
-        f_end = self._f_end(f, t + dt, workspace)
-        base_step = Step(workspace.z_end, None, f_end)
-        c = self.base.dense(f, t, workspace.z, dt, base_step, workspace.forward)
+            return hermite(y, step.y1, dt, *taken.slopes)
+        f_end = self._f_end(f, t + dt, taken) if taken.f_end is None else taken.f_end
+        c = self.base.dense(f, t, taken.z, dt, Step(taken.z_end, None, f_end, taken.stages))
         gap = step.y1 - y - c.sum(0)
         return torch.cat((c[:1] + gap, c[1:]))
 
-    def _advance(self, f: FlatField, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
+    def _advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
         """f(t, y) and y + Psi_dt(y)."""
         f0 = f(t, y)
         return f0, self.base.advance(f, t, y, dt, f0, stages)
 
-    def _error(self, f: FlatField, t1: Time, dt: Time, workspace: TwoWays) -> Tensor | None:
-        rows = workspace.forward.weights
-        if rows.b_error is None:
-            return None
+    def _f_end(self, f: RightHandSide, t1: Time, taken: BaseStep) -> Tensor:
+        """f(t1, z_end): the last stage of a base with FSAL."""
+        f_end = f(t1, taken.z_end)
         if self.base.tableau.fsal:
-            self._f_end(f, t1, workspace)
-        return workspace.forward.error(dt, rows.b_error)
-
-    def _f_end(self, f: FlatField, t1: Time, workspace: TwoWays) -> Tensor:
-        """f(t1, z_end), evaluated once: the last stage of a base with FSAL."""
-        if workspace.f_end is None:
-            workspace.f_end = f(t1, workspace.z_end)
-            if self.base.tableau.fsal:
-                workspace.forward.put[-1](workspace.f_end)
-        return workspace.f_end
+            taken.stages.put[-1](f_end)
+        return f_end
 
 
 REVERSIBLE_MIDPOINT = SOLVERS.register(ReversibleRungeKutta(MIDPOINT))

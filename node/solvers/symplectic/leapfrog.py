@@ -11,7 +11,7 @@ from torch import Tensor
 from node.layout import Layout, State, TensorLayout
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved
-from node.vector_field import FlatField, Time
+from node.vector_field import RightHandSide, Time
 
 # By so much of its size a state is moved to see what a field depends on, and so many roundings of f are no dependence.
 _MOVE, _ROUNDINGS = 0.05, 100.0
@@ -23,7 +23,7 @@ class Halves:
 
     positions: Tensor | None = field(init=False, default=None)
 
-    def of(self, f: FlatField, y: Tensor) -> Tensor:
+    def of(self, f: RightHandSide, y: Tensor) -> Tensor:
         """A mask as y."""
         if self.positions is None:
             self.positions = positions(f.layout, y)
@@ -43,6 +43,11 @@ class Leapfrog(ReversibleSolver):
     there is none. Carries h(t, q).
     """
 
+    name = "leapfrog"
+    order = 2
+    error_order = None
+    source = "Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4"
+    dense_order = 2
     kind = "symplectic (leapfrog)"
     separable = True
 
@@ -51,7 +56,7 @@ class Leapfrog(ReversibleSolver):
         """g in the middle and h at the end, which is handed on."""
         return 2
 
-    def unsuited(self, f: FlatField, t: Time, y: Tensor) -> str:
+    def unsuited(self, f: RightHandSide, t: Time, y: Tensor) -> str:
         """States without halves; and fields in which a half of dy/dt depends on the same half of y, near (t, y)."""
         if reason := _without_halves(f.layout):
             return f"{self.name} solves positions and momenta, and {reason}"
@@ -69,13 +74,13 @@ class Leapfrog(ReversibleSolver):
         """Which entries are positions."""
         return Halves()
 
-    def start(self, f: FlatField, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
+    def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """h(t, q), and zero for the positions."""
         dy = f(t, y) if f0 is None else f0
         return dy.where(~positions(f.layout, y), 0.0)
 
     def step(
-        self, f: FlatField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Halves, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Halves, *, estimate: bool
     ) -> Step:
         """Kick, drift, kick."""
         q, half = workspace.of(f, y), 0.5 * dt
@@ -85,7 +90,7 @@ class Leapfrog(ReversibleSolver):
         return Step(moved(drifted, half, force), None, force)
 
     def reverse(
-        self, f: FlatField, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: Halves
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: Halves
     ) -> tuple[Tensor, Tensor]:
         """The same kicks and drift, from the other side."""
         q, half = workspace.of(f, y1), 0.5 * dt
@@ -94,7 +99,7 @@ class Leapfrog(ReversibleSolver):
         force = f(t, kicked).where(~q, 0.0)
         return moved(kicked, -half, force), force
 
-    def dense(self, f: FlatField, t: Time, y: Tensor, dt: Time, step: Step, workspace: Halves) -> Tensor:
+    def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The parabola that starts with f(t, y), which is called for it."""
         start = dt * f(t, y)
         return torch.stack((start, step.y1 - y - start))
@@ -123,7 +128,7 @@ def _without_halves(layout: Layout) -> str:
     return f"y0 of shapes {', '.join(map(str, layout.shapes))} is not two tensors of one shape: {remedy}"
 
 
-def _depends(f: FlatField, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> bool:
+def _depends(f: RightHandSide, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> bool:
     """Whether the half of dy/dt changes as that half of y is moved, each entry by another share of its size."""
     size = y.abs().maximum(y.abs().mean(-1, keepdim=True))
     size = size.where(size > 0, 1.0)
@@ -133,12 +138,4 @@ def _depends(f: FlatField, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> bool
     return bool((change > resolution * dy.abs().amax(-1, keepdim=True)).any())
 
 
-LEAPFROG = SOLVERS.register(
-    Leapfrog(
-        "leapfrog",
-        order=2,
-        error_order=None,
-        dense_order=2,
-        source="Hairer, Lubich & Wanner (2006), Geometric Numerical Integration, 2nd ed., section I.1.4",
-    )
-)
+LEAPFROG = SOLVERS.register(Leapfrog())
