@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+DEV := $(VENV)/.dev
 PEERS := $(VENV)/.peers
 OUT := out
+PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal --benchmark-skip
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test check report regress scale twins interrupts hostile clean clean-results
+.PHONY: help bench test test-all check report regress scale twins interrupts hostile clean clean-results
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,10 +19,13 @@ bench: $(READY) ## measure the default sweep into out/bench.db and write out/rep
 	@$(BIN)/nodebench run default --db sqlite:///$(OUT)/bench.db
 	@$(BIN)/nodebench report --db sqlite:///$(OUT)/bench.db -o $(OUT)/report
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist worksteal --benchmark-skip
+test: $(DEV) ## run the tests that stand for all: minutes
+	@$(PYTEST)
 
-check: $(READY) ## lint, types and the arrows between the packages
+test-all: $(DEV) ## run every test and every case of it: half an hour
+	@$(PYTEST) --all
+
+check: $(DEV) ## lint, types and the arrows between the packages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -32,16 +37,16 @@ report: $(READY) ## write out/report/index.html from out/bench.db
 regress: $(PEERS) ## time solves and training steps beside torchdiffeq's and torchode's; compare with the last saved run
 	@$(BIN)/python -m pytest -q tests/benchmarks --ignore $(SCALE) --benchmark-only --benchmark-autosave --benchmark-compare
 
-scale: $(READY) ## time a database of 1,000,000 trials and 20,000,000 samples: minutes, and gigabytes in the temporary folder
+scale: $(DEV) ## time a database of 1,000,000 trials and 20,000,000 samples: minutes, and gigabytes in the temporary folder
 	@$(BIN)/python -m pytest -q -s $(SCALE) --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-group-by=group
 
 twins: $(READY) ## time twins beside a process that spins on and off: do the intervals hold? Minutes
 	@$(BIN)/python docs/examples/twins --blocks 20
 
-interrupts: $(READY) ## interrupt 300 runs at random moments: is all kept that is promised? An hour or two
+interrupts: $(DEV) ## interrupt 300 runs at random moments: is all kept that is promised? An hour or two
 	@$(BIN)/python docs/examples/interrupts --interruptions 300
 
-hostile: $(READY) ## give 2,000 damaged databases and 500 damaged files to the verbs that read them: half an hour
+hostile: $(DEV) ## give 2,000 damaged databases and 500 damaged files to the verbs that read them: half an hour
 	@$(BIN)/python docs/examples/hostile --databases 2000 --imports 500
 
 clean: ## remove what can be made again: the page and caches (the environment stays, and all that was measured)
@@ -53,8 +58,12 @@ clean-results: ## remove out/ with all that was measured: databases, their backu
 	    find "$(OUT)" -mindepth 1 -maxdepth 1 -exec du -sh {} + && rm -rf "$(OUT)" && \
 	    echo "removed: $(OUT)/ with all of this"; fi
 
-$(PEERS): $(READY)
+$(PEERS): $(DEV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev,peers]'
+	@touch $@
+
+$(DEV): $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 # The stamp is newer than what it was made from, or everything is installed anew.
@@ -63,5 +72,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "installing into $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt torch
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@

@@ -13,10 +13,16 @@ import pytest
 
 from results.store import Store
 from tests.support import synthetic, three_runs
+from tests.support.choosing import everything, part
 from tests.support.servers import server_database
 
 if TYPE_CHECKING:
     from reports.views.report import Report
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--all`: every test and every case of it."""
+    parser.addoption("--all", action="store_true", help="Run every test: half an hour on two cores.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,8 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not _go_together(getattr(item, "callspec", None))
         or (_of_separable_fields(getattr(item, "callspec", None)) and item.get_closest_marker("separable") is None)
     ]
-    config.hook.pytest_deselected(items=apart)
-    items[:] = [item for item in items if item not in set(apart)]
+    left_out = set(apart)
+    if not everything(config):
+        left_out |= set(items) - set(part([item for item in items if item not in left_out]))
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 def _go_together(case: object) -> bool:

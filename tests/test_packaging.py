@@ -95,6 +95,7 @@ def test_a_wheel_is_pure(wheel):
     assert wheel.name.endswith("-py3-none-any.whl")
 
 
+@pytest.mark.exhaustive
 def test_an_installed_wheel_works_in_a_folder_of_its_own(wheel, tmp_path):
     venv, folder = tmp_path / "venv", tmp_path / "folder"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)

@@ -97,6 +97,7 @@ def write(command: Path, code: str) -> None:
     command.chmod(0o755)
 
 
+@pytest.mark.exhaustive
 def test_who_follows_the_pages_from_top_to_bottom_succeeds_with_each_command(folder, environment):
     def succeeds(*command: str, told: str = "") -> None:
         done = subprocess.run(

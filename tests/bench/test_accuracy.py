@@ -73,6 +73,7 @@ def test_the_true_gradient_is_that_of_central_differences(problem):
     torch.testing.assert_close(true, central_differences(cell), rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", MODES)
 def test_each_modes_gradient_comes_to_the_true_one_with_its_tolerance(gradient):
     loose, tight = (
@@ -82,6 +83,7 @@ def test_each_modes_gradient_comes_to_the_true_one_with_its_tolerance(gradient):
     assert tight < 0.01 * loose
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_it(backend):
     backprop, adjoint = (

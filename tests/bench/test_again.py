@@ -31,6 +31,7 @@ def store(tmp_path):
         yield opened
 
 
+@pytest.mark.exhaustive
 def test_what_counts_is_measured_anew_when_asked_and_what_was_there_is_history(store):
     before = store.trials()
     assert measure(store) == 0
@@ -42,6 +43,7 @@ def test_what_counts_is_measured_anew_when_asked_and_what_was_there_is_history(s
     assert measure(store, "failed") == 0
 
 
+@pytest.mark.exhaustive
 def test_a_cell_is_chosen_by_the_start_of_its_key(store):
     ids = set(store.runs()["run_id"])
     assert measure(store, CELL.key[:8]) >= 5
@@ -50,6 +52,7 @@ def test_a_cell_is_chosen_by_the_start_of_its_key(store):
     assert set(new["cell_key"]) == {CELL.key}
 
 
+@pytest.mark.exhaustive
 def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
     """By the cell beside which it is timed now, which shares older rounds with the others."""
     cells = [CELL, OTHER, replace(CELL, solver="heun")]
@@ -64,6 +67,7 @@ def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
                 assert ratio_of(shown[one.key], shown[other.key], "forward_s") is not None
 
 
+@pytest.mark.exhaustive
 def test_more_waves_are_added_to_those_that_are_there(store):
     more = MEASURE.model_copy(update={"processes": 2, "max_processes": 2})
     assert measure(store, measure=more) == 3  # a timing of each cell and a twin
@@ -74,6 +78,7 @@ def test_more_waves_are_added_to_those_that_are_there(store):
     assert measure(store, measure=more) == measure(store) == 0
 
 
+@pytest.mark.exhaustive
 def test_a_trial_that_had_too_little_time_is_measured_when_more_is_granted(tmp_path):
     short = MEASURE.model_copy(update={"timeout_s": 1e-4})
     with Store.open(str(tmp_path / "short.db"), create=True) as store:
@@ -95,6 +100,7 @@ def test_words_may_be_apart_by_commas_or_be_given_one_by_one():
     assert again(["failed,unstable", CELL.key], CELLS) is not None
 
 
+@pytest.mark.exhaustive
 def test_what_is_forgotten_is_measured_by_the_next_run(call, store):
     place = store.database.place
     assert call("db", "forget", "--db", place)[0] == 2

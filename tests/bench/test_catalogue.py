@@ -48,6 +48,7 @@ def ask(tmp_path):
     return asked
 
 
+@pytest.mark.exhaustive
 def test_what_is_kept_is_what_the_registries_say(ask, tmp_path):
     said, loads = ask()
     assert loads
@@ -59,6 +60,7 @@ def test_what_is_kept_is_what_the_registries_say(ask, tmp_path):
     assert ask() == (said, False)
 
 
+@pytest.mark.exhaustive
 def test_where_nothing_can_be_kept_they_are_asked(ask, tmp_path):
     (tmp_path / "file").touch()
     first, second = (ask(cache=str(tmp_path / "file")) for _ in range(2))
@@ -68,6 +70,7 @@ def test_where_nothing_can_be_kept_they_are_asked(ask, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"file", "mine.toml"}
 
 
+@pytest.mark.exhaustive
 def test_an_edit_is_seen_and_taken_back(ask, tmp_path):
     tree = tmp_path / "tree"
     for package in ("bench", "node", "results", "reports"):

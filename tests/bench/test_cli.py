@@ -119,6 +119,7 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
         assert known in out
 
 
+@pytest.mark.exhaustive
 def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
     run = start(folder, "run", "small.toml")
     wait_for(lambda: sum(recorded(folder).values()) >= 5)
@@ -154,6 +155,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
     wait_for(lambda: not processes_of(run.pid))
 
 
+@pytest.mark.exhaustive
 def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing_again(folder):
     """Both wait for this test, which has the machine; then one for the other."""
     with turn("a test", print):
@@ -167,6 +169,7 @@ def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing
     assert len(trials_of(folder)) == 33
 
 
+@pytest.mark.exhaustive
 def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, call, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setattr("results.engine.database.PATIENCE_S", 0.1)
@@ -243,6 +246,7 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, ca
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("options", "expected"), [([], 0), (["--strict"], 1)])
 def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(folder, call, options, expected):
     few = SWEEP.replace(', "torchdiffeq"', "").replace('"bosh3", ', "")

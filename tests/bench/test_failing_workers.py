@@ -208,12 +208,14 @@ def alive(processes: Sequence[int]) -> list[int]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
     row = the_row(store, raises)
     assert row.status == "error"
     assert re.fullmatch(r"ValueError: the flux capacitor is empty \(test_failing_workers.py:\d+\)", row.reason)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("misdeed", "said"), [(raises, "Traceback (most"), (segfaults, "Fatal Python error: Segm")])
 def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
     bad = replace(CHEAP, backend=misdeed.__name__)
@@ -223,6 +225,7 @@ def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store,
     assert re.search(rf'test_failing_workers.py", line \d+,? in {misdeed.__name__}', shown)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("misdeed", "how"),
     [
@@ -237,6 +240,7 @@ def test_one_that_dies_has_crashed_and_its_row_says_how(store, misdeed, how) -> 
     assert row.reason == how
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("misdeed", [hangs, ignores_sigterm])
 def test_one_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
     row = the_row(store, misdeed, QUICK.model_copy(update={"timeout_s": 6.0}))
@@ -245,6 +249,7 @@ def test_one_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
     assert row.log_tail == ("still here\n" if misdeed is ignores_sigterm else "")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("misdeed", [allocates, allocates_objects])
 def test_one_that_allocates_without_end_is_out_of_memory_before_the_machine_is(store, misdeed) -> None:
     row = the_row(store, misdeed)
@@ -252,12 +257,14 @@ def test_one_that_allocates_without_end_is_out_of_memory_before_the_machine_is(s
     assert row.reason
 
 
+@pytest.mark.exhaustive
 def test_one_that_gives_nan_is_not_finite(store) -> None:
     row = the_row(store, gives_nan)
     assert row.status == "non_finite"
     assert "smaller step" in row.reason
 
 
+@pytest.mark.exhaustive
 def test_one_that_diverges_as_it_trains_has_its_other_trials(store) -> None:
     bad = replace(CHEAP, problem="spiral_net", gradient="backprop", iterations=50, learning_rate=1e6, batch_size=4)
     trials = measured_around(store, bad).set_index("kind")
@@ -266,6 +273,7 @@ def test_one_that_diverges_as_it_trains_has_its_other_trials(store) -> None:
     assert set(trials.drop("training")["status"]) == {"ok"}
 
 
+@pytest.mark.exhaustive
 def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> None:
     trials = measured_around(store, replace(CHEAP, backend="prints_megabytes"))
     assert set(trials["status"]) == {"ok"}
@@ -274,6 +282,7 @@ def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> 
         assert log.endswith("x" * 100 + "the end\n")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("misdeed", "status"), [(forks, "ok"), (forks_and_exits, "crashed"), (forks_and_hangs, "timeout")]
 )
@@ -286,6 +295,7 @@ def test_no_child_outlives_its_worker_however_either_ends(store, misdeed, status
     assert alive(children_of(counts)) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("cell", "misdeed", "status"),
     [

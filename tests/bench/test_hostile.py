@@ -24,6 +24,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.exhaustive
 def test_a_few_damaged_databases_and_files_leave_no_finding():
     command = [sys.executable, str(SCRIPT), "--databases", "15", "--imports", "15", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -31,6 +32,7 @@ def test_a_few_damaged_databases_and_files_leave_no_finding():
     assert done.returncode == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("said", FAULTS)
 def test_what_is_planted_is_found(said):
     code = PLANTED.format(script=str(SCRIPT), fault=FAULTS[said])

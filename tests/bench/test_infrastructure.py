@@ -100,6 +100,7 @@ def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, m
     assert set(store.trials()["status"]) == {"ok"}
 
 
+@pytest.mark.exhaustive
 def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(process, "serve", kills_what_it_was_forked_from)
@@ -110,6 +111,7 @@ def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
     assert set(store.trials()["status"]) == {"ok"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable"), EOFError("unexpected EOF")])
 def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monkeypatch, error):
     (tmp_path / "mine.toml").write_text(SWEEP)
@@ -131,6 +133,7 @@ def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monk
     assert "5 trials measured" in out
 
 
+@pytest.mark.exhaustive
 def test_what_workers_are_started_from_is_started_again_when_it_has_died():
     run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0))
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)

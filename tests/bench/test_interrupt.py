@@ -208,6 +208,7 @@ def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Cal
     return written
 
 
+@pytest.mark.exhaustive
 def test_an_interrupt_as_a_process_starts_ends_it_without_a_word():
     ended = subprocess.run([sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, timeout=120)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("interrupted\n", "", 0)

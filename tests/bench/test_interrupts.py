@@ -85,6 +85,7 @@ def _blow(name: str):
     return Blow(signal.Signals[name], 0.0, False)
 
 
+@pytest.mark.exhaustive
 def test_three_runs_that_are_interrupted_at_random_moments_keep_what_is_promised():
     """It may have to wait for other tests' runs on this machine."""
     command = [sys.executable, str(SCRIPT), "--interruptions", "3", "--seed", "3"]

@@ -87,6 +87,7 @@ def test_a_pinned_process_has_all_its_threads_pinned() -> None:
     assert said(PINS) == [str(list(chosen(1)))] * 3
 
 
+@pytest.mark.exhaustive
 @needs_linux
 @pytest.mark.parametrize(
     ("what", "n_held"),

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from results.store import Store
 from tests.support.stocked import IMPORTED, stock
 
@@ -41,6 +43,7 @@ def test_help_answers_without_the_heavy_libraries(tmp_path):
     assert loaded(tmp_path, "--help", "db --help", heavy=heavy) == ""
 
 
+@pytest.mark.exhaustive
 def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
     with Store.open(str(tmp_path / "bench.db"), create=True) as store:
         stock(store)
@@ -52,6 +55,7 @@ def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
     assert loaded(tmp_path, *rest, heavy={"torch", "seaborn"}) == ""
 
 
+@pytest.mark.exhaustive
 def test_what_is_there_and_what_is_due_is_told_without_the_heavy_libraries(tmp_path):
     asked = ("list solvers", "list gradients", "list problems", "list backends", "list sweeps", "plan default")
     heavy = {"torch", "numpy", "pandas", "scipy", "torchdiffeq", "seaborn"}
@@ -59,6 +63,7 @@ def test_what_is_there_and_what_is_due_is_told_without_the_heavy_libraries(tmp_p
     assert loaded(tmp_path, *asked, heavy=heavy) == ""
 
 
+@pytest.mark.exhaustive
 def test_a_run_with_nothing_due_loads_nothing_heavy(tmp_path):
     (tmp_path / "mine.toml").write_text(IMPOSSIBLE)
     loaded(tmp_path, "run mine.toml --db bench.db", heavy=set())

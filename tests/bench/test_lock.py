@@ -67,6 +67,7 @@ def test_the_second_run_waits_and_says_once_who_measures(start):
     assert rest(second) == ["measuring"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_killed_leaves_the_machine_to_the_next(start, end):
     first = start("smoke")
@@ -87,6 +88,7 @@ def test_a_run_that_fails_leaves_the_machine_to_the_next(start):
     assert line(second) == "measuring"
 
 
+@pytest.mark.exhaustive
 def test_waiting_can_be_given_up_and_disturbs_nobody(start):
     first = start("smoke")
     assert line(first) == "measuring"

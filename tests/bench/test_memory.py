@@ -116,6 +116,7 @@ def test_what_a_call_frees_is_not_left(tracker):
     assert of_memory._allocated(freed, "cpu").left < 10_000
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint", "none"])
 def test_twenty_fresh_processes_find_the_same_to_the_byte(gradient):
     task = Task(cell=replace(NET, gradient=gradient), kind="memory", timeout_s=60.0)

@@ -103,6 +103,7 @@ def test_what_is_printed_says_floor_need_and_contrast() -> None:
     assert "25.0% when timed one after the other, 10.0% typically" in text
 
 
+@pytest.mark.exhaustive
 def test_a_measured_floor_is_of_pairs_in_the_same_rounds() -> None:
     noise = measured(0.0)
     assert len(noise.wave_ratios) == len(noise.apart) == 3

@@ -52,6 +52,7 @@ def test_the_cells_that_the_filter_chooses_are_listed(call, three_runs_url):
         assert len(call("show", "--db", three_runs_url)[1].splitlines()) == 1 + len(store.cells())
 
 
+@pytest.mark.exhaustive
 def test_a_report_is_about_the_cells_that_the_filter_chooses(call, folder, measured_path):
     with Store.open(str(measured_path)) as store:
         cells = store.cells()

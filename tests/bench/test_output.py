@@ -29,6 +29,7 @@ def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.exhaustive
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
     done = shell(tmp_path, "NODEBENCH plan default | head -1")
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,6 +74,7 @@ def test_a_pipe_that_does_not_block_gets_it_all(tmp_path):
     assert process.returncode == 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "environment",
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],

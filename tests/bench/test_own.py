@@ -38,6 +38,7 @@ def nodebench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return call(MODULE, *arguments, cwd=folder)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", GRIDS)
 def test_what_a_file_brings_is_measured_shown_and_measured_again_when_it_is_edited(folder, kind):
     sweep, database = f"sweeps/{kind}.toml", ("--db", "bench.db")
@@ -59,6 +60,7 @@ def test_what_a_file_brings_is_measured_shown_and_measured_again_when_it_is_edit
     assert sorted(counts) == sorted([2] * due + [1] * (cells - due))
 
 
+@pytest.mark.exhaustive
 def test_a_file_beside_the_users_file_is_a_part_of_its_text(folder):
     own = folder / "sweeps" / "own_solver.py"
     (folder / "sweeps" / "weights.py").write_text("from constants import THIRD\n")
@@ -70,6 +72,7 @@ def test_a_file_beside_the_users_file_is_a_part_of_its_text(folder):
     assert "0 done" in nodebench(folder, "plan", "sweeps/solver.toml", "--db", "bench.db").stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["problem", "backend", "solver"])
 def test_a_new_file_holds_what_a_good_one_keeps_and_can_be_used_at_once(tmp_path, kind):
     assert nodebench(tmp_path, "new", kind, "of_mine").returncode == 0
@@ -129,6 +132,7 @@ def test_nothing_is_imported_that_nobody_has_named(folder):
     assert not list(folder.rglob("imported"))
 
 
+@pytest.mark.exhaustive
 def test_an_installed_entry_point_is_used_by_its_name(folder):
     site = folder / "site"
     info = site / "zonneveld-2.0.dist-info"

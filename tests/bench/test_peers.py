@@ -114,6 +114,7 @@ def test_of_many_steps_that_do_not_fit_three_are_named():
     assert re.fullmatch(r"\.\.\. and 6 more steps that do not fit", lines[-1])
 
 
+@pytest.mark.exhaustive
 def test_the_script_repeats_the_tables_of_the_docs():
     script = EXAMPLES / "peers"
     command = [sys.executable, str(script), "--problem", "lotka_volterra", "--outputs", "11"]

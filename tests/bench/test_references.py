@@ -77,6 +77,7 @@ def measure(store: Store, *cells: Cell) -> None:
     assert run(store, sweep_of(*cells, measure=Measure(processes=1, max_processes=1, rounds=1)))
 
 
+@pytest.mark.exhaustive
 def test_all_cells_and_runs_that_ask_the_same_share_one(store):
     measure(store, CELL, replace(CELL, rtol=1e-4))
     shared = kept(store, "spiral")

@@ -28,6 +28,7 @@ def task(cell: Cell, kind: TrialKind, timeout_s: float = 30.0) -> Task:
     return Task(cell=cell, kind=kind, timeout_s=timeout_s)
 
 
+@pytest.mark.exhaustive
 def test_a_cell_is_measured_in_every_kind_and_not_again(store):
     sweep = sweep_of(CELL)
     assert run(store, sweep)
@@ -130,6 +131,7 @@ def print_and_serve(connection, asked, log) -> None:
     worker.serve(connection, asked, log)
 
 
+@pytest.mark.exhaustive
 def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
     monkeypatch.setattr("bench.worker.process.serve", print_and_serve)
     alone = run_trial(task(CELL, "counts")).trial

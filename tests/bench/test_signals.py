@@ -146,6 +146,7 @@ def wait_for_trials(database: Path, count: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("number", SAID)
 def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(number, tmp_path):
     (tmp_path / "long.toml").write_text(SWEEP)
@@ -200,6 +201,7 @@ def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
             assert time.monotonic() < deadline
 
 
+@pytest.mark.exhaustive
 def test_a_run_whose_terminal_is_closed_keeps_what_it_has_measured(tmp_path):
     (tmp_path / "long.toml").write_text(SWEEP)
     ours, theirs = pty.openpty()

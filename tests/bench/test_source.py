@@ -56,6 +56,7 @@ def measured(tree: Path) -> dict[str, int]:
     return {line.split()[2]: int(line.rpartition("  ")[2].split("/")[0]) for line in lines}
 
 
+@pytest.mark.exhaustive
 def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree):
     nodebench(tree, "run", "mine.toml")
     assert measured(tree) == {"node": 4, "torchdiffeq": 4}
@@ -84,6 +85,7 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
     assert measured(tree) == {"node": 4, "torchdiffeq": 4}, "the edit was undone: what was measured counts again"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("edited", "due"),
     [

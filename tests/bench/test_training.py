@@ -114,6 +114,7 @@ def outcome(cell: Cell) -> tuple[float, list[list[float]]]:
     return metrics["final_loss"], list(curves["loss"].y)
 
 
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_losses_to_the_bit_in_two_processes_and_another_seed_others():
     cell = replace(CELL, iterations=20, optimiser="Adam", learning_rate=0.01, **DOPRI5)
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
@@ -185,6 +186,7 @@ def test_a_field_that_was_never_sound_fails_as_its_solve_does():
     assert raised.value.status == "non_finite"
 
 
+@pytest.mark.exhaustive
 @BOTH
 def test_a_model_trained_with_a_fine_solver_survives_another_and_one_place_is_one_way(backend):
     cell = replace(CELL, backend=backend, iterations=40, **DOPRI5)

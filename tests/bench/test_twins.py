@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.places import EXAMPLES
 
 SCRIPT = EXAMPLES / "twins"
 
 
+@pytest.mark.exhaustive
 def test_the_script_compares_blocks_of_twins_with_cells_in_turn():
     """It may have to wait for other tests' runs on this machine."""
     command = [sys.executable, str(SCRIPT), "--blocks", "1"]

@@ -42,6 +42,7 @@ def ends(database: Path) -> set[str]:
         return set(store.trials()["status"])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", ["script", "module"])
 def test_nothing_of_the_working_folder_is_imported(way, tmp_path, sweep):
     command, here = (script(tmp_path / "bin") if way == "script" else MODULE), tmp_path / "here"
@@ -56,6 +57,7 @@ def test_nothing_of_the_working_folder_is_imported(way, tmp_path, sweep):
     assert (page.returncode, page.stderr, imported(here)) == (0, "", [])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("entry", ["", "."])
 def test_nor_is_it_by_an_entry_of_pythonpath_that_means_it(entry, tmp_path, sweep):
     here = tmp_path / "here"
@@ -80,6 +82,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.exhaustive
 def test_a_forked_and_a_spawned_worker_import_nothing_of_it(tmp_path):
     here = tmp_path / "here"
     here.mkdir()
@@ -89,6 +92,7 @@ def test_a_forked_and_a_spawned_worker_import_nothing_of_it(tmp_path):
     assert (done.stdout, imported(here)) == ("0\n0\n", []), done.stderr
 
 
+@pytest.mark.exhaustive
 def test_the_one_who_imports_us_keeps_path_and_environment(tmp_path):
     code = """
 import os, sys
@@ -110,6 +114,7 @@ print(drawings(Panel("cosine", Axis("step", text.tolerance), Axis("error", text.
 """
 
 
+@pytest.mark.exhaustive
 def test_a_figure_is_the_same_beside_any_matplotlibrc(tmp_path):
     plain = call([sys.executable, "-P", "-c", DRAW], cwd=tmp_path)
     (tmp_path / "matplotlibrc").write_text("axes.facecolor: red\nlines.linewidth: 9\nno such key: 1\n")
@@ -118,6 +123,7 @@ def test_a_figure_is_the_same_beside_any_matplotlibrc(tmp_path):
     assert "<svg" in plain.stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["long", "missing", "a file"])
 def test_a_tmpdir_that_will_not_do_does_not_stop_a_run(kind, tmp_path, sweep):
     folder = tmp_path.joinpath(*["a folder with a long name"] * 5)
@@ -143,6 +149,7 @@ def test_where_no_temporary_folder_can_be_written_a_run_says_so_in_one_line(tmp_
     assert "set TMPDIR" in done.stderr
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("rights", [0o000, 0o500])
 def test_a_home_that_cannot_be_used_does_not_stop_a_run_or_a_report(rights, tmp_path, sweep):
     home = tmp_path / "home"
@@ -157,6 +164,7 @@ def test_a_home_that_cannot_be_used_does_not_stop_a_run_or_a_report(rights, tmp_
     assert not list(home.iterdir())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("rights", [0o000, 0o500])
 def test_a_working_folder_that_cannot_be_used_does_not_stop_a_run_elsewhere(rights, tmp_path, sweep):
     here, database = tmp_path / "here", tmp_path / "bench.db"
@@ -180,6 +188,7 @@ def test_a_working_folder_that_was_deleted_is_told_in_one_line(tmp_path):
     assert "deleted" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_the_next_run_removes_what_a_killed_one_has_left(short, tmp_path, sweep):
     command, environment = [*MODULE, "run", sweep], {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
@@ -201,6 +210,7 @@ def test_the_next_run_removes_what_a_killed_one_has_left(short, tmp_path, sweep)
 HOLD = "from bench.machine.temporary import folder; print(folder(), flush=True); input()"
 
 
+@pytest.mark.exhaustive
 def test_runs_at_the_same_time_keep_their_folders(short):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
     command, pipe = [sys.executable, "-c", HOLD], subprocess.PIPE
@@ -236,6 +246,7 @@ def test_the_revision_is_told_of_a_folder_whose_name_is_no_text(tmp_path):
     assert revision(root) == f"{git(root, 'rev-parse', 'HEAD')} False"
 
 
+@pytest.mark.exhaustive
 def test_the_revision_is_of_our_own_checkout_alone(tmp_path):
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
     for root in (theirs / "site-packages", ours):

@@ -90,6 +90,7 @@ def tolerances(name: str) -> list[float]:
     return [10 ** (-k / 2) for k in range(first, last + 1)]
 
 
+@pytest.mark.exhaustive
 @every_adaptive_solver
 def test_error_follows_the_tolerance(name: str) -> None:
     """Widely on each problem: the error at one time may change its sign on the way. Closely in the mean over them."""

@@ -57,6 +57,7 @@ class Driven(nn.Module):
         return self.r * y**2 * torch.cos(t)
 
 
+@pytest.mark.exhaustive
 @twice
 @every_controller
 @pytest.mark.parametrize("t0", [0.1, 1.2], ids=["forwards", "backwards"])

@@ -65,6 +65,7 @@ class Pendulum(nn.Module):
         return torch.stack((y[..., 1], -self.stiffness[0] * torch.sin(y[..., 0])), dim=-1)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.separable
 @pytest.mark.parametrize("name", REVERSIBLE)
 def test_a_thousand_steps_undone_give_backprops_gradient(name: str) -> None:
@@ -74,6 +75,7 @@ def test_a_thousand_steps_undone_give_backprops_gradient(name: str) -> None:
     assert relative_error(gradient_of(mean_abs, Pendulum(), y0, t, gradient="reversible", **how), reference) < 1e-8
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in REVERSIBLE if name in ADAPTIVE])
 def test_a_thousand_steps_of_changing_size_undone_give_backprops_gradient(name: str) -> None:
     controller = PIDController(rtol=1e-5, atol=1e-5, max_step=0.01)

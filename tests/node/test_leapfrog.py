@@ -92,6 +92,7 @@ def test_a_step_is_symplectic() -> None:
     assert not torch.allclose(m @ m.T, torch.eye(4, dtype=torch.float64), atol=0.1)
 
 
+@pytest.mark.exhaustive
 def test_energy_errs_no_more_after_ten_thousand_steps_than_after_a_hundred() -> None:
     """rk4's drifts away with time, in steps of the same size."""
 
@@ -111,6 +112,7 @@ def pendulum_alone(t: Tensor, y: Tensor) -> Tensor:
     return torch.stack((y[1], -torch.sin(y[0])))
 
 
+@pytest.mark.exhaustive
 def test_ten_thousand_steps_undone_lead_back() -> None:
     """With the times of the steps."""
     f, y, sizes = (

@@ -40,6 +40,7 @@ def peak(gradient: Adjoint, solver: str, steps: int) -> int:
     return peak_bytes(call, "cpu")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("gradient", "solver"),
     [(ContinuousAdjoint(), "midpoint"), (Reversible(), "reversible_midpoint"), (Reversible(), "alf")],
@@ -49,11 +50,13 @@ def test_memory_is_flat_in_steps(gradient: Adjoint, solver: str) -> None:
     assert peak(gradient, solver, 1000) == pytest.approx(peak(gradient, solver, 10), rel=0.05)
 
 
+@pytest.mark.exhaustive
 def test_with_a_checkpoint_a_step_memory_grows_by_one_state_a_step() -> None:
     grown = peak(Checkpointed(), "midpoint", 1000) - peak(Checkpointed(), "midpoint", 10)
     assert 0.99 * 990 <= grown / STATE <= 1.02 * 990
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("steps", [100, 1000])
 def test_with_a_budget_of_the_steps_square_root_memory_grows_by_no_more_states(steps: int) -> None:
     budget = math.isqrt(steps)
@@ -61,6 +64,7 @@ def test_with_a_budget_of_the_steps_square_root_memory_grows_by_no_more_states(s
     assert grown <= budget * STATE + 100 * steps  # a step's times are some numbers of Python's
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-5])
 def test_backprops_memory_is_no_more_than_torchdiffeqs(tolerance: float) -> None:
     field, y0 = net()
@@ -75,6 +79,7 @@ def test_backprops_memory_is_no_more_than_torchdiffeqs(tolerance: float) -> None
     assert peak_bytes(ours, "cpu") <= peak_bytes(theirs, "cpu")
 
 
+@pytest.mark.exhaustive
 def test_backprops_memory_grows_with_every_step() -> None:
     few, more, many = (peak(Backprop(), "midpoint", steps) for steps in (50, 100, 200))
     assert many - more == pytest.approx(2 * (more - few), rel=0.05)

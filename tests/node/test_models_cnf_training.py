@@ -9,6 +9,7 @@ from node.models import CNF, MLP
 from tests.support.point_clouds import moons
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("trace", ["exact", "rademacher"])
 def test_a_flow_learns_two_moons_better_than_any_normal_density(trace: str) -> None:
     """Its mean log-likelihood of held-out points beats by 0.3 nats that of the normal density fitted to these points.

@@ -1,5 +1,6 @@
 """A Hamiltonian field learns a pendulum and keeps its energy for long."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +44,7 @@ def drift(model: NeuralODE) -> float:
     return (h - h[0]).abs()[-5:].mean().item()
 
 
+@pytest.mark.exhaustive
 def test_a_learned_pendulum_keeps_its_energy_where_a_plain_field_does_not() -> None:
     """Fifty times as long as the windows. Both fit these to 1e-3; a field that conserves no energy then drifts."""
     torch.manual_seed(0)

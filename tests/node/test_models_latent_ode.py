@@ -101,6 +101,7 @@ def rms(error: Tensor) -> float:
     return error.square().mean().sqrt().item()
 
 
+@pytest.mark.exhaustive
 def test_a_latent_ode_extrapolates_spirals_beyond_the_observed_window() -> None:
     """Seen at 24 irregular times within [0, 6.3], forecast at 8 within [6.3, 9].
 

@@ -60,6 +60,7 @@ def concat_squash() -> nn.Module:
     return ConcatSquash(1, width=32, depth=2)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("field", [with_time, concat_squash], ids=lambda field: field.__name__)
 def test_a_field_with_time_learns_the_oscillation(field: Callable[[], nn.Module]) -> None:
     """One that does not see time is monotone."""

@@ -37,6 +37,7 @@ def test_gradients_are_backprops_to_the_tolerance(mode: str, t: Tensor) -> None:
     assert error_beside_backprop(mode, Y0, t, WEIGHTS, solver="dopri5", controller=TIGHT) < 1e-6
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in {**CONTROLLED, **REVERSIBLE} if SOLVERS[name].adaptive])
 @every_adjoint
 def test_any_adaptive_solver_goes_back(mode: str, name: str) -> None:
@@ -49,6 +50,7 @@ def test_any_adaptive_solver_goes_back(mode: str, name: str) -> None:
 FIXED = {"rk4": ("rk4", FixedStep(dt=0.01)), "midpoint": ("midpoint", FixedStep(dt=0.002))}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "controller"), FIXED.values(), ids=FIXED)
 @every_adjoint
 def test_fixed_steps_go_on_from_each_output(mode: str, name: str, controller: Controller) -> None:

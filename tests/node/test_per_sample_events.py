@@ -124,6 +124,7 @@ def results(batch: bool, mode: Adjoint, name: str) -> tuple[Tensor, ...]:
 WAYS = [(solver_for(mode), mode) for mode in MODES.values()] + [("rodas4", Backprop()), ("rodas4", Checkpointed())]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "mode"), WAYS, ids=str)
 def test_gradients_are_those_of_each_sample_alone(name: str, mode: Adjoint) -> None:
     found, alone = results(True, mode, name), results(False, mode, name)

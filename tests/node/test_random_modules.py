@@ -40,6 +40,7 @@ few = settings(
 )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_mode_gives_backprops_gradient_or_says_why_not(family: str) -> None:
     solve_specs = FAMILIES[family]

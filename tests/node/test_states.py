@@ -95,6 +95,7 @@ def test_turning_a_complex_state_changes_no_step() -> None:
     torch.testing.assert_close(1j * straight.y, turned.y)
 
 
+@pytest.mark.exhaustive
 @every_gradient
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_half_state_is_right_to_its_own_resolution_over_a_thousand_steps(dtype: torch.dtype, gradient: str) -> None:

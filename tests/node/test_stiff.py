@@ -111,6 +111,7 @@ def test_a_singular_matrix_rejects_the_step(solver: Solver, rate: float) -> None
     torch.testing.assert_close(solution.y[-1], tensor(math.exp(2 * rate)), rtol=0.1, atol=0)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("way", ["joint", "independent"])
 @every_stiff_solver
 def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: str) -> None:

@@ -99,6 +99,7 @@ def test_stiff_problems_come_out_right_and_better_with_the_tolerance(problem: St
     assert fine < 0.6 * coarse
 
 
+@pytest.mark.exhaustive
 @every_problem
 @every_esdirk
 def test_esdirk_methods_come_as_near_with_stages_that_are_solved_to_rounding(
@@ -107,6 +108,7 @@ def test_esdirk_methods_come_as_near_with_stages_that_are_solved_to_rounding(
     assert relative_error(problem, solver, 1e-3, 4 * problem.nfe) < 0.01
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["robertson to 40", "hires"])
 @every_esdirk
 def test_esdirk_methods_come_nearer_with_the_tolerance(name: str, solver: Solver) -> None:

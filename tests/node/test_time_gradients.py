@@ -86,6 +86,7 @@ EXACT = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
 @pytest.mark.parametrize("how", EXACT.values(), ids=EXACT)
 @pytest.mark.parametrize("times", [[0.2, 0.5, 0.9], [0.9, 0.4, 0.1]], ids=["forwards", "backwards"])

@@ -57,6 +57,7 @@ def assert_same_results(ours: dict[str, list[float]], theirs: dict[str, list[flo
             assert numbers == pytest.approx(theirs[what], rel=ERRORS.get(what, 1e-4), abs=ERRORS.get(what, 1e-4))
 
 
+@pytest.mark.exhaustive
 @both_gradients
 @pytest.mark.filterwarnings("ignore:rtol=.* below the resolution of torch.float32")  # torchdiffeq's default tolerances
 @pytest.mark.parametrize("name", SIZES)
@@ -71,6 +72,7 @@ def test_a_counter_that_a_program_keeps_counts_the_backward_pass(adjoint: bool) 
     assert all((calls > 0) == adjoint for calls in found["backwards"])
 
 
+@pytest.mark.exhaustive
 def test_a_bounce_has_the_gradients_that_differences_have() -> None:
     found = run("bouncing_ball", "node", "--bounces 3")
     assert found["gradients"] == pytest.approx(found["differences"], rel=1e-5)

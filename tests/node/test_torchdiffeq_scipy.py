@@ -145,6 +145,7 @@ def test_without_scipy_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None
         node.odeint(Field(), Y0, tensor(0.0, 1.0), **SCIPY)
 
 
+@pytest.mark.exhaustive
 def test_node_does_not_import_scipy() -> None:
     import subprocess
 

@@ -75,6 +75,7 @@ def said(html: str, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> Ma
     return json.loads(markup.unescape(title[1]))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("direction", ["ascending", "descending"])
 def test_a_click_sorts_numbers_by_value_with_the_missing_last(said, direction):
     values = said[direction]["values"]

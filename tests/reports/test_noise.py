@@ -130,6 +130,7 @@ def test_a_time_less_sure_than_asked_is_marked():
     assert study_section("solvers", [unsure]).tables[0].unsettled
 
 
+@pytest.mark.exhaustive
 def test_a_time_is_shown_with_the_interval_of_its_ratio(measured):
     cells = select(measured).cells.values()
     timed = [each for each in cells if "forward_s" in each.ratios]

@@ -244,6 +244,7 @@ def test_the_p_value_is_below_a_twentieth_at_most_once_in_twenty_where_there_is_
         assert sum(p < level for p in p_values) <= stats.binom.ppf(1 - 1e-4, 400, level)
 
 
+@pytest.mark.exhaustive
 def test_a_tenth_is_told_from_nothing_and_nothing_is_not_called_a_tenth():
     """Eight processes of 20 rounds, a twin each: 19 of 20 slowdowns are called, and none of the twins."""
     rng = np.random.default_rng(7)

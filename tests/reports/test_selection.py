@@ -148,6 +148,7 @@ def test_numbers_of_code_that_has_changed_since_are_history(store):
     assert select(store, Wanted(runs=["a"])).cells[OLD.key].status == "ok"
 
 
+@pytest.mark.exhaustive
 def test_numbers_from_before_the_code_was_recorded_count_until_their_library_is_measured_again(store):
     begin(store, "a", OLD, NEW)
     assert {cell.status for cell in select(store).cells.values()} == {"ok"}
@@ -221,6 +222,7 @@ def test_a_cell_keeps_what_an_older_run_measured(store):
     assert overview(selection).pending == ""
 
 
+@pytest.mark.exhaustive
 def test_cells_are_read_as_they_were_planned(measured):
     assert {key: each.cell for key, each in select(measured).cells.items()} == {
         one.cell.key: one.cell for one in synthetic_cells.plan()

@@ -34,6 +34,7 @@ def calls(url: str, **arguments: object) -> list[dict[str, object]]:
     return [{"url": url, "name": f"run-{index}", **arguments} for index in range(WRITERS)]
 
 
+@pytest.mark.exhaustive
 def test_eight_writers_of_five_hundred_trials_lose_none_and_double_none(url, nursery):
     nursery.all_at_once("record", calls(url, trials=TRIALS))
     every = WRITERS * TRIALS
@@ -48,6 +49,7 @@ def test_eight_writers_of_five_hundred_trials_lose_none_and_double_none(url, nur
     assert count(url, "select sum(trials) from summary") == every
 
 
+@pytest.mark.exhaustive
 def test_of_eight_that_want_the_same_cells_each_cell_is_measured_by_one(url, nursery):
     nursery.all_at_once("compete", calls(url))
     assert count(url, "select count(*) from trial") == len(CELLS)
@@ -78,6 +80,7 @@ def test_eight_may_begin_sweeps_that_share_new_cells(url, nursery):
     assert count(url, "select count(*) from planned") == len(PLAN) + WRITERS * len(LONG_PLAN)
 
 
+@pytest.mark.exhaustive
 def test_eight_may_record_into_one_cell_of_one_run(url, nursery):
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-0"), PLAN)
@@ -87,6 +90,7 @@ def test_eight_may_record_into_one_cell_of_one_run(url, nursery):
     assert count(url, "select sum(trials) from summary") == WRITERS * 25
 
 
+@pytest.mark.exhaustive
 def test_the_summary_may_be_made_anew_while_others_record(url, nursery):
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-0"), PLAN)
@@ -114,6 +118,7 @@ def test_who_records_a_new_cell_while_the_summary_is_rebuilt_waits_and_loses_not
         assert other.spooled.files == ()
 
 
+@pytest.mark.exhaustive
 def test_eight_that_take_the_same_spool_in_double_nothing(url, nursery, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Store.open(url, create=True) as store:

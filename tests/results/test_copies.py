@@ -80,6 +80,7 @@ os._exit(9)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("with_index", [True, False])
 def test_merging_takes_what_a_killed_run_has_left_beside_and_leaves_it_there(theirs, tmp_path, call, with_index):
     subprocess.run([sys.executable, "-c", KILLED, str(theirs), str(ROOT)], check=False)

@@ -290,6 +290,7 @@ def all_cells() -> list[Cell]:
     return [*three_runs.CELLS, *odd]
 
 
+@pytest.mark.exhaustive
 def test_the_example_script_answers_its_question(measured_path):
     script = EXAMPLES / "read_results.py"
     command = [sys.executable, str(script), str(measured_path), "--problem", "cosine"]

@@ -30,6 +30,7 @@ def store(url):
         yield opened
 
 
+@pytest.mark.exhaustive
 def test_each_round_is_a_sample(store, file):
     imported = take_in(store, read(file))
     assert (imported.trials, imported.known) == (3, 0)
@@ -45,6 +46,7 @@ def test_each_round_is_a_sample(store, file):
     assert store.metrics().empty
 
 
+@pytest.mark.exhaustive
 def test_without_rounds_the_median_is_what_is_known(store, file_without_data):
     take_in(store, read(file_without_data))
     content = json.loads(file_without_data.read_text())
@@ -54,6 +56,7 @@ def test_without_rounds_the_median_is_what_is_known(store, file_without_data):
     assert sorted(store.summary()["call_s"]) == medians
 
 
+@pytest.mark.exhaustive
 def test_saved_with_its_data_it_has_its_rounds(store, tmp_path):
     take_in(store, read(made(tmp_path, "--benchmark-save=made", "--benchmark-save-data")))
     assert len(store.samples()) == 10

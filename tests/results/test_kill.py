@@ -53,6 +53,7 @@ def assert_whole(execute, told: list[dict[str, set[tuple[str, ...]]]]) -> None:
             assert said <= found[verb], verb
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_was_acknowledged_outlives_ten_kills(tmp_path, nursery, seed):
     """Each of the five databases is made, begun, recorded into and checkpointed under fire."""
@@ -103,6 +104,7 @@ def columns(path: Path) -> set[str]:
         return {f"{name}.{row[1]}" for name in names for row in connection.execute(f"pragma table_info({name})")}
 
 
+@pytest.mark.exhaustive
 def test_a_killed_upgrade_leaves_the_old_version_or_the_new_one(tmp_path, nursery):
     path, moments = tmp_path / "bench.db", random.Random(7)
     shutil.copy(VERSION_1, path)

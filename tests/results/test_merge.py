@@ -194,6 +194,7 @@ def filled(store: Store, trials: int) -> None:
     baselines.keep(store, "all of it", run_start="long")
 
 
+@pytest.mark.exhaustive
 def test_a_killed_merge_is_simply_repeated(url, tmp_path):
     """On each engine: killed eight times, each time it leaves nothing; then left alone, what one merge leaves."""
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:

@@ -238,6 +238,7 @@ def test_references_hold_whatever_is_pruned(store):
     assert counts(store)["reference"] == 1
 
 
+@pytest.mark.exhaustive
 def test_a_pruned_file_is_smaller_and_sound(tmp_path):
     path = tmp_path / "bench.db"
     with Store.open(str(path), create=True) as store:

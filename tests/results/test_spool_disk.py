@@ -80,6 +80,7 @@ def test_a_database_that_may_not_grow_loses_nothing(begun):
     assert_all_nine_are_taken_in(begun)
 
 
+@pytest.mark.exhaustive
 def test_a_read_only_folder_loses_nothing(begun, state):
     begun.chmod(0o444)
     begun.parent.chmod(0o555)

@@ -225,6 +225,7 @@ def trials_in(path: Path) -> int:
         return 0
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_run_whose_database_is_taken_away_loses_none_of_it(tmp_path, path, replaced):
     """The whole way, in a process of its own."""
