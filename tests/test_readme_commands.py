@@ -14,7 +14,8 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from bench.cli import Registry, app
+from bench.cli import app
+from bench.verbs.list_ import Registry
 from bench.sweep.file import load_sweep
 from bench.sweep.measure import Measure
 from bench.sweep.shipped import shipped
