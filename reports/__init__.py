@@ -1,4 +1,4 @@
-"""HTML, tables and plots from the database. Loads the plotting libraries: import it where a page is written."""
+"""HTML, tables and plots from the database. Importing this package loads the plotting libraries."""
 
 from reports.page import ReportError, Wanted, write
 

@@ -1,4 +1,4 @@
-"""What the cells of a block share: the control of their rounds, and the noise floor that its twin shows."""
+"""Blocks: the control beside which their cells are timed, and the noise floor that the control's twin shows."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from results.statistics.ratio import Ratio, noise_floor, paired_ratio
 
 
 def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:
-    """The samples that those of this name are set beside: forward solves, of a cell that has no gradient."""
+    """The samples that others of this name are set beside; those of the forward solve where the name has none."""
     return samples.get(name, samples.get("forward_s"))
 
 
@@ -26,12 +26,12 @@ class Control:
 
     @classmethod
     def of(cls, key: str, cell: Cell, samples: Mapping[str, Series], twin: Mapping[str, Series]) -> "Control":
-        """With the ratio of each series that both have."""
+        """The control, with the ratio of each series of samples that the cell and its twin have."""
         ratios = {name: paired_ratio(twin[name], samples[name]) for name in twin.keys() & samples.keys()}
         return cls(key, cell, samples, {name: ratio for name, ratio in sorted(ratios.items()) if ratio})
 
     def beside(self, name: str) -> Series | None:
-        """The samples that those of this name are set beside."""
+        """The control's samples that others of this name are set beside."""
         return beside_of(self.samples, name)
 
     def floor(self, name: str) -> float:
@@ -49,14 +49,14 @@ class Block:
     ties: tuple[Mapping[str, Series], ...] = ()
 
     def besides(self, name: str) -> Iterator[Series]:
-        """What samples of this name may share rounds with."""
+        """The series that samples of this name may share rounds with."""
         for samples in (*(each.samples for each in self.controls), *self.ties):
             if (beside := beside_of(samples, name)) is not None:
                 yield beside
 
     @property
     def has_floor(self) -> bool:
-        """Whether a twin was timed."""
+        """Whether the twin of a control was timed."""
         return any(each.twins for each in self.controls)
 
     def floor(self, name: str) -> float:
@@ -70,4 +70,4 @@ class Block:
         return max(filter(math.isfinite, floors), default=math.inf)
 
 
-NO_REFERENCE = Block()
+NO_CONTROL = Block()

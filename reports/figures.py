@@ -1,4 +1,4 @@
-"""A panel drawn: view to SVG, once for a light and once for a dark page."""
+"""The drawing of panels as SVG, once for a light and once for a dark page."""
 
 import io
 import re
@@ -73,7 +73,7 @@ def _settings() -> Any:
 
 
 def _draw(panel: Panel, axes: Axes) -> None:
-    """Every line as it is given: its points are neither sorted nor averaged."""
+    """Draw every line as it is given: its points are neither sorted nor averaged."""
     for line in panel.lines:
         if line.band:
             x, (low, high) = [x for x, _ in line.points], zip(*line.band, strict=True)
@@ -103,7 +103,7 @@ def _draw(panel: Panel, axes: Axes) -> None:
 
 
 def _frame(axes: Axes, panel: Panel) -> None:
-    """Scales, ranges, ticks and titles. What y is stands above the axes, where it can be read without turning."""
+    """Set scales, ranges, ticks and titles. The title of y is above the axes, where it can be read upright."""
     axes.set(
         xlabel=panel.x.label,
         ylabel="",
@@ -123,7 +123,7 @@ def _frame(axes: Axes, panel: Panel) -> None:
 
 
 def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
-    """Each label beside its line's last point, moved up or down until none covers another."""
+    """Write each label beside its line's last point, moved up or down until no label covers another."""
     labelled = [line for line in lines if line.label]
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform(line.points[-1]) for line in labelled]

@@ -1,4 +1,4 @@
-"""A cell with what was measured of it."""
+"""Cells with their measurements."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -7,27 +7,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from pandas import Series
 
-from reports.blocks import NO_REFERENCE, Block
+from reports.blocks import NO_CONTROL, Block
 from results.records import EXPECTED, NO_GOAL, Cell, Goal
 from results.statistics.ratio import Ratio, median
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a trial has no numbers."""
+    """The reason why a trial has no numbers."""
 
     status: str
     reason: str
 
     @property
     def expected(self) -> bool:
-        """Whether nothing went wrong: the library or the machine cannot do it."""
+        """Whether nothing went wrong: the library or the machine does not support the cell."""
         return self.status in EXPECTED
 
 
 @dataclass(frozen=True)
 class TrialView:
-    """How a trial ended and how long it took."""
+    """A trial as the page shows it: its end, and the time that it took."""
 
     status: str
     reason: str
@@ -45,13 +45,13 @@ class MeasuredCell:
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (run_id, process_index, round_index)
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
-    block: Block = NO_REFERENCE
+    block: Block = NO_CONTROL
     goal: Goal = NO_GOAL  # what the study wants to reach
     ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's control's
 
     @property
     def is_control(self) -> bool:
-        """Whether it is what the cells of its block were timed beside."""
+        """Whether the cell is a control of its block."""
         return any(each.key == self.key for each in self.block.controls)
 
     @property
@@ -61,7 +61,7 @@ class MeasuredCell:
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """Each way in which a trial failed, once; the twin's last."""
+        """The ways in which trials failed, without repetitions, and the twin's last."""
         failed = [trial for trial in self.trials if trial.status != "ok"]
         own = (Failure(trial.status, trial.reason) for trial in failed if not trial.twin)
         twin = (Failure(trial.status, f"as its own twin: {trial.reason}") for trial in failed if trial.twin)
@@ -69,23 +69,23 @@ class MeasuredCell:
 
     @property
     def status(self) -> str:
-        """`pending` before the first trial, then `ok` or the first failure's word."""
+        """The cell's status: `pending` before the first trial, then `ok` or the first failure's word."""
         statuses = [trial.status for trial in self.trials if not trial.twin]
         return next((status for status in statuses if status != "ok"), "ok") if statuses else "pending"
 
     @property
     def measured(self) -> bool:
-        """Whether there is any number."""
+        """Whether the cell has any number."""
         return bool(self.metrics or self.samples)
 
     def value(self, name: str) -> float:
-        """The metric, or the median of the samples, of this name; NaN if there is none."""
+        """The metric or the median of the samples of this name; NaN if there are none."""
         if name in self.metrics:
             return self.metrics[name]
         return median(self.samples[name]) if name in self.samples else math.nan
 
     def relative(self, name: str) -> float:
-        """The samples over the block's one control's; 1 of the control itself, NaN if they share no round."""
+        """The ratio of the samples to those of the block's only control, which has 1; NaN without common rounds."""
         if len(self.block.controls) != 1:
             return math.nan
         if self.is_control:

@@ -66,29 +66,29 @@ def picture(panel: Panel) -> Mapping[str, str]:
 
 
 def unbroken(said: str) -> str:
-    """A sentence in which no line ends inside 1e-05: a word joiner follows the exponent's sign."""
+    """The sentence, so that no line ends inside 1e-05: a word joiner follows the exponent's sign."""
     return re.sub(r"(?<=\de-)(?=\d)", "\N{WORD JOINER}", said)
 
 
 def coded(said: str) -> Markup:
-    """A sentence in which `what stands so` is code."""
+    """The sentence as HTML, in which words in backticks are code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(said))))
 
 
 def start(said: str) -> str:
-    """A text that anybody may have written, or its beginning: a megabyte without a blank takes a browser minutes."""
+    """The beginning of a text that anybody may have written: a megabyte without a blank takes a browser minutes."""
     return said if len(said) <= _LONG else f"{said[:_LONG]}…"
 
 
 def rest(said: str) -> str:
-    """What `start` leaves out, as much of it as a page holds; empty if it leaves out nothing."""
+    """The part of a text that `start` leaves out, as much of it as a page holds; empty if nothing is left out."""
     left = said[_LONG:]
     more = len(left) - _LONGEST
     return left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show prints"
 
 
 def whole(said: str) -> str | Markup:
-    """The text; where it is long its beginning, and the rest a click away."""
+    """The text; if it is long, its beginning, with the rest a click away."""
     if not rest(said):
         return said
     folded = Markup('<details class="long"><summary>{}</summary>{}</details>')

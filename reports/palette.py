@@ -1,4 +1,4 @@
-"""Colours and strokes: they follow from a name, never from the order of calls."""
+"""Colours and strokes, which follow from a name and never from the order of calls."""
 
 import colorsys
 import hashlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Colour:
-    """One hue in two tones, each with a contrast of at least 3 to its background."""
+    """A hue in two tones, each with a contrast of at least 3 to its background."""
 
     light: str  # on a light background
     dark: str  # on a dark background

@@ -20,7 +20,7 @@ from results.store import Store
 
 @dataclass(frozen=True)
 class Frames:
-    """What was measured of some cells, as the store's frames of these names tell."""
+    """The measurements of some cells, in the store's frames of these names."""
 
     trials: DataFrame
     metrics: DataFrame
@@ -30,19 +30,19 @@ class Frames:
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
-        """What meets the condition, the newest of each."""
+        """The newest measurements that meet the condition."""
         return cls(
             store.trials(where), store.metrics(where), store.samples(where), store.curves(where), _ties(store, where)
         )
 
     def without(self, left_out: Collection[tuple[str, str]]) -> Self:
-        """Nothing of these cells (key) and kinds, but for what ties others together."""
+        """The frames without these cells (key) and kinds, but with the samples that tie other cells together."""
         names = [each.name for each in fields(self) if each.name != "ties"]
         return replace(self, **{name: _without(getattr(self, name), left_out) for name in names})
 
 
 def _ties(store: Store, where: Where) -> DataFrame:
-    """Also of other code than is shown: what ties others together is not shown itself."""
+    """The samples of all controls, also of other code than is shown: they tie cells together, and are not shown."""
     where = replace(where, source=None)
     ever = replace(where, cell_key=list(store.trials(replace(where, kind="twin"), newest=False)["cell_key"].unique()))
     timed = replace(ever, kind="timing")
@@ -88,7 +88,7 @@ def cell_of(row: Mapping[Any, Any]) -> Cell:
 
 
 def _trials(frame: DataFrame) -> Mapping[str, list[TrialView]]:
-    """An interrupted trial is one that is still to come."""
+    """The trials by cell, without interrupted ones, which are still to come."""
     trials: defaultdict[str, list[TrialView]] = defaultdict(list)
     for row in frame[frame["status"] != "interrupted"].itertuples():
         trials[row.cell_key].append(TrialView(row.status, row.reason, row.duration_s, row.kind == "twin"))
@@ -120,7 +120,7 @@ def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mappin
 def _blocks(
     controls: Collection[Control], ties: Collection[tuple[Cell, Mapping[str, Series]]]
 ) -> Mapping[tuple[Any, ...], Block]:
-    """By what their cells share. One that was timed anew since it was a control ties nothing together any more."""
+    """The blocks by the values that their cells share. A control that was timed anew ties no cells any more."""
     blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
     for each in controls:
         if each.twins or not any(other.twins for other in controls if other.cell.block == each.cell.block):
@@ -133,7 +133,7 @@ def _blocks(
 
 
 def _ratios(key: str, samples: Mapping[str, Series], block: Block) -> dict[str, Ratio]:
-    """Over the control that shares most rounds; none of the control itself."""
+    """The ratios to the control that shares most rounds, by name; none for the control itself."""
     ratios: dict[str, Ratio] = {}
     for name, control in product(samples, block.controls):
         beside = control.beside(name)
@@ -144,7 +144,7 @@ def _ratios(key: str, samples: Mapping[str, Series], block: Block) -> dict[str, 
 
 
 def _curves(frame: DataFrame) -> Mapping[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """The first process's curve of each name; an empty one is none."""
+    """The curves by cell and name, each of the first process; empty curves are left out."""
     curves: defaultdict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
     for row in frame.itertuples():
         if row.y.size:

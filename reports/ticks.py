@@ -1,4 +1,4 @@
-"""Where an axis has its ticks, and how they are said."""
+"""The ticks of axes, and their labels."""
 
 import math
 
@@ -25,7 +25,7 @@ def set_ticks(drawn: DrawnAxis, axis: Axis) -> None:
 
 
 def _linear(low: float, high: float, base: float) -> list[float]:
-    """Round numbers of the largest power of the base: 0.5 MiB and not 500 kB."""
+    """Set ticks at round numbers of the largest power of the base: 0.5 MiB and not 500 kB."""
     unit = base ** math.floor(math.log(max(abs(low), abs(high)), base)) if base != 10 else 1.0
     ticks = MaxNLocator(MOST - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low / unit, high / unit)
     return [tick * unit for tick in ticks if low <= tick * unit <= high]

@@ -22,7 +22,7 @@ __all__ = ["METRICS", "MissingDatabaseError", "Store", "StoreError", "Where", "o
 def open(  # noqa: A001  (as gzip.open)
     url: str | Path, *, write: bool = False, create: bool = False, as_it_is: bool = False
 ) -> Store:
-    """`Store.open`, which says as a warning what is to be known: that trials wait, that it reads an upgraded copy."""
+    """Open a store as `Store.open` does, with warnings of spooled trials and of a copy that is read."""
     store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
     for notice in store.notices:
         warnings.warn(notice, stacklevel=2)

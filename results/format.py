@@ -19,12 +19,12 @@ TIGHT = "\N{NO-BREAK SPACE}"  # holds together what belongs on one line
 
 
 def seconds(value: float) -> str:
-    """Three significant digits with the unit that suits: 12.3 ms."""
+    """A time in three significant digits with the unit that suits: 12.3 ms."""
     return _scaled(value, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
 
 
 def size(value: float) -> str:
-    """Bytes, three significant digits, in powers of 1024: 1.50 MiB."""
+    """A number of bytes in three significant digits, in powers of 1024: 1.50 MiB."""
     return _scaled(value, [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")])
 
 
@@ -39,7 +39,7 @@ def duration(value: float) -> str:
 
 
 def count(value: float) -> str:
-    """Thousands set apart by thin spaces; a median of counts may end in a half."""
+    """A count, with thin spaces between thousands; a median of counts may end in a half."""
     if not math.isfinite(value):
         return _not_finite(value)
     text = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
@@ -47,17 +47,17 @@ def count(value: float) -> str:
 
 
 def error(value: float) -> str:
-    """1.2e-05; an exact zero is 0."""
+    """An error in two significant digits: 1.2e-05; an exact zero is 0."""
     return "0" if value == 0 else _finite(value, ".1e")
 
 
 def tolerance(value: float) -> str:
-    """As it is written in a sweep: 1e-05, 0.125."""
+    """A tolerance or a step, as a sweep writes it: 1e-05, 0.125."""
     return _finite(value, "g")
 
 
 def number(value: float) -> str:
-    """Any other number: three significant digits."""
+    """Any other number in three significant digits."""
     if value == 0 or not 1e-3 <= abs(value) < 1e5:
         return _finite(value, ".3g")
     return _digits(value)
@@ -81,12 +81,12 @@ def ratio(value: Ratio | None) -> str:
 
 
 def interval(value: Ratio) -> str:
-    """Its interval alone: [2.20, 2.44]."""
+    """The interval of a ratio: [2.20, 2.44]."""
     return f"[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
 
 
 def percent(share: float) -> str:
-    """Two significant digits: 2.0 %, 150 %."""
+    """A percentage in two significant digits: 2.0 %, 150 %."""
     return f"{_digits(100 * share, 2)}{TIGHT}%" if math.isfinite(share) else _not_finite(share)
 
 
@@ -101,7 +101,7 @@ def tick(text: str) -> str:
 
 
 def date(seconds: float) -> str:
-    """A moment since the epoch, in UTC to the minute; out of the calendar: as the number that it is."""
+    """A moment since the epoch, in UTC to the minute; as a plain number if the calendar does not reach it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, OSError, ValueError):  # a clock may say anything
@@ -109,7 +109,7 @@ def date(seconds: float) -> str:
 
 
 def plural(value: int, noun: str) -> str:
-    """1 cell, 17 cells."""
+    """A number of things: 1 cell, 17 cells."""
     return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
 
 
@@ -132,7 +132,7 @@ def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
 
 
 def _digits(value: float, significant: int = 3) -> str:
-    """So many significant digits without an exponent; 1 234 keeps its four."""
+    """A number in so many significant digits without an exponent; 1 234 keeps its four."""
     if not math.isfinite(value):
         return _not_finite(value)
     if value == 0:

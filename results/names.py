@@ -1,4 +1,4 @@
-"""What is said of a wrong name: the nearest of those that there are."""
+"""The answer to a wrong name: the nearest known one."""
 
 import difflib
 from collections.abc import Collection, Iterable
@@ -13,7 +13,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """What ends a line about an unknown name: the nearest one, and some of those that there are."""
+    """The end of a line about an unknown name: the nearest known one, and some of the others."""
     names = list(dict.fromkeys(known))
     hint = f".{did_you_mean(name, names)}"
     some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

@@ -54,7 +54,7 @@ def canonical(named: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """All that decides what is measured, and nothing else."""
+    """A cell of a sweep's grid: all that decides what is measured, and nothing else."""
 
     problem: str
     backend: str
@@ -83,7 +83,7 @@ class Cell:
 
     @property
     def block(self) -> tuple[Any, ...]:
-        """What cells must share to be compared with each other, and so to be timed in the same rounds."""
+        """The values that cells must share to be compared with each other, and so to be timed in the same rounds."""
         return (
             self.problem, self.horizon, self.n_outputs, self.batch_size,
             self.dtype, self.device, self.threads, self.seed, self.iterations, self._options_of_problem,
@@ -103,7 +103,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """One line for a person: what sets this cell apart."""
+        """A line for a person that tells this cell from others."""
         named = {"dt": self.dt, "rtol": self.rtol, "atol": self.atol}
         step = "".join(f" {name}={value:g}" for name, value in named.items() if value is not None)
         gradient = "" if self.gradient == "none" else f" {self.gradient}"
@@ -121,7 +121,7 @@ _DEFAULTS = {each.name: each.default for each in fields(Cell) if each.default is
 
 @dataclass(frozen=True)
 class Sample:
-    """One timing: the median is derived when it is read, never stored."""
+    """A timing. Medians are derived when they are read, and never stored."""
 
     round_index: int  # all cells of a block are timed once a round: samples of one round are pairs
     position: int  # place in the round's order
@@ -139,7 +139,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One isolated process that measured one kind of thing of one cell, or the reason why it could not."""
+    """An isolated process that measured one kind of metrics of a cell, or the reason why it could not."""
 
     cell_key: str
     kind: TrialKind
@@ -159,7 +159,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """What two timings of the same cell, as if it were two, differed by."""
+    """The ratio of two timings of the same cell, which was timed as if it were two."""
 
     cell_key: str
     name: str  # of results.METRICS
@@ -188,7 +188,7 @@ class TrueValues:
 
 @dataclass(frozen=True)
 class Source:
-    """The code that a trial measured: what is due again when it has changed.
+    """The code that a trial measured. When it has changed, the trial is due again.
 
     Each fact is a name, a space, and versions or hashes. `library`: the backend's library. `adapter`: the backend, and
     what binds the library. `problem`: the problem, and its definition. `measure`: the kind of trial, and what measures
@@ -205,7 +205,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a sweep wants to reach: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
+    """The goal of a study: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
 
     error: float | None = None  # of results.METRICS
     gradient_error: float | None = None  # of results.METRICS

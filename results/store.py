@@ -1,4 +1,4 @@
-"""The store: what a run writes, trial by trial, and what readers see of it."""
+"""The store, which a run writes trial by trial, and which gives readers frames."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Store:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the user should know of what was done, in the order in which it was."""
+        """The notices for the user of what was done, in the order of time."""
         return (*self.database.notices, *self._taken.told(self.database.place))
 
     def __enter__(self) -> Store:
@@ -146,7 +146,7 @@ class Store:
             self.database.be_patient(True)
 
     def finish(self, run_id: str, *, state: RunState) -> None:
-        """Close a run as `complete` or `interrupted`; what cannot be written now is, with its spooled trials."""
+        """Close a run as `complete` or `interrupted`; an end that cannot be written now is spooled."""
         if state not in ("complete", "interrupted"):
             raise AskedError(f"unknown state {state!r}: a run ends as 'complete' or 'interrupted'")
         try:
@@ -161,7 +161,7 @@ class Store:
             self.database.brief = False
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
-        """What stands of the cells in the environment, over all runs, and what each of these runs had asked for.
+        """The trials that stand of the cells in the environment, over all runs, and what these runs had asked for.
 
         `sources`: keys of the code that counts. An interrupted trial is left out: it must be measured again.
         """
@@ -169,7 +169,7 @@ class Store:
             return standing(connection, fingerprint, cell_keys, sources)
 
     def measured_before(self, facts: Mapping[str, str], cell_keys: Collection[str]) -> int:
-        """How many of the cells an older nodebench measured where these facts hold: it told no code, but more facts."""
+        """The number of cells that an older nodebench, which told no code, measured where these facts hold."""
         with self.database.reading() as connection:
             others = dict(connection.execute(select(environment.c.fingerprint, environment.c.facts)).all())
             alike = [name for name, told in others.items() if facts.items() <= told.items()]
@@ -181,7 +181,7 @@ class Store:
             return connection.scalar(measured.where(ended, *where.on_runs(), *where.on_trials())) or 0
 
     def cells_by_code(self) -> list[Cell]:
-        """One cell of each kind that is measured by code of its own: library, problem, trained, evaluated."""
+        """A cell for each combination that is measured by code of its own: library, problem, training, evaluation."""
         by = (cell.c.backend, cell.c.problem, cell.c.iterations > 0, cell.c.evaluate)
         one_of_each = select(func.min(cell.c.key)).group_by(*by)
         with self.database.reading() as connection:
@@ -189,7 +189,7 @@ class Store:
             return [rows.cell_of(row._asdict()) for row in found]
 
     def fingerprints(self) -> list[str]:
-        """The environments."""
+        """The fingerprints of the environments."""
         with self.database.reading() as connection:
             return list(connection.scalars(select(environment.c.fingerprint)))
 
@@ -199,12 +199,12 @@ class Store:
             return dict(connection.execute(frames.sources(fingerprint)).all())
 
     def record_floors(self, run_id: str, floors: Sequence[NoiseFloor]) -> None:
-        """Write what the twins of a block differed by."""
+        """Write the noise floors that the twins of a block have shown."""
         with self._writing_of(run_id) as connection:
             recording.record_floors(connection, run_id, floors)
 
     def cell(self, key: str) -> Cell | None:
-        """The cell whose key is or begins so; None if there is none."""
+        """The cell whose key is the text or begins with it; None if there is none."""
         query = select(cell).where(begins(key)).order_by(cell.c.key)
         with self.database.reading() as connection:
             found = [rows.cell_of(row._asdict()) for row in connection.execute(query)]
@@ -231,14 +231,14 @@ class Store:
         return frames.read(self.database, frames.cells(where))
 
     def planned(self, where: Where = EVERYTHING) -> DataFrame:
-        """What the runs set out to measure, in the order of the sweep.
+        """The cells that the runs set out to measure, in the order of the sweep.
 
         study, run_id, cell_key: str, and the cell's fields as in `cells`.
         """
         return frames.read(self.database, frames.plans(where))
 
     def summary(self, where: Where = EVERYTHING) -> DataFrame:
-        """What stood of each cell after a run, in one wide row, whatever interruptions there were.
+        """The standing numbers of each cell after a run, in one wide row, whatever interruptions there were.
 
         run_id (the last run that measured some of it), cell_key, fingerprint, sweep, status, reason: str. The cell's
         fields as in `cells`. trials: int64.
@@ -257,7 +257,7 @@ class Store:
         return frames.read(self.database, frames.trials(where, newest=newest))
 
     def metrics(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """What these trials counted, one number a row.
+        """The metrics of these trials, with a row for each number.
 
         fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of
         `results.METRICS`. value: float64; NaN is not-a-number.
@@ -265,7 +265,7 @@ class Store:
         return frames.read(self.database, frames.measured(metric, where, newest=newest))
 
     def samples(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """What these trials timed, one sample a row: its columns are those of `metrics`, and where it was measured.
+        """The samples of these trials, with a row for each: the columns of `metrics`, and the sample's place.
 
         round_index, position (in the round), repeats (calls that the value is the mean of): int64.
         """
@@ -274,20 +274,20 @@ class Store:
     def samples_in_parts(
         self, where: Where = EVERYTHING, *, newest: bool = True, rows: int = 100_000
     ) -> Iterator[DataFrame]:
-        """The same, so many rows at a time: they need not fit the memory. One part at least, which may be empty."""
+        """The samples as in `samples`, so many rows at a time, which need not fit the memory; at least one part."""
         query = frames.measured(sample, where, newest=newest)
         with self.database.reading() as connection:
             yield from frames.chunks(connection, query, rows)
 
     def curves(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The curves of these trials, one a row: the columns are those of `metrics`, but for the value.
+        """The curves of these trials, with a row for each: the columns of `metrics`, but for the value.
 
         x, y: arrays of float64, of shape (n,) and (n, d).
         """
         return frames.unpack(frames.read(self.database, frames.measured(curve, where, newest=newest)))
 
     def noise_floors(self, where: Where = EVERYTHING) -> DataFrame:
-        """What two timings of the same cell differed by, one metric and run a row.
+        """The ratios of two timings of the same cell, with a row for each metric and run.
 
         run_id, cell_key, name: str. ratio (median of the paired ratios), low, high (its 95 % interval): float64.
         pairs: int64.

@@ -15,10 +15,10 @@ import pytest
 import typer
 
 from bench.cli import app
-from bench.verbs.list_ import Registry
 from bench.sweep.file import load_sweep
 from bench.sweep.measure import Measure
 from bench.sweep.shipped import shipped
+from bench.verbs.list_ import Registry
 from tests.support.pytest_benchmarks import made
 
 ROOT = Path(__file__).parents[1]

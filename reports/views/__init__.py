@@ -1,1 +1,1 @@
-"""What the page shows, as frozen dataclasses: one study a file, no HTML."""
+"""The content of the page as frozen dataclasses, without HTML."""

@@ -24,7 +24,7 @@ SECTIONS.collect()
 
 @dataclass(frozen=True)
 class Report:
-    """All that the page shows."""
+    """The report: all that the page shows."""
 
     overview: Overview
     sections: tuple[Section, ...]
@@ -33,7 +33,7 @@ class Report:
 
 
 def report(store: Store, wanted: Wanted = NO_WISH) -> Report:
-    """The report on what is wanted; else on the environment of the run that was recorded last."""
+    """The report on what is wanted; by default on the environment of the run that was recorded last."""
     selection = select(store, wanted)
     cells = selection.cells.values()
     return Report(
@@ -52,7 +52,7 @@ def study_section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def _maker(study: str) -> MakeSection:
-    """What makes the section of a study: what is registered under its name, or the one for any study."""
+    """The function that makes a study's section: the one registered under its name, or the one for any study."""
     try:
         return SECTIONS.get(study, other.section)
     except RegistryError as error:  # of an installed distribution

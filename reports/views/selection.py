@@ -1,4 +1,4 @@
-"""What a report is about: which environment, runs and sweeps it shows of those that there are, and why not the others.
+"""The selection of a report: the environment, runs and sweeps that it shows, and the reasons why not others.
 
 Without a wish: the environment of the run that was recorded last, and there every sweep. A sweep is its text and its
 name: one that was edited is another one, of which the cells that were measured are shown.
@@ -23,7 +23,7 @@ from results.tools.pytest_benchmark import SWEEP as IMPORTED
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown, and what there is."""
+    """The cells that are shown, and what else there is."""
 
     runs: DataFrame  # those whose plans are shown, in the order of recording
     studies: dict[str, list[MeasuredCell]]  # in the order of the sweeps
@@ -58,7 +58,7 @@ def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
 
 
 def _kept(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
-    """What the runs, or the baseline, that are asked for have measured, of whatever code."""
+    """The measurements of the runs or the baseline that are asked for, of whatever code."""
     keys = list(dict.fromkeys(planned["cell_key"]))
     if wanted.baseline:
         kept = (baselines.trials, baselines.metrics, baselines.samples, baselines.curves)
@@ -68,7 +68,7 @@ def _kept(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -
 
 
 def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted) -> tuple[Frames, list[str]]:
-    """What was measured in the environment of the code that counts, and what is to be said of the rest."""
+    """The measurements in the environment of the code that counts, and notes on the rest."""
     alike = planned.drop_duplicates(["backend", "problem", "iterations", "evaluate"]).to_dict("records")
     here = (source.facts for source in wanted.here([cell_of(row) for row in alike]))
     code = Code.of(store.sources(fingerprint), here)
@@ -94,13 +94,13 @@ def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted)
 
 
 def _measured(trials: DataFrame) -> set[tuple[str, str]]:
-    """Of which cell (key) what kind was measured."""
+    """The pairs of a cell (key) and a kind that were measured."""
     ended = trials[(trials["status"] != "interrupted") & (trials["kind"] != "twin")]
     return set(zip(ended["cell_key"], ended["kind"], strict=True))
 
 
 def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
-    """Which environments are not shown."""
+    """A note on the environments that are not shown."""
     others = [each for each in dict.fromkeys(every["fingerprint"]) if each != fingerprint]
     if not others or wanted.environment or wanted.runs or wanted.baseline:
         return []
@@ -111,7 +111,7 @@ def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
 
 
 def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: DataFrame) -> dict[str, list[MeasuredCell]]:
-    """The cells by study, each with its goal. Of a sweep's older texts only what was measured: nobody asks for more."""
+    """The cells by study, with their goals. Of a sweep's older texts only measured cells: nobody asks for more."""
     goals = _goals(planned, chosen)
     asked_for = set(chosen.drop_duplicates("sweep_name", keep="last")["run_id"])
     studies: dict[str, dict[str, MeasuredCell]] = {}
@@ -122,7 +122,7 @@ def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: Data
 
 
 def _goals(planned: DataFrame, runs: DataFrame) -> dict[str, Goal]:
-    """What each study wants to reach, as the newest of the runs that plan it says: a goal may have been taken back."""
+    """The goal of each study, as the newest run that plans it says: a goal may have been withdrawn."""
     stated = dict(zip(runs["run_id"], runs["goals"], strict=True))
     newest = dict(zip(planned["study"], planned["run_id"], strict=True))  # plans are in the order of recording
     return {study: Goal(**stated[run_id].get(study, {})) for study, run_id in newest.items()}

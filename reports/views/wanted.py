@@ -1,4 +1,4 @@
-"""What a reader asks for, and the runs that answer it."""
+"""The wishes of a page's reader, and the runs that answer them."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from results.tools import baselines
 
 
 class ReportError(Exception):
-    """Why there is no report, and what to do: one line for the user."""
+    """The reason why there is no report, and what to do: one line for the user. Every error of this package is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a reader asks for; empty: all of it, or the newest."""
+    """The wishes of a page's reader. An empty field asks for everything, or for the newest."""
 
     environment: str = ""  # the start of its fingerprint
     runs: Collection[str] = ()  # ids, or the start of them: what these have measured, and nothing else
@@ -58,7 +58,7 @@ def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
 
 
 def _only(what: str, start: str, known: Collection[str]) -> str:
-    """The one of those that begins so."""
+    """The only value of a column that begins so."""
     found = list(dict.fromkeys(each for each in known if each.startswith(start)))
     if len(found) != 1:
         some = text.listed(list(dict.fromkeys(known))[-5:])
@@ -68,7 +68,7 @@ def _only(what: str, start: str, known: Collection[str]) -> str:
 
 
 def _among_sweeps(runs: DataFrame, wanted: Collection[str]) -> list[bool]:
-    """Which of the runs are of these sweeps, by name or by the start of the hash."""
+    """The runs that are of these sweeps, which are given by name or by the start of the hash."""
     known = list(zip(runs["sweep_name"], runs["sweep_sha"], strict=True))
     for each in wanted:
         if not any(_is_sweep(each, name, sha) for name, sha in known):

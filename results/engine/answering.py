@@ -27,7 +27,7 @@ class Answering:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """In this time all is done, or what waits has an error: its connections are cut, and cannot be used again."""
+        """A body that ends within so many seconds, or has its connections cut: whoever waits on them gets an error."""
         self.given_up_s = None
         ended = threading.Event()
         threading.Thread(target=self._watch, args=[ended, seconds], daemon=True).start()

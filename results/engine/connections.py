@@ -16,7 +16,7 @@ _KEEPALIVES = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives
 
 
 def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
-    """An engine; each of its connections waits for a lock as long as `patience_s` says when it is made.
+    """The engine for a URL. Each connection waits for a lock as long as `patience_s` says when the connection is made.
 
     `frozen`: nobody writes to the file, and nothing is made beside it.
     """
@@ -36,7 +36,7 @@ def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> En
 
 
 def connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
-    """A connection to a file that is there, by SQLite's own URI, so that no name means anything but itself."""
+    """A connection to an existing file, by SQLite's own URI, so that no file's name has a second meaning."""
     name = quote(os.fsencode(path.absolute()))
     return sqlite3.connect(f"file:{name}?{how}", uri=True, check_same_thread=False)
 
@@ -56,7 +56,7 @@ def _of_file(url: URL, path: Path, *, frozen: bool, patience_s: Callable[[], flo
 
 
 def is_frozen(path: Path) -> bool:
-    """Whether we can write neither it nor beside it, which SQLite would to read a file that is written ahead.
+    """Whether we can write neither the file nor beside it, as SQLite does to read a file with write-ahead logging.
 
     What is still in a -wal file would not be seen: with one, SQLite may look for itself.
     """
@@ -71,7 +71,7 @@ def _begin(connection: Connection) -> None:
 
 
 def answer_s(patience_s: float) -> float:
-    """How long to wait for what a server does in moments. A new connection, tried after it, has the rest."""
+    """The seconds to wait for what a server does in moments. A new connection, tried afterwards, has the rest."""
     return max(_SHORTEST_S, 0.6 * patience_s)
 
 

@@ -1,4 +1,4 @@
-"""A database and its transactions. What is in it, it does not know."""
+"""A database and its transactions, whatever the database holds."""
 
 import os
 import shlex
@@ -49,16 +49,16 @@ class Database:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is an SQLite file, and no server's."""
+        """Whether the database is an SQLite file, and no server's."""
         return self._engine.dialect.name == "sqlite"
 
     def read_instead(self, copy: Path) -> None:
-        """Use a copy of it from now on."""
+        """Use a copy of the database from now on."""
         self._engine.dispose()
         self._connect(URL.create("sqlite", database=str(copy)))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections; what was written to a file that was taken away is saved first."""
         try:
             if self._held is not None and self._held.change() is not Change.cut:  # of that, nothing can be saved
                 with self._explained("written"):
@@ -75,7 +75,7 @@ class Database:
             self._held = None
 
     def be_patient(self, patient: bool) -> None:
-        """Wait for a lock as long as it may take, or hardly: what has been refused once is not waited for each time."""
+        """Wait long for a lock, or hardly at all: a database that has refused once is not waited for each time."""
         seconds = PATIENCE_S if patient else IMPATIENCE_S
         if seconds != self._patience_s:
             self._patience_s = seconds
@@ -92,14 +92,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view of the data."""
+        """A connection with one consistent view of the data."""
         isolated = {} if self.is_file else {"isolation_level": "REPEATABLE READ"}
         with self._explained("read"), self._engine.connect().execution_options(**isolated) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction: all of it is written, or nothing."""
+        """A transaction: all of the body is written, or nothing."""
         if self.only_read:
             raise UnwritableError(
                 f"{self.place} is open to be read, and of an older version: open it to be written, which upgrades it"
@@ -111,7 +111,7 @@ class Database:
 
     @contextmanager
     def alone(self, lock: int) -> Iterator[Connection]:
-        """A transaction beside which no other with the same lock goes on."""
+        """A transaction that excludes every other transaction with the same lock."""
         with self.writing() as connection:
             if not self.is_file:  # SQLite has one writer anyhow
                 connection.execute(select(func.pg_advisory_xact_lock(lock)))
@@ -119,7 +119,7 @@ class Database:
 
     @contextmanager
     def remaking(self) -> Iterator[Connection]:
-        """A transaction that changes the schema: nobody else's goes on beside it."""
+        """A transaction that changes the schema, and excludes every other one that does."""
         with self.alone(_REMAKING) as connection:
             yield connection
 
@@ -130,7 +130,7 @@ class Database:
             yield connection
 
     def outside(self, statement: str) -> None:
-        """Do to a file what SQLite does in no transaction."""
+        """Run a statement on a file that SQLite runs outside of transactions only."""
         until = time.monotonic() + self._patience_s
         with self.raw() as connection:
             while True:
@@ -150,7 +150,7 @@ class Database:
         return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
 
     def _stay(self) -> None:
-        """See to it that what is written has a name: the file that was opened may have been taken away."""
+        """Make sure that the file that is written still has a name: somebody may have taken it away."""
         if self._file is None:
             return
         if self._held is None:
@@ -166,7 +166,7 @@ class Database:
                 self._stay()
 
     def _go_on(self, change: Change, path: Path) -> None:
-        """Write into the file that has now what the open one has had."""
+        """Write from now on into the file that holds the content of the one that was taken away."""
         said = f"{self.place} {change.value} while it was written"
         if self._held is None or path == self._held.path:
             self.notices.append(f"{said}: it was restored, and nothing is lost")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def drafted(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Where the body writes: a file beside the path, which then has the path's name. It is removed if the body fails.
+    """The file beside the path that the body writes. It then takes the path's name; if the body fails, it is removed.
 
     `durable`: the content is on the disk before the name is, and outlives a power cut. The folder is made where there
     is none. Whatever the system refuses is an OSError.

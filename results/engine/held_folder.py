@@ -1,4 +1,4 @@
-"""Temporary folders that a process holds by a lock: what a killed one has left, the next one removes, and nothing else.
+"""Temporary folders that a process holds by a lock. The next process removes those of killed ones, and no others.
 
 The system frees the lock however the process ends: a folder that is not locked is a dead process's. systemd, too,
 spares a locked folder when it clears /tmp of what is old.
@@ -20,7 +20,7 @@ _SUFFIX = 8  # characters that mkdtemp adds to a prefix
 
 @dataclass(frozen=True)
 class HeldFolder:
-    """A folder of this process."""
+    """A temporary folder that this process holds by a lock."""
 
     path: Path
     _held: int  # descriptor by which it is locked
@@ -28,7 +28,7 @@ class HeldFolder:
 
     @classmethod
     def made(cls, place: str, prefix: str) -> "HeldFolder":
-        """A new one in that place; an OSError if it cannot be made there."""
+        """A new held folder in that place; an OSError if none can be made there."""
         while True:
             path = Path(tempfile.mkdtemp(prefix=prefix, dir=Path(place).absolute()))
             with contextlib.suppress(FileNotFoundError):  # another has swept it in the moment before it was locked
@@ -43,7 +43,7 @@ class HeldFolder:
                 return cls(path, held, os.getpid())
 
     def remove(self) -> None:
-        """Remove it with all that is in it; nothing in a child that was forked from its process."""
+        """Remove the folder with all that is in it. A child that was forked from its process removes nothing."""
         if os.getpid() == self._owner:
             shutil.rmtree(self.path, ignore_errors=True)
             with contextlib.suppress(OSError):  # closed already
@@ -58,7 +58,7 @@ def sweep(place: str, prefix: str) -> None:
 
 
 def _left_in(place: str, prefix: str) -> Iterator[Path]:
-    """What looks like such a folder and is this user's."""
+    """The folders of this user that have the name and the mark of a held folder."""
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             alike = entry.name.startswith(prefix) and len(entry.name) == len(prefix) + _SUFFIX

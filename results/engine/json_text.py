@@ -1,4 +1,4 @@
-"""JSON by its grammar, whatever is written: infinity too, and what is not a number."""
+"""JSON text of any value by JSON's grammar, of infinities and of not-a-number too."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_json(value: Any) -> str:
-    """JSON has no infinity: 1e999 is one to nearly all who read it. NaN is null."""
+    """The value as JSON text. Infinity, for which JSON has no word, is 1e999, as most readers take it; NaN is null."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:

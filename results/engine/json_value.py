@@ -1,4 +1,4 @@
-"""A value of a JSON object that a column of texts holds, as a condition on either engine."""
+"""Conditions on the values of JSON objects that a column of texts holds, for either engine."""
 
 import math
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 def has_one_of(column: ColumnElement[str], name: str, wanted: Collection[Any]) -> ColumnElement[bool]:
-    """That the object has one of the values by this name; NaN is for an object without it, or with null.
+    """The condition that the objects have one of the values by this name. NaN stands for no value, and for null.
 
     `name`: without quotes. A truth value is no number, and a number no text, whatever they look like.
     """
@@ -36,7 +36,7 @@ class _parsed(FunctionElement[Any]):  # noqa: N801  (a function of SQL)
 
 
 class _kind(FunctionElement[str]):  # noqa: N801  (a function of SQL)
-    """What an object has by a name: text, number, true, false, null, array or object; SQL's null if nothing."""
+    """The kind of an object's value: text, number, true, false, null, array, object; SQL's null where there is none."""
 
     inherit_cache = True
     type = String()

@@ -1,4 +1,4 @@
-"""Where a database is: a URL or a path, checked before anything is opened or made."""
+"""The place of a database: a URL or a path, checked before anything is opened or made."""
 
 import os
 import re
@@ -32,19 +32,19 @@ class StoreError(Exception):
 
 
 class AskedError(StoreError, ValueError):
-    """What is asked for cannot be: a value that no column holds, a name that there is not."""
+    """A question that has no answer: a value that no column holds, or an unknown name."""
 
 
 class AskedTypeError(AskedError, TypeError):
-    """What is asked for is of a wrong type: a text where a number belongs."""
+    """A question of a wrong type: a text where a number belongs."""
 
 
 class MissingDatabaseError(StoreError):
-    """There is no database yet, where one was only to be read."""
+    """A database that was only to be read, and does not exist yet."""
 
 
 class MissingRowError(StoreError):
-    """The database lacks what a row refers to."""
+    """A row that refers to something that the database lacks."""
 
 
 class UnwritableError(StoreError):
@@ -52,7 +52,7 @@ class UnwritableError(StoreError):
 
 
 def locate(url: str, *, create: bool) -> URL:
-    """The checked URL; a plain path means SQLite. With `create`, a file and the folders above it are made."""
+    """The checked URL of a database; a plain path means SQLite. `create`: make the file, and the folders above it."""
     parsed = _parse(url)
     path = file_of(parsed)
     if path is not None:
@@ -68,12 +68,12 @@ def file_of(url: URL) -> Path | None:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """The file of SQLite's that stands beside a database while it is open."""
+    """The path of a file that SQLite keeps beside an open database, such as its -wal file."""
     return path.with_name(f"{path.name}{suffix}")
 
 
 def place(url: URL) -> str:
-    """What the user would call it, without a password, and without the value of what may be one."""
+    """The database's name for messages: without a password, and without any value that may be secret."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     public = url._replace(drivername=url.get_backend_name(), password=None)  # URL.set leaves out what is None
@@ -82,7 +82,7 @@ def place(url: URL) -> str:
 
 
 def public(url: str) -> str:
-    """The same of a URL or a path as it was given."""
+    """The name for messages of a URL or a path as it was given."""
     try:
         return place(_parse(url))
     except StoreError:
@@ -110,7 +110,7 @@ def _home(user: str) -> Path | None:
 
 
 def state_folder() -> Path:
-    """Where the user's programs keep what is no setting and no document: our part of it."""
+    """The folder of this program within the one where the user's programs keep their state."""
     home = _home("~")
     folder = Path(os.environ.get("XDG_STATE_HOME") or (home / ".local" / "state" if home else ""))
     return (folder if folder.is_absolute() else Path(tempfile.gettempdir())) / "nodebench"  # some have no home
@@ -179,7 +179,7 @@ def _folder(path: Path) -> StoreError:
 
 
 def _without_secrets(url: str) -> str:
-    """A URL that is malformed, so that nobody knows what in it is what."""
+    """A malformed URL without what may be secret in it."""
     url = re.sub(r"(://[^/:@]*):.*@", r"\1@", url)
     return re.sub(r"([?&][^=&]*)=[^&]*", rf"\1={_HIDDEN}", url)
 
@@ -199,7 +199,7 @@ def _check_file(path: Path, *, create: bool) -> None:
 
 
 def _make(path: Path) -> None:
-    """An empty file: SQLite makes none for us, as one that was taken away must not come back empty."""
+    """Make an empty file. SQLite does not make one for us: a file that was taken away must not come back empty."""
     if len(os.fsencode(path)) > _LONGEST:
         raise StoreError(f"{path} is longer than the {_LONGEST} bytes that SQLite takes: pass a shorter path")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,11 +40,11 @@ class OpenFile:
         self._logs = {log: _identity(beside(path, log)) for log in LOGS}
 
     def close(self) -> None:
-        """Let it go."""
+        """Close the connection."""
         self._connection.close()
 
     def change(self) -> Change | None:
-        """What was done to it since it was opened or last seen to be whole."""
+        """The change of the file since it was opened or last seen whole."""
         now, logs = _identity(self.path), {log: _identity(beside(self.path, log)) for log in LOGS}
         if now != self._file:
             return Change.removed if now is None else Change.replaced
@@ -57,7 +57,7 @@ class OpenFile:
         return None
 
     def save(self, change: Change, apart: Path) -> Path:
-        """Have all of its content in a file with a name: its own where it can be, else one beside it, or in `apart`.
+        """Save all content in a named file: its own if possible, else one beside it, or in `apart`. The file's path.
 
         An UnwritableError, if that is not possible; to be tried again then.
         """
@@ -74,7 +74,7 @@ class OpenFile:
             ) from error
 
     def _fold(self) -> Path:
-        """Write what only the lost -wal file has into the database itself."""
+        """Write into the database itself what only the lost -wal file has."""
         busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise sqlite3.OperationalError("another process reads it")
@@ -97,7 +97,7 @@ class OpenFile:
             return self._copied_to(apart, name)
 
     def _copied_to(self, folder: Path, name: str) -> Path:
-        """At its own path if that is in this folder and nothing is there, else under the other name."""
+        """Copy the content to its own path if that is free in this folder, else to the other name; the copy's path."""
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".{name}.draft"
         try:
@@ -136,7 +136,7 @@ def _identity(path: Path) -> _Identity:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """One process at a time; it leaves nothing behind."""
+    """A body that one process at a time runs in a folder; it leaves nothing behind."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

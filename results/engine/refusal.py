@@ -1,4 +1,4 @@
-"""What an engine says when it does not do what it was asked, as our errors: the same line for SQLite and PostgreSQL."""
+"""An engine's refusals as our errors: the same lines for SQLite and PostgreSQL."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _broken_rule(error: Any, place: str) -> StoreError:
 
 
 def _rule_of_sqlite(said: str) -> tuple[str, str]:
-    """Of such as "UNIQUE constraint failed: run.id"."""
+    """The rule and the table in a message such as "UNIQUE constraint failed: run.id"."""
     rule, _, where = said.partition(" constraint failed")
     kind = rule.lower()
     return (where.removeprefix(": ") if kind == "check" else kind), where.removeprefix(": ").partition(".")[0] or "row"

@@ -1,4 +1,4 @@
-"""A database that stays as it is while it is read: a temporary copy of it stands in where reading would change it."""
+"""Reading that leaves a database as it is: where reading would change it, a temporary copy is read."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ _PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, o
 
 
 def leave(database: Database) -> None:
-    """From now on, read the newest schema there, and change nothing of what was opened.
+    """Read the newest schema from now on, if need be in a copy, and change nothing of the database that was opened.
 
     SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
     """
@@ -36,7 +36,7 @@ def leave(database: Database) -> None:
 
 
 def _is_newest(database: Database) -> bool:
-    """Whether it has the newest schema, with the columns in `summary` that this program's metrics ask for."""
+    """Whether the database has the newest schema, with the columns in `summary` that this program's metrics ask for."""
     if schema.known(database) != SCHEMA_VERSION:
         return False
     with database.reading() as connection:
@@ -62,7 +62,7 @@ def _refuse_triggers(database: Database) -> None:
 
 
 def _copied(database: Database, path: Path | None) -> Path:
-    """Its copy, in a folder that is removed when the database is closed."""
+    """A copy of the database, in a folder that is removed when the database is closed."""
     try:
         sweep(tempfile.gettempdir(), _PREFIX)
         folder = HeldFolder.made(tempfile.gettempdir(), _PREFIX)
@@ -80,7 +80,7 @@ def _copied(database: Database, path: Path | None) -> Path:
 
 
 def _copy_file(path: Path, copy: Path) -> None:
-    """All that is in it, and none of it changed, also while another process writes to it."""
+    """Copy all content of a file, unchanged, also while another process writes to the file."""
     for _ in range(_TRIES):
         if all(beside(path, log).exists() for log in LOGS):  # it may be in use: by SQLite's rules then
             with closing(connect(path, "mode=ro")) as source, closing(sqlite3.connect(copy)) as target:
@@ -96,6 +96,6 @@ def _copy_file(path: Path, copy: Path) -> None:
 
 
 def _state(path: Path) -> list[tuple[str, int, int, int]]:
-    """What would be another if anybody had opened or written it."""
+    """The marks of a file and of those beside it that differ after somebody opened or wrote it."""
     found = [(part, beside(path, part)) for part in (*_PARTS, "-shm")]
     return [(part, s.st_ino, s.st_size, s.st_mtime_ns) for part, file in found if file.exists() for s in [file.stat()]]

@@ -1,4 +1,4 @@
-"""A copy of a database, whatever its engine and its schema's version: an SQLite file that can be opened or merged.
+"""Copies of databases of any engine and any version of the schema: SQLite files that can be opened and merged.
 
 A copy is called done when its pages are sound and it has as many rows of each table as the database.
 """
@@ -56,14 +56,14 @@ def copy_to(database: Database, path: Path) -> None:
 
 
 def _name_anew(copy: Path) -> None:
-    """A copy that is kept is a database of its own: what was spooled for the first is not the copy's."""
+    """Give the copy an identity of its own, so that it does not take in what was spooled for the original."""
     with closing(sqlite3.connect(copy)) as connection, connection:
         if any(column[1] == nodebench.c.identity.name for column in connection.execute("pragma table_info(nodebench)")):
             connection.execute("update nodebench set identity = ?", (uuid.uuid4().hex,))
 
 
 def _beside(database: Database) -> Path:
-    """A server's backup is in the working folder."""
+    """A free path for a backup: beside a file, or in the working folder for a server."""
     with database.reading() as connection:
         version = schema.version(connection) or "empty"
     stem = Path(database.url.database or "bench")
@@ -74,7 +74,7 @@ def _beside(database: Database) -> Path:
 
 
 def _count(source: Connection) -> dict[str, int]:
-    """How many rows each table of ours has; what else is there is its owner's to keep."""
+    """The number of rows of each table of ours. Other tables are their owner's to keep."""
     there = inspect(source).get_table_names()
     names = [name for name in metadata.tables if name in there]
     return {name: source.exec_driver_sql(f'select count(*) from "{name}"').scalar_one() for name in names}
@@ -94,7 +94,7 @@ def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> N
 
 
 def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str]) -> None:
-    """Every table of ours as it is on the server, in types that SQLite has."""
+    """Copy every table of ours from a server, in types that SQLite has."""
     for limit in _NO_LIMITS:
         source.exec_driver_sql(f"set local {limit} = 0")
     tables, are_ours = _tables(source, names)
@@ -137,7 +137,7 @@ def _make(target: sqlite3.Connection, what: CreateTable | CreateIndex) -> None:
 
 
 def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
-    """By the driver itself: SQLAlchemy would make each row three times."""
+    """Copy a table's rows by the driver itself: SQLAlchemy would make each row three times."""
     columns = [f'"{one.name}"::text' if isinstance(one.type, JSON) else f'"{one.name}"' for one in table.columns]
     with source.cursor("backup", binary=True) as rows, ThreadPoolExecutor(1) as pool:
         rows.execute(f'select {", ".join(columns)} from "{table.name}"')
@@ -148,7 +148,7 @@ def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
 
 
 def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
-    """Many rows a statement, which takes SQLite half the time."""
+    """Insert many rows with a statement, which takes SQLite half the time."""
     width = len(rows[0])
     at_once = min(_A_STATEMENT, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
     place = f"({', '.join('?' * width)})"
@@ -159,7 +159,7 @@ def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]])
 
 
 def _reflected(connection: Connection, names: list[str]) -> MetaData:
-    """The tables of an older version."""
+    """The tables as they are in a database of another version."""
     found = MetaData()
 
     @event.listens_for(found, "column_reflect")

@@ -1,4 +1,4 @@
-"""An older database brought to the newest schema, by Alembic, in one transaction and after a backup."""
+"""The upgrade of an older database to the newest schema, by Alembic, in one transaction and after a backup."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from results.schema.tables import SCHEMA_VERSION, nodebench
 
 
 def upgrade(database: Database, version: str) -> None:
-    """Bring it from this version to the newest, after a backup, unless another process has been faster; say so."""
+    """Upgrade the database from this version, after a backup, unless another process was faster; say so."""
     with database.remaking() as connection:
         if schema.version(connection) != version:
             return
@@ -31,7 +31,7 @@ def upgrade(database: Database, version: str) -> None:
 
 
 def upgrade_copy(database: Database, version: str) -> None:
-    """The same for a copy of it, which needs no backup."""
+    """Upgrade a copy of the database, which needs no backup."""
     with database.remaking() as connection:
         _upgrade(connection, version)
     database.notices.append(
@@ -53,7 +53,7 @@ def _upgrade(connection: Connection, version: str) -> None:
 
 
 def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:
-    """Run the steps after this version; None: from nothing."""
+    """Run the steps after this version; None stands for an empty database."""
     if version == "0001":
         _adopt(connection)
     config = Config()
@@ -66,7 +66,7 @@ def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSIO
 
 
 def _adopt(connection: Connection) -> None:
-    """Version 1 kept its number in a table of its own, by the name that Alembic's has now.
+    """Turn the table in which version 1 kept its number into Alembic's table of the same name.
 
     On a server it never did, and there the table must not be made anew: who opens the database meanwhile has a view
     of the data from before, in which a new table is empty.

@@ -1,4 +1,4 @@
-"""A database as it is opened: in the newest schema, be it in a copy, or refused."""
+"""The opening of a database: in the newest schema, perhaps in a copy, or refused."""
 
 from results.engine.database import Database
 from results.engine.location import StoreError, UnwritableError
@@ -9,7 +9,7 @@ from results.schema.tables import SCHEMA_VERSION
 
 
 def make_ready(database: Database, *, write: bool, create: bool) -> None:
-    """To be read, or to be written too; `create`: to be made where there is none."""
+    """Make a database ready to be read, or to be written too. `create`: make its tables where there are none."""
     rights.demand(database, write=write)
     try:
         found = versions.known(database, create=create)
@@ -32,7 +32,7 @@ def make_ready(database: Database, *, write: bool, create: bool) -> None:
 
 
 def _fit_summary(database: Database, *, write: bool) -> None:
-    """Leave a table `summary` behind with the columns of this program's metrics; a reader may find others too."""
+    """Make the table `summary` fit this program's metrics. A reader's may have columns of other metrics too."""
     with database.reading() as connection:
         fits = versions.summary_is_ours(connection) if write else versions.summary_serves(connection)
     if fits:
@@ -49,7 +49,7 @@ def _fit_summary(database: Database, *, write: bool) -> None:
 
 
 def upgrade_at(url: str) -> str:
-    """Bring the database to the newest schema; a sentence on what was done to it."""
+    """Upgrade the database to the newest schema; a sentence on what was done to it."""
     database = Database(url, create=False)
     try:
         _ensure_newest(database, versions.known(database))
@@ -59,7 +59,7 @@ def upgrade_at(url: str) -> str:
 
 
 def _ensure_newest(database: Database, found: str | None) -> None:
-    """Leave the newest schema behind where this version was found (None: an empty database), or raise a StoreError."""
+    """Make the newest schema where this version was found (None: an empty database), or raise a StoreError."""
     if found is None:
         versions.make(database)
     elif found == SCHEMA_VERSION:

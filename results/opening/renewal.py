@@ -1,4 +1,4 @@
-"""The table `summary` made anew where it was made with the columns of another program's metrics. Nothing is lost.
+"""The renewal of the table `summary` where it has the columns of another program's metrics. Nothing is lost.
 
 What it says follows from the other tables; a metric that this program does not know stays in the table `metric`.
 """
@@ -9,7 +9,7 @@ from results.schema import summary, versions
 
 
 def renew(database: Database) -> None:
-    """Make it anew with its views, in one transaction, unless another process has been faster; say so."""
+    """Make `summary` anew with its views, in one transaction, unless another process was faster; say so."""
     with database.at_leisure(), database.remaking() as connection:
         if versions.summary_is_ours(connection):
             return
@@ -20,7 +20,7 @@ def renew(database: Database) -> None:
 
 
 def renew_copy(database: Database) -> None:
-    """The same for a copy of it, which nobody else uses."""
+    """Make `summary` anew in a copy of the database, which nobody else uses."""
     with database.remaking() as connection:
         summary.remake(connection)
     database.notices.append(

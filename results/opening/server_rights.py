@@ -1,4 +1,4 @@
-"""Who may do what with the tables of a server: the same after an upgrade as before."""
+"""The rights to the tables of a server, which are the same after an upgrade as before."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from results.schema.views import VIEWS
 
 
 class Right(NamedTuple):
-    """What a role may do with a table or view, or with one column of it, and whether it may let others."""
+    """A right of a role to a table or view, or to one column, and whether the role may pass it on."""
 
     role: str
     right: str
@@ -85,7 +85,7 @@ def _grants(name: str, rights: list[Right]) -> Iterator[str]:
 
 
 def _do(connection: Connection, statement: str) -> None:
-    """By the driver itself: in a role's name a colon or a percent sign means nothing."""
+    """Run a statement by the driver itself, for which a colon or a percent sign in a role's name means nothing."""
     driver: Any = connection.connection.driver_connection
     try:
         driver.execute(statement)

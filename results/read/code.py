@@ -1,4 +1,4 @@
-"""Of which code a page's numbers are: what was measured of code that has changed since is history."""
+"""The code that a page's numbers are of: what was measured of code that has changed since is history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_THERE = " none"  # how a fact ends of what is not installed
 
 
 class Part(NamedTuple):
-    """Of what a fact is: the library of node, the problem spiral."""
+    """The subject of a fact: the library of node, the problem spiral."""
 
     name: str
     subject: str
@@ -38,7 +38,7 @@ class Code:
 
     @classmethod
     def of(cls, measured: Mapping[str, Facts], here: Iterable[Facts]) -> Code:
-        """`measured`: the facts of all that was measured in the environment, by the source's key, the newest last."""
+        """The code that counts. `measured`: the facts of all code measured in the environment, the newest last."""
         here = list(here)
         newest = {part: fact for facts in measured.values() for part, fact in _parts(facts)}
         now = {part: fact for facts in here for part, fact in _parts(facts) if not fact.endswith(_NOT_THERE)}
@@ -57,7 +57,7 @@ class Code:
         return {(key, kind) for key, kind in pairs if Part("library", backends[key]) in self.facts}
 
     def said(self) -> list[str]:
-        """A line, if what is shown is not of the code as it is here."""
+        """A line if the numbers shown are not of the code as it is here; else an empty list."""
         measures = [part.subject for part in self.changed if part.name == "measure" and part.subject != "twin"]
         named = [str(part) for part in self.changed if part.name != "measure"]
         if measures:

@@ -1,4 +1,4 @@
-"""What trials took: the seconds of each cell and kind, from which a run to come can be estimated."""
+"""The costs of trials: the seconds of each cell and kind, from which a future run can be estimated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEVER_STARTED = (*EXPECTED, "interrupted")
 
 
 def costs(database: Database, fingerprint: str) -> DataFrame:
-    """What was measured in an environment, a cell and kind a row.
+    """The costs of what was measured in an environment, with a row for each cell and kind.
 
     The cell's fields as in `Store.cells`. kind: str. trials: int64, processes that were started. spent_s: float64, the
     seconds of all of them. rounds: int64, that the first of them was timed in.

@@ -1,4 +1,4 @@
-"""What readers see: typed pandas frames, filtered in the database.
+"""The frames that readers see: typed, and filtered in the database.
 
 Of one (environment, cell, kind) the newest series of trials stands, of the code that is preferred if there is any, and
 of each of its processes the newest trial. What is newest follows from the order of recording, never from a clock. An
@@ -105,7 +105,7 @@ def cells(where: Where) -> Select[Any]:
 
 
 def summaries(where: Where) -> Select[Any]:
-    """The wide rows, a cell and run each."""
+    """The wide rows, one for each cell and run."""
     where.refuse("summaries", "kind", "name", "source")
     wide = select(summary).join(cell).join(run, run.c.id == summary.c.run_id)
     wide = wide.where(*where.on_cells(), *where.on_runs())
@@ -140,7 +140,7 @@ def measured(table: Table, where: Where, *, newest: bool = True) -> Select[Any]:
 
 
 def _refuse_unknown(names: str | Collection[str] | None) -> None:
-    """An AskedError if a name is asked for that no metric has, nor a curve, which may be asked for with them."""
+    """Raise an AskedError for a name of neither a metric nor a curve, which may be asked for together."""
     known = {**METRICS, **CURVES}
     asked = (names,) if isinstance(names, str) else names or ()
     if wrong := next((name for name in asked if name not in known), None):
@@ -174,7 +174,7 @@ def read(database: Database, query: Select[Any]) -> DataFrame:
 
 
 def chunks(connection: Connection, query: Select[Any], size: int) -> Iterator[DataFrame]:
-    """The same rows as frames of at most `size` rows, made one after the other; one at least, maybe empty."""
+    """The rows in frames of at most `size` rows, made one after the other; at least one frame, which may be empty."""
     import pandas
 
     dtypes = {column.name: _dtype(column) for column in query.selected_columns}

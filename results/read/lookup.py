@@ -19,12 +19,12 @@ Kind = Literal["run", "cell"]
 
 
 def run_id(connection: Connection, start: str) -> str:
-    """The run whose id is or begins so."""
+    """The run whose id is the text or begins with it."""
     return _only(_starting(connection, "run", start), start, "run")[1]
 
 
 def environment(connection: Connection, start: str) -> str:
-    """The environment whose fingerprint is or begins so."""
+    """The environment whose fingerprint is the text or begins with it."""
     column = environment_table.c.fingerprint
     found = list(connection.scalars(select(column).where(column.startswith(start, autoescape=True)).order_by(column)))
     if len(found) != 1:
@@ -37,7 +37,7 @@ def environment(connection: Connection, start: str) -> str:
 
 
 def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:
-    """What it is, and its key."""
+    """The kind of what has the key, run or cell, and the whole key."""
     found = [*_starting(connection, "run", start), *_starting(connection, "cell", start)]
     return _only(found, start, "run or cell")
 

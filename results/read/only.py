@@ -21,7 +21,7 @@ from results.schema.tables import cell as cells
 
 
 class FilterError(AskedError):
-    """What is wrong with a filter, what was seen, what to do: one line for the user."""
+    """A filter that cannot be read, or that no cell meets: one line for the user."""
 
 
 _FIELDS = ("key", *CELL_FIELDS)  # any other name is that of an option
@@ -61,7 +61,7 @@ def matches(where: Where, cell: Cell) -> bool:
 
 
 def choose(where: Where, among: Sequence[Cell]) -> list[Cell]:
-    """Those of the cells that meet the condition. A FilterError if none does, or none has one of its values."""
+    """The cells that meet the condition. A FilterError if no cell does, or no cell has one of its values."""
     options = [cell.option_values for cell in among] if where.options else []
     _explain(where, lambda name: [_value(name, cell) for cell in among], options)
     chosen = [cell for cell in among if matches(where, cell)]
@@ -103,7 +103,7 @@ def _conditions(text: str) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _read(name: str, written: str) -> Any:
-    """A value as the field or the option holds it."""
+    """The written value, as the field or the option holds it."""
     if name not in _FIELDS:
         return _read_option(name, written)
     text = written[1:-1] if written[0] in "'\"" else written
@@ -123,7 +123,7 @@ def _read(name: str, written: str) -> Any:
 
 
 def _read_option(name: str, written: str) -> Any:
-    """An option's value, whose type no column knows: it follows from how the value is written."""
+    """The written value of an option, whose type follows from how it is written, as no column knows it."""
     if not OPTION_NAME.fullmatch(name):
         raise _unknown(name, ())
     if written[0] in "'\"":
@@ -159,12 +159,12 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _field(name: str) -> str:
-    """The field of Where."""
+    """The name that a filter's field has in Where."""
     return "key_start" if name == "key" else name
 
 
 def _asked(where: Where) -> list[tuple[str, tuple[Any, ...]]]:
-    """What the filter asks for, by the name of the field or the option in a filter."""
+    """The values that the condition asks for, by the name of the field or option in a filter."""
     wanted = [(name, getattr(where, _field(name))) for name in _FIELDS]
     options = (where.options or {}).items()
     return [(name, several(values)) for name, values in (*wanted, *options) if values is not None]
@@ -214,7 +214,7 @@ def _unknown(name: str, options: Collection[str]) -> FilterError:
 
 
 def _there(name: str, wanted: Any, there: Collection[Any]) -> str:
-    """The values that there are, the nearest first."""
+    """The values that cells have, the nearest first, as the end of a message."""
     if name == "key":
         return f" There are {len(there)} keys: nodebench plan SWEEP and nodebench show print them"
     if isinstance(wanted, str):
@@ -228,7 +228,7 @@ def _there(name: str, wanted: Any, there: Collection[Any]) -> str:
 
 
 def _distance(value: Any, wanted: float) -> float:
-    """How far a value that there is lies from the wanted one; what is no number lies farthest."""
+    """The distance of a cell's value from the wanted number; infinite for a value that is no number."""
     if not isinstance(value, int | float):
         return math.inf
     return 0.0 if math.isnan(wanted) else abs(value - wanted)

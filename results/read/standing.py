@@ -35,7 +35,7 @@ class StandingTrial(NamedTuple):
 
 @dataclass(frozen=True)
 class Standing:
-    """The trials that stand, and how they came to be."""
+    """The trials that stand, and what their runs had asked for."""
 
     trials: Sequence[StandingTrial] = ()
     measures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # by run: how much it asked for
@@ -46,7 +46,7 @@ class Standing:
 def standing(
     connection: Connection, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]
 ) -> Standing:
-    """What stands of the cells in the environment, over all runs, of code with these keys."""
+    """The standing trials of the cells in the environment, over all runs, of code with these keys."""
     of_runs = select(run.c.id, run.c.sequence, run.c.measure).where(run.c.fingerprint == fingerprint)
     runs = {id_: (sequence, measure) for id_, sequence, measure in connection.execute(of_runs)}
     sequences = {id_: sequence for id_, (sequence, _) in runs.items()}
@@ -63,14 +63,14 @@ def standing(
 
 
 def _outdated(rows: Iterable[Any], of_code: Iterable[Any]) -> frozenset[str]:
-    """The cells of which a kind was measured of other code, and never of this; a twin is no measurement of its cell."""
+    """The cells with a kind that was measured of other code only; a twin is no measurement of its cell."""
     now = {(row[0], row[1]) for row in of_code}
     told = (row for row in rows if row[1] != "twin" and row[4] is not None)
     return frozenset(row[0] for row in told if (row[0], row[1]) not in now)
 
 
 def _recorded(cell_keys: Collection[str]) -> Any:
-    """All that was ever measured of the cells, anywhere: the fields of a standing trial, and its row number."""
+    """The query for all trials of the cells, anywhere: the fields of a standing trial, and its row number."""
     columns = ("cell_key", "kind", "process_index", "status", "source", "series", "run_id", "id")
     measured = select(*(trial.c[name] for name in columns)).where(_of_cells(cell_keys))
     return measured.where(trial.c.status != "interrupted").order_by(trial.c.cell_key, trial.c.kind)
@@ -81,7 +81,7 @@ def _of_cells(cell_keys: Collection[str]) -> Any:
 
 
 def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict[int, float]]:
-    """What timings say of their end: by name, then by row number."""
+    """The metrics that tell how timings ended: by name, then by the trial's row number."""
     query = select(metric.c.trial_id, metric.c.name, metric.c.value)
     chosen = metric.c.trial_id.in_(select(trial.c.id).where(_of_cells(cell_keys), trial.c.kind == "timing"))
     marks: dict[str, dict[int, float]] = {name: {} for name in _MARKS}
@@ -91,7 +91,7 @@ def _marks(connection: Connection, cell_keys: Collection[str]) -> dict[str, dict
 
 
 def _newest(rows: Iterable[Any], sequences: Mapping[str, int]) -> Iterator[Any]:
-    """Of each cell and kind the newest series, and of each of its processes the newest trial."""
+    """The newest trial of each process, in the newest series of each cell and kind."""
 
     def recorded(row: Any) -> tuple[int, int]:
         return sequences[row[6]], row[7]

@@ -1,4 +1,4 @@
-"""What of the database is wanted: conditions on cells, runs and trials, which the database itself applies."""
+"""Conditions on cells, runs and trials, which the database itself applies."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Where:
 
 
 def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None:
-    """That the column has the value, or one of the values, wanted; None if any will do."""
+    """The condition that the column has one of the wanted values; None if any value will do."""
     if wanted is None:
         return None
     values = several(wanted)
@@ -116,18 +116,18 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
 
 
 def several(wanted: Any) -> tuple[Any, ...]:
-    """What a field of a condition asks for, as a tuple of values."""
+    """The wanted values of a field, as a tuple."""
     return wanted if isinstance(wanted, tuple) else (wanted,)
 
 
 def begins(start: str) -> ColumnElement[bool]:
-    """That a cell's key begins so. The range is what an index can find, in any order of letters."""
+    """The condition that a cell's key begins so. An index can find the range, in any order of letters."""
     low, high = start.ljust(_KEY_DIGITS, "0"), start.ljust(_KEY_DIGITS, "f")
     return and_(cell.c.key.between(low, high), cell.c.key.startswith(start, autoescape=True))
 
 
 class Kind(NamedTuple):
-    """What a field holds, from Python and as people write it."""
+    """The type of a field's values, in Python and as people write them."""
 
     type: type
     plain: Callable[[Any], Any]  # JSON and the drivers know no NumPy
@@ -171,7 +171,7 @@ KINDS: Mapping[str, Kind] = {each.name: _OF_TYPE[str(each.type)] for each in fie
 
 
 def _checked(name: str, wanted: Any) -> Any:
-    """The wanted as plain values: one, or a tuple of them."""
+    """The wanted values of a field as plain values: a single one, or a tuple."""
     if wanted is None:
         return None
     kind = KINDS[name]
@@ -199,7 +199,7 @@ def _checked(name: str, wanted: Any) -> Any:
 
 
 def _checked_options(wanted: Any) -> dict[str, Any] | None:
-    """The wanted options by name, as plain values: one, or a tuple of them. None if any will do."""
+    """The wanted values of options by name, as plain values: a single one, or a tuple. None if any will do."""
     if wanted is None:
         return None
     if not isinstance(wanted, Mapping):
@@ -229,7 +229,7 @@ def _checked_option(name: str, wanted: Any) -> Any:
 
 
 def _storable(text: str) -> bool:
-    """Whether every engine takes the text: no half of a surrogate pair, as odd bytes of a command line become."""
+    """Whether every engine takes the text: one without zero bytes and without halves of surrogate pairs."""
     return "\0" not in text and text.encode(errors="replace").decode() == text
 
 

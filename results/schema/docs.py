@@ -63,7 +63,7 @@ def picture(*drawn: Table, across: bool) -> str:
 
 
 def columns() -> str:
-    """A section a group, a table a table."""
+    """The description of all columns: a section for each group, a Markdown table for each table."""
     parts = []
     for title, group in GROUPS.items():
         parts.append(f"### {title}\n")
@@ -72,7 +72,7 @@ def columns() -> str:
 
 
 def _cardinality(table: Table, column: Column[object]) -> str:
-    """As Mermaid draws it: one of these has any number of those, or at most one where the column alone is the key."""
+    """Mermaid's sign for a reference: from any number of rows, or from one where the column alone is the key."""
     many = "o|" if list(table.primary_key) == [column] else "o{"
     return f"{'|o' if column.nullable else '||'}--{many}"
 
@@ -105,7 +105,7 @@ def _type(column: Column[object]) -> str:
 
 
 def main() -> None:
-    """Write the schema into docs/database.md, from the folder that has it."""
+    """Write the schema into docs/database.md, when called from the folder above docs."""
     from pathlib import Path
 
     page = Path("docs/database.md")

@@ -1,4 +1,4 @@
-"""Which trials a row of `summary` is made of: what stood of a cell in an environment after a run.
+"""The trials that a row of `summary` is made of: what stood of a cell in an environment after a run.
 
 A run that goes on where an earlier one was interrupted shares a row with it, under the later one's name. A kind that is
 measured anew begins a row, in which the other kinds stand as they were measured before, if it was of the same code.
@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 
     @property
     def place(self) -> tuple[str, str]:
-        """What is compared over time: a cell in an environment."""
+        """The environment and the cell, whose rows are compared over time."""
         return self.fingerprint, self.cell_key
 
 
@@ -59,19 +59,19 @@ class Members:
         return self.runs[-1]
 
     def takes(self, run: list[Ended]) -> bool:
-        """Whether what this run has measured goes on with the row, and replaces nothing that was measured for it."""
+        """Whether this run's trials belong to the row: of the same code, and without a newer series of a kind."""
         return self.code == run[-1].code and not any(
             one.kind in self.measured and self.series[one.kind] != one.series for one in run
         )
 
     def next(self, code: tuple[Any, ...]) -> "Members":
-        """The row after it, in which stands what was measured of the same code."""
+        """The row after this row. The trials of the same code stand in both."""
         if code != self.code:
             return Members(self.place, code=code)
         return Members(self.place, code=code, series=dict(self.series), trials=dict(self.trials))
 
     def add(self, run: list[Ended]) -> None:
-        """What a run has measured, in the order of recording."""
+        """Add the trials of a run, in the order of recording."""
         self.runs.append(run[0].run_id)
         for one in run:
             if self.series.get(one.kind) != one.series:
@@ -82,7 +82,7 @@ class Members:
 
 
 def members(connection: Connection, of: ColumnElement[bool]) -> Iterator[list[Members]]:
-    """The rows of each cell and environment of which trials meet the condition: all of its trials must, or none."""
+    """The rows of each cell and environment whose trials meet the condition: either all of them do, or none."""
     return _grouped(connection.execute(_ENDED.where(of).execution_options(yield_per=_ROWS)))
 
 

@@ -1,4 +1,4 @@
-"""The records as rows of the schema, and a row as a record."""
+"""The records as rows of the schema, and rows as records."""
 
 import hashlib
 import struct
@@ -15,7 +15,7 @@ _FIELDS = tuple(each.name for each in fields(Cell))
 
 
 def sweep_row(run: Run) -> Row:
-    """The sweep; its hash covers the name too, because a copy of a sweep file is another sweep."""
+    """The row of a run's sweep. Its hash covers the name too, because a copy of a sweep file is another sweep."""
     return {"name": run.sweep_name, "text": run.sweep_text, "sha": sha_of(run.sweep_name, run.sweep_text)}
 
 
@@ -25,17 +25,17 @@ def sha_of(name: str, text: str) -> str:
 
 
 def environment_row(run: Run) -> Row:
-    """Where the run is."""
+    """The row of a run's environment."""
     return {"fingerprint": run.environment.fingerprint, "facts": dict(run.environment.facts)}
 
 
 def source_rows(sources: Iterable[Source]) -> list[Row]:
-    """Each once."""
+    """The rows of the sources, without repetitions."""
     return [{"key": key, "facts": dict(facts)} for key, facts in {one.key: one.facts for one in sources}.items()]
 
 
 def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
-    """A run that has just begun."""
+    """The row of a run that has just begun."""
     return {
         "id": run.id,
         "sweep_id": sweep_id,
@@ -53,13 +53,13 @@ def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
 
 
 def cell_rows(plan: Sequence[Planned]) -> list[Row]:
-    """Each cell once."""
+    """The rows of the planned cells, without repetitions."""
     cells = {planned.cell.key: planned.cell for planned in plan}
     return [{"key": key, **{name: getattr(cell, name) for name in _FIELDS}} for key, cell in cells.items()]
 
 
 def planned_rows(run_id: str, plan: Sequence[Planned]) -> list[Row]:
-    """Each cell once a study: two grids of a sweep may share a cell."""
+    """The rows of a plan, with each cell once in a study, as two grids of a sweep may share a cell."""
     places = dict.fromkeys((planned.study, planned.cell.key) for planned in plan)
     return [
         {"run_id": run_id, "study": study, "cell_key": key, "position": position}
@@ -68,7 +68,7 @@ def planned_rows(run_id: str, plan: Sequence[Planned]) -> list[Row]:
 
 
 def trial_row(run_id: str, trial: Trial) -> Row:
-    """The trial without what it measured."""
+    """The row of a trial, without what the trial measured."""
     return {
         "run_id": run_id,
         "cell_key": trial.cell_key,
@@ -86,12 +86,12 @@ def trial_row(run_id: str, trial: Trial) -> Row:
 
 
 def metric_rows(trial: Trial, *, trial_id: int) -> list[Row]:
-    """Each number."""
+    """The rows of a trial's metrics."""
     return [{"trial_id": trial_id, "name": name, "value": _number(value)} for name, value in trial.metrics.items()]
 
 
 def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:
-    """Each timing."""
+    """The rows of a trial's samples."""
     return [
         {
             "trial_id": trial_id,
@@ -107,7 +107,7 @@ def sample_rows(trial: Trial, *, trial_id: int) -> list[Row]:
 
 
 def curve_rows(trial: Trial, *, trial_id: int) -> list[Row]:
-    """Each curve, its arrays packed."""
+    """The rows of a trial's curves, with packed arrays."""
     return [{"trial_id": trial_id, "name": name, **_packed(curve)} for name, curve in trial.curves.items()]
 
 
@@ -122,7 +122,7 @@ def _packed(curve: Curve) -> Row:
 
 
 def points_of(row: Row) -> str | None:
-    """A curve's points as JSON, for who asks in SQL; None where they are many."""
+    """A curve's points as JSON, for people who ask in SQL; None if the points are many."""
     length, width = row["length"], row["width"]
     if length * (1 + width) > _MOST_POINTS:
         return None
@@ -140,7 +140,7 @@ def _stated(goal: Goal) -> dict[str, float]:
 
 
 def _number(value: float) -> float | None:
-    """Not-a-number is null, and zero has no sign: SQLite has no other words for them."""
+    """The number as SQLite can keep it: null for not-a-number, and zero without a sign."""
     return None if value != value else _unsigned(value)
 
 
@@ -149,7 +149,7 @@ def _unsigned(value: float) -> float:
 
 
 def _text(said: str) -> str:
-    """What every engine can keep: a process may have printed or raised anything, PostgreSQL takes no zero byte."""
+    """The text as every engine can keep it. A process may have printed anything, and PostgreSQL takes no zero byte."""
     return said.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""What a row of each table must be, whatever the engine: nothing else is written, and nothing else comes in.
+"""The rules for the rows of each table, for every engine: no other row is written, and none comes in by a merge.
 
 SQLite takes any value in any column, and PostgreSQL takes NaN, for which SQLite has no word. A row that meets these
 rules can be kept by both, can move between them, and can be shown and exported.
@@ -109,7 +109,7 @@ def _said(table: Table, rows: Sequence[Row], error: ValidationError) -> str:
 
 @cache
 def _form(table: str) -> TypeAdapter[Any]:
-    """A list of rows; a column that has a default may be missing."""
+    """The form of a list of a table's rows, in which a column with a default may be missing."""
     columns = {column.name: _type(column) for column in metadata.tables[table].columns}
     row = with_config(ConfigDict(strict=True, extra="forbid"))(_typed_dict(table, columns, total=False))
     return TypeAdapter(_list[row])
@@ -175,14 +175,14 @@ def _text(longest: int) -> Any:
 
 
 def _is_indexed(column: Column[Any]) -> bool:
-    """Whether an index holds it."""
+    """Whether an index holds the column."""
     table = column.table
     unique = (constraint.columns for constraint in table.constraints if hasattr(constraint, "columns"))
     return any(column.name in columns for columns in (*unique, *(index.columns for index in table.indexes)))
 
 
 def _plain(value: JsonValue) -> JsonValue:
-    """JSON that every engine takes: finite numbers, and texts that are Unicode without a zero byte."""
+    """The value, if every engine takes it as JSON: finite numbers, and Unicode texts without a zero byte."""
     if "\\u0000" in json.dumps(value, allow_nan=False):
         raise ValueError("a text with a zero byte")
     json.dumps(value, ensure_ascii=False).encode()

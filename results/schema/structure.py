@@ -1,4 +1,4 @@
-"""The tables of a database that somebody else has made: whether they are what ours are, and nothing that acts."""
+"""The check that the tables of a database, whoever made them, are as we make them, and contain nothing that acts."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +12,7 @@ from results.schema.tables import metadata
 
 
 class Structure(NamedTuple):
-    """What decides which rows a table can have."""
+    """The parts of a table's definition that decide which rows the table can have."""
 
     columns: frozenset[tuple[Any, ...]]  # name, type, whether it is null, place in the primary key
     unique: frozenset[tuple[str, ...]]  # what may be there once
@@ -20,7 +20,7 @@ class Structure(NamedTuple):
 
 
 def unplain(connection: Connection, *, triggers: bool = True) -> str:
-    """What stands in place of a plain table of ours: a view, a virtual table, generated columns, a trigger; else empty.
+    """The first thing that is no plain table of ours: a view, a virtual table, a generated column, a trigger; or empty.
 
     To read a view or a generated column is to run what somebody else has written; to write a row with a trigger, too.
     """

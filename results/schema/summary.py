@@ -97,7 +97,7 @@ def rebuild(connection: Connection) -> int:
 
 
 def remake(connection: Connection) -> None:
-    """Make the table itself anew: its columns follow from METRICS and from the cell's."""
+    """Make the table itself anew, with the columns that follow from `results.METRICS` and from the table `cell`."""
     views.drop(connection)
     summary.drop(connection, checkfirst=True)
     summary.create(connection)
@@ -120,7 +120,7 @@ def differs(connection: Connection) -> bool:
 
 
 def _parts(places: Iterable[list[Members]]) -> Iterator[list[Members]]:
-    """Rows of so many trials at a time."""
+    """The rows in parts of some thousand trials."""
     part, trials = list[Members](), 0
     for rows in places:
         part += rows
@@ -141,14 +141,14 @@ def _listing(rows: Sequence[Members]) -> dict[str, str]:
 
 
 def _member() -> Subquery:
-    """The rows' members, of the parameter: by which run each row is named, and the trial."""
+    """The pairs of a row's run and of a trial in the row, from the statement's parameter."""
     pair = listed(bindparam("members", type_=String))
     trial_id = cast(func.substr(pair, 1, _DIGITS), Integer)
     return select(func.substr(pair, _DIGITS + 1).label("run_id"), trial_id.label("trial_id")).subquery("member")
 
 
 def _rows() -> Select[Any]:
-    """The wide rows."""
+    """The query for the wide rows."""
     member = _member()
     wide = _wide(member)
     failed = trial.alias("failed")
@@ -175,7 +175,7 @@ def _rows() -> Select[Any]:
 
 
 def _wide(member: Subquery) -> Subquery:
-    """Ends and medians, in one row.
+    """The query for the ends and the medians of a row's trials, in one row.
 
     Grouped, not joined: a server that has just got its rows expects one of each, and makes all medians for each end.
     """
@@ -200,7 +200,7 @@ def _wide(member: Subquery) -> Subquery:
 
 
 def _ends(member: Subquery) -> Subquery:
-    """How the trials of a row have ended: how many, when, and which failed first."""
+    """The query for the ends of a row's trials: how many there are, when the last began, and which failed first."""
     return (
         select(
             member.c.run_id,
@@ -216,7 +216,7 @@ def _ends(member: Subquery) -> Subquery:
 
 
 def _medians(member: Subquery) -> Subquery:
-    """The median of each name over a row's trials, of metrics or of samples."""
+    """The query for the median of each metric over a row's trials, whether of metrics or of samples."""
     values = union_all(
         *(
             select(member.c.run_id, trial.c.cell_key, table.c.name, table.c.value)
@@ -237,7 +237,7 @@ def _medians(member: Subquery) -> Subquery:
 
 
 def _mean(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnElement[float]:
-    """Of two numbers, low <= high, in steps of which none is too large or too small: PostgreSQL would refuse the row.
+    """The mean of low <= high, in steps that neither overflow nor underflow, for which PostgreSQL would refuse the row.
 
     A diverging solve measures huge and infinite ones. Between infinities of both signs there is none.
     """

@@ -1,4 +1,4 @@
-"""Our schema in a database: made where there is nothing, upgraded where it is old, refused where it is not ours."""
+"""The schema's version in a database: made in an empty one, known in ours, and refused in a foreign one."""
 
 import re
 import uuid
@@ -16,7 +16,7 @@ _FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said i
 
 
 def known(database: Database, *, create: bool = False) -> str | None:
-    """The schema's version, of a database that we know; None for an empty one, if one is to be made there."""
+    """The schema's version in a database of ours; None for an empty database if `create`. Any other is a StoreError."""
     with database.reading() as connection:
         if odd := structure.unplain(connection, triggers=False):
             raise StoreError(f"{database.place} has {odd}, and our tables are plain ones: pass --db with another path")
@@ -67,7 +67,7 @@ def make(database: Database) -> None:
 
 
 def identity(database: Database) -> str:
-    """The name by which the database is known under all of its URLs; empty where it has none that is one of ours."""
+    """The name by which the database is known under all of its URLs; empty if it has none as we make them."""
     with database.reading() as connection:
         if version(connection) != SCHEMA_VERSION:
             return ""

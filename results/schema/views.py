@@ -42,7 +42,7 @@ def different(connection: Connection) -> str:
 
 
 def _kinds(connection: Connection) -> dict[str, str]:
-    """What there is under these names."""
+    """The kind of whatever has the name of a view of ours, by name."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("select name, type from sqlite_master where type in ('table', 'view')"))
     else:
@@ -51,7 +51,7 @@ def _kinds(connection: Connection) -> dict[str, str]:
 
 
 def _names(connection: Connection, name: str) -> list[str]:
-    """The columns of a view; none where there is no such view."""
+    """The columns of a view; an empty list if there is no such view."""
     if _kinds(connection).get(name) != "view":
         return []
     return [column["name"] for column in inspect(connection).get_columns(name)]

@@ -1,4 +1,4 @@
-"""What is derived from the raw samples: medians, ratios with intervals, what is called a difference, fitted orders.
+"""The statistics of raw samples: medians, ratios with intervals, the call of a difference, fitted orders.
 
 All of it is derived here, and nowhere else.
 """
@@ -23,7 +23,7 @@ FINEST = 3  # an order is the slope at the finest steps: coarser ones may not ha
 
 @dataclass(frozen=True)
 class Ratio:
-    """A median of paired ratios with its 95 % interval; of a single process it is [0, inf]."""
+    """A median of paired ratios with its 95 % interval, which is [0, inf] for a single process."""
 
     value: float
     low: float
@@ -38,7 +38,7 @@ class Ratio:
 
     @property
     def p_value(self) -> float:
-        """How likely so large a difference is where there is none, by Student's t.
+        """The probability of so large a ratio between equal cells, by Student's t.
 
         The standard error is what makes the arm towards 1 the 95 % quantile of t: so the p-value is below 0.05 where
         the interval excludes 1, and only there. One from the resamples' own spread would now and then say otherwise,
@@ -55,7 +55,7 @@ class Ratio:
 
     @property
     def inverse(self) -> "Ratio":
-        """The denominator's over the numerator's."""
+        """The ratio of the denominator to the numerator."""
         high = 1 / self.low if self.low else math.inf
         return Ratio(1 / self.value, 1 / self.high, high, self.pairs, self.freedom)
 
@@ -73,7 +73,7 @@ class Order:
 
 
 def median(values: Sequence[float] | Series) -> float:
-    """The median of the numbers among the values; NaN of none."""
+    """The median of the numbers among the values; NaN if there are none."""
     numbers = np.asarray(values, dtype=float)
     numbers = numbers[~np.isnan(numbers)]
     return float(np.median(numbers)) if len(numbers) else math.nan
@@ -126,7 +126,7 @@ def linked_ratio(
 
 
 def _chain(series: Sequence[Series]) -> list[Series]:
-    """The shortest chain from the first to the last in which each shares rounds with the next; empty without one."""
+    """The shortest chain from the first series to the last in which neighbours share rounds; empty without any."""
     rounds = [set(each.index) for each in series]
     last, came_from, waiting = len(series) - 1, {0: -1}, deque([0])
     while waiting and last not in came_from:
@@ -155,7 +155,7 @@ def noise_floor(twin: Ratio) -> float:
 
 
 def differs(ratio: Ratio, floor: float, p_adjusted: float) -> bool:
-    """Whether a difference is called: its whole interval beyond the noise floor, and sure among all compared."""
+    """Whether the ratio is called a difference: its interval lies beyond the noise floor, and the p-value is small."""
     return (ratio.low > floor or ratio.high < 1 / floor) and p_adjusted < 1 - CONFIDENCE
 
 
@@ -173,7 +173,7 @@ def fitted_order(dt: Sequence[float], error: Sequence[float], *, dtype: str) -> 
 
 @dataclass(frozen=True)
 class _Paired:
-    """What is known of the logarithm of a ratio."""
+    """The logarithm of a ratio: its value, its resamples, its variance."""
 
     value: float
     resampled: np.ndarray  # medians of the bootstrap's resamples, (resamples,)
@@ -195,7 +195,7 @@ class _Paired:
         )
 
     def ratio(self) -> Ratio:
-        """With the wider of its two intervals, end by end."""
+        """The ratio with the wider of its two intervals, end by end."""
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(self.resampled, [tail, 1 - tail])
         arm = _student(self.freedom) * math.sqrt(self.variance)
@@ -246,7 +246,7 @@ def _resampled(pairs: np.ndarray, resamples: int, rng: np.random.Generator) -> n
 
 
 def _medians(rows: np.ndarray) -> np.ndarray:
-    """Each row's median, of the numbers in it. A whole sort, NaN last: quicker than the selection of np.nanmedian."""
+    """The median of the numbers in each row. A whole sort, NaN last: quicker than the selection of np.nanmedian."""
     ranked = np.sort(rows, axis=1)
     counts = (~np.isnan(ranked)).sum(axis=1)
     row = np.arange(len(rows))
@@ -256,7 +256,7 @@ def _medians(rows: np.ndarray) -> np.ndarray:
 
 
 def _student(freedom: float) -> float:
-    """How many standard errors the 95 % interval reaches to each side."""
+    """The number of standard errors that the 95 % interval reaches to each side."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

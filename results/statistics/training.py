@@ -1,4 +1,4 @@
-"""What is derived from the curves of training: the time to a loss, the loss to race to, the range over seeds."""
+"""The statistics of training curves: the time to a loss, the loss to race to, the range over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ STEPS = (1, 2, 5)  # round numbers of a decade
 
 @dataclass(frozen=True)
 class Range:
-    """Median, least and greatest of n numbers; infinite ones count, NaN is none. Of none: NaN, n = 0."""
+    """The median, least and greatest of n numbers, infinite ones included and NaN left out; NaN without numbers."""
 
     median: float
     low: float
@@ -44,7 +44,7 @@ class Band:
 
     @classmethod
     def of(cls, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> "Band":
-        """Of at least one curve x (n,), y (n,); a longer one is cut to the length of the shortest."""
+        """The band of at least one curve x (n,), y (n,). All are cut to the length of the shortest."""
         length = min(len(x) for x, _ in curves)
         xs = np.array([x[:length] for x, _ in curves], dtype=float)
         ys = np.array([y[:length] for _, y in curves], dtype=float)
@@ -52,7 +52,7 @@ class Band:
 
 
 def time_to(seconds: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray, target: float) -> float:
-    """When the loss first comes to the target; infinite if it never does.
+    """The time at which the loss first reaches the target; infinite if it never does.
 
     The loss is seen at a few times only: between the last above the target and the first that is not, its logarithm
     is taken as linear in time.

@@ -1,4 +1,4 @@
-"""Notes on runs and cells: what a number alone does not tell."""
+"""Notes on runs and cells, for what a number alone does not tell."""
 
 import getpass
 import time
@@ -16,7 +16,7 @@ from results.write import recording
 
 @dataclass(frozen=True)
 class Note:
-    """What somebody had to say."""
+    """A note that somebody left."""
 
     text: str
     author: str  # may be empty
@@ -26,7 +26,7 @@ class Note:
 
 
 def annotate(store: Store, key: str, text: str, *, author: str | None = None) -> str:
-    """Leave a note on the run or the cell whose key begins so; "run ..." or "cell ...". The author is the user."""
+    """Leave a note on the run or the cell whose key begins so. The text "run KEY" or "cell KEY" names it."""
     if not text.strip():
         raise StoreError("the note is empty: pass what is to be said")
     with store.database.writing() as connection:

@@ -1,4 +1,4 @@
-"""Backups: a copy of a database beside it, of whatever version it is, and what the copy lacks."""
+"""Backups of databases of any version, and a warning of the trials that wait for the original."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from results.write.taking_in import left
 
 
 def back_up_at(url: str, path: Path | None = None) -> tuple[Path, list[str]]:
-    """Copy one of our databases as it is, of whatever version: it is not upgraded first. And what the copy lacks."""
+    """Copy a database of ours as it is, whatever its version; the copy's path, and notices of what the copy lacks."""
     database = Database(url, create=False)
     try:
         with database.reading() as connection:

@@ -1,4 +1,4 @@
-"""Baselines: measurements under a name, to compare later ones with. Pruning leaves them alone."""
+"""Baselines: trials that are saved under a name, to compare later ones with. Pruning leaves them alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def keep(
     replace: bool = False,
     prefer: Collection[str] = (),
 ) -> int:
-    """Name the newest trials of the newest run's environment, or those of the run whose id begins so; how many.
+    """Save the newest trials of the newest run's environment, or those of the run whose id begins so; their number.
 
     `prefer`: keys of the code whose trials stand before those of other code.
     """
@@ -51,7 +51,7 @@ def keep(
 
 
 def remove(store: Store, name: str) -> None:
-    """Forget a baseline; its trials stay until they are pruned."""
+    """Remove a baseline; its trials stay until they are pruned."""
     with store.database.writing() as connection:
         if not _forget(connection, name):
             known = ", ".join(connection.scalars(select(baseline.c.name).order_by(baseline.c.name))) or "none"
@@ -81,17 +81,17 @@ def trials(store: Store, name: str) -> DataFrame:
 
 
 def metrics(store: Store, name: str) -> DataFrame:
-    """Their metrics, as in `Store.metrics`."""
+    """A baseline's metrics, as in `Store.metrics`."""
     return frames.read(store.database, _measured(metric, name))
 
 
 def samples(store: Store, name: str) -> DataFrame:
-    """Their samples, as in `Store.samples`."""
+    """A baseline's samples, as in `Store.samples`."""
     return frames.read(store.database, _measured(sample, name))
 
 
 def curves(store: Store, name: str) -> DataFrame:
-    """Their curves, as in `Store.curves`."""
+    """A baseline's curves, as in `Store.curves`."""
     return frames.unpack(frames.read(store.database, _measured(curve, name)))
 
 

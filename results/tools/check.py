@@ -1,4 +1,4 @@
-"""A database looked through: what is wrong with it or waits to be seen to, and what to do about each."""
+"""The search of a database for what is wrong with it, with a remedy for each finding."""
 
 import uuid
 from collections.abc import Generator, Iterator
@@ -17,7 +17,7 @@ from results.write.spool import Spool, named
 
 
 def findings(store: Store) -> Generator[str]:
-    """A line for each: what was found, and what to do."""
+    """The findings, a line each: what was found, and what to do."""
     database = store.database
     with database.reading() as connection:
         try:
@@ -36,7 +36,7 @@ def findings(store: Store) -> Generator[str]:
 
 
 def first_fault(store: Store) -> str:
-    """The first thing that nodebench did not write so, or what hinders the search for it; empty if there is none."""
+    """The first thing that nodebench did not write so, or the error that ended the search; empty if there is none."""
     try:
         with store.database.reading() as connection, closing(faults(connection)) as found:
             return next((fault.what for fault in found), "")

@@ -1,4 +1,4 @@
-"""Rows in parts: what is moved from place to place need not fit the memory."""
+"""Rows in parts, so that what is moved from one place to another need not fit the memory."""
 
 from collections.abc import Generator
 from contextlib import closing

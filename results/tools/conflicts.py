@@ -1,4 +1,4 @@
-"""Rows of one key and other content, in two databases that are merged."""
+"""Rows that have the same key and different content in two databases that are merged."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ _CLOSE = 1e-9  # of the largest true value: two machines round differently
 
 @dataclass(frozen=True)
 class Conflict:
-    """A row that both databases have, and not alike."""
+    """A row that both databases have, with different content."""
 
     table: Table
     ours: Row
@@ -74,7 +74,7 @@ class Conflict:
 
 
 def key_of(table: Table, row: Row) -> tuple[Any, ...]:
-    """What sets the row apart in every database."""
+    """The natural key of a row, which is the same in every database."""
     return tuple(row[name] for name in KEYS[table.name])
 
 

@@ -1,4 +1,4 @@
-"""Frames as files, for other tools. Written whole or not at all, and never all in memory."""
+"""The export of frames to files for other tools, written whole or not at all, and never all in memory."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -22,7 +22,7 @@ _CHUNK_OF_CURVES = 200  # each may hold thousands of numbers
 
 
 def export(store: Store, path: Path, *, frame: str = "summary", where: Where | None = None) -> int:
-    """Write one of FRAMES to a file whose suffix says the format; how many rows."""
+    """Write one of FRAMES to a file whose suffix says the format; the number of rows."""
     write = writer_of(path)
     try:
         with drafted(path) as draft, draft.open("wb") as file:
@@ -32,7 +32,7 @@ def export(store: Store, path: Path, *, frame: str = "summary", where: Where | N
 
 
 def stream(store: Store, file: Sink, *, form: str = "csv", frame: str = "summary", where: Where | None = None) -> int:
-    """Write one of FRAMES to an open file, in one of STREAMED; how many rows. Ended early, what was written stays."""
+    """Write one of FRAMES to an open file, in one of STREAMED; the number of rows. After an error a part is there."""
     return _write(store, STREAMED[form], file, frame, where or Where())
 
 
@@ -47,7 +47,7 @@ _ARRAYS = {"x": "vector", "y": "rows"}  # of a curve
 
 
 def _runs(where: Where) -> Select[Any]:
-    """The runs that planned such cells."""
+    """The query for the runs that planned such cells."""
     query = frames.runs().where(*where.on_runs())
     if where.on_cells():
         query = query.where(run.c.id.in_(select(planned.c.run_id).join(cell).where(*where.on_cells())))
@@ -77,7 +77,7 @@ def _types(query: Select[Any]) -> Types:
 
 
 def _unpacked(rows: list[Row]) -> list[Row]:
-    """A curve's blobs as lists of numbers."""
+    """The rows, with a curve's blobs as lists of numbers."""
     if not rows or "x" not in rows[0]:
         return rows
     import numpy

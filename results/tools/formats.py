@@ -1,4 +1,4 @@
-"""How rows become a file that other tools read: CSV, JSON, JSON Lines, Parquet. Never all of them in memory."""
+"""The file formats that other tools read: CSV, JSON, JSON Lines, Parquet. Never are all rows in memory."""
 
 import csv
 import gzip
@@ -15,13 +15,13 @@ from results.schema.rows import Row
 
 
 class Sink(Protocol):
-    """What bytes are written to."""
+    """A file, or anything else that bytes are written to."""
 
     def write(self, written: bytes, /) -> object:
-        """Take all of them."""
+        """Write all of the bytes."""
 
     def flush(self) -> object:
-        """Hold none of them back."""
+        """Hold none of the bytes back."""
 
 
 Types = Mapping[str, Any]  # of each column: a type, "json" for an object, or "vector" or "rows" for a curve's arrays
@@ -32,7 +32,7 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
 def writer_of(path: Path) -> Writer:
-    """The way to write such a file, by its suffix in any case."""
+    """The writer for a file, by the file's suffix in upper or lower case."""
     name = path.name.lower()
     for suffix, writer in SUFFIXES.items():
         if name.endswith(suffix):
@@ -61,7 +61,7 @@ def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def _unquestionable(value: Any, kind: Any) -> Any:
-    """The value as a spreadsheet reads it: a text is no formula, whoever has printed it."""
+    """The value as a spreadsheet takes it for a text, and for no formula, whoever has printed it."""
     if kind is str and value is not None and _FORMULA.match(value):
         return f"'{value}"
     return _text_of(value, kind)
@@ -76,7 +76,7 @@ def _write_jsonl(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> in
 
 
 def _write_json(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:
-    """An array, a row a line."""
+    """Write the rows as a JSON array, with a row on each line."""
     count = 0
     file.write(b"[")
     for part in parts:
@@ -118,7 +118,7 @@ def _write_parquet(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> 
 
 
 def _text_of(value: Any, kind: Any) -> Any:
-    """What has no type of its own in a text, as JSON."""
+    """The value as a format without types keeps it: an object or an array as JSON."""
     return as_json(value) if isinstance(kind, str) and value is not None else value
 
 

@@ -1,4 +1,4 @@
-"""What is in a database: for whoever meets it for the first time."""
+"""The contents of a database, for people who meet it for the first time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from results.write.spool import Spool
 
 @dataclass(frozen=True)
 class Inventory:
-    """How much of what is there."""
+    """The counts of what a database holds."""
 
     place: str
     engine: str  # with its release
@@ -34,7 +34,7 @@ class Inventory:
 
 
 def inventory(store: Store, *, newest: int = 5) -> Inventory:
-    """Count what is there, with so many of the newest runs by name."""
+    """Count what the database holds, and list so many of the newest runs."""
     database = store.database
     with database.reading() as connection:
         oldest, latest = connection.execute(select(func.min(trial.c.started_at), func.max(trial.c.started_at))).one()

@@ -1,4 +1,4 @@
-"""What another database has and this one has not, brought in by natural keys: merging twice changes nothing.
+"""The merge of what another database has and this one lacks, by natural keys: a second merge changes nothing.
 
 All of the other database is looked through before. What comes in is one transaction: a merge that fails, or is killed,
 leaves nothing. Who records meanwhile into a file waits for it, and spools what it measures if that takes too long.
@@ -47,7 +47,7 @@ OnConflict = Literal["refuse", "keep", "newer"]
 
 @dataclass(frozen=True)
 class Merged:
-    """What came in."""
+    """The outcome of a merge."""
 
     rows: Mapping[str, int]  # by table; those without are left out
     ended: int  # runs known as running here that have ended there
@@ -56,7 +56,7 @@ class Merged:
 
 
 def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> Merged:
-    """Everything of `other` that `store` has not. Leases stay where they are: they are about what goes on there.
+    """Bring in everything of `other` that `store` lacks. Leases stay: they are about what is being measured there.
 
     `on_conflict`: what to do about a row of one key and other content. A StoreError, before anything is written, unless
     it is `keep` (ours stays) or `newer` (the one that was made later, by the clocks of their machines).
@@ -75,7 +75,7 @@ def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> 
 
 @dataclass
 class _Merging:
-    """One merge, within a transaction on each side."""
+    """A merge at work, within a transaction on each side."""
 
     source: Connection
     connection: Connection
@@ -87,7 +87,7 @@ class _Merging:
     touched: set[tuple[str, str]] = field(default_factory=set)  # environments and cells of which trials have come in
 
     def take_all(self) -> None:
-        """Each table after those that it refers to."""
+        """Bring in each table after the tables that it refers to."""
         if self.connection.dialect.name != "sqlite":  # what is known to be here is not pruned meanwhile
             self.connection.execute(text("lock table sweep, environment, cell, run in row exclusive mode"))
         for table in (sweep, environment, cell, reference, source_table, run, planned):
@@ -102,7 +102,7 @@ class _Merging:
         self._summarise()
 
     def _take(self, table: Table) -> None:
-        """The rows of a table whose key means the same everywhere."""
+        """Bring in the rows of a table whose key means the same in every database."""
         ordered = rows_of(table).order_by(*(table.c[name] for name in KEYS[table.name]))
         with closing(chunks(self.source, ordered, _CHUNK)) as parts:
             for part in parts:
@@ -126,7 +126,7 @@ class _Merging:
         self.came[table.name] += insert_missing(self.connection, table, new)
 
     def _settle(self, conflict: Conflict) -> bool:
-        """Decide which of the two rows stays, and note it; whether it is theirs."""
+        """Decide which of the two rows stays, and note the decision; True if it is theirs."""
         takes_theirs = self.on_conflict == "newer" and conflict.theirs_is_newer
         noted = self.replaced if takes_theirs else self.kept
         noted.append(named(conflict.table, conflict.ours))
@@ -155,7 +155,7 @@ class _Merging:
         return self.connection.execute(_ENDED, ends).rowcount if ends else 0
 
     def _take_trials(self, part: Sequence[Row]) -> None:
-        """Those that are not here yet, with all that they measured; and those that are others here, as asked."""
+        """Bring in new trials with all that they measured, and settle conflicts about the others."""
         here = known(self.connection, trial, part)
         new = [row for row in part if key_of(trial, row) not in here]
         both = [(here[key], row) for row in part if (key := key_of(trial, row)) in here]
@@ -176,13 +176,13 @@ class _Merging:
         self.touched.update((fingerprints[run_id], key) for run_id, key in touched)
 
     def _summarise(self) -> None:
-        """At the end: whoever records of one of the cells waits from here on."""
+        """Recompute the summary rows, at the end: whoever records a trial of one of the cells waits from here on."""
         places = sorted(self.touched, key=itemgetter(1, 0))  # by cell, as all who lock several
         for start in range(0, len(places), _CHUNK):
             summary.refresh_all(self.connection, places[start : start + _CHUNK])
 
     def _insert_trials(self, rows: Sequence[Row], measured: Mapping[int, list[Measured]]) -> list[Row]:
-        """Those of them that no other process has written in the meantime."""
+        """Insert the trials; those that no other process has written in the meantime."""
         if not rows:
             return []
         naturally = [trial.c[name] for name in KEYS[trial.name]]
@@ -211,7 +211,7 @@ class _Merging:
         self._insert_measured([(number, content)])
 
     def _take_baseline(self, row: Row) -> None:
-        """The baseline with its trials; one of the same name and other trials is a conflict."""
+        """Bring in a baseline with its trials; one of the same name with other trials is a conflict."""
         name = row["name"]
         members = self._members(self.source, name)
         ours = self.connection.execute(select(baseline).where(baseline.c.name == name)).mappings().first()
@@ -242,7 +242,7 @@ def _refuse_itself(ours: Database, theirs: Database) -> None:
 
 
 def _identity(database: Database) -> tuple[Any, ...]:
-    """One thing under all of its names."""
+    """What tells that two names mean the same database."""
     if path := file_of(database.url):
         found = path.stat()
         return found.st_dev, found.st_ino

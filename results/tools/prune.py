@@ -1,4 +1,4 @@
-"""What counts for nothing any more, removed: superseded and interrupted trials, and what nobody names after them.
+"""The removal of superseded and interrupted trials, and of what nothing refers to after that.
 
 A newest trial stays, and so does what a baseline or a note is about, and what is being measured now.
 """
@@ -63,7 +63,7 @@ _DOOMED = Table(
 def prune(
     store: Store, *, older_than_days: float = 0.0, dry_run: bool = False, prefer: Collection[str] = ()
 ) -> Mapping[str, int]:
-    """Remove it, in one transaction; how many rows of each table. With `dry_run` how many it would be.
+    """Remove these, in one transaction; the number of rows of each table. `dry_run`: count them, and remove nothing.
 
     `prefer`: keys of the code whose trials stand before those of other code.
     """
@@ -86,7 +86,7 @@ def forget(store: Store, where: Where, *, dry_run: bool = False) -> Mapping[str,
 
 
 def kept_by_baselines(store: Store, where: Where) -> int:
-    """How many trials that meet the condition a baseline names."""
+    """The number of trials that meet the condition and are in a baseline."""
     chosen = select(func.count()).where(trial.c.id.in_(chosen_trials(where, newest=False)), _in_baseline())
     with store.database.reading() as connection:
         return connection.scalar(chosen.select_from(trial)) or 0
@@ -107,7 +107,7 @@ def _removed(
 
 
 def vacuum(store: Store) -> None:
-    """Give the room to the file system; a server does that by itself."""
+    """Give a file's free room to the file system; a server does that by itself."""
     if store.database.is_file:
         store.database.outside("VACUUM")
 
@@ -115,7 +115,7 @@ def vacuum(store: Store) -> None:
 def _remove(
     connection: Connection, trials: Select[tuple[int, str, str]], runs: Select[tuple[str]] | None
 ) -> Counter[str]:
-    """The trials, then those of the runs that have none left, then what nothing names any more."""
+    """Remove the trials, then those of the runs that have no trial left, then what nothing refers to any more."""
     connection.execute(insert(_DOOMED).from_select(["id", "run_id", "cell_key"], trials))
     removed = Counter[str]()
     of_doomed = select(_DOOMED.c.id)
@@ -151,7 +151,7 @@ def _delete(connection: Connection, table: Table, condition: ColumnElement[bool]
 
 
 def _uncounted(before: float, prefer: Collection[str]) -> Select[tuple[int, str, str]]:
-    """The trials that go. By a join: PostgreSQL looks a long list through for every row that is not in it."""
+    """The query for the trials to remove. A join: PostgreSQL searches a long list for every row that is not in it."""
     newest = chosen_trials(Where(prefer=prefer)).subquery("newest")
     noted = exists().where(
         or_(annotation.c.run_id.is_(None), annotation.c.run_id == trial.c.run_id),
@@ -175,7 +175,7 @@ def _at_work() -> ColumnElement[bool]:
 
 
 def _superseded_runs(before: float) -> Select[tuple[str]]:
-    """The runs whose sweep was run again in their environment."""
+    """The query for the runs whose sweep was run again in their environment."""
     place = func.row_number().over(partition_by=(sweep.c.id, run.c.fingerprint), order_by=NEWEST_RUN_FIRST)
     placed = select(run.c.id, place.label("place")).join(sweep).subquery("placed")
     again = select(run.c.id).join(placed, placed.c.id == run.c.id)
@@ -187,14 +187,14 @@ def _runs_to_forget(where: Where) -> Select[tuple[str]]:
 
 
 def _bare(runs: Select[tuple[str]]) -> Select[tuple[str]]:
-    """Those of the runs that nothing names and that have not just begun."""
+    """The query for those runs that nothing refers to and that have not just begun."""
     beginning = and_(run.c.state == "running", run.c.started_at > time.time() - _DAY_S)
     named = or_(*(exists().where(table.c.run_id == run.c.id) for table in (trial, lease, annotation)))
     return select(run.c.id).where(run.c.id.in_(runs), ~named, ~beginning).order_by(run.c.id)
 
 
 def _floor_of_nothing() -> ColumnElement[bool]:
-    """That neither a trial nor a lease is left of the run's cell."""
+    """The condition that neither a trial nor a lease is left of the floor's run and cell."""
     return ~or_(
         *(
             exists().where(table.c.run_id == noise_floor.c.run_id, table.c.cell_key == noise_floor.c.cell_key)

@@ -1,4 +1,4 @@
-"""pytest-benchmark's JSON as a run: each of its benchmarks a cell, each of its rounds a sample."""
+"""The import of pytest-benchmark's JSON as a run, with a cell for each benchmark and a sample for each round."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _VOLATILE = ("node", "release")
 
 @dataclass(frozen=True)
 class Content:
-    """A file that can be taken in."""
+    """The content of a file that can be imported."""
 
     run: Run
     trials: tuple[tuple[Cell, Trial], ...]
@@ -34,7 +34,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Imported:
-    """The run that a file holds."""
+    """The outcome of an import."""
 
     run_id: str
     trials: int  # how many were not here yet
@@ -42,7 +42,7 @@ class Imported:
 
 
 def read(path: Path) -> Content:
-    """The file, checked."""
+    """The checked content of a file."""
     text = _text(path)
     try:
         content = json.loads(text)
@@ -55,7 +55,7 @@ def read(path: Path) -> Content:
 
 
 def take_in(store: Store, content: Content) -> Imported:
-    """Write its run with those of its trials that are not there: all of it, or nothing."""
+    """Write the file's run with those trials that are not there yet, in one transaction."""
     started, trials = content.run, content.trials
     with store.database.writing() as connection:
         state = connection.scalar(select(run.c.state).where(run.c.id == started.id))
@@ -112,7 +112,7 @@ def _started_at(content: Mapping[str, Any]) -> float:
 
 
 def _trials(content: Mapping[str, Any]) -> Iterator[tuple[Cell, Trial]]:
-    """Benchmarks of the same cell count as its processes."""
+    """The trials of the benchmarks. Benchmarks of the same cell count as the cell's processes."""
     started_at, seen = _started_at(content), Counter[str]()
     for benchmark in content["benchmarks"]:
         cell = _cell(benchmark)
@@ -135,7 +135,7 @@ def _trial(stats: Mapping[str, Any], key: str, *, process_index: int, started_at
 
 
 def _cell(benchmark: Mapping[str, Any]) -> Cell:
-    """The one that the benchmark names in its extra_info, or one made from its own name."""
+    """The cell that a benchmark names in its extra_info, or a cell made from the benchmark's own name."""
     given = benchmark["extra_info"].get("cell")
     if given is not None:
         return _given_cell(given, benchmark["fullname"])
@@ -149,7 +149,7 @@ def _cell(benchmark: Mapping[str, Any]) -> Cell:
 
 
 def _given_cell(given: Mapping[str, Any], fullname: str) -> Cell:
-    """Numbers as the cell has them: JSON may say 1 for 1.0, and the key would be another."""
+    """The named cell, with numbers of the fields' types: JSON may say 1 for 1.0, and the key would be another."""
     known = {field.name: field.type for field in fields(Cell)}
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"{fullname}: its extra_info's cell has the unknown field {unknown[0]!r}")

@@ -1,4 +1,4 @@
-"""The runs of a database: which of them go on, and the end of those that nobody will end."""
+"""The runs of a database: which are still running, and the end of those whose process has died."""
 
 import time
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SILENT_S = 86_400.0  # a trial may take hours: after a day without one, a run i
 
 @dataclass(frozen=True)
 class RunLine:
-    """A run in short."""
+    """A run, as a line of a list shows it."""
 
     id: str
     sweep: str
@@ -32,7 +32,7 @@ class RunLine:
 
     @property
     def dead(self) -> bool:
-        """Whether it is written as running, and its process is known to have ended."""
+        """Whether the run is written as running, and its process is known to have ended."""
         return self.state == "running" and self.holder is not None and not self.lives
 
 
@@ -50,7 +50,7 @@ def listed(store: Store, *, newest: int | None = None) -> list[RunLine]:
 
 
 def close(store: Store, starts: Sequence[str]) -> list[str]:
-    """End the runs whose ids begin so, as interrupted; without any, all whose process is known to have ended.
+    """End the runs whose ids begin so, as interrupted; if no id is given, all whose process is known to have ended.
 
     Their ids. A StoreError, and none is ended, if one of those asked for goes on or has ended already.
     """

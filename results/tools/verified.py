@@ -1,4 +1,4 @@
-"""A database looked through whole: its pages, its tables, its references, and every row by the rules of its table."""
+"""The check of a whole database: its pages, tables, foreign keys, and every row by the rules of its table."""
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -18,7 +18,7 @@ _MOST = 20  # damaged pages that are named
 
 
 class Fault(NamedTuple):
-    """Something that nodebench did not write so."""
+    """A part of a database that nodebench did not write so."""
 
     what: str
     remedy: str

@@ -1,4 +1,4 @@
-"""Leases: a cell being measured is one run's alone, until that run ends, dies, or is not heard of any more."""
+"""Leases: a cell that is being measured belongs to one run, until that run ends, dies, or falls silent."""
 
 import os
 import platform
@@ -34,11 +34,11 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> Self:
-        """The one that asks."""
+        """The holder that stands for this process."""
         return cls(_host(), os.getpid(), _started_at(os.getpid()) or 0.0)
 
     def lives(self, *, expires_at: float, now: float) -> bool:
-        """Whether it goes on: known at once of a process here, believed of another machine's until it expires."""
+        """Whether the holder is alive: known of a process here, assumed of another machine's until it expires."""
         if self.host != _host():
             return now < expires_at
         started_at = _started_at(self.pid)
@@ -50,7 +50,7 @@ class Holder:
 
 
 class Leases:
-    """What one run has leased. All of its leases are renewed together."""
+    """The leases of one run, which are renewed together."""
 
     def __init__(self, database: Database, run: Run, *, longest_s: float, holder: Holder | None = None) -> None:
         """`longest_s`: the longest time between two renewals, seconds."""
@@ -62,7 +62,7 @@ class Leases:
         self._tried_at = 0.0  # when they were last renewed, or could not be; monotonic
 
     def take(self, cell_keys: Collection[str]) -> list[Holder]:
-        """Lease all of the cells, or none: then those who hold some of them. What the dead have left is taken over."""
+        """Lease all of the cells, or none; the holders of some of them. Leases of dead processes are taken over."""
         try:
             return self._take(cell_keys)
         except MissingRowError as error:  # this run and its cells were there when it began
@@ -80,13 +80,13 @@ class Leases:
         return others
 
     def _end_the_dead(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]]) -> None:
-        """Write that their runs were interrupted; when, nobody knows. One that goes on after all writes how it ends."""
+        """Write that the runs of dead holders were interrupted, at an unknown time. A run that lives writes its end."""
         dead = select(lease.c.run_id).where(*of_cells, lease.c.run_id != self._run_id)
         ended = update(run).where(run.c.id.in_(dead), run.c.state == "running")
         connection.execute(ended.values(state="interrupted"))
 
     def renew(self) -> None:
-        """Keep them; cheap enough to be called between any two measurements.
+        """Renew the leases; cheap enough to be called between any two measurements.
 
         A database that cannot be written now is left alone: on this machine a lease lives as long as its process.
         """
@@ -98,7 +98,7 @@ class Leases:
             connection.execute(update(lease).where(lease.c.run_id == self._run_id).values(expires_at=expires_at))
 
     def release(self) -> None:
-        """Leave them to others; where that cannot be written, they end with this process."""
+        """Give the leases up; where that cannot be written, they end with this process."""
         with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
             connection.execute(delete(lease).where(lease.c.run_id == self._run_id))
 
@@ -123,7 +123,7 @@ class Leases:
 
 
 def holders(connection: Connection, *, now: float) -> dict[str, tuple[Holder, bool]]:
-    """Who has leases, by run, and whether that process goes on, as far as can be known from here."""
+    """The holders of leases by run, and whether each holder's process is alive, as far as can be known from here."""
     columns = (lease.c.run_id, lease.c.host, lease.c.pid, lease.c.pid_started_at, func.max(lease.c.expires_at))
     found = connection.execute(select(*columns).group_by(*columns[:-1]))
     held = ((run_id, Holder(*process), until) for run_id, *process, until in found)
@@ -131,7 +131,7 @@ def holders(connection: Connection, *, now: float) -> dict[str, tuple[Holder, bo
 
 
 def _started_at(pid: int) -> float | None:
-    """When a process here has started, in seconds; None if there is none.
+    """The time when a process of this machine started, in seconds; None if there is no such process.
 
     On Linux since the machine has: what it is since the epoch follows from a clock, and moves when that is set.
     """
@@ -152,7 +152,7 @@ def _started_at(pid: int) -> float | None:
 
 @cache
 def _host() -> str:
-    """Names alone repeat: many a machine is called localhost, and each container counts its processes from 1."""
+    """The name of this machine and its process namespace. Names alone repeat: many a machine is called localhost."""
     parts = [platform.node() or "localhost"]
     for path in (Path("/etc/machine-id"), Path("/proc/self/ns/pid")):
         try:

@@ -1,4 +1,4 @@
-"""What a run writes: its beginning, and one trial after the other. Each function is a part of one transaction."""
+"""The writing of a run: its beginning, its trials, its end. Each function is a part of a transaction."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ from results.schema.tables import (
 
 
 def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
-    """The run, with its sweep, environment, cells and sources where they are new; it comes after all runs known here.
+    """Write the run, with new sweeps, environments, cells and sources; it comes after all runs of the database.
 
     Two that begin at once on a server may get one number: neither is the later one.
     """
@@ -42,31 +42,31 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
 
 
 def ensure(connection: Connection, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
-    """What a run's trials refer to: as nobody did, it may have been pruned since the run began."""
+    """Write what a run's trials refer to, where it is missing: it may have been pruned since the run began."""
     insert_missing(connection, cell, rows.cell_rows(plan), hashed=True)
     insert_missing(connection, source, rows.source_rows(sources))
 
 
 def record(connection: Connection, run_id: str, measured: Trial) -> None:
-    """A trial with all that it measured, and the summary of its cell."""
+    """Write a trial with all that it measured, and the summary of its cell."""
     fingerprint = _lock(connection, run_id, measured.cell_key)
     _insert_trial(connection, fingerprint, run_id, measured)
 
 
 def finish(connection: Connection, run_id: str, state: RunState, *, at: float | None = None) -> None:
-    """The end of a run: now, or at that time, in seconds since the epoch."""
+    """Write the end of a run: now, or at that time, in seconds since the epoch."""
     ended = update(run).where(run.c.id == run_id).values(state=state, finished_at=time.time() if at is None else at)
     if connection.execute(ended).rowcount == 0:
         raise StoreError(f"no run {run_id!r} in this database: begin it first")
 
 
 def record_floors(connection: Connection, run_id: str, floors: Sequence[NoiseFloor]) -> None:
-    """What the twins of a block differed by."""
+    """Write the noise floors of a block."""
     insert_new(connection, noise_floor, [{"run_id": run_id, **asdict(floor)} for floor in floors])
 
 
 def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:
-    """The same, unless it is there: whoever wrote it may have been killed before it could say so."""
+    """Write a trial unless it is there: whoever wrote it may have been killed before it could say so."""
     fingerprint = _lock(connection, run_id, measured.cell_key)
     row = rows.trial_row(run_id, measured)
     key = [trial.c[name] == row[name] for name in ("run_id", "cell_key", "kind", "process_index")]
@@ -75,20 +75,20 @@ def record_missing(connection: Connection, run_id: str, measured: Trial) -> None
 
 
 def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row], *, hashed: bool = False) -> int:
-    """Insert the rows whose key is not there yet; how many. In one order for all, who would block each other else."""
+    """Insert the rows whose key is new; their number. One order for all, or two processes would block each other."""
     rules.check(table, table_rows, hashed=hashed)
     ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
     return connection.execute(insertion_of_missing(connection, table), ordered).rowcount if ordered else 0
 
 
 def insertion_of_missing(connection: Connection, table: Table) -> Any:
-    """The statement that leaves a row alone whose key is there: each engine has its own."""
+    """The insertion that leaves existing rows alone: each engine has a statement of its own."""
     dialect: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     return dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def _lock(connection: Connection, run_id: str, cell_key: str) -> str:
-    """One writer a cell at a time: readers, and who records of other cells, do not wait. The run's environment."""
+    """Lock the cell against other writers, and no reader; the environment of the run."""
     fingerprint = connection.scalar(_ENVIRONMENT, {"of_run": run_id})
     if fingerprint is None:
         raise StoreError(f"no run {run_id!r} in this database: begin it first")

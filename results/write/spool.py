@@ -1,4 +1,4 @@
-"""The spool: trials that could not be written to their database, a file each, until they can."""
+"""The spool: files of trials that could not be written to their database, until they can be."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ _PLACE = "database"  # the file that says whose a folder is
 
 @dataclass(frozen=True)
 class Spooled:
-    """What a store could not write, and has kept."""
+    """The trials that a store could not write, and has kept in files."""
 
     files: tuple[Path, ...] = ()
     reason: str = ""  # of the last one
@@ -39,7 +39,7 @@ class Spooled:
 
 @dataclass(frozen=True)
 class Begun:
-    """What a database knows of a run before its first trial."""
+    """The beginning of a run, as a database knows it before the first trial."""
 
     run: Run
     plan: Sequence[Planned]
@@ -47,7 +47,7 @@ class Begun:
 
 
 class Spool:
-    """The files of one database: beside it, or with the user's own where that cannot be written.
+    """The spooled files of a database: beside it, or in the user's own folder if that cannot be written.
 
     What is with the user's own goes by the database's identity, under whatever URL it is opened.
     """
@@ -62,11 +62,11 @@ class Spool:
 
     @classmethod
     def of(cls, database: Database) -> "Spool":
-        """A database's."""
+        """The spool of a database."""
         return cls(database.url, schema.identity(database))
 
     def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
-        """Keep a trial; the file that has it. An OSError if no folder takes it.
+        """Spool a trial; the file that holds it. An OSError if no folder takes the file.
 
         `begun`: what its run began with, which is kept too, for a database that will have lost it.
         """
@@ -75,12 +75,12 @@ class Spool:
         return self._written(lambda folder: _keep(folder, name, content, begun))
 
     def end(self, run_id: str, state: RunState) -> None:
-        """Keep how a run has ended, until it is written. An OSError if no folder takes it."""
+        """Spool how a run has ended. An OSError if no folder takes the file."""
         content = {"format": _FORMAT, "state": state, "at": time.time()}
         self._written(lambda folder: _write_whole(folder / f"{run_id}.end", content))
 
     def _written(self, write: Callable[[Path], Path]) -> Path:
-        """What `write` has written into the first folder that takes it."""
+        """The file that `write` has written into the first folder that takes it."""
         *others, last = self.folders
         for folder in others:
             with suppress(OSError):
@@ -95,18 +95,18 @@ class Spool:
         return [path for folder in self._read for path in _files(folder, "*.end")]
 
     def waiting(self) -> list[Path]:
-        """The files, in the order of measuring."""
+        """The files of spooled trials, in the order of measuring."""
         found = [path for folder in self._read for path in _files(folder, "*.json")]
         return sorted(found, key=lambda path: path.name)
 
     def clear(self) -> None:
-        """Remove its folders where nothing waits."""
+        """Remove the spool's folders in which no trial waits."""
         for folder in self._read:
             with suppress(OSError):  # what stays keeps it
                 _clear(folder)
 
     def strangers(self) -> list[str]:
-        """What to know of trials that were spooled for another database, which was at this place before."""
+        """Notices of trials that were spooled for another database at the same place."""
         said = []
         for note in _files(_all_spools(), f"*/{_PLACE}"):
             waiting = _files(note.parent, "*.json") if note.parent not in self._read else []
@@ -118,7 +118,7 @@ class Spool:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    """None of a folder that may not be read, such as of another's home."""
+    """The files of a folder; none if the folder may not be read, as another user's home."""
     with suppress(OSError):
         return list(folder.glob(pattern))
     return []
@@ -136,7 +136,7 @@ def _from_here(folder: Path) -> str:
 
 
 def read(path: Path) -> tuple[str, Trial]:
-    """A spooled trial, and its run. A ValueError, KeyError, TypeError or AttributeError if it holds something else."""
+    """The run and the trial of a file. A ValueError, KeyError, TypeError or AttributeError if it holds others."""
     content = json.loads(path.read_bytes())
     if content["format"] != _FORMAT:
         raise ValueError(f"format {content['format']!r} is not known: update nodebench")
@@ -157,7 +157,7 @@ def _file_of_run(folder: Path, run_id: str) -> Path:
 
 
 def begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
-    """What the spool knows of the run and the database has lost: all of it, or what was pruned."""
+    """Write what the spool knows of a run and the database has lost: the whole beginning, or the pruned part."""
     if _file_of_run(folder, run_id).exists():
         begun = _read_begun(_file_of_run(folder, run_id))
         if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
@@ -186,7 +186,7 @@ def _clear(folder: Path) -> None:
 
 
 def _write_whole(path: Path, content: Any) -> Path:
-    """All of the file, on the disk, or nothing of it."""
+    """Write the content as JSON, whole and on the disk, or not at all; the path."""
     with drafted(path, durable=True) as draft:
         draft.write_bytes(json.dumps(content).encode())
     return path
@@ -197,7 +197,7 @@ def _all_spools() -> Path:
 
 
 def _named_as(url: URL) -> tuple[str, str]:
-    """What a database is called, a file by its path under all the names that links give it; and a hash of that."""
+    """A database's name, which is the real path of a file, and a hash of that name."""
     path = file_of(url)
     said = os.path.realpath(path) if path else place(url)
     return said, hashlib.sha256(os.fsencode(said)).hexdigest()[:16]

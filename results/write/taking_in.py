@@ -1,4 +1,4 @@
-"""What waits in a spool, written into its database."""
+"""The taking in of spooled trials: they are written into their database."""
 
 import json
 from collections import Counter
@@ -19,25 +19,25 @@ from results.write.spool import Spool, begin_missing, named, read
 
 @dataclass(frozen=True)
 class TakenIn:
-    """What came of it."""
+    """The outcome of taking in spooled trials."""
 
     count: int = 0  # trials that are in the database now
     files: Sequence[Path] = ()  # that had them
     stay: Mapping[str, Sequence[Path]] = field(default_factory=dict)  # by why
 
     def then(self, later: "TakenIn") -> "TakenIn":
-        """The same after another time: what stayed was tried again."""
+        """The outcome together with that of a later attempt, in which the trials that stayed were tried again."""
         return TakenIn(self.count + later.count, (*self.files, *later.files), later.stay)
 
     def told(self, place: str) -> list[str]:
-        """What the user should know of it: a line for all that came, and one for each cause to stay."""
+        """The notices for the user: a line for all trials that were taken in, and one for each cause to stay."""
         came = f"{self.count} spooled trial(s) taken in from {named(self.files)} to {place}"
         stays = (f"{len(paths)} spooled trial(s) stay in {named(paths)}: {why}" for why, paths in self.stay.items())
         return [*([came] if self.count else []), *stays]
 
 
 def take_in(database: Database, spool: Spool) -> TakenIn:
-    """Write what waits, each trial in a transaction of its own. What cannot be written stays where it is."""
+    """Write the spooled trials, each in a transaction of its own. Those that cannot be written stay where they are."""
     taken, stay, of_runs = list[Path](), dict[str, list[Path]](), Counter[str]()
     waiting, unwritable = spool.waiting(), False
     for position, path in enumerate(waiting):
@@ -68,7 +68,7 @@ def take_in(database: Database, spool: Spool) -> TakenIn:
 
 
 def left(spool: Spool) -> list[str]:
-    """What a reader should know: nothing if nothing waits."""
+    """A notice for a reader of the trials that wait; an empty list if none does."""
     waiting = spool.waiting()
     where = f"{len(waiting)} spooled trial(s) wait in {named(waiting)}"
     return [f"{where}: the next `nodebench run` here takes them in"] if waiting else []

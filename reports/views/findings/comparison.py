@@ -13,7 +13,7 @@ Pair = tuple[MeasuredCell, MeasuredCell]  # numerator and denominator
 
 @dataclass(frozen=True)
 class Comparison:
-    """A ratio of times, beside what it must exceed to be a difference."""
+    """A ratio of times, with the noise floor that it must exceed to be a difference."""
 
     ratio: Ratio
     floor: float  # the noise floor of the block, a factor
@@ -21,7 +21,7 @@ class Comparison:
 
     @property
     def inverse(self) -> "Comparison":
-        """The denominator's time over the numerator's."""
+        """The comparison of the denominator with the numerator."""
         return Comparison(self.ratio.inverse, self.floor, self.differs)
 
 
@@ -29,7 +29,7 @@ Times = Mapping[tuple[str, str], Comparison]  # by the keys of numerator and den
 
 
 def compare(pairs: Iterable[Pair], name: str) -> Times:
-    """The pairs' times of this name, as far as they can be compared; corrected for how many these are."""
+    """The comparisons of the pairs' times of this name that are possible, corrected for their number."""
     ratios = {(one.key, other.key): (ratio_of(one, other, name), one.block.floor(name)) for one, other in pairs}
     known = {keys: (ratio, floor) for keys, (ratio, floor) in ratios.items() if ratio}
     adjusted = corrected([ratio.p_value for ratio, _ in known.values()])
@@ -40,7 +40,7 @@ def compare(pairs: Iterable[Pair], name: str) -> Times:
 
 
 def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> Ratio | None:
-    """By the rounds that the cells share, else through the control that each shares rounds with."""
+    """The ratio of two cells' times: by common rounds, else through a control that shares rounds with each."""
     if name not in numerator.samples or name not in denominator.samples:
         return None
     one, other = numerator.samples[name], denominator.samples[name]
@@ -50,7 +50,7 @@ def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> R
 
 
 def undecided(comparisons: Collection[Comparison]) -> str:
-    """Why none of these is called a difference."""
+    """The reason why none of these comparisons is called a difference."""
     floors = [each.floor for each in comparisons]
     if all(max(each.ratio.value, 1 / each.ratio.value) <= each.floor < math.inf for each in comparisons):
         return f"no difference beyond the noise floor of {floor_range(floors)}"
@@ -58,6 +58,6 @@ def undecided(comparisons: Collection[Comparison]) -> str:
 
 
 def floor_range(floors: Collection[float]) -> str:
-    """One floor, or from the lowest to the highest: 2.1 % to 6.0 %."""
+    """The noise floors as a text: a single one, or the lowest to the highest: 2.1 % to 6.0 %."""
     said = [text.percent(floor - 1) for floor in (min(floors), max(floors))]
     return " to ".join(dict.fromkeys(said))

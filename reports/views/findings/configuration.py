@@ -1,4 +1,4 @@
-"""Configurations and settings: what a user picks, and what must be equal for two picks to be compared."""
+"""Configurations, which a user picks, and settings, which must be equal for two picks to be compared."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ BLOCK = tuple(name for name in SETTINGS if name != "solver")
 
 @dataclass(frozen=True, order=True)
 class Configuration:
-    """What a user picks besides a tolerance."""
+    """A user's choice, apart from the tolerance."""
 
     solver: str
     backend: str
@@ -58,7 +58,7 @@ def _equation(name: str, value: float) -> str:
 
 
 def coarseness(measured: MeasuredCell) -> float:
-    """What orders a choice's cells from fine to coarse."""
+    """The number that orders a choice's cells from fine to coarse."""
     cell = measured.cell
     return cell.dt if cell.dt is not None else cell.rtol or 0.0
 

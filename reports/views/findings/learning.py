@@ -1,4 +1,4 @@
-"""Training drawn: the learned trajectories, and loss and NFE as training goes on."""
+"""The figures of training: learned trajectories, and loss and NFE as training goes on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -108,5 +108,5 @@ def _phase_panel(title: str, cells: Sequence[MeasuredCell]) -> Panel:
 
 
 def _plane(states: np.ndarray) -> tuple[tuple[float, float], ...]:
-    """The first two components; nothing of a state that has only one."""
+    """The first two components of a trajectory; nothing if the state has only one."""
     return tuple((row[0], row[1]) for row in states.tolist()) if states.shape[1] > 1 else ()

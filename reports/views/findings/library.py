@@ -1,4 +1,4 @@
-"""Which library takes less time for the same cell, and what the others are asked for."""
+"""Findings on libraries: the time that each takes for the same cell, and what torchdiffeq is asked for."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
@@ -25,13 +25,13 @@ FAR = 10.0  # times the error at the end, beyond which the largest error over ou
 
 
 def library_pairs(cells: Sequence[MeasuredCell], name: str) -> list[Pair]:
-    """The cells that are equal but for the backend, two and two; the backend that comes first is the denominator."""
+    """The pairs of cells that are equal but for the backend; the backend that comes first is the denominator."""
     alike = grouped(measured_of(cells, name), lambda each: astuple(replace(each.cell, backend="")))
     return [(other, one) for group in alike.values() for one, other in combinations(group, 2)]
 
 
 def library_finding(cells: Sequence[MeasuredCell], name: str, times: Times) -> Finding | None:
-    """Which backend is faster over the cells that are equal but for it; None where there are no two to compare."""
+    """The finding on the faster backend over cells that are equal otherwise; None if there are none to compare."""
     compared: dict[tuple[str, str], list[Comparison]] = {}
     for other, one in library_pairs(cells, name):
         if comparison := times.get((other.key, one.key)):
@@ -54,14 +54,14 @@ def _answer(backend: str, spreads: dict[str, Spread]) -> str:
 
 
 def library_notes(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
-    """What torchdiffeq is asked for, and whose outputs between the start and the end err far more than the last."""
+    """Notes on how torchdiffeq is asked, and on outputs that err far more than the last one."""
     backends = dict.fromkeys(each.cell.backend for each in cells)
     asked = (ASKED,) if "torchdiffeq" in backends else ()
     return (*asked, *(note for backend in backends if backend != OWN and (note := _interpolated(cells, backend))))
 
 
 def _interpolated(cells: Sequence[MeasuredCell], backend: str) -> str:
-    """On the cells whose largest error is far above that at the end; empty if there is none."""
+    """A note on the cells whose largest error is far above that at the end; empty if there is none."""
     others = [each for each in measured_of(cells, "error", "error_final") if each.cell.backend == backend]
     far = [each for each in others if _between(each.cell) and _above(each) > FAR]
     if not far:
@@ -76,13 +76,13 @@ def _interpolated(cells: Sequence[MeasuredCell], backend: str) -> str:
 
 
 def _above(each: MeasuredCell) -> float:
-    """The largest error over outputs, over that at the end."""
+    """The ratio of the largest error over outputs to the error at the end."""
     final = each.value("error_final")
     return each.value("error") / final if final > 0 else 1.0
 
 
 def _between(cell: Cell) -> bool:
-    """Whether an output may lie between two steps: where dt divides their times, none does."""
+    """Whether an output may lie between two steps; none does if dt divides the outputs' times."""
     if cell.n_outputs == 2 or cell.dt is None:
         return cell.n_outputs > 2
     steps = cell.horizon / (cell.n_outputs - 1) / cell.dt

@@ -58,13 +58,13 @@ def mode_rows(cells: Sequence[MeasuredCell], times: Times) -> list[ModeRow]:
 
 
 def time_finding(subject: str, rows: Sequence[ModeRow]) -> Finding | None:
-    """Which mode takes the least time, backend by backend; None where nothing can be compared."""
+    """The finding on the mode that takes the least time, backend by backend; None if nothing can be compared."""
     timed = [row for row in rows if row.time]
     return _finding(subject, timed, lambda some: Spread.timed([row.time for row in some if row.time]))
 
 
 def mode_finding(subject: str, rows: Sequence[ModeRow], measure: Callable[[ModeRow], float]) -> Finding | None:
-    """Which mode needs the least of what is counted, backend by backend; None where nothing can be compared."""
+    """The finding on the mode that needs the least of a count, backend by backend; None if nothing can be compared."""
     known = [row for row in rows if math.isfinite(measure(row))]
     return _finding(subject, known, lambda some: Spread.counted([measure(row) for row in some]))
 

@@ -1,4 +1,4 @@
-"""The noise floor: what two timings of the same cell differed by, block by block."""
+"""The noise floor, by which two timings of the same cell differed, block by block."""
 
 import math
 from collections.abc import Collection
@@ -24,12 +24,12 @@ class TimedBlock:
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """What the cells were timed beside."""
+        """The controls that the cells were timed beside."""
         return self.cells[0].block.controls
 
     @property
     def floor(self) -> float:
-        """The larger of its clocks' floors, as a factor; infinite where it is not known."""
+        """The larger of the floors of the block's clocks, as a factor; infinite if it is not known."""
         names = {name for each in self.controls for name in each.twins}
         return max((self.cells[0].block.floor(name) for name in names), default=math.inf)
 
@@ -75,7 +75,7 @@ def noise_summary(cells: Collection[MeasuredCell]) -> str:
 
 
 def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
-    """Each block's control, what its twin showed, and how many cells were timed less surely than asked."""
+    """The table of blocks: the control, its twin's floors, and the number of cells timed less surely than asked."""
     rows = [ControlRow(block, each) for block in timed_blocks(cells) for each in block.controls]
     if not rows:
         return None
@@ -98,7 +98,7 @@ def _known(blocks: Collection[TimedBlock]) -> list[float]:
 
 
 def _unknown(blocks: Collection[TimedBlock]) -> str:
-    """How many blocks have no floor; empty if all have."""
+    """The number of blocks without a floor, as a text; empty if all have one."""
     unknown = len(blocks) - len(_known(blocks))
     if not unknown:
         return ""

@@ -1,4 +1,4 @@
-"""Work-precision panels: error against what it cost."""
+"""Work-precision panels: the error against its cost."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def precision_panels(cells: Sequence[MeasuredCell], x: Axis, name: str) -> list[
 
 
 def precision_lines(cells: Sequence[MeasuredCell], name: str) -> list[Line]:
-    """A line for each choice."""
+    """The lines of a panel, one for each choice."""
     ordered = sorted(cells, key=coarseness, reverse=True)
     return [
         Line(choice.solver, choice.backend, tuple((each.value(name), each.value("error")) for each in group))

@@ -19,7 +19,7 @@ AXES: Mapping[str, Callable[[MeasuredCell], Place]] = {
 
 @dataclass(frozen=True)
 class Slice:
-    """What a panel shows along the one axis that varies."""
+    """A cut along one axis of the sweep: the axis, and the metric that is shown along it."""
 
     varies: str  # a name in AXES
     x: Axis

@@ -25,13 +25,13 @@ class Spread:
 
     @classmethod
     def counted(cls, ratios: Sequence[float]) -> "Spread":
-        """Of what is counted: equal or not."""
+        """The spread of counts, which are equal or not."""
         below, above = sum(ratio < 1 for ratio in ratios), sum(ratio > 1 for ratio in ratios)
         return cls(median(ratios), min(ratios), max(ratios), len(ratios), below, above)
 
     @classmethod
     def timed(cls, comparisons: Sequence[Comparison]) -> "Spread":
-        """Of times: only what is called a difference counts as one."""
+        """The spread of times, of which only called differences count as different."""
         ratios = [each.ratio.value for each in comparisons]
         called = [each.ratio.value for each in comparisons if each.differs]
         below, above = sum(ratio < 1 for ratio in called), sum(ratio > 1 for ratio in called)
@@ -41,12 +41,12 @@ class Spread:
 
     @property
     def clear(self) -> bool:
-        """Whether most differ to the same side."""
+        """Whether most of the ratios differ to the same side."""
         return max(self.below, self.above) >= MAJORITY * self.n
 
     @property
     def equal(self) -> bool:
-        """Whether none differs."""
+        """Whether no ratio differs from 1."""
         return self.below == self.above == 0
 
     def __str__(self) -> str:

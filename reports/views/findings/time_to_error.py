@@ -17,7 +17,7 @@ TARGET = 1e-6  # the error that is to be reached, if two configurations reach it
 
 @dataclass(frozen=True)
 class Contest:
-    """Which error is to be reached, and by which clock."""
+    """The error that is to be reached, and the clock by which."""
 
     error: Literal["error", "gradient_error"]
     clock: str
@@ -30,7 +30,7 @@ GRADIENTS = Contest("gradient_error", "gradient_s", "a gradient error")
 
 @dataclass(frozen=True)
 class TimeToError:
-    """Each choice's quickest cell within the error, the quickest first."""
+    """The quickest cell of each choice within the error, the quickest first."""
 
     error: float
     cells: tuple[MeasuredCell, ...]
@@ -38,7 +38,7 @@ class TimeToError:
 
     @classmethod
     def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> Self | None:
-        """None where nothing was timed, or nothing reaches the study's goal."""
+        """The times to error of these cells; None if none was timed, or none reaches the study's goal."""
         timed = measured_of(cells, contest.error, contest.clock)
         error = target(timed, contest)
         runners = tuple(race(timed, error, contest)) if error else ()
@@ -46,12 +46,12 @@ class TimeToError:
 
     @property
     def pairs(self) -> list[Pair]:
-        """The second over the first."""
+        """The quickest two cells, as a pair to compare: the second over the first."""
         return [(self.cells[1], self.cells[0])] if len(self.cells) > 1 else []
 
 
 def time_to_error_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
-    """Who is first to the error, setting by setting, and which library is faster: one family of comparisons."""
+    """The findings on who reaches the error first, by setting, and on libraries, as one family of comparisons."""
     races, clock = times_to_error(cells, SOLVES), SOLVES.clock
     decisive = [pair for race in races.values() for pair in race.pairs]
     times = compare([*decisive, *library_pairs(cells, clock)], clock)
@@ -61,12 +61,12 @@ def time_to_error_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]
 
 
 def times_to_error(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, TimeToError]:
-    """The race of each setting that has one."""
+    """The times to error of the settings that have any."""
     return {title: race for title, group in settings(cells).items() if (race := TimeToError.of(group, contest))}
 
 
 def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Finding]:
-    """The settings in which something was timed and nothing reaches the goal that the study states."""
+    """The settings in which cells were timed and none reaches the goal that the study states."""
     missed = []
     for title, group in settings(cells).items():
         goal, timed = stated(group, contest), measured_of(group, contest.error, contest.clock)
@@ -79,7 +79,7 @@ def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Findin
 
 
 def time_to_error_finding(subject: str, race: TimeToError, times: Times) -> Finding:
-    """The configuration that takes the least time to the target."""
+    """The finding on the configuration that takes the least time to the target."""
     (first, *others), clock = race.cells, race.contest.clock
     evidence = (
         f"The least time to {race.contest.said} of {text.tolerance(race.error)}: {text.seconds(first.value(clock))} "
@@ -99,12 +99,12 @@ def time_to_error_finding(subject: str, race: TimeToError, times: Times) -> Find
 
 
 def stated(cells: Sequence[MeasuredCell], contest: Contest) -> float | None:
-    """The error that the study wants to reach; None where it does not say."""
+    """The error that the study wants to reach; None if the study states none."""
     return next((getattr(each.goal, contest.error) for each in cells), None)
 
 
 def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | None:
-    """The error to race to: the study's goal; else TARGET, or the smallest power of ten that two choices reach.
+    """The error to reach: the study's goal; else TARGET, or the smallest power of ten that two choices reach.
 
     That of one choice, if there is one only.
     """
@@ -123,13 +123,13 @@ def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | 
 
 
 def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES) -> list[MeasuredCell]:
-    """Each choice's quickest cell within this error, the quickest first."""
+    """The quickest cell of each choice within this error, the quickest first."""
     within = quickest_first([each for each in cells if each.value(contest.error) <= error], contest.clock)
     return [group[0] for group in grouped(within, Configuration.of).values()]
 
 
 def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
-    """By the time over the control's, where all have it: seconds of different rounds were not under equal load."""
+    """The cells by their ratio to the control, if all have one: seconds of different rounds were under unequal load."""
     relative = {each.key: each.relative(clock) for each in cells}
     if all(map(math.isfinite, relative.values())):
         return sorted(cells, key=lambda each: relative[each.key])

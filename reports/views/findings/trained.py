@@ -20,31 +20,31 @@ Curve = tuple[np.ndarray, np.ndarray]  # x (n,), y (n,)
 
 @dataclass(frozen=True, eq=False)  # equal where it is the same one: a cell's curves have no hash
 class Trained:
-    """At least one cell."""
+    """A trained choice: at least one cell, one for each seed."""
 
     seeds: tuple[MeasuredCell, ...]
 
     @property
     def cell(self) -> Cell:
-        """The first seed's."""
+        """The cell of the first seed."""
         return self.seeds[0].cell
 
     @property
     def choice(self) -> Configuration:
-        """Solver, backend and gradient mode."""
+        """The choice: solver, backend and gradient mode."""
         return Configuration.of(self.seeds[0])
 
     @property
     def final_loss(self) -> Range:
-        """On the whole trajectory, over seeds."""
+        """The final loss on the whole trajectory, over seeds."""
         return self.over("final_loss")
 
     def over(self, name: str) -> Range:
-        """A metric over seeds."""
+        """The range of a metric over seeds."""
         return Range.of([each.value(name) for each in self.seeds])
 
     def to(self, target: float) -> Range:
-        """Seconds of training until the loss on the whole trajectory is at the target; none if it was never seen."""
+        """The seconds of training until the loss on the whole trajectory is at the target, over seeds."""
         return Range.of([time_to(*curve, target) for curve in self.curves(whole_seconds)])
 
     def reached(self) -> float:
@@ -52,7 +52,7 @@ class Trained:
         return max((float(np.min(losses)) for _, losses in self.curves(whole)), default=math.nan)
 
     def initial(self) -> list[float]:
-        """Each seed's loss on the whole trajectory before training."""
+        """The loss of each seed on the whole trajectory before training."""
         return [float(losses[0]) for _, losses in self.curves(whole)]
 
     def curves(self, of: Callable[[MeasuredCell], Curve | None]) -> list[Curve]:
@@ -64,7 +64,7 @@ class Trained:
 
 
 def optimiser(cell: Cell) -> str:
-    """Its name and learning rate; empty where both are the problem's own."""
+    """The optimiser's name and learning rate; empty if both are the problem's own."""
     rate = "" if cell.learning_rate is None else text.tolerance(cell.learning_rate)
     return text.TIGHT.join(filter(None, (cell.optimiser or ("own" if rate else ""), rate)))
 
@@ -113,7 +113,7 @@ def calls(measured: MeasuredCell) -> Curve | None:
 
 
 def backward_calls(measured: MeasuredCell) -> Curve | None:
-    """NFE of the backward pass against the iteration; none of a mode that calls nothing backwards."""
+    """NFE of the backward pass against the iteration; None for a mode that calls nothing backwards."""
     x, y = measured.curves.get("nfe", (np.empty(0), np.empty((0, 3))))
     return (x, y[:, 1]) if y[:, 1].any() else None
 

@@ -1,4 +1,4 @@
-"""Trained models solved in other ways, after Ott et al. (2021), "ResNet after all", ICLR."""
+"""Transfer of trained models to other solvers, after Ott et al. (2021), "ResNet after all", ICLR."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NAMED = 3  # choices that a finding names
 
 @dataclass(frozen=True)
 class Transfer:
-    """One trained choice solved in one other way."""
+    """A trained choice that was solved in another way."""
 
     trained: Trained
     way: str  # as the sweep says it
@@ -29,12 +29,12 @@ class Transfer:
 
     @property
     def survived(self) -> bool:
-        """Whether the median seed's model is as good as it was, or nearly."""
+        """Whether the model of the median seed is nearly as good as it was."""
         return self.ratio.median <= TRANSFERS
 
     @property
     def verdict(self) -> str:
-        """It in words; nothing where there is no loss to compare with."""
+        """The outcome in words; empty if there is no loss to compare with."""
         if self.ratio.n == 0:
             return ""
         if math.isinf(self.ratio.median):
@@ -46,7 +46,7 @@ class Transfer:
 
 
 def transfers(choices: Sequence[Trained]) -> list[Transfer]:
-    """A row for each choice and way."""
+    """The transfers, one for each choice and way."""
     return [
         _transfer(each, way, place)
         for each in choices
@@ -68,7 +68,7 @@ def _transfer(trained: Trained, way: str, place: int) -> Transfer:
 
 
 def _row(measured: MeasuredCell, place: int) -> tuple[float, float, float] | None:
-    """Loss, NFE, and whether the cell's own backend solved it; none if this way was not tried."""
+    """The loss, the NFE, and whether the cell's own backend solved it; None if this way was not tried."""
     if "evaluation" not in measured.curves:
         return None
     places, rows = measured.curves["evaluation"]
@@ -77,12 +77,12 @@ def _row(measured: MeasuredCell, place: int) -> tuple[float, float, float] | Non
 
 
 def _ratio(loss: float, as_trained: float) -> float:
-    """NaN where the model as trained has no loss to compare with."""
+    """The ratio of the loss to that of the model as trained; NaN if the latter has none."""
     return loss / as_trained if 0 < as_trained < math.inf else math.nan
 
 
 def transfer_table(setting: str, rows: Sequence[Transfer]) -> Table:
-    """The loss as trained against the loss with another solver."""
+    """The table of losses as trained and with another solver."""
     return tabulate(
         f"{setting}: the trained model solved in other ways",
         [
@@ -105,7 +105,7 @@ def _of_first(heading: str, column: columns.Cells) -> Column[Transfer]:
 
 
 def transfer_finding(subject: str, rows: Sequence[Transfer]) -> Finding | None:
-    """How many choices are as good with every other solver; None where none was tried."""
+    """The finding on the choices that are as good with every other solver; None if none was tried."""
     judged = [row for row in rows if row.ratio.n]
     choices = list(dict.fromkeys(row.trained for row in judged))
     if not choices:

@@ -32,7 +32,7 @@ def _step(cell: Cell) -> str:
 
 
 def metric(heading: str, name: str, form: text.Form) -> Cells:
-    """A column of a metric, or of the median of samples."""
+    """A column of a metric, or of the medians of samples."""
     return Cells(heading, lambda each: number(each.value(name), form), numeric=True, title=METRICS[name].meaning)
 
 
@@ -60,7 +60,7 @@ def timed(heading: str, name: str) -> Cells:
 
 
 def relative(heading: str, name: str) -> Cells:
-    """A column of times over the control's."""
+    """A column of ratios of times to those of the control."""
     title = f"{METRICS[name].meaning}, over the same of the block's control "
     title += "(over its forward solve, if it has no more): median of paired ratios [95% interval]"
     return Cells(heading, lambda each: over_control(each, name), numeric=True, title=title)

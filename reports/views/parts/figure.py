@@ -1,4 +1,4 @@
-"""A figure before it is drawn: panels of lines, and what their colours and strokes stand for."""
+"""Figures before they are drawn: panels of lines, and the meaning of their colours and strokes."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from results import format as text
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a panel."""
+    """An axis of a panel."""
 
     label: str
     form: text.Form = text.number
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes."""
+    """A pair of axes with lines."""
 
     title: str
     x: Axis
@@ -52,17 +52,17 @@ class Figure:
 
     @property
     def hues(self) -> tuple[str, ...]:
-        """What the legend's colours stand for, in the order of appearance."""
+        """The names that the legend's colours stand for, in the order of appearance."""
         return tuple(dict.fromkeys(line.hue for panel in self.panels for line in panel.lines))
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """What the legend's strokes stand for, in the order of appearance."""
+        """The names that the legend's strokes stand for, in the order of appearance."""
         return tuple(dict.fromkeys(line.style for panel in self.panels for line in panel.lines if line.style))
 
 
 def figures(caption: str, panels: Iterable[Panel]) -> tuple[Figure, ...]:
-    """The figure of the panels that have anything to show; none of none."""
+    """The figure of the panels that have anything to show; no figure if no panel has."""
     shown = tuple(panel for panel in panels if panel.lines)
     return (Figure(caption, shown),) if shown else ()
 
@@ -74,7 +74,7 @@ def drawable(lines: Iterable[Line], x: Axis, y: Axis) -> tuple[Line, ...]:
 
 
 def _clipped(line: Line, x: Axis, y: Axis) -> Line:
-    """A point goes with its part of the band."""
+    """The line without points that have no place, and without their parts of the band."""
     band = line.band or [(at, at) for _, at in line.points]
     kept = [
         (point, span)

@@ -1,4 +1,4 @@
-"""A section of the page: one study's answer, figures and tables."""
+"""Sections of the page: a study's answers, figures and tables."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of a study."""
+    """A section: what the page shows of a study."""
 
     study: str  # the anchor
     title: str

@@ -1,4 +1,4 @@
-"""Which of the environments and sweeps in the database the page shows, and how to see the others."""
+"""The tables of the database's environments and sweeps: which of them the page shows, and how to see the others."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from results import format as text
 
 
 def of_environment(selection: Selection) -> DataFrame:
-    """Its runs, the newest first."""
+    """The runs of an environment, the newest first."""
     every, fingerprint = selection.every_run, selection.runs["fingerprint"].iloc[-1]
     return every[every["fingerprint"] == fingerprint].iloc[::-1]
 
 
 def environment_table(selection: Selection) -> Table | None:
-    """The environments of the database: how each differs from the one that is shown, and whether it is that."""
+    """The table of environments: how each differs from the environment that is shown."""
     shown = selection.runs.iloc[-1]
     groups = list(selection.every_run.groupby("fingerprint", sort=False))
     if len(groups) == 1:
@@ -42,7 +42,7 @@ def _difference(facts: Mapping[str, str], shown: Mapping[str, str]) -> str:
 
 
 def sweep_table(selection: Selection) -> Table:
-    """The sweeps of the environment, by name and text: which are shown."""
+    """The table of the environment's sweeps, by name and text, with those that are shown."""
     shown = set(selection.runs["sweep_sha"])
     every = of_environment(selection)
     newest = dict(zip(every["sweep_name"].iloc[::-1], every["sweep_sha"].iloc[::-1], strict=True))

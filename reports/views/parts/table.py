@@ -1,4 +1,4 @@
-"""A table: columns that know how to show a subject, and the rows that come of it."""
+"""Tables: columns that know how to show a subject, and the rows that follow."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True)
 class Value:
-    """One entry: its text, and what it is sorted by (None sorts last)."""
+    """An entry: its text, and the value that it is sorted by (None is last)."""
 
     text: str
     sort: float | str | None
@@ -35,7 +35,7 @@ class Column(Generic[Subject]):
 
 @dataclass(frozen=True)
 class Heading:
-    """A column as the page needs it."""
+    """The heading of a column, as the page needs it."""
 
     text: str
     numeric: bool
@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What the page shows as a sortable table."""
+    """A table that the page shows, and that can be sorted."""
 
     caption: str
     headings: tuple[Heading, ...]
@@ -60,7 +60,7 @@ class Table:
 
     @property
     def unsettled(self) -> bool:
-        """Whether any entry is marked so, and the mark needs its legend."""
+        """Whether any entry is marked as unsettled, and the mark needs its legend."""
         return any(value.unsettled for row in self.rows for value in row.values)
 
 
@@ -88,7 +88,7 @@ def tabulate(
     *,
     anchor: Callable[[Subject], str] = lambda _: "",
 ) -> Table:
-    """A row for each subject; a column in which nothing is known is left out."""
+    """The table with a row for each subject, without columns in which nothing is known."""
     subjects = list(subjects)
     shown = [(column, [column.show(subject) for subject in subjects]) for column in columns]
     shown = [(column, values) for column, values in shown if any(value.sort is not None for value in values)]

@@ -1,4 +1,4 @@
-"""Study `adjoint`: what each way to differentiate a solve costs, and how wrong its gradient is."""
+"""Study `adjoint`: the cost of each way to differentiate a solve, and the error of its gradient."""
 
 from collections.abc import Callable, Sequence
 
@@ -93,7 +93,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def mode_table(setting: str, cells: Sequence[MeasuredCell], rows: Sequence[ModeRow]) -> Table:
-    """Each mode over the one that it is compared with, for the rows of these cells; without a row, the cells alone."""
+    """The table of modes over the one that they are compared with; the cells alone if there is no pair."""
     keys = {each.key for each in cells}
     rows = [row for row in rows if row.measured.key in keys]
     if not rows:

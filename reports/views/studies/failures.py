@@ -17,12 +17,12 @@ class FailureGroup:
 
     @property
     def count(self) -> str:
-        """How many cells."""
+        """The number of cells."""
         return text.plural(len(self.cells), "cell")
 
 
 def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
-    """What went wrong before what could not be; within each the most cells first."""
+    """The groups of failures: errors before what is not supported; within these the largest group first."""
     groups: dict[Failure, list[MeasuredCell]] = {}
     for cell in cells:
         for failure in cell.failures:

@@ -1,4 +1,4 @@
-"""What was measured where: the environment, the runs, the counts."""
+"""The head of the page: the environment, the runs, the counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from results.records import EXPECTED
 
 @dataclass(frozen=True)
 class RunView:
-    """One execution of a sweep."""
+    """A run: one execution of a sweep."""
 
     id: str
     shown: str  # how many of its trials are on the page

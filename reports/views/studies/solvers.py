@@ -56,7 +56,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def order_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
-    """Error against dt, with each choice's observed order at its line's end."""
+    """The panels of error against dt, with each choice's observed order at its line's end."""
     ticks = tuple(sorted({each.cell.dt for each in cells if each.cell.dt is not None}))
     dt = Axis("step dt, finer to the right", text.tolerance, ticks=ticks, reversed=True)
     return [
@@ -87,7 +87,7 @@ def order_of(cells: Sequence[MeasuredCell]) -> Order:
 
 
 def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
-    """A row for each choice of the setting."""
+    """The rows of the table, one for each choice of the setting."""
     race = TimeToError.of(cells)
     quickest = {Configuration.of(each): each for each in race.cells} if race else {}
     choices = grouped(cells, Configuration.of)
@@ -107,7 +107,7 @@ def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
 
 
 def solver_table(setting: str, cells: Sequence[MeasuredCell]) -> Table:
-    """Order, the finest common step, and the time to the target."""
+    """The table of choices: order, the finest common step, and the time to the target."""
     rows = solver_rows(setting, cells)
     common = next((row.common for row in rows if row.common), None)
     at = f"at dt = {text.tolerance(common.cell.dt)}" if common and common.cell.dt else ""

@@ -74,7 +74,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
-    """Who came to the smallest loss; None where nothing was trained."""
+    """The finding on the choice with the smallest loss; None if nothing was trained."""
     ranked = sorted(
         (each for each in choices if math.isfinite(each.final_loss.median)), key=lambda each: each.final_loss.median
     )
@@ -92,7 +92,7 @@ def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
 
 
 def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
-    """Who was first at the target loss; None without a target."""
+    """The finding on the choice that reached the target loss first; None without a target."""
     target = target_of(choices)
     if target is None:
         return None
@@ -112,7 +112,7 @@ def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
 
 
 def _alike(one: Range, best: Range, factor: float) -> bool:
-    """Whether two choices may differ by chance alone."""
+    """Whether two choices cannot be told apart: their medians are close, or their seeds' ranges overlap."""
     return one.median <= factor * best.median or one.overlaps(best)
 
 
@@ -134,7 +134,7 @@ def _said(over: Range, form: text.Form) -> str:
 
 
 def training_table(setting: str, choices: Sequence[Trained]) -> Table:
-    """A row for each choice: medians and ranges over its seeds."""
+    """The table of choices: medians and ranges over their seeds."""
     target = target_of(choices)
     to = f"time to\nloss {text.tolerance(target)}" if target is not None else "time to loss"
     return tabulate(

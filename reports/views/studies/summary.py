@@ -1,4 +1,4 @@
-"""Every cell in one table: the row that the page's links and a cell's key lead to."""
+"""The table of all cells, to whose rows the page's links and a cell's key lead."""
 
 from collections.abc import Collection
 
@@ -8,6 +8,6 @@ from reports.views.parts.table import Table, tabulate
 
 
 def summary_table(cells: Collection[MeasuredCell]) -> Table:
-    """One row a cell, in the sweep's order; the row's anchor is the key."""
+    """The table with a row for each cell, in the sweep's order; a row's anchor is the cell's key."""
     shown = (columns.KEY, columns.STATUS, *columns.AXES, *columns.NUMBERS)
     return tabulate("All cells", shown, cells, anchor=lambda each: each.key)

@@ -1,4 +1,4 @@
-"""Run by Alembic: the steps, on the connection and in the transaction that `results.opening.migration` hands over."""
+"""What Alembic runs: the steps, in the transaction that `results.opening.migration` hands over."""
 
 from alembic import context
 
