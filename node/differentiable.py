@@ -66,7 +66,7 @@ def solve_to_event(
     states = torch.cat((y[:reached], beyond))
     if trajectory.status.failed:
         return trajectory, states, None
-    trajectory.status, trajectory.entry = Status.event, found.entry
+    trajectory = replace(trajectory, status=Status.event, entry=found.entry)
     flow = Flow.at(problem.f, problem.layout, stats, [found.t], y[-1:])
     at = time_of_event(event, flow, found.entry, stop, y[-1:])
     return trajectory, states, EventPoint(at[0], problem.layout.restore(flow(y[-1:], stop, at)[0]))

@@ -61,15 +61,13 @@ class FlatEvent:
     entry: once it is located, the entry of g, counted flat, whose sign has changed.
     """
 
-    def __init__(self, event: Event, f: RightHandSide):
+    def __init__(self, event: Event, f: RightHandSide, t: float, y: Tensor):
+        """t, y: the start, whose signs are those before."""
         self._event = event
         self._f = f
         self._signs = self._changed = torch.zeros((), device="cpu")
-        self.entry = 0
-
-    def start(self, t: float, y: Tensor) -> None:
-        """Take the signs at the start."""
         self._signs = self._signs_at(t, y)
+        self.entry = 0
 
     def happened(self, t: float, y: Tensor) -> bool:
         """Whether an entry has changed its sign in the step that ends at (t, y)."""

@@ -3,7 +3,7 @@
 import itertools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from node.controller import LEAST_STEP, SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
 from node.dense import DensePiece
-from node.event import FlatEvent
+from node.event import Event, FlatEvent
+from node.observer import Observer
 from node.solution import Status
 from node.solvers.base import Solver, Step
-from node.trajectory import Callback, Callbacks, Jumps, Log, TakenStep, Trajectory
+from node.trajectory import Jumps, TakenStep, Trajectory
 from node.vector_field import RightHandSide
 
 
@@ -27,28 +28,24 @@ def integrate(
     controller: Controller,
     max_steps: int,
     record: bool,
-    event: FlatEvent | None = None,
-    dense: bool = False,
-    callbacks: Callbacks | None = None,
-    log: Log | None = None,
+    event: Event | None = None,
+    observers: Sequence[Observer[DensePiece]] = (),
     jumps: Jumps | None = None,
-    visit: Callable[[DensePiece], object] | None = None,
 ) -> Trajectory:
     """Solve dy/dt = f from times[0] to times[-1], which it lands on, with outputs at every time.
 
-    y0: (n,). times: strictly monotonic. record: leave a graph for autograd. event: stop where it happens.
-    dense: keep every step's dense output; visit: called with it. log: told of each accepted step. jumps: of the state,
-    where f may depend on which of them a step passes.
+    y0: (n,). times: strictly monotonic. record: leave a graph for autograd. event: stop where it happens. observers:
+    told of each step. jumps: of the state, where f may depend on which of them a step passes.
     """
     if len(times) == 1:
-        return Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], 1)
-    loop = _Loop(f, y0, times, solver, record, max_steps, event, callbacks or Callbacks(), log, jumps)
-    loop.visit = loop.at.pieces.append if dense else visit
+        return Trajectory(times[0], y0, [y0.unsqueeze(0)], 1)
+    watched = None if event is None else FlatEvent(event, f, times[0], y0)
+    loop = _Loop(f, y0, times, solver, max_steps, watched, observers, jumps, record=record)
     if isinstance(controller, PIDController):
         loop.adapt(controller)
     else:
         loop.follow(controller)
-    return loop.at
+    return loop.trajectory()
 
 
 class _Loop:
@@ -60,162 +57,178 @@ class _Loop:
         y0: Tensor,
         times: Sequence[float],
         solver: Solver,
-        record: bool,
         max_steps: int,
         event: FlatEvent | None,
-        callbacks: Callbacks,
-        log: Log | None,
+        observers: Sequence[Observer[DensePiece]],
         jumps: Jumps | None,
+        *,
+        record: bool,
     ):
-        self.at = Trajectory(times[0], y0, 0.0, [y0.unsqueeze(0)], len(times))
+        self._t = times[0]
+        self._y = y0
+        self._dt = 0.0  # what is to be tried next, signed
+        self._outputs = [y0.unsqueeze(0)]
+        self._status = Status.success
+        self._n_accepted = 0
+        self._n_rejected = 0
         self._f = f
         self._times = times
-        self._due = 1  # the index of the next output
+        self._next = 1  # the index of the next output
         self._sign = math.copysign(1.0, times[-1] - times[0])
         self._solver = solver
         self._workspace = solver.workspace(y0, record=record)
         self._carry: Any = None
-        self._anew = True  # whether the carry is the solver's start
+        self._restarted = True  # whether the carry is the solver's start
         self._memory = (1.0, 1.0)  # the controller's
         self._least = 0.0  # a step size at which the solve is given up
         self._max_steps = max_steps
         self._event = event
-        self.visit: Callable[[DensePiece], object] | None = None  # called with each accepted step's dense output
-        self._callbacks = callbacks
-        self._log = log
+        self._of_tries = [observer for observer in observers if observer.asks_tries]
+        self._of_dense = [observer for observer in observers if observer.asks_dense]
+        self._of_taken = [observer for observer in observers if observer.asks_taken]
         self._jumps = jumps
-        if event is not None:
-            event.start(times[0], y0)
+
+    def trajectory(self) -> Trajectory:
+        """What was found."""
+        return Trajectory(
+            self._t,
+            self._y,
+            self._outputs,
+            len(self._times),
+            status=self._status,
+            n_accepted=self._n_accepted,
+            n_rejected=self._n_rejected,
+            entry=0 if self._event is None else self._event.entry,
+        )
 
     def follow(self, controller: FixedStep | FixedGrid) -> None:
         """Take the steps of a grid."""
-        at, times = self.at, self._times
+        times = self._times
         stops = () if self._jumps is None else self._jumps.stops
         pairs = itertools.pairwise((times[0], *stops, times[-1]))
         for end in itertools.chain.from_iterable(controller.grid(*pair) for pair in pairs):
-            if at.n_accepted >= self._max_steps:
-                at.status = Status.max_steps
+            if self._n_accepted >= self._max_steps:
+                self._status = Status.max_steps
                 break
             if controller.one_sided:
-                self._confine(end, ends=(at.t, end))
+                self._confine(end, ends=(self._t, end))
             t1 = self._meet(end, end)
             self._accept(self._try(t1, estimate=False), t1)
-            if at.status is Status.event:
+            if self._status is Status.event:
                 break
         self._check_finite()
 
     def adapt(self, controller: PIDController) -> None:
         """Take steps that keep the tolerance, from each time that must be hit to the next."""
-        at, times = self.at, self._times
+        times = self._times
         jumps = controller.jump_t
         stops = () if self._jumps is None else self._jumps.stops
         for stop in (*between((*controller.step_t, *jumps, *stops), times[0], times[-1]), times[-1]):
             if jumps:
                 self._confine(stop, ends=jumps)
-            if at.dt == 0.0:
-                at.dt = self._first_dt(controller)
-                self._least = LEAST_STEP * abs(at.dt)
+            if self._dt == 0.0:
+                self._dt = self._first_dt(controller)
+                self._least = LEAST_STEP * abs(self._dt)
             self._reach(stop, controller)
-            if at.status is not Status.success:
+            if self._status is not Status.success:
                 return
         if self._solver.dense_with_f1:
             self._check_finite()
 
     def _first_dt(self, controller: PIDController) -> float:
-        at, solver = self.at, self._solver
-        f0 = self._f(at.t, at.y)
-        self._carry = solver.start(self._f, at.t, at.y, f0)
+        solver = self._solver
+        f0 = self._f(self._t, self._y)
+        self._carry = solver.start(self._f, self._t, self._y, f0)
         with torch.no_grad():
             order = solver.error_order or solver.order
-            return controller.initial_dt(self._f, at.t, self._times[-1], at.y, f0, order)
+            return controller.initial_dt(self._f, self._t, self._times[-1], self._y, f0, order)
 
     def _reach(self, stop: float, controller: PIDController) -> None:
         """Go on to the time `stop`, or until the status is no success."""
-        at, max_steps, callbacks = self.at, self._max_steps, self._callbacks
+        max_steps = self._max_steps
         error_order = self._solver.error_order or self._solver.order
         ratio = 0.0
-        while at.t != stop and at.status is Status.success:
-            if at.n_accepted + at.n_rejected >= max_steps:
-                at.status = Status.max_steps
+        while self._t != stop and self._status is Status.success:
+            if self._n_accepted + self._n_rejected >= max_steps:
+                self._status = Status.max_steps
                 return
-            if abs(at.dt) <= max(4 * sys.float_info.epsilon * abs(at.t), self._least):
-                at.status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
+            if abs(self._dt) <= max(4 * sys.float_info.epsilon * abs(self._t), self._least):
+                self._status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
                 return
-            t1 = self._meet(at.t + at.dt, stop)
+            t1 = self._meet(self._t + self._dt, stop)
             if self._jumps is not None:
-                t1 = self._jumps.end(at.t, t1)
-            dt = t1 - at.t
+                t1 = self._jumps.end(self._t, t1)
+            dt = t1 - self._t
             step = self._try(t1, estimate=True)
-            ratio = _error_ratio(controller, step, at.y)
+            ratio = _error_ratio(controller, step, self._y)
             verdict = controller.judge(ratio, dt, self._memory, error_order)
             self._memory = verdict.memory
             if not verdict.accepted:
-                at.n_rejected += 1
-                at.dt = verdict.dt
-                if callbacks.reject is not None:
-                    self._call(callbacks.reject, dt)
+                self._n_rejected += 1
+                self._dt = verdict.dt
+                for observer in self._of_tries:
+                    observer.rejected(self._t, self._y, dt)
                 continue
             # A step cut short to land on a time says nothing against the size that was wanted.
-            at.dt = verdict.dt if abs(verdict.dt) > abs(at.dt) or dt == at.dt else at.dt
+            self._dt = verdict.dt if abs(verdict.dt) > abs(self._dt) or dt == self._dt else self._dt
             self._accept(step, t1)
 
     def _confine(self, stop: float, ends: Sequence[float]) -> None:
         """On the way from here to `stop` f has its limits from inside, where either is among the ends. Begin anew."""
-        start, outwards = self.at.t, math.copysign(math.inf, self._sign)
+        start, outwards = self._t, math.copysign(math.inf, self._sign)
         self._f.between(start if start in ends else -outwards, stop if stop in ends else outwards)
         if start in ends:
-            self._carry, self._anew = None, True
+            self._carry, self._restarted = None, True
 
     def _try(self, t1: float, *, estimate: bool) -> Step:
-        at = self.at
-        if self._jumps is not None and self._jumps.begin(at.t, t1):
-            self._carry, self._anew = None, True
+        if self._jumps is not None and self._jumps.begin(self._t, t1):
+            self._carry, self._restarted = None, True
         if self._carry is None:
-            self._carry = self._solver.start(self._f, at.t, at.y)
-        if self._callbacks.step is not None:
-            self._call(self._callbacks.step, t1 - at.t)
-        return self._solver.step(self._f, at.t, at.y, t1 - at.t, self._carry, self._workspace, estimate=estimate)
-
-    def _call(self, callback: Callback, dt: float) -> None:
-        callback(self.at.t, self._f.restore(self.at.y), dt)
+            self._carry = self._solver.start(self._f, self._t, self._y)
+        for observer in self._of_tries:
+            observer.trying(self._t, self._y, t1 - self._t)
+        return self._solver.step(
+            self._f, self._t, self._y, t1 - self._t, self._carry, self._workspace, estimate=estimate
+        )
 
     def _meet(self, t1: float, stop: float) -> float:
         """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
-        slack = SAME_TIME * abs(t1 - self.at.t)
-        output = self._times[self._due]
+        slack = SAME_TIME * abs(t1 - self._t)
+        output = self._times[self._next]
         if abs(t1 - output) <= slack and self._sign * (stop - output) >= 0:
             return output
         return stop if self._sign * (stop - t1) <= slack else t1
 
     def _accept(self, step: Step, t1: float) -> None:
         """Move to the step's end, past the outputs that are due, or to the event on the way."""
-        at, times, due = self.at, self._times, self._due
-        if self._callbacks.accept is not None:
-            self._call(self._callbacks.accept, t1 - at.t)
+        times, due = self._times, self._next
+        for observer in self._of_tries:
+            observer.accepted(self._t, self._y, t1 - self._t)
         if self._event is not None and self._event.happened(t1, step.y1):
             step, t1 = self._step_to(self._event, self._dense_output(self._completed(step, t1), t1))
-            at.status, at.entry = Status.event, self._event.entry
+            self._status = Status.event
         passed = due
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1
-        if passed > due or self.visit is not None:
+        if passed > due or self._of_dense:
             step = self._completed(step, t1)
             piece = self._dense_output(step, t1)
             if passed > due:
-                at.outputs.append(piece.at(times[due:passed]))
-            if self.visit is not None:
-                self.visit(piece)
+                self._outputs.append(piece.at(times[due:passed]))
+            for observer in self._of_dense:
+                observer.dense(piece)
         lands = passed < len(times) and times[passed] == t1
         if lands:
-            at.outputs.append(step.y1.unsqueeze(0))
-        if self._log is not None:
-            taken = TakenStep(at.t, t1, self._anew, times[due:passed], lands, self._f.limits)
-            self._log(taken, at.y, self._carry, step)
-        at.t, at.y = t1, step.y1
-        at.n_accepted += 1
-        self._due, self._carry, self._anew = passed + lands, step.carry, step.carry is None
+            self._outputs.append(step.y1.unsqueeze(0))
+        if self._of_taken:
+            taken = TakenStep(self._t, t1, self._restarted, times[due:passed], lands, self._f.limits)
+            for log in self._of_taken:
+                log.taken(taken, self._y, self._carry, step)
+        self._t, self._y = t1, step.y1
+        self._n_accepted += 1
+        self._next, self._carry, self._restarted = passed + lands, step.carry, step.carry is None
         if self._jumps is not None and (y1 := self._jumps.finish(t1, step.y1)) is not None:
-            at.y, self._carry, self._anew = y1, None, True
+            self._y, self._carry, self._restarted = y1, None, True
 
     def _step_to(self, event: FlatEvent, piece: DensePiece) -> tuple[Step, float]:
         """The step to the event, and its end; once it is tried, it tells how far the dense output is off."""
@@ -231,9 +244,8 @@ class _Loop:
         return step
 
     def _dense_output(self, step: Step, t1: float) -> DensePiece:
-        at = self.at
-        dt = t1 - at.t
-        return DensePiece(at.t, dt, at.y, self._solver.dense(self._f, at.t, at.y, dt, step))
+        dt = t1 - self._t
+        return DensePiece(self._t, dt, self._y, self._solver.dense(self._f, self._t, self._y, dt, step))
 
     def _check_finite(self) -> None:
         """Name a solve that left the finite numbers, and let its outputs be NaN from there on.
@@ -241,12 +253,11 @@ class _Loop:
         A state that is not finite stays so: the last one tells of all. Only f(t1, y1) of the last step is in no later
         state, and dense output in that step may have taken it.
         """
-        at = self.at
-        last = (at.y, *at.outputs[-2:])
+        last = (self._y, *self._outputs[-2:])
         if all(math.isfinite(torch.linalg.vector_norm(y.detach(), ord=math.inf)) for y in last):
             return
-        at.status = Status.non_finite
-        at.outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in at.outputs]
+        self._status = Status.non_finite
+        self._outputs = [y.where(y.isfinite().all(dim=1, keepdim=True), math.nan) for y in self._outputs]
 
 
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:

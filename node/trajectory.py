@@ -1,15 +1,14 @@
-"""Where a solve has got to, and who is told on the way."""
+"""What a solve has found, and what it can be told and tells of on the way."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from node.solution import SampleStats, Status
-from node.solvers.base import Step
 
 if TYPE_CHECKING:
     from node.per_sample.events import SampleEvents
@@ -45,10 +44,6 @@ class TakenStep(NamedTuple):
     limits: tuple[float, float]  # between which f was called
 
 
-# Told of each accepted step, with the y and the carry that it started from and its outcome.
-Log = Callable[[TakenStep, Tensor, Any, Step], None]
-
-
 class Jumps(Protocol):
     """Times at which the state of a solve jumps: met by its steps, or passed by them and made up for."""
 
@@ -66,17 +61,16 @@ class Jumps(Protocol):
         """Told of each accepted step's end; the state there if that is another than y1."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Trajectory:
-    """Where a loop has got to. The state is flat, of shape (n,), and time is a float."""
+    """What a loop has found, and where it has got to. The state is flat, of shape (n,), and time is a float."""
 
     t: float
     y: Tensor
-    dt: float  # what the controller would try next, signed
-    outputs: list[Tensor]  # pieces of shape (m, n), in order of time
+    outputs: Sequence[Tensor]  # pieces of shape (m, n), in order of time
     n_outputs: int
     # Dense output, where it was asked for: of type DensePiece, or SamplePiece where each sample has its own steps.
-    pieces: list[Any] = field(default_factory=list)
+    pieces: Sequence[Any] = ()
     status: Status = Status.success
     n_accepted: int = 0
     n_rejected: int = 0
@@ -87,6 +81,6 @@ class Trajectory:
     def at_outputs(self) -> Tensor:
         """States (n_outputs, n) at the output times; NaN where the loop did not get to."""
         missing = self.n_outputs - sum(map(len, self.outputs))
-        if missing:
-            self.outputs.append(self.y.new_full((missing, len(self.y)), math.nan))
-        return torch.cat(self.outputs)
+        if not missing:
+            return torch.cat(tuple(self.outputs))
+        return torch.cat((*self.outputs, self.y.new_full((missing, len(self.y)), math.nan)))

@@ -1,7 +1,7 @@
 """What every way to differentiate a solve is: a value that solves a problem so that backward works."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,19 +12,16 @@ from node.adjoint.field.conditions import Conditions
 from node.adjoint.field.dependencies import Dependencies, chosen, dependencies
 from node.adjoint.field.watched import Watched
 from node.controller import Controller
-from node.event import Event, FlatEvent
+from node.event import Event
 from node.integrate import integrate
 from node.layout import Layout, State
+from node.observer import CallbackObserver, DenseKept, Observer
 from node.registry import Registry
 from node.solution import Stats
-from node.solvers.base import Solver, Step
+from node.solvers.base import Solver
 from node.trajectory import Callbacks, Trajectory
 from node.user_field import UserField
 from node.vector_field import RightHandSide, Time, VectorField
-
-# Told of each accepted step, a TakenStep, or of each try in which samples go on, a TakenTry; with the y and the carry
-# that it started from and its outcome.
-Log = Callable[[Any, Tensor, Any, Step], None]
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,20 @@ class InitialValueProblem:
             return self
         return replace(self, f=Watched(mode, self.f, (), always=True))
 
-    def integrate(self, f: RightHandSide, y0: Tensor, *, record: bool, log: Log | None = None) -> Trajectory:
-        """The forward solve, from the flat y0. log: told of each step."""
+    def integrate(
+        self, f: RightHandSide, y0: Tensor, *, record: bool, observers: Sequence[Observer[Any]] = ()
+    ) -> Trajectory:
+        """The forward solve, from the flat y0. observers: told of each step, beside the problem's callbacks."""
+        kept: DenseKept[Any] | None = DenseKept() if self.dense else None
+        every = [*observers, *([] if kept is None else [kept])]
+        if self.callbacks != Callbacks():
+            every.append(CallbackObserver(self.callbacks, f))
+        trajectory = self._integrate(f, y0, every, record=record)
+        return trajectory if kept is None else replace(trajectory, pieces=kept.pieces)
+
+    def _integrate(
+        self, f: RightHandSide, y0: Tensor, observers: Sequence[Observer[Any]], *, record: bool
+    ) -> Trajectory:
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
 
@@ -112,9 +121,7 @@ class InitialValueProblem:
                 max_steps=self.max_steps,
                 record=record,
                 event=self.event,
-                dense=self.dense,
-                callbacks=self.callbacks,
-                log=log,
+                observers=observers,
             )
         return integrate(
             f,
@@ -124,10 +131,8 @@ class InitialValueProblem:
             controller=self.controller,
             max_steps=self.max_steps,
             record=record,
-            event=None if self.event is None else FlatEvent(self.event, f),
-            dense=self.dense,
-            callbacks=self.callbacks,
-            log=log,
+            event=self.event,
+            observers=observers,
         )
 
 

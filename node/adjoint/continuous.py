@@ -13,6 +13,7 @@ from node.adjoint.backward.passes import Gradients, solve_in_passes
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
+from node.observer import CallbackObserver
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Callbacks, Trajectory
@@ -89,7 +90,7 @@ class ContinuousAdjoint(Adjoint):
             outputs,
             norm=norm,
             tolerance=field.tolerance,
-            callbacks=self.callbacks,
+            observers=[] if self.callbacks is None else [CallbackObserver(self.callbacks, field)],
         )
         _, of_y0, *of_parameters = field.layout.restore(end.y)
         return Gradients(of_y0 + outputs.dl_dy[0], of_parameters, end.status, end.t, field.calls, field.vjps)
@@ -108,8 +109,8 @@ class _Passes:
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
-        log = self.between.log if keep and self.mode.checkpoints else None
-        return problem.integrate(f, y0, record=False, log=log), self.between.states
+        observers = [self.between] if keep and self.mode.checkpoints else []
+        return problem.integrate(f, y0, record=False, observers=observers), self.between.states
 
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]

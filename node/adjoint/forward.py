@@ -65,12 +65,12 @@ class Forward(Adjoint):
             trajectory = replace(problem, controller=controller).integrate(f, f.start(y0), record=False)
             stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
             z = trajectory.at_outputs()
-        trajectory.y = f.split(trajectory.y)[0]
-        trajectory.pieces = [
+        pieces = [
             DensePiece(t, dt, self._moved(f, y, inputs, stats)[0], self._moved(f, c, inputs, stats))
             for t, dt, y, c in ((p.t, p.dt, p.y.unsqueeze(0), p.c) for p in trajectory.pieces)
         ]
-        return trajectory, self._moved(f, z, inputs, stats)
+        found = replace(trajectory, y=f.split(trajectory.y)[0], pieces=pieces)
+        return found, self._moved(f, z, inputs, stats)
 
     def _moved(self, f: "TangentField", z: Tensor, inputs: Sequence[Tensor], stats: Stats) -> Tensor:
         """The states of vectors z (m, (1 + d) n), which move with the inputs as their tangents say."""

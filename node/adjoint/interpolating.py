@@ -15,6 +15,7 @@ from node.adjoint.backward.path import Path
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.controller import Controller
 from node.dense import DensePiece
+from node.observer import DenseKept
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
@@ -80,12 +81,11 @@ class _Passes:
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        trajectory = replace(problem, dense=True).integrate(f, y0, record=False)
-        pieces = trajectory.pieces
-        if not problem.dense:
-            trajectory.pieces = []
-        self.steps = [(piece.t, piece.dt) for piece in pieces]
-        return trajectory, [tensor for piece in pieces for tensor in (piece.y, piece.c)]
+        kept = DenseKept[DensePiece]()
+        trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
+        self.steps = [(piece.t, piece.dt) for piece in kept.pieces]
+        tensors = [tensor for piece in kept.pieces for tensor in (piece.y, piece.c)]
+        return replace(trajectory, pieces=kept.pieces) if problem.dense else trajectory, tensors
 
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
@@ -104,7 +104,7 @@ class _Passes:
             outputs,
             norm=equation.norm,
             tolerance=equation.tolerance,
-            visit=integral.add if parameters else None,
+            observers=[integral] if parameters else [],
         )
         of_y0 = size * (equation.split(end.y) + outputs.dl_dy[0])
         of_parameters = [size * x for x in integral.sums]

@@ -1,11 +1,12 @@
 """What the loop tells of each try in which samples go on, so that it can be taken again."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from node.observer import Observer
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock, Within
 from node.per_sample.limits import Limits
@@ -28,18 +29,14 @@ class TakenTry(NamedTuple):
     within: Within | None  # outputs within a step
 
 
-# Told of each such try, with the y and the carry that it started from and where it led.
-SampleLog = Callable[[TakenTry, Tensor, Any, Step], None]
-
-
 class LogBook:
-    """Tells a log of the tries in which samples go on, with what one try alone does not know.
+    """Tells observers of the tries in which samples go on, with what one try alone does not know.
 
     Where samples begin anew in another try, they do so in the next one of these.
     """
 
-    def __init__(self, log: SampleLog, solver: Solver, clock: SampleClock, limits: Limits):
-        self._log = log
+    def __init__(self, observers: Sequence[Observer[Any]], solver: Solver, clock: SampleClock, limits: Limits):
+        self._observers = observers
         self._solver = solver
         self._clock = clock
         self._limits = limits
@@ -78,5 +75,6 @@ class LogBook:
             landed=None if passed is None else passed.landed(),
             within=None if passed is None else passed.within(t, clock.t),
         )
-        self._log(taken, y, self._handed_on, Step(end[0], None, end[1]))
+        for observer in self._observers:
+            observer.taken(taken, y, self._handed_on, Step(end[0], None, end[1]))
         self._handed_on, self._anew = end[1], np.zeros_like(moved)

@@ -1,7 +1,7 @@
 """The loop in which each sample of a batch takes its own steps."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,28 +9,25 @@ from torch import Tensor
 
 from node.controller import LEAST_STEP
 from node.event import Event
+from node.observer import Observer
 from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock
 from node.per_sample.columns import column
 from node.per_sample.events import EventWatch
 from node.per_sample.front import Attempt, Front
 from node.per_sample.limits import Limits
-from node.per_sample.log import LogBook, SampleLog
+from node.per_sample.log import LogBook
 from node.per_sample.outcomes import Fates
 from node.per_sample.outputs import SampleOutputs, interpolated, states
 from node.per_sample.path import SamplePiece
 from node.per_sample.step_control import Pace, Verdicts
 from node.solution import Status
 from node.solvers.base import Solver, Step
-from node.trajectory import Callback, Callbacks, Trajectory
+from node.trajectory import Callback, Trajectory
 from node.vector_field import RightHandSide
 
 
 class SampleLoop:
     """One solve under way."""
-
-    visit: Callable[[SamplePiece], object] | None = None  # called with the dense output of each try that gets on
-    callbacks: Callbacks | None = None
-    _events: EventWatch | None = None
 
     def __init__(
         self,
@@ -40,9 +37,11 @@ class SampleLoop:
         solver: Solver,
         pace: Pace,
         max_steps: int,
-        record: bool,
-        log: SampleLog | None,
+        event: Event | None,
+        observers: Sequence[Observer[SamplePiece]],
         jump: Callable[[Landed, Tensor], Tensor] | None,
+        *,
+        record: bool,
     ):
         samples, n_outputs = times.shape
         self._f = f
@@ -53,16 +52,16 @@ class SampleLoop:
         self._clock = SampleClock(times, pace.stops, land=jump is not None)
         self._jump = jump
         self._limits = Limits(f, self._clock, pace.jumps, y0)
-        self._book = None if log is None else LogBook(log, solver, self._clock, self._limits)
+        self._of_tries = [observer for observer in observers if observer.asks_tries]
+        self._of_dense = [observer for observer in observers if observer.asks_dense]
+        logs = [observer for observer in observers if observer.asks_taken]
+        self._book = LogBook(logs, solver, self._clock, self._limits) if logs else None
         self._outputs = SampleOutputs(y0, n_outputs)
         self._max_steps = max_steps
         self._tries = 0
         self._least = np.zeros(samples)  # step sizes at which a sample is given up
         self._fates = Fates(samples)
-
-    def watch(self, event: Event) -> None:
-        """Let samples stop at their events."""
-        self._events = EventWatch(event, self._f, self._column(self._clock.t), self._front.y)
+        self._events = None if event is None else EventWatch(event, f, self._column(self._clock.t), y0)
 
     def run(self) -> None:
         """Take steps until every sample has ended."""
@@ -89,7 +88,6 @@ class SampleLoop:
         return Trajectory(
             float(clock.sign * (clock.t[failed][0] if failed.any() else clock.t.max())),
             self._front.y,
-            0.0,
             [outputs],
             len(outputs),
             status=self._fates.status,
@@ -116,8 +114,8 @@ class SampleLoop:
         dt = t1 - t0
         t = front.time(self._column(t0))
         self._begin(t, t0, t1)
-        if self.callbacks is not None:
-            self._call(self.callbacks.step, t0, dt, clock.alive)
+        for observer in self._of_tries:
+            self._tell(observer.trying, t0, dt, clock.alive)
         carry = front.carry
         attempt = front.tried(t, self._column(dt))
         verdicts = self._pace.judge(clock, attempt.y, attempt.step, dt)
@@ -128,12 +126,12 @@ class SampleLoop:
         if self._events is not None:
             t1, attempt = self._to_events(self._events, t0, t1, attempt, verdicts.accepted & clock.alive)
             dt = t1 - t0
-        if self.callbacks is not None:
-            self._call(self.callbacks.accept, t0, dt, clock.alive & verdicts.accepted)
-            self._call(self.callbacks.reject, t0, dt, clock.alive & ~verdicts.accepted)
+        for observer in self._of_tries:
+            self._tell(observer.accepted, t0, dt, clock.alive & verdicts.accepted)
+            self._tell(observer.rejected, t0, dt, clock.alive & ~verdicts.accepted)
         self._accept(attempt.step, verdicts, t1)
         passed = clock.passed()
-        if passed is not None or self.visit is not None:
+        if passed is not None or self._of_dense:
             self._output(passed, verdicts.accepted & clock.alive, t0, attempt)
         if self._book is not None:
             f1 = front.carry if attempt.step.carry is None else None
@@ -157,12 +155,12 @@ class SampleLoop:
             self._book.begin(front.restarted)
         front.begin(t)
 
-    def _call(self, callback: Callback | None, t: Floats, dt: Floats, samples: Bools) -> None:
-        """Call it with t, the state and dt of these samples, if there are any."""
-        if callback is None or not samples.any():
+    def _tell(self, observer: Callback, t: Floats, dt: Floats, samples: Bools) -> None:
+        """Tell an observer t, the state and dt of these samples, if there are any."""
+        if not samples.any():
             return
         dt = np.where(samples, self._clock.signed(dt), 0.0)
-        callback(torch.tensor(self._clock.signed(t)), self._f.restore(self._front.y), torch.from_numpy(dt))
+        observer(torch.tensor(self._clock.signed(t)), self._front.y, torch.from_numpy(dt))
 
     def _to_events(
         self, events: EventWatch, t0: Floats, t1: Floats, attempt: Attempt, moved: Bools
@@ -197,14 +195,16 @@ class SampleLoop:
         landed, within = (None, None) if passed is None else (passed.landed(), passed.within(t0, clock.t))
         if landed is not None:
             self._outputs.keep(*landed, states(self._front.y, landed.sample))
-        visit = self.visit if moved.any() else None
-        if within is None and visit is None:
+        asks_dense = bool(self._of_dense) and bool(moved.any())
+        if within is None and not asks_dense:
             return
         c = self._front.dense(self._column(clock.t), attempt)
         if within is not None:
             self._outputs.keep(within.output, within.sample, interpolated(y0, c, within))
-        if visit is not None:
-            visit(SamplePiece(clock.signed(t0), clock.signed(clock.t), moved, y0, c))
+        if asks_dense:
+            piece = SamplePiece(clock.signed(t0), clock.signed(clock.t), moved, y0, c)
+            for observer in self._of_dense:
+                observer.dense(piece)
 
     def _leave_stops(self) -> None:
         """Let samples go on from their stop, or end there."""

@@ -40,17 +40,16 @@ def solve_to_events(
     asked = torch.cat((torch.where(passed.to(t.device), asked, there[:, :-1]), there[:, -1:]), dim=1)
     to_events = replace(problem, times=tuple(own[0].tolist()), sample_times=own)
     trajectory, y = solve_flat(mode, to_events, asked, stats)
-    _name_events(trajectory, events)
+    trajectory = _with_events_named(trajectory, events)
     point = points_of_events(problem, event, events, y[-1], stats)
     y = y[:-1].where(passed.t().unsqueeze(2).to(y.device), torch.nan)
     return trajectory, y, EventPoint(point.t.to(t), problem.layout.restore(point.y))
 
 
-def _name_events(trajectory: Trajectory, events: SampleEvents) -> None:
-    """Let samples whose end is their event say so."""
+def _with_events_named(trajectory: Trajectory, events: SampleEvents) -> Trajectory:
+    """The trajectory in which samples whose end is their event say so."""
     if trajectory.samples is None:
-        return
+        return trajectory
     pairs = zip(trajectory.samples.status, events.happened.tolist(), strict=True)
     statuses = tuple(Status.event if happened and not status.failed else status for status, happened in pairs)
-    trajectory.samples = replace(trajectory.samples, status=statuses)
-    trajectory.status = of_all(statuses)
+    return replace(trajectory, samples=replace(trajectory.samples, status=statuses), status=of_all(statuses))

@@ -39,7 +39,7 @@ class SolveIvp:
     def forward(self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor) -> Trajectory:
         """The forward pass of a problem."""
         y = self._states(f, y0, problem.times, *self._tolerances(problem))
-        return Trajectory(problem.times[-1], y[-1], 0.0, [y], len(y))
+        return Trajectory(problem.times[-1], y[-1], [y], len(y))
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
         """The backward pass of a problem, interval by interval."""

@@ -14,6 +14,7 @@ from node.controller import Norm
 from node.dense import DensePiece
 from node.derivatives import graphed_product
 from node.layout import State, layout_of
+from node.observer import Observer
 from node.user_field import UserField
 from node.vector_field import Time, VectorField
 
@@ -75,18 +76,20 @@ class AdjointAlongPath(AdjointField):
         return of_state if self._is_real else real(torch.complex(of_state, of_state)).reshape(-1)
 
 
-class ParameterIntegral:
+class ParameterIntegral(Observer[DensePiece]):
     """dL/dp = int a df/dp dt, over the steps of a backward solve as they come.
 
     a is each step's dense output with the jumps that are spread over the step.
     """
+
+    asks_dense = True
 
     def __init__(self, equation: AdjointAlongPath, nodes: int):
         self.sums = [torch.zeros_like(p) for p in equation.parameters]
         self._equation = equation
         self._nodes = gauss_legendre(nodes)
 
-    def add(self, piece: DensePiece) -> None:
+    def dense(self, piece: DensePiece) -> None:
         """A step of the solve, backwards: the products of all nodes in one pass."""
         equation = self._equation
         times = [piece.t + node.x * piece.dt for node in self._nodes]

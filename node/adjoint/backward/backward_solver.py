@@ -1,6 +1,6 @@
 """How an adjoint equation is solved: a solver, its control and what it does at outputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,10 +13,11 @@ from node.adjoint.base import InitialValueProblem
 from node.controller import Controller, Norm, PIDController, Tolerance
 from node.dense import DensePiece
 from node.integrate import integrate
+from node.observer import Observer
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.tolerance import laid_out
-from node.trajectory import Callbacks, Trajectory
+from node.trajectory import Trajectory
 
 OUTPUTS = ("spread", "land")
 
@@ -108,12 +109,11 @@ class BackwardSolver:
         *,
         norm: Callable[[Norm], Norm],
         tolerance: Callable[[Tensor], Tensor],
-        callbacks: Callbacks | None = None,
-        visit: Callable[[DensePiece], object] | None = None,
+        observers: Sequence[Observer[DensePiece]] = (),
     ) -> Trajectory:
         """From z at the last output, with its jump, to the first, without its.
 
-        norm, tolerance: of the equation's vector, from those of the state.
+        norm, tolerance: of the equation's vector, from those of the state. observers: told of each step.
         """
         spread = self.outputs == "spread" and self.controller.adaptive and self.solver.self_starting
         degree = (self.solver.order - 1) // 2 if spread else None
@@ -125,9 +125,8 @@ class BackwardSolver:
             controller=extended(self.controller, norm, tolerance),
             max_steps=self.max_steps,
             record=False,
-            callbacks=callbacks,
+            observers=observers,
             jumps=Impulses(outputs, rows(outputs.dl_dy, z.dtype), field, degree) if len(outputs.times) > 2 else None,
-            visit=visit,
         )
 
 

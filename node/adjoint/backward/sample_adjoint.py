@@ -20,10 +20,11 @@ from node.adjoint.backward.sample_fields import (
 from node.adjoint.backward.way_back import WayBack
 from node.adjoint.base import InitialValueProblem
 from node.jacobian import like, real
+from node.observer import CallbackObserver, DenseKept, Observer
 from node.per_sample.clock import Landed
 from node.per_sample.columns import mask
 from node.per_sample.integrate import integrate_samples
-from node.per_sample.path import SamplePath, StepTable
+from node.per_sample.path import SamplePath, SamplePiece, StepTable
 from node.solution import Status
 from node.solvers.multistep.adams import Adams
 from node.trajectory import Callbacks, Trajectory
@@ -77,14 +78,13 @@ class InterpolatingSamples:
         """The trajectory, and the samples' polynomials."""
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        trajectory = replace(problem, dense=True).integrate(f, y0, record=False)
-        if not trajectory.pieces:
+        kept = DenseKept[SamplePiece]()
+        trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
+        if not kept.pieces:
             return trajectory, ()
-        path = SamplePath.of(trajectory.pieces)
+        path = SamplePath.of(kept.pieces)
         self.steps = path.steps
-        if not problem.dense:
-            trajectory.pieces = []
-        return trajectory, (path.y, path.c)
+        return replace(trajectory, pieces=kept.pieces) if problem.dense else trajectory, (path.y, path.c)
 
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
@@ -161,6 +161,9 @@ def _solved(
     """From each sample's last output to its first; the parameters' gradient is an integral over the steps."""
     integral = SampleParameterIntegral(equation, nodes=(backward.solver.order + 1) // 2, size=size)
     jumps = real(way.jumps)
+    observers: list[Observer[SamplePiece]] = [] if callbacks is None else [CallbackObserver(callbacks, equation)]
+    if equation.parameters:
+        observers.append(integral)
 
     def jump(landed: Landed, z: Tensor) -> Tensor:
         output, sample = (torch.from_numpy(i).to(z.device) for i in landed)
@@ -176,8 +179,7 @@ def _solved(
         controller=extended(backward.controller, equation.norm, equation.tolerance),
         max_steps=backward.max_steps,
         record=False,
-        callbacks=callbacks,
-        visit=integral.add if equation.parameters else None,
+        observers=observers,
         jump=jump,
     )
     a = end.at_outputs()[-1].where(mask(way.moving, z), 0.0)[:, -jumps.shape[2] :]

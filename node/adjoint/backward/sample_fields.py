@@ -15,6 +15,7 @@ from node.controller import Norm
 from node.derivatives import graphed_product
 from node.jacobian import like, real
 from node.layout import Layout, layout_of
+from node.observer import Observer
 from node.per_sample.clock import Bools
 from node.per_sample.columns import column, mask
 from node.per_sample.nan_substitute import StandIn
@@ -148,11 +149,13 @@ class AugmentedSamples(SampleAdjointField):
         return torch.cat((of_half, of_half), dim=-1)
 
 
-class SampleParameterIntegral:
+class SampleParameterIntegral(Observer[SamplePiece]):
     """dL/dp = sum over samples of int a df/dp dt, over each one's steps of a backward solve, as they come.
 
     size: (B, 1), what the adjoints are multiplied with.
     """
+
+    asks_dense = True
 
     def __init__(self, equation: SampleAdjointField, nodes: int, size: Tensor):
         self.sums = [torch.zeros_like(p) for p in equation.parameters]
@@ -160,7 +163,7 @@ class SampleParameterIntegral:
         self._nodes = gauss_legendre(nodes)
         self._size = size
 
-    def add(self, piece: SamplePiece) -> None:
+    def dense(self, piece: SamplePiece) -> None:
         """A try, backwards: the products of all nodes and samples in one pass."""
         equation, moved, dt = self._equation, mask(piece.moved, piece.y), piece.t1 - piece.t
         slopes, pushed = [], []

@@ -1,6 +1,7 @@
 """The gradient of the computed solution, step by step backwards through steps that are taken again."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,10 +32,10 @@ def solve_with_replay(
     y, *rest = _Replayed.apply(forward, problem, memory, name, stats, y0, *parameters)
     (trajectory,) = forward
     states, polynomials = rest[: len(rest) // 2], rest[len(rest) // 2 :]
-    trajectory.pieces = [
+    pieces = [
         piece._replace(y=start, c=c) for piece, start, c in zip(trajectory.pieces, states, polynomials, strict=True)
     ]
-    return trajectory, y
+    return replace(trajectory, pieces=pieces), y
 
 
 def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
@@ -57,7 +58,7 @@ class _Solve:
     def forwards(self, problem: InitialValueProblem, y0: Tensor) -> tuple[Trajectory, Tensor]:
         """The trajectory of the problem as it was given, and its states at the outputs."""
         f = problem.first_field()
-        trajectory = problem.integrate(f, y0, record=False, log=self.steps.log)
+        trajectory = problem.integrate(f, y0, record=False, observers=[self.steps])
         self.conditions.settle()
         self.stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         y = trajectory.at_outputs()
@@ -67,7 +68,7 @@ class _Solve:
 
     def gradients(self, cotangents: "_OfOutputs") -> Gradients:
         """The gradients, without a graph of their own."""
-        steps = self.steps.taken
+        steps = self.steps.steps
         replay = Replay(self.problem, steps, self.stats)
         parameters = self.conditions.parameters
         sums = [torch.zeros_like(p) for p in parameters]
@@ -88,7 +89,7 @@ class _Solve:
 
     def differentiable(self, y0: Tensor, cotangents: "_OfOutputs") -> Gradients:
         """The gradients with a graph of their own: backpropagation through all steps at once."""
-        steps = self.steps.taken
+        steps = self.steps.steps
         self.stats.nfe_backward += self.conditions.check()
         replay, state = Replay(self.problem, steps, self.stats), State(y0)
         found: list[tuple[Tensor | None, Tensor | None]] = [(y0, cotangents.start())]

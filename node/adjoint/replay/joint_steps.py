@@ -74,14 +74,14 @@ class JointSteps(Steps[JointStep]):
         super().__init__(solver, memory)
         self._dense = dense
 
-    def log(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
+    def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
         """Add an accepted one."""
-        due = self.taken[-1].past if self.taken else 1
+        due = self.steps[-1].past if self.steps else 1
         self._add(JointStep(self.solver, taken, due, self._dense), State(y, carry), State(step.y1, step.carry))
 
     def leave_out_not_finite(self, y: Tensor) -> None:
         """Keep the steps to the last output before those that are not finite."""
         n_finite = int(y.isfinite().all(dim=1).long().cumprod(0).sum())
-        while self.taken and self.taken[-1].past > n_finite:
-            self.taken.pop()
+        while self.steps and self.steps[-1].past > n_finite:
+            self.steps.pop()
             self.end = None

@@ -144,7 +144,7 @@ class SampleSteps(Steps[SampleStep]):
         super().__init__(solver, memory)
         self._dense = dense
 
-    def log(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
+    def taken(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
         """Add one in which samples went on."""
         forgotten = Forgotten.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
         self._add(SampleStep(self.solver, taken, self._dense, forgotten), State(y, carry), State(step.y1, step.carry))
@@ -152,8 +152,8 @@ class SampleSteps(Steps[SampleStep]):
     def leave_out_not_finite(self, y: Tensor) -> None:
         """Keep every try, without those of its outputs."""
         places = y.isfinite().all(dim=2).cpu().numpy()
-        for i, step in enumerate(self.taken):
+        for i, step in enumerate(self.steps):
             taken = step.taken
             landed = None if taken.landed is None else taken.landed.chosen(places)
             within = None if taken.within is None else taken.within.chosen(places)
-            self.taken[i] = replace(step, taken=taken._replace(landed=landed, within=within))
+            self.steps[i] = replace(step, taken=taken._replace(landed=landed, within=within))

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import ReplayStep, State
-from node.solvers.base import Solver, Step
+from node.observer import Observer
+from node.solvers.base import Solver
 
 S = TypeVar("S", bound=ReplayStep)
 
@@ -25,24 +26,22 @@ class Memory(Protocol):
         """What the steps n - 1, ..., 0 started from, in this order."""
 
 
-class Steps(ABC, Generic[S]):
+class Steps(Observer[Any], ABC, Generic[S]):
     """The steps that were taken, in a list; a memory is told of their states."""
+
+    asks_taken = True
 
     def __init__(self, solver: Solver, memory: Memory):
         self.solver = solver
         self.memory = memory
-        self.taken: list[S] = []
+        self.steps: list[S] = []
         self.end: Tensor | None = None  # of the last of them; None where that is not kept
-
-    @abstractmethod
-    def log(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
-        """Told of each step by the loop, with the y and the carry that it started from and its outcome."""
 
     @abstractmethod
     def leave_out_not_finite(self, y: Tensor) -> None:
         """Let no gradient come from outputs y, (T, n) or (T, B, n), that are not finite."""
 
     def _add(self, step: S, start: State, end: State) -> None:
-        self.memory.keep(len(self.taken), State(start.y) if step.self_contained else start, end)
-        self.taken.append(step)
+        self.memory.keep(len(self.steps), State(start.y) if step.self_contained else start, end)
+        self.steps.append(step)
         self.end = end.y if self.memory.keeps_states else None

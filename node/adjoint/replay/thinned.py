@@ -8,12 +8,15 @@ from torch import Tensor
 
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.replay.every_kth import EveryKth
+from node.observer import Observer
 from node.solvers.base import Step
 from node.trajectory import TakenStep
 
 
-class ThinnedStates:
+class ThinnedStates(Observer[Any]):
     """The states at the start of every k-th step, at most so many beside that of the first."""
+
+    asks_taken = True
 
     def __init__(self, most: int):
         self._kept = EveryKth[tuple[float, Tensor]](most + 1)
@@ -23,7 +26,7 @@ class ThinnedStates:
         """Those that are kept, of shape (n,)."""
         return [state for _, state in self._kept.items]
 
-    def log(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
+    def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
         """Told of each step. The start of the first is an output."""
         self._kept.add((taken.t, y))
 

@@ -1,0 +1,75 @@
+"""Who is told of the steps of a solve, and what is made of them: callbacks' calls, dense output, logs."""
+
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor
+
+from node.solvers.base import Step
+from node.trajectory import Callbacks
+from node.vector_field import RightHandSide
+
+Piece = TypeVar("Piece")
+
+
+class Observer(Generic[Piece]):
+    """Told of each step by the loop; by that of samples with their own steps, of each try in which samples go on.
+
+    Times are then tensors, as `Callbacks` has them, and a piece of dense output is a SamplePiece, not a DensePiece.
+    """
+
+    asks_tries = False  # whether it is told of each step as it is tried, accepted or rejected
+    asks_dense = False  # whether it is told of each accepted step's dense output, which is then evaluated
+    asks_taken = False  # whether it is told of accepted steps as they can be recomputed
+
+    def trying(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Told of a step of size dt from (t, y), before it is tried, if it asks for that."""
+
+    def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Told that this step was accepted."""
+
+    def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Told that this step was rejected."""
+
+    def dense(self, piece: Piece) -> None:
+        """Told of an accepted step's dense output, if it asks for that."""
+
+    def taken(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
+        """Told of an accepted step (TakenStep, TakenTry) with the y and the carry that it started from, if it asks."""
+
+
+class CallbackObserver(Observer[Any]):
+    """The user's callbacks, called with states as the user has them."""
+
+    asks_tries = True
+
+    def __init__(self, callbacks: Callbacks, f: RightHandSide):
+        self._callbacks = callbacks
+        self._f = f
+
+    def trying(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Call `step`."""
+        if self._callbacks.step is not None:
+            self._callbacks.step(t, self._f.restore(y), dt)
+
+    def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Call `accept`."""
+        if self._callbacks.accept is not None:
+            self._callbacks.accept(t, self._f.restore(y), dt)
+
+    def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
+        """Call `reject`."""
+        if self._callbacks.reject is not None:
+            self._callbacks.reject(t, self._f.restore(y), dt)
+
+
+class DenseKept(Observer[Piece]):
+    """Keeps the dense output of every accepted step."""
+
+    asks_dense = True
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    def dense(self, piece: Piece) -> None:
+        """Keep it."""
+        self.pieces.append(piece)
