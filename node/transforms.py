@@ -9,13 +9,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor, is_gradtrackingtensor
 from torch.autograd import forward_ad
 
 from node.adjoint.backprop import Backprop
 from node.adjoint.base import Adjoint
-from node.derivatives import in_dual_level, in_transform
 from node.layout import State
+from node.torch_private import in_dual_level, in_transform, is_batched
 
 VMAP = (
     "torch.vmap cannot go over a solve, whose steps depend on its states: pass the samples as y0's first dimension, "
@@ -45,7 +44,7 @@ def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, indepe
         if in_dual_level() and torch.is_grad_enabled() and not isinstance(mode, Backprop):
             raise ValueError(f"{mode.name} has no forward-mode derivative: pass gradient='backprop' for dual numbers")
         return
-    if any(map(_is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
+    if any(map(is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
         raise ValueError(VMAP)
     if torch.is_grad_enabled() and not isinstance(mode, Backprop):
         raise ValueError(
@@ -73,10 +72,3 @@ def torch_in_words() -> Iterator[None]:
         if "does not require grad" in str(error):
             raise ValueError(GRADIENT_INSIDE) from error
         raise
-
-
-def _is_batched(x: Tensor) -> bool:
-    """Whether vmap has a dimension of x, beneath those of derivatives."""
-    while is_gradtrackingtensor(x):
-        x = torch._C._functorch.get_unwrapped(x)
-    return is_batchedtensor(x)

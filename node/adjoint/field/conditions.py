@@ -12,6 +12,7 @@ from node.adjoint.field.watched import watched
 from node.autocast import full_precision
 from node.derivatives import leaves_behind
 from node.layout import Layout
+from node.torch_private import version_of
 from node.user_field import UserField
 from node.vector_field import VectorField
 
@@ -95,10 +96,10 @@ class Conditions:
         return UserField(self.f, self._layout)
 
     def _versions_now(self) -> dict[int, int]:
-        return {id(x): x._version for x in self._copy.tensors if not x.is_inference()}
+        return {id(x): version_of(x) for x in self._copy.tensors if not x.is_inference()}
 
     def _check_versions(self) -> None:
-        written = [x for x in self._copy.tensors if self._versions.get(id(x), x._version) != x._version]
+        written = [x for x in self._copy.tensors if self._versions.get(id(x), version_of(x)) != version_of(x)]
         if not written:
             return
         read = {_memory(x) for x in operands(self._field(), self._found.call.t, self._found.call.y)}

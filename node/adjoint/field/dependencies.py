@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from node.adjoint.field.copy import Edge, FieldCopy, edge_of
+from node.adjoint.field.copy import FieldCopy
+from node.adjoint.field.edge import Edge, edge_of
 from node.derivatives import check_derivative, leaves_behind
+from node.torch_private import TorchDispatchMode, number_of, tree_leaves
 from node.user_field import FirstCall, UserField
 from node.vector_field import Time
 
@@ -155,7 +155,7 @@ def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
     end = start.grad_fn
     if dy.grad_fn is None or end is None:
         return ([dy] if dy.requires_grad else []), set(), False
-    first, reached = end._sequence_nr(), False
+    first, reached = number_of(end), False
     rest: list[Any] = [(dy.grad_fn, dy.output_nr)]
     leaves: dict[int, Tensor] = {}
     outer: set[Edge] = set()
@@ -168,7 +168,7 @@ def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
             reached = True
         elif hasattr(node, "variable"):
             leaves[id(node.variable)] = node.variable
-        elif node._sequence_nr() < first:
+        elif number_of(node) < first:
             outer.add(Edge(node, output))
         else:
             seen.add(node)
