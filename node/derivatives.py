@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.autograd.graph import Node, get_gradient_edge
 
+from node.errors import CallError
 from node.layout import State
 from node.torch_private import has_saved_tensors_hooks, in_dual_level, in_transform
 
@@ -209,7 +210,7 @@ def check_constant(
         one, other = function(*(_near(x, 1.0) for x in inputs)), function(*(_near(x, 0.5) for x in inputs))
         moved = (one != other) & one.isfinite() & other.isfinite()
     if bool(moved.any()):
-        raise ValueError(f"{needs}, but {output} has no derivative in y, though it changes with y: {REMEDY}{otherwise}")
+        raise CallError(f"{needs}, but {output} has no derivative in y, though it changes with y: {REMEDY}{otherwise}")
 
 
 def _near(x: Tensor, share: float) -> Tensor:

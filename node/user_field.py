@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.layout import Layout, State, TensorLayout, check_place, layout_of
 from node.torch_private import base_of, is_wrapped, version_of
 from node.vector_field import Time, VectorField
@@ -145,7 +146,7 @@ class UserField:
         what = "t" if version is not None and version_of(y) == version else "y"
         if before is not None:
             y.detach().copy_(before)
-        raise ValueError(
+        raise CallError(
             f"the vector field writes into {what}, on which the solve goes on: compute with new tensors, "
             f"or begin with {what} = {what}.clone()"
         )

@@ -11,6 +11,7 @@ from node.adjoint.field.dependencies import Dependencies, check_apart, operands,
 from node.adjoint.field.watched import watched
 from node.autocast import full_precision
 from node.derivatives import leaves_behind
+from node.errors import CallError, GradientError
 from node.layout import Layout
 from node.torch_private import version_of
 from node.user_field import UserField
@@ -71,7 +72,7 @@ class Conditions:
         if self._copy.met:
             now, others = outside(field, call.t, call.y)
             if self._copy.met & others:
-                raise ValueError(
+                raise CallError(
                     f"{self._mode}: the vector field reads a tensor that was computed outside of it as an attribute or "
                     "a local, and in another way too, such as a global name, a class or an object with slots: let it "
                     "be read in one way, or take gradient='backprop'"
@@ -85,9 +86,9 @@ class Conditions:
             raise self.changed(f"at the start of the solve it gives {_shown(now)}, and gave {_shown(call.dy)}")
         return 1
 
-    def changed(self, how: str) -> RuntimeError:
+    def changed(self, how: str) -> GradientError:
         """An error that says that f is not what it was."""
-        return RuntimeError(
+        return GradientError(
             f"{self._mode}: the vector field has changed since the forward pass: {how}. Change what it reads after the "
             "backward pass, or take gradient='backprop', which calls it once"
         )
