@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from node.controller import COEFFICIENTS, FixedGrid, FixedStep, PIDController
     from node.dense import DenseOutput
     from node.entrance import solve
+    from node.errors import NodeError
     from node.event import Event, EventPoint
     from node.models import MODELS, NeuralODE
     from node.solution import Solution, SolveError, Stats, Status
@@ -41,6 +42,7 @@ _MODULES = {
     "node.controller": ("COEFFICIENTS", "FixedGrid", "FixedStep", "PIDController"),
     "node.dense": ("DenseOutput",),
     "node.entrance": ("solve",),
+    "node.errors": ("NodeError",),
     "node.event": ("Event", "EventPoint"),
     "node.models": ("MODELS", "NeuralODE"),
     "node.solution": ("Solution", "SolveError", "Stats", "Status"),
@@ -70,6 +72,7 @@ __all__ = [
     "Forward",
     "InterpolatingAdjoint",
     "NeuralODE",
+    "NodeError",
     "PIDController",
     "Reversible",
     "Solution",

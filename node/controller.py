@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.vector_field import RightHandSide
 
 Tolerance = float | Tensor | tuple[float | Tensor, ...]
@@ -55,7 +56,7 @@ class FixedStep:
 
     def __post_init__(self) -> None:
         if not (self.dt > 0 and math.isfinite(self.dt)):
-            raise ValueError(f"FixedStep: dt is {self.dt!r} and must be positive and finite")
+            raise CallError(f"FixedStep: dt is {self.dt!r} and must be positive and finite")
 
     def grid(self, t0: float, t_end: float) -> Iterator[float]:
         """The ends of the steps from t0 to t_end."""
@@ -84,7 +85,7 @@ class FixedGrid:
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.times)):
-            raise ValueError("FixedGrid: a time is not finite: the ends of steps are finite numbers")
+            raise CallError("FixedGrid: a time is not finite: the ends of steps are finite numbers")
 
     def grid(self, t0: float, t_end: float) -> Iterator[float]:
         """The ends of the steps from t0 to t_end."""
@@ -131,29 +132,29 @@ class PIDController:
         if not isinstance(self.rtol, tuple) and not isinstance(self.atol, tuple):
             lowest = [torch.as_tensor(x, device="cpu").min().item() for x in (self.rtol, self.atol)]
             if not (min(lowest) >= 0 and sum(lowest) > 0):
-                raise ValueError(
+                raise CallError(
                     f"PIDController: rtol={self.rtol!r}, atol={self.atol!r}: neither may be negative, nor both zero"
                 )
         if not 0 < self.safety <= 1:
-            raise ValueError(f"PIDController: safety is {self.safety!r} and must lie in (0, 1]")
+            raise CallError(f"PIDController: safety is {self.safety!r} and must lie in (0, 1]")
         if not 0 < self.factor_min < 1 < self.factor_max:
-            raise ValueError(
+            raise CallError(
                 f"PIDController: factor_min={self.factor_min!r}, factor_max={self.factor_max!r}: "
                 "0 < factor_min < 1 < factor_max is needed"
             )
         if len(self.coefficients) != 3 or not all(map(math.isfinite, self.coefficients)):
-            raise ValueError(
+            raise CallError(
                 f"PIDController: coefficients is {self.coefficients!r} and must be three finite numbers (P, I, D)"
             )
         if self.first_step is not None and not self.first_step > 0:
-            raise ValueError(f"PIDController: first_step is {self.first_step!r} and must be positive")
+            raise CallError(f"PIDController: first_step is {self.first_step!r} and must be positive")
         if not 0 <= self.min_step <= self.max_step or self.max_step == 0:
-            raise ValueError(
+            raise CallError(
                 f"PIDController: min_step={self.min_step!r}, max_step={self.max_step!r}: "
                 "0 <= min_step <= max_step and 0 < max_step are needed"
             )
         if not all(map(math.isfinite, (*self.step_t, *self.jump_t))):
-            raise ValueError("PIDController: step_t or jump_t has an entry that is not finite: they are times")
+            raise CallError("PIDController: step_t or jump_t has an entry that is not finite: they are times")
 
     def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor | float:
         """Norm of the error estimate over the tolerance; of vectors the one synchronisation of a step."""
@@ -176,7 +177,7 @@ class PIDController:
         """The tolerance for entries of this size, which is overwritten."""
         rtol, atol = self.rtol, self.atol
         if isinstance(rtol, tuple) or isinstance(atol, tuple):
-            raise ValueError("rtol or atol is a tuple: solve with the tuple of states that it is for")
+            raise CallError("rtol or atol is a tuple: solve with the tuple of states that it is for")
         if isinstance(rtol, Tensor) or isinstance(atol, Tensor):
             scale = size * rtol + atol
         else:

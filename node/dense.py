@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.layout import Layout
 from node.refusal import Refusal
 from node.vector_field import S
@@ -85,7 +86,7 @@ class DenseOutput(Generic[S]):
     def _check_within(self, times: Tensor) -> None:
         within = (times >= self._earliest) & (times <= self._latest)
         if not within.all():
-            raise ValueError(
+            raise CallError(
                 f"t={times[~within][0].item()!r} is outside of the solve: "
                 f"dense output holds within [{self.t0!r}, {self.t1!r}]"
             )

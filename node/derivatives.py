@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C._functorch import peek_interpreter_stack
 from torch.autograd import forward_ad
 from torch.autograd.graph import Node, get_gradient_edge
 
+from node.errors import CallError
 from node.layout import State
+from node.torch_private import has_saved_tensors_hooks, in_dual_level, in_transform
 
 REMEDY = (
     "leave out detach(), .data, torch.no_grad(), .item() and NumPy on the way from y to it, "
@@ -60,16 +61,6 @@ def dense_or_zero(product: Tensor | None, x: Tensor) -> Tensor:
     if product is None:
         return torch.zeros_like(x)
     return product.to_dense() if product.is_sparse else product
-
-
-def in_transform() -> bool:
-    """Whether this is called within a transform of torch.func, such as grad, jvp or vmap."""
-    return peek_interpreter_stack() is not None
-
-
-def in_dual_level() -> bool:
-    """Whether dual numbers are at work: no public name tells."""
-    return forward_ad._current_level >= 0
 
 
 def differentiates(*values: object) -> bool:
@@ -128,7 +119,7 @@ def pulled_back(
 
     if len(rows[0]) > 1 and not torch.is_anomaly_enabled():
         try:
-            if _has_saved_tensors_hooks():  # as in a checkpointed part of a program, which torch.vmap refuses
+            if has_saved_tensors_hooks():  # as in a checkpointed part of a program, which torch.vmap refuses
                 return torch.autograd.grad(values, inputs, rows, is_grads_batched=True, **how)
             # The same, but that its older vmap takes many operations, tanh's for one, row by row.
             used = iter(torch.vmap(of_row)(*rows))
@@ -137,11 +128,6 @@ def pulled_back(
             pass  # what is wrong in itself is so for one row too
     found = zip(*(torch.autograd.grad(values, inputs, row, **how) for row in zip(*rows, strict=True)), strict=True)
     return tuple(None if column[0] is None else torch.stack(column) for column in found)
-
-
-def _has_saved_tensors_hooks() -> bool:
-    """Whether hooks see the tensors that autograd saves here: no public name tells."""
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
 def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
@@ -224,7 +210,7 @@ def check_constant(
         one, other = function(*(_near(x, 1.0) for x in inputs)), function(*(_near(x, 0.5) for x in inputs))
         moved = (one != other) & one.isfinite() & other.isfinite()
     if bool(moved.any()):
-        raise ValueError(f"{needs}, but {output} has no derivative in y, though it changes with y: {REMEDY}{otherwise}")
+        raise CallError(f"{needs}, but {output} has no derivative in y, though it changes with y: {REMEDY}{otherwise}")
 
 
 def _near(x: Tensor, share: float) -> Tensor:

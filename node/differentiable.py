@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from node.adjoint.base import Adjoint, InitialValueProblem
-from node.derivatives import in_transform, without_graph
+from node.derivatives import without_graph
 from node.event import Event, EventPoint
 from node.event_time import time_of_event
 from node.flow import Flow, moved_within_transform
 from node.solution import Stats, Status
+from node.torch_private import in_transform
 from node.trajectory import Trajectory
 from node.vector_field import Time
 

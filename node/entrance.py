@@ -15,6 +15,7 @@ from node.autocast import as_called_here, full_precision
 from node.controller import Controller
 from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
+from node.errors import CallError, CallTypeError
 from node.event import Event
 from node.layout import State, layout_of
 from node.refusal import Refusal
@@ -61,15 +62,16 @@ def solve(
     (B, T), with output times of each sample's own.
     max_steps: the limit of accepted and rejected steps together.
 
-    A wrong call raises ValueError; a solve that stops early is a Solution whose status says why.
+    A wrong call raises CallError, a ValueError, or CallTypeError, a TypeError. A solve that stops early is a Solution
+    whose status says why.
     """
     mode = ADJOINTS.named(gradient)
     method = SOLVERS.named(solver)
     if reason := mode.unsupported(method):
-        raise ValueError(f"gradient={mode.name!r}: {reason}")
+        raise CallError(f"gradient={mode.name!r}: {reason}")
     _check_type("controller", controller, Controller, "pass FixedStep(dt=...) or PIDController(...)")
     if controller.adaptive and not method.adaptive:
-        raise ValueError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
+        raise CallError(f"{method.name} gives no error estimate: pass controller=FixedStep(dt=...), no tolerance")
     _check_state(y0)
     parameters = checked_parameters(parameters)
     independent = _independent(batch, y0, mode)
@@ -143,27 +145,27 @@ def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:
     with torch.no_grad():
         reason = problem.solver.unsuited(f, problem.output_times()[0], problem.layout.flatten(problem.y0))
     if reason:
-        raise ValueError(reason)
+        raise CallError(reason)
     stats.nfe_forward += f.calls
 
 
 def _check_type(name: str, value: object, kind: type | UnionType, remedy: str) -> None:
     if not isinstance(value, kind):
-        raise ValueError(f"{name} is of type {type(value).__name__}: {remedy}")
+        raise CallTypeError(f"{name} is of type {type(value).__name__}: {remedy}")
 
 
 def _check_state(y0: State) -> None:
     parts = y0 if isinstance(y0, tuple) else (y0,)
     if not parts:
-        raise ValueError("y0 is an empty tuple: there is nothing to solve")
+        raise CallError("y0 is an empty tuple: there is nothing to solve")
     for part in parts:
         _check_type("y0", part, Tensor, "pass a tensor or a tuple of tensors")
         if not (part.is_floating_point() or part.is_complex()):
-            raise ValueError(f"y0 has dtype {part.dtype} and must be floating point or complex: pass y0.double()")
+            raise CallError(f"y0 has dtype {part.dtype} and must be floating point or complex: pass y0.double()")
     if not any(part.numel() for part in parts):
-        raise ValueError(f"y0 has shape {tuple(parts[0].shape)} and no entry: there is nothing to solve")
+        raise CallError(f"y0 has shape {tuple(parts[0].shape)} and no entry: there is nothing to solve")
     if len({part.is_complex() for part in parts}) > 1:
-        raise ValueError("y0 has complex and real parts: pass them all as complex")
+        raise CallError("y0 has complex and real parts: pass them all as complex")
 
 
 def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
@@ -172,12 +174,12 @@ def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
         return False
     shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
     if not all(shapes) or len({shape[0] for shape in shapes}) > 1:
-        raise ValueError(
+        raise CallError(
             f"y0 has shape {', '.join(map(str, shapes))}: "
             "with batch='independent' the first dimension is that of samples"
         )
     if not mode.independent and torch.is_grad_enabled():
-        raise ValueError(
+        raise CallError(
             f"{mode.name} has one step size for the whole batch: "
             "take another gradient mode, such as 'backprop', with batch='independent', "
             "or solve under torch.no_grad()"
@@ -188,13 +190,13 @@ def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
 def _checked_times(t: Tensor) -> tuple[float, ...]:
     _check_type("t", t, Tensor, "pass a 1-dimensional tensor of output times")
     if t.dim() != 1 or len(t) == 0 or not t.is_floating_point():
-        raise ValueError(f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass a 1-dimensional tensor of floats")
+        raise CallError(f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass a 1-dimensional tensor of floats")
     times = tuple(t.detach().tolist())
     if not all(map(math.isfinite, times)):
-        raise ValueError("t has an entry that is not finite: output times are finite numbers")
+        raise CallError("t has an entry that is not finite: output times are finite numbers")
     steps = [b - a for a, b in itertools.pairwise(times)]
     if not (all(s > 0 for s in steps) or all(s < 0 for s in steps)):
-        raise ValueError(
+        raise CallError(
             "t must be strictly increasing or strictly decreasing: sort it and drop doubles"
             + (
                 f", or take it in float64 if {t.dtype} has made them"
@@ -211,16 +213,16 @@ def _sample_times(t: Tensor, y0: State) -> Tensor:
     if not isinstance(t, Tensor) or t.dim() != 2:
         return torch.tensor(_checked_times(t), dtype=torch.float64, device="cpu").expand(samples, -1)
     if len(t) != samples or t.numel() == 0 or not t.is_floating_point():
-        raise ValueError(
+        raise CallError(
             f"t has shape {tuple(t.shape)} and dtype {t.dtype}: pass floats, of shape (T,) or ({samples}, T), "
             "with output times of each sample's own"
         )
     times = t.detach().to("cpu", torch.float64).contiguous()
     if not bool(times.isfinite().all()):
-        raise ValueError("t has an entry that is not finite: output times are finite numbers")
+        raise CallError("t has an entry that is not finite: output times are finite numbers")
     steps = times.diff(dim=1)
     if not (bool((steps > 0).all()) or bool((steps < 0).all())):
-        raise ValueError("t must be strictly increasing in every row, or strictly decreasing: sort it and drop doubles")
+        raise CallError("t must be strictly increasing in every row, or strictly decreasing: sort it and drop doubles")
     return times
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from node.dense import DensePiece
+from node.errors import CallError, CallTypeError
 from node.layout import State
 from node.vector_field import RightHandSide, S
 
@@ -30,18 +31,18 @@ class Event:
 
     def __post_init__(self) -> None:
         if self.direction not in (-1, 0, 1):
-            raise ValueError(f"Event: direction is {self.direction!r} and must be -1, 0 or 1")
+            raise CallError(f"Event: direction is {self.direction!r} and must be -1, 0 or 1")
 
     def entries(self, t: Tensor, y: State) -> Tensor:
         """g's entries as a vector; of booleans, 1 for True and -1 for False."""
         g = self.g(t, y)
         if not isinstance(g, Tensor):
             if not isinstance(g, bool | int | float) and not hasattr(g, "__array__"):
-                raise ValueError(f"g returned a {type(g).__name__}: an event is a tensor of any shape, or a number")
+                raise CallTypeError(f"g returned a {type(g).__name__}: an event is a tensor of any shape, or a number")
             g = torch.as_tensor(g, dtype=torch.float64 if isinstance(g, float) else None, device="cpu")
         g = g.reshape(-1)
         if g.is_complex():
-            raise ValueError(f"g returned {g.dtype}, which has no sign: pass g.real, or another real function")
+            raise CallError(f"g returned {g.dtype}, which has no sign: pass g.real, or another real function")
         return 2.0 * g - 1.0 if g.dtype is torch.bool else g
 
 

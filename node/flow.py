@@ -10,6 +10,7 @@ from torch import Tensor
 from node.adjoint.field.conditions import Conditions
 from node.adjoint.field.dependencies import Dependencies, dependencies, unique
 from node.adjoint.field.recorded import RecordedField
+from node.errors import GradientError
 from node.layout import Layout, State
 from node.recomputed import recomputed
 from node.solution import Stats
@@ -64,12 +65,12 @@ class Flow:
         if order <= 1:
             return (near if order else y.clone(),)
         if self.random:
-            raise RuntimeError(
+            raise GradientError(
                 "a second derivative that involves an output time or an event calls the vector field again, and it "
                 "draws random numbers: call f.eval(), or pass t.detach()"
             )
         if order > ORDERS:
-            raise RuntimeError(
+            raise GradientError(
                 f"a derivative of order {order} that involves an output time or an event: "
                 f"they are known up to order {ORDERS}; pass t.detach(), or differentiate f itself"
             )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from node.controller import LEAST_STEP, SAME_TIME, Controller, FixedGrid, FixedStep, PIDController, between
 from node.dense import DensePiece
+from node.errors import CallError
 from node.event import Event, FlatEvent
 from node.observer import Observer
 from node.solution import Status
@@ -263,7 +264,7 @@ class _Loop:
 def _error_ratio(controller: PIDController, step: Step, y: Tensor) -> float:
     error, y1 = step.error, step.y1
     if error is None:
-        raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
+        raise CallError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
     if y1.requires_grad:
         error, y, y1 = error.detach(), y.detach(), y1.detach()
     return float(controller.error_ratio(error, y, y1))

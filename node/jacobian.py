@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from node.derivatives import check_constant, products
+from node.errors import CallError
 from node.vector_field import RightHandSide, Time
 
 
@@ -37,7 +38,7 @@ def linearise(f: RightHandSide, t: Time, y: Tensor, *, solver: str) -> Linearisa
     except RuntimeError as error:
         f(t, y)  # an f that fails in itself says so itself
         reason = str(error).partition("\n")[0]
-        raise ValueError(
+        raise CallError(
             f"{solver} needs df/dy, and torch cannot differentiate this vector field ({reason}): "
             "write f in plain torch operations, or take an explicit solver, such as 'dopri5'"
         ) from error

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from node.errors import CallError, CallTypeError
+
 State = Tensor | tuple[Tensor, ...]
 
 
@@ -31,9 +33,9 @@ class TensorLayout:
     def flatten(self, y: State) -> Tensor:
         """A user's tensor as the solver's. Its shape may differ in dimensions of one entry, which change no order."""
         if not isinstance(y, Tensor):
-            raise ValueError(f"the vector field returned a {type(y).__name__}: the state is one tensor, so is dy/dt")
+            raise CallTypeError(f"the vector field returned a {type(y).__name__}: the state is one tensor, so is dy/dt")
         if y.shape != self.shape and _longer_than_one(y.shape) != _longer_than_one(self.shape):
-            raise ValueError(
+            raise CallError(
                 f"the vector field returned shape {tuple(y.shape)} for a state of shape {tuple(self.shape)}: "
                 "dy/dt must have the state's shape"
             )
@@ -42,7 +44,7 @@ class TensorLayout:
         if flat.dtype == self.dtype:
             return flat
         if flat.is_complex() and not self.dtype.is_complex:
-            raise ValueError("the vector field returned complex numbers for a real state: pass y0 as complex")
+            raise CallError("the vector field returned complex numbers for a real state: pass y0 as complex")
         return flat.to(self.dtype)
 
     def restore(self, flat: Tensor) -> Tensor:
@@ -59,12 +61,12 @@ class TensorLayout:
 def check_place(dy: Tensor, device: torch.device) -> None:
     """Answer a dy/dt that is not where the state is, or not dense as it is."""
     if dy.device != device:
-        raise ValueError(
+        raise CallError(
             f"the vector field returned a tensor on {dy.device} for a state on {device}: "
             "dy/dt must be where the state is"
         )
     if dy.layout is not torch.strided:
-        raise ValueError(f"the vector field returned a {dy.layout} tensor for a dense state: return dy.to_dense()")
+        raise CallError(f"the vector field returned a {dy.layout} tensor for a dense state: return dy.to_dense()")
 
 
 class TupleLayout:
@@ -84,11 +86,15 @@ class TupleLayout:
     def flatten(self, y: State) -> Tensor:
         """A user's tuple as the solver's vector."""
         parts = tuple(y) if isinstance(y, Iterable) and not isinstance(y, Tensor) else None
-        if parts is None or len(parts) != len(self._parts):
+        if parts is None:
             kind = "one tensor" if isinstance(y, Tensor) else f"a {type(y).__name__}"
-            seen = kind if parts is None else f"{len(parts)} tensors"
-            raise ValueError(
-                f"the vector field returned {seen}: the state is a tuple of {len(self._parts)}, as is dy/dt"
+            raise CallTypeError(
+                f"the vector field returned {kind}: the state is a tuple of {len(self._parts)}, as is dy/dt"
+            )
+        if len(parts) != len(self._parts):
+            raise CallError(
+                f"the vector field returned {len(parts)} tensors: the state is a tuple of {len(self._parts)}, "
+                "as is dy/dt"
             )
         return torch.cat([part.flatten(x) for part, x in zip(self._parts, parts, strict=True)], dim=-1)
 

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from node.errors import GradientError
+
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is said to who asks for a gradient in the inputs: `message`, of a RuntimeError."""
+    """What is said to who asks for a gradient in the inputs: `message`, of a GradientError."""
 
     message: str
     inputs: Sequence[Tensor]
@@ -34,7 +36,7 @@ class _Refused(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
         if not is_asked_for(bars):
             return (None,) * len(ctx.needs_input_grad)
-        raise RuntimeError(ctx.message)
+        raise GradientError(ctx.message)
 
 
 def is_asked_for(gradients: Sequence[Tensor]) -> bool:

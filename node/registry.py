@@ -1,7 +1,7 @@
 """Registries: named values of one kind, each with a line of documentation and with who registered it.
 
 One class for everything that can be added: solvers, gradient modes, models, problems, backends, sections of the report.
-It imports neither torch nor anything of ours.
+It imports no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
+from node.errors import CallError, CallTypeError, NodeError
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -22,11 +24,11 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class RegistryError(ValueError):
+class RegistryError(NodeError, ValueError):
     """A value that cannot be registered, or that has registered nothing: one line."""
 
 
-class UnknownNameError(KeyError):
+class UnknownNameError(NodeError, KeyError):
     """A name that a registry does not hold; its text is one line with the nearest name."""
 
     def __str__(self) -> str:
@@ -159,14 +161,14 @@ class Registry(Mapping[str, T]):
     def named(self, given: str | T) -> T:
         """The value of a name, or the value that was given instead.
 
-        Raises a ValueError with the nearest name where there is none, and a TypeError where it is neither.
+        Raises a CallError with the nearest name where there is none, and a CallTypeError where it is neither.
         """
         if isinstance(given, str):
             if given in self:
                 return self[given]
-            raise ValueError(self.unknown(given))
+            raise CallError(self.unknown(given))
         if not isinstance(given, self._type):
-            raise TypeError(f"{self.kind} is {given!r:.60}: pass a name or {_said(self._type)}")
+            raise CallTypeError(f"{self.kind} is {given!r:.60}: pass a name or {_said(self._type)}")
         return given
 
     def unknown(self, name: str) -> str:
@@ -220,10 +222,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def choice(what: str, name: str, choices: Mapping[str, S]) -> S:
-    """The value of one of a few names; a ValueError with the nearest of them for another."""
+    """The value of one of a few names; a CallError with the nearest of them for another."""
     if name in choices:
         return choices[name]
-    raise ValueError(unknown(what, name, choices))
+    raise CallError(unknown(what, name, choices))
 
 
 def _name_of(value: object) -> str:

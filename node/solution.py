@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic
 from torch import Tensor
 
 from node.dense import DenseOutput
+from node.errors import NodeError
 from node.event import EventPoint
 from node.vector_field import S
 
@@ -40,7 +41,7 @@ class Status(Enum):
         return self not in (Status.success, Status.event)
 
 
-class SolveError(RuntimeError):
+class SolveError(NodeError, RuntimeError):
     """A solve that did not reach its end time, raised where a caller asked for success, or in a backward pass."""
 
     def __init__(self, message: str, status: Status | None = None):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from node.controller import Controller, PIDController, Tolerance
+from node.errors import CallError
 from node.layout import State, layout_of
 
 
@@ -28,7 +29,7 @@ def _flat(name: str, tolerance: Tolerance, y0: State, samples: bool) -> Tensor:
     parts = y0 if isinstance(y0, tuple) else (y0,)
     given = tolerance if isinstance(tolerance, tuple) else (tolerance,) * len(parts)
     if len(given) != len(parts):
-        raise ValueError(f"{name} has {len(given)} entries for a state of {len(parts)} tensors: give one for each")
+        raise CallError(f"{name} has {len(given)} entries for a state of {len(parts)} tensors: give one for each")
     real = layout_of(y0).dtype.to_real()
     try:
         return torch.cat(
@@ -42,7 +43,7 @@ def _flat(name: str, tolerance: Tolerance, y0: State, samples: bool) -> Tensor:
         )
     except RuntimeError:
         shapes = [tuple(torch.as_tensor(x).shape) for x in given]
-        raise ValueError(
+        raise CallError(
             f"{name} has shape {shapes} and must broadcast against the state's {[tuple(p.shape) for p in parts]}"
         ) from None
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor, is_gradtrackingtensor
 from torch.autograd import forward_ad
 
 from node.adjoint.backprop import Backprop
 from node.adjoint.base import Adjoint
-from node.derivatives import in_dual_level, in_transform
+from node.errors import CallError
 from node.layout import State
+from node.torch_private import in_dual_level, in_transform, is_batched
 
 VMAP = (
     "torch.vmap cannot go over a solve, whose steps depend on its states: pass the samples as y0's first dimension, "
@@ -37,24 +37,24 @@ WRITES = (
 def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, independent: bool) -> None:
     """Refuse the transforms of torch that are at work around a solve and do not go with it."""
     if isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None:
-        raise ValueError(
+        raise CallError(
             "t has a tangent, and forward-mode derivatives do not reach the output times: "
             "take reverse mode, such as torch.func.jacrev or backward(), for derivatives in t"
         )
     if not in_transform():
         if in_dual_level() and torch.is_grad_enabled() and not isinstance(mode, Backprop):
-            raise ValueError(f"{mode.name} has no forward-mode derivative: pass gradient='backprop' for dual numbers")
+            raise CallError(f"{mode.name} has no forward-mode derivative: pass gradient='backprop' for dual numbers")
         return
-    if any(map(_is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
-        raise ValueError(VMAP)
+    if any(map(is_batched, (*(y0 if isinstance(y0, tuple) else (y0,)), t))):
+        raise CallError(VMAP)
     if torch.is_grad_enabled() and not isinstance(mode, Backprop):
-        raise ValueError(
+        raise CallError(
             f"torch.func does not go through {mode.name}, which has a backward pass of its own: "
             "pass gradient='backprop', or take torch.autograd.grad or torch.autograd.functional.jacobian"
         )
     for name, given in (("an event", event), ("batch='independent'", independent)):
         if given:
-            raise ValueError(
+            raise CallError(
                 f"torch.func does not go through a solve with {name}: take torch.autograd.grad or "
                 "torch.autograd.functional.jacobian"
             )
@@ -67,16 +67,9 @@ def torch_in_words() -> Iterator[None]:
         yield
     except RuntimeError as error:
         if in_transform() and ("vmap" in str(error) or "Batching rule" in str(error)):
-            raise ValueError(VMAP) from error
+            raise CallError(VMAP) from error
         if "leaf Variable that requires grad" in str(error) and "in-place" in str(error):
-            raise ValueError(WRITES) from error
+            raise CallError(WRITES) from error
         if "does not require grad" in str(error):
-            raise ValueError(GRADIENT_INSIDE) from error
+            raise CallError(GRADIENT_INSIDE) from error
         raise
-
-
-def _is_batched(x: Tensor) -> bool:
-    """Whether vmap has a dimension of x, beneath those of derivatives."""
-    while is_gradtrackingtensor(x):
-        x = torch._C._functorch.get_unwrapped(x)
-    return is_batchedtensor(x)

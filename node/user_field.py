@@ -7,7 +7,9 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.layout import Layout, State, TensorLayout, check_place, layout_of
+from node.torch_private import base_of, is_wrapped, version_of
 from node.vector_field import Time, VectorField
 
 
@@ -85,10 +87,10 @@ class UserField:
             time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
         before = None if self._trusted else y.detach().clone()  # the user's own y0, at first
         if self._has_versions:
-            version = y._version
-            of_time = time._version
+            version = version_of(y)
+            of_time = version_of(time)
             dy = self.f(time, y if self._is_flat else y.view_as(like))
-            if y._version != version or time._version != of_time:
+            if version_of(y) != version or version_of(time) != of_time:
                 self._refuse_writes(y, version, before)
         else:
             dy = self.f(time, y if self._is_flat else y.view_as(like))
@@ -98,7 +100,7 @@ class UserField:
             if (
                 not self._trusted
                 or getrefcount(dy) > _ALONE
-                or ((base := dy._base) is not None and getrefcount(base) > _ALONE)
+                or ((base := base_of(dy)) is not None and getrefcount(base) > _ALONE)
             ):
                 dy = self._own(dy)
             return dy if self._is_flat else dy.reshape_as(layout.flat_template)
@@ -120,9 +122,9 @@ class UserField:
         time = self.time(t)
         if not self._has_versions:
             return self.f(time, state)
-        version, of_time = y._version, time._version
+        version, of_time = version_of(y), version_of(time)
         dy = self.f(time, state)
-        if y._version != version or time._version != of_time:
+        if version_of(y) != version or version_of(time) != of_time:
             self._refuse_writes(y, version)
         return dy
 
@@ -132,7 +134,7 @@ class UserField:
         The first two calls tell of a buffer behind new tensors, as of `torch.from_numpy` or `detach()`.
         """
         check_place(dy, self._device)
-        if self._trusted or torch._C._functorch.is_functorch_wrapped_tensor(dy):
+        if self._trusted or is_wrapped(dy):
             return dy.clone()
         before, self._returned = self._returned, dy
         if before is not None and before.data_ptr() != dy.data_ptr():
@@ -141,10 +143,10 @@ class UserField:
 
     def _refuse_writes(self, y: Tensor, version: int | None, before: Tensor | None = None) -> None:
         """version: of y before the call, where it has one. before: what y was, to be so again."""
-        what = "t" if version is not None and y._version == version else "y"
+        what = "t" if version is not None and version_of(y) == version else "y"
         if before is not None:
             y.detach().copy_(before)
-        raise ValueError(
+        raise CallError(
             f"the vector field writes into {what}, on which the solve goes on: compute with new tensors, "
             f"or begin with {what} = {what}.clone()"
         )

@@ -27,7 +27,7 @@ def list_(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose options: a solver's, a problem's, ...")] = "",
     use: Use = None,
 ) -> None:
-    """List problems, solvers, backends, gradients, sweeps, or the options of one of them, one a line."""
+    """List problems, solvers, sweeps, options and the like."""
     from bench.answers.sweeps import print_options, print_registry
 
     if (registry is Registry.options) != bool(name):

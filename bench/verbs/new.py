@@ -26,7 +26,7 @@ def new(
         Path | None, typer.Option("--output", "-o", callback=expand, help="The file; NAME.py by default.")
     ] = None,
 ) -> None:
-    """Write a working file to start from: a problem, a backend or a solver of your own."""
+    """Write a working file to start one of your own from."""
     from bench.answers.own import write_new
 
     write_new(kind.value, name, output)

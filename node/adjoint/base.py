@@ -12,6 +12,7 @@ from node.adjoint.field.conditions import Conditions
 from node.adjoint.field.dependencies import Dependencies, chosen, dependencies
 from node.adjoint.field.watched import Watched
 from node.controller import Controller
+from node.errors import CallError
 from node.event import Event
 from node.integrate import integrate
 from node.layout import Layout, State
@@ -74,7 +75,7 @@ class InitialValueProblem:
         y0 = self.layout.flatten(self.y0).detach()
         found = dependencies(self.field(), self.output_times()[0], y0, keep_graph=calls_once)
         if found.random and not calls_once:
-            raise ValueError(
+            raise CallError(
                 f"{mode} calls the vector field again in the backward pass, and it draws random numbers: take "
                 "gradient='backprop', or f.eval() for Dropout"
             )
@@ -84,7 +85,7 @@ class InitialValueProblem:
     def for_backward(self, mode: str) -> tuple["InitialValueProblem", Conditions]:
         """The problem as the graph of a solve may hold it, with its own copy of f, and the conditions of the copy."""
         if self.found is None:
-            raise ValueError(f"{mode} must know what f depends on: solve by node.solve")
+            raise CallError(f"{mode} must know what f depends on: solve by node.solve")
         conditions = Conditions(mode, self.f, self.layout, self.found, self.parameters)
         y0 = self.y0.detach() if isinstance(self.y0, Tensor) else tuple(part.detach() for part in self.y0)
         return replace(self, f=conditions.f, y0=y0, callbacks=Callbacks(), found=None), conditions

@@ -13,6 +13,7 @@ from node.adjoint.replay.every_kth import EveryKth
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import State
 from node.adjoint.replay.steps import Memory
+from node.errors import CallError
 from node.solution import Stats
 from node.trajectory import Trajectory
 
@@ -41,7 +42,7 @@ class Checkpointed(Adjoint):
 
     def __post_init__(self) -> None:
         if self.budget is not None and self.budget < 1:
-            raise ValueError(f"Checkpointed: budget is {self.budget!r} and must be 1 or more: states to be kept")
+            raise CallError(f"Checkpointed: budget is {self.budget!r} and must be 1 or more: states to be kept")
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph, keeping states; the backward pass takes the steps again."""

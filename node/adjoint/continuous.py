@@ -13,6 +13,7 @@ from node.adjoint.backward.passes import Gradients, solve_in_passes
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
+from node.errors import CallError
 from node.observer import CallbackObserver
 from node.solution import Stats
 from node.solvers.base import Solver
@@ -62,7 +63,7 @@ class ContinuousAdjoint(Adjoint):
     def __post_init__(self) -> None:
         check_outputs(self.name, self.outputs)
         if self.checkpoints < 0:
-            raise ValueError(f"{self.name}: checkpoints is {self.checkpoints} and must be 0 or more")
+            raise CallError(f"{self.name}: checkpoints is {self.checkpoints} and must be 0 or more")
 
     def unsupported(self, solver: Solver) -> str:
         """Solvers that cannot solve the adjoint equation, where the backward solve has none of its own."""

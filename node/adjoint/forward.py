@@ -17,6 +17,7 @@ from node.adjoint.field.watched import watched
 from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
 from node.derivatives import pulled_back
+from node.errors import CallError
 from node.jacobian import like, real
 from node.layout import State
 from node.solution import Stats, Status
@@ -146,7 +147,7 @@ class TangentField(DerivedField):
         u = torch.zeros_like(dy, requires_grad=True)
         products = torch.autograd.grad(dy, inputs, u, create_graph=True, allow_unused=True)
         if any(g is not None and g.is_sparse for g in products):
-            raise ValueError(
+            raise CallError(
                 "forward cannot differentiate the sparse gradient of an embedding: build it with sparse=False, "
                 "or take another gradient, such as 'checkpointed'"
             )

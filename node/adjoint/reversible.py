@@ -10,6 +10,7 @@ from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import State
+from node.errors import CallError
 from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
 from node.solvers.reversible.base import ReversibleSolver
@@ -48,7 +49,7 @@ class Reversible(Adjoint):
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass goes back from the end."""
         if not isinstance(problem.solver, ReversibleSolver):
-            raise ValueError(f"gradient={self.name!r}: {self.unsupported(problem.solver)}")
+            raise CallError(f"gradient={self.name!r}: {self.unsupported(problem.solver)}")
         return solve_with_replay(problem, y0, stats, FinalState(problem.solver), self.name)
 
 

@@ -5,6 +5,7 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
+from node.errors import CallError
 from node.event import Event
 from node.models.base import MODELS
 from node.models.neural_ode import NeuralODE
@@ -39,9 +40,9 @@ class AugmentedNeuralODE(nn.Module):
     ):
         super().__init__()
         if augment_dims < 1:
-            raise ValueError(f"augment_dims is {augment_dims} and must be at least 1: without any, take a NeuralODE")
+            raise CallError(f"augment_dims is {augment_dims} and must be at least 1: without any, take a NeuralODE")
         if dim >= 0:
-            raise ValueError(f"dim is {dim} and is counted from the end: pass -1 for the last one")
+            raise CallError(f"dim is {dim} and is counted from the end: pass -1 for the last one")
         self.ode = NeuralODE(vector_field, solver, **how)
         self.augment_dims = augment_dims
         self.dim = dim

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from node.errors import CallError
 from node.event import Event
 from node.models.base import MODELS
 from node.models.divergence import TRACES, Divergence
@@ -44,7 +45,7 @@ class CNF(SolvingModel):
     ):
         super().__init__(solver, **how)
         if base is not None and base.event_shape != shape:
-            raise ValueError(
+            raise CallError(
                 f"base has event shape {tuple(base.event_shape)} and a sample has {shape}: pass a base of that shape, "
                 "such as Independent(Normal(...), n)"
             )
@@ -85,7 +86,7 @@ class CNF(SolvingModel):
         """The states from y0 (..., *shape) at the times t (n,), and the log|det dy/dy0| (n, ...) of each."""
         batch = y0.shape[: max(y0.dim() - len(self.shape), 0)]
         if y0.shape != (*batch, *self.shape):
-            raise ValueError(f"x has shape {tuple(y0.shape)}: it must end in {self.shape}, the shape of one sample")
+            raise CallError(f"x has shape {tuple(y0.shape)}: it must end in {self.shape}, the shape of one sample")
         probes = choice("trace", self.trace, TRACES)(y0, self.shape)
         field = Divergence(self.vector_field, probes, self.shape)
         return self._solution(field, (y0, y0.new_zeros(batch)), t, event=event, dense=dense)

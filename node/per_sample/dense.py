@@ -7,6 +7,7 @@ from typing import Generic, cast
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.layout import Layout
 from node.per_sample.path import SamplePath, SamplePiece
 from node.refusal import Refusal
@@ -50,7 +51,7 @@ class SampleDenseOutput(Generic[S]):
         """The times as (B, T), within the solve."""
         samples = len(self.t0)
         if t.dim() > 2 or (t.dim() == 2 and len(t) != samples):
-            raise ValueError(
+            raise CallError(
                 f"t has shape {tuple(t.shape)}: dense output takes (), (T,) or ({samples}, T), "
                 "with times of each sample's own"
             )
@@ -59,7 +60,7 @@ class SampleDenseOutput(Generic[S]):
         outside = ~((first <= times) & (times <= last))
         if outside.any():
             sample, i = outside.nonzero()[0].tolist()
-            raise ValueError(
+            raise CallError(
                 f"t={times[sample, i].item()!r} is outside of the solve: dense output of sample {sample} holds within "
                 f"[{self.t0[sample].item()!r}, {self.t1[sample].item()!r}]"
             )

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from node.errors import CallError, CallTypeError
 from node.event import Event
 from node.per_sample.clock import Bools, Floats, Ints
 from node.per_sample.columns import column, mask
@@ -98,11 +99,17 @@ class EventWatch:
 def entries(event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> Tensor:
     """The entries of g of each sample (B, m) at times (B, 1) and flat states (B, n); of a boolean 1 and -1."""
     g = event.g(f.time(t), f.restore(y))
-    if not isinstance(g, Tensor) or g.dim() == 0 or len(g) != len(y) or g.is_complex():
-        seen = f"{g.dtype} of shape {tuple(g.shape)}" if isinstance(g, Tensor) else f"a {type(g).__name__}"
-        raise ValueError(
-            f"g returned {seen} for {len(y)} samples: with batch='independent' an event is a real tensor "
-            f"({len(y)},) or ({len(y)}, m), with entries of each sample's own"
-        )
+    if not isinstance(g, Tensor):
+        raise CallTypeError(f"g returned a {type(g).__name__} for {_needed(len(y))}")
+    if g.dim() == 0 or len(g) != len(y) or g.is_complex():
+        raise CallError(f"g returned {g.dtype} of shape {tuple(g.shape)} for {_needed(len(y))}")
     g = g.reshape(len(y), -1)
     return 2.0 * g - 1.0 if g.dtype is torch.bool else g
+
+
+def _needed(samples: int) -> str:
+    """What g has to return."""
+    return (
+        f"{samples} samples: with batch='independent' an event is a real tensor ({samples},) or ({samples}, m), with "
+        "entries of each sample's own"
+    )

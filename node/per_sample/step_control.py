@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
+from node.errors import CallError
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
@@ -112,7 +113,7 @@ class AdaptivePace(Pace):
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """By the error over the tolerance. A step cut short says nothing against the size that was wanted."""
         if step.error is None:
-            raise ValueError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
+            raise CallError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
         ratio = on_clock(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))
         verdicts, self._memory = judge(self._controller, ratio, dt, self._memory, self._order)
         size = np.maximum(verdicts.dt, clock.dt)
@@ -193,7 +194,7 @@ def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:
     """Norms of that shape, of states (*shape, n); or an error that says what is wrong with the norm."""
     if not isinstance(norms, Tensor) or norms.shape != shape:
         seen = tuple(norms.shape) if isinstance(norms, Tensor) else "a float"
-        raise ValueError(
+        raise CallError(
             f"PIDController: norm gives {seen} for states {(*shape, 'n')}: with batch='independent' it must reduce the "
             "last dimension only"
         )

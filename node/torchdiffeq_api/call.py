@@ -11,6 +11,7 @@ from node.adjoint import Adjoint
 from node.controller import FixedGrid
 from node.dense import DenseOutput
 from node.entrance import solve
+from node.errors import CallError
 from node.event import Event
 from node.layout import State
 from node.solution import Solution, SolveError, Status
@@ -52,9 +53,9 @@ class Call:
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
         """The event's time, and states as at a given time, of a second solve; the search leaves no graph."""
         if isinstance(self.forward, SolveIvp):
-            raise ValueError("scipy_solver finds no event: take another method, or event_fn=None")
+            raise CallError("scipy_solver finds no event: take another method, or event_fn=None")
         if isinstance(self.forward.controller, FixedGrid):
-            raise ValueError("a method of fixed steps looks for an event in steps of a size: pass options step_size")
+            raise CallError("a method of fixed steps looks for an event in steps of a size: pass options step_size")
         event = Event(event_fn)
         if (entry := zero_at_start(event, t[0], self.y0)) is not None:
             return self._time(event, entry, t[:1], self.y0).to(t), _stacked(self.y0, self.y0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from node.adjoint import AdjointNorm, block_norm, seminorm
 from node.controller import Norm, rms_norm
+from node.errors import CallError, CallTypeError
 from node.layout import State, layout_of
 from node.torchdiffeq_api.options import UserNorm
 
@@ -17,7 +18,8 @@ def state_norm(norm: UserNorm | str | None, y0: State) -> Norm:
     if norm is None:
         return rms_norm if isinstance(y0, Tensor) else _mixed_norm([part.numel() for part in y0])
     if not callable(norm):
-        raise ValueError(f"option norm is {norm!r}: pass a function of the state (`'seminorm'`: in adjoint_options)")
+        error = CallError if isinstance(norm, str) else CallTypeError
+        raise error(f"option norm is {norm!r}: pass a function of the state (`'seminorm'`: in adjoint_options)")
     layout = layout_of(y0)
     return lambda x: norm(layout.restore(x))
 
@@ -43,7 +45,8 @@ def adjoint_norm(norm: UserNorm | str | None, y0: State, parameters: Sequence[Te
     if norm == "seminorm":
         return seminorm
     if isinstance(norm, str) or not callable(norm):
-        raise ValueError(f"adjoint option norm is {norm!r}: pass 'seminorm' or a function of (t, y, dL/dy, *dL/dp)")
+        error = CallError if isinstance(norm, str) else CallTypeError
+        raise error(f"adjoint option norm is {norm!r}: pass 'seminorm' or a function of (t, y, dL/dy, *dL/dp)")
     layout, of_all = layout_of(y0), norm
 
     def total(of_state: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:

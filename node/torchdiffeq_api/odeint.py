@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from node.errors import CallError, CallTypeError
 from node.layout import State
 from node.torchdiffeq_api.call import Call, EventFn
 from node.torchdiffeq_api.callbacks import forward_callbacks
@@ -50,12 +51,16 @@ def odeint(
 def checked_state(y0: State, t: Tensor, event_fn: EventFn | None) -> State:
     """y0, its tensors complex if one is; what must hold before the options can be read is checked, not the rest."""
     parts = y0 if isinstance(y0, tuple) else (y0,)
-    if not parts or not all(isinstance(part, Tensor) for part in parts):
-        raise ValueError(f"y0 is of type {type(y0).__name__}: pass a tensor or a tuple of tensors")
-    if not (isinstance(t, Tensor) and t.is_floating_point() and t.dim() == 1 and len(t) > 0):
-        raise ValueError("t must be a 1-dimensional tensor of floats: the times of output, t[0] the start")
+    if not parts:
+        raise CallError("y0 is an empty tuple: there is nothing to solve")
+    if not all(isinstance(part, Tensor) for part in parts):
+        raise CallTypeError(f"y0 is of type {type(y0).__name__}: pass a tensor or a tuple of tensors")
+    if not isinstance(t, Tensor):
+        raise CallTypeError(f"t is of type {type(t).__name__}: pass a 1-dimensional tensor of output times")
+    if not (t.is_floating_point() and t.dim() == 1 and len(t) > 0):
+        raise CallError("t must be a 1-dimensional tensor of floats: the times of output, t[0] the start")
     if event_fn is not None and len(t) != 2:
-        raise ValueError(f"t has {len(t)} entries: with event_fn pass two, the start and a time in the direction to go")
+        raise CallError(f"t has {len(t)} entries: with event_fn pass two, the start and a time in the direction to go")
     if isinstance(y0, Tensor) or len({part.is_complex() for part in y0}) == 1:
         return y0
     return tuple(part.to(torch.promote_types(part.dtype, torch.complex32)) for part in y0)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from node.adjoint import Adjoint, ContinuousAdjoint
 from node.adjoint.field.dependencies import checked_parameters
+from node.errors import CallError
 from node.layout import State
 from node.torchdiffeq_api.call import MOST_STEPS, Call, EventFn
 from node.torchdiffeq_api.callbacks import adjoint_callbacks, forward_callbacks
@@ -51,7 +52,7 @@ def odeint_adjoint(
     name, chosen = read_options(method, options)
     backward_name = name if adjoint_method is None else adjoint_method
     if backward_name != name and options is not None and adjoint_options is None:
-        raise ValueError(f"options are {name}'s and adjoint_method is {backward_name}: pass adjoint_options too")
+        raise CallError(f"options are {name}'s and adjoint_method is {backward_name}: pass adjoint_options too")
     backward_name, backward_chosen = read_options(backward_name, _backward_options(options, adjoint_options))
     given = checked_parameters(adjoint_params)
     known = _known(func, given, warn=callable(backward_chosen.norm))

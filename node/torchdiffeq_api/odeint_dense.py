@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.dense import DenseOutput
+from node.errors import CallError
 from node.layout import State
 from node.torchdiffeq_api.call import Call
 from node.torchdiffeq_api.callbacks import forward_callbacks
@@ -39,6 +40,6 @@ def odeint_dense(
     name, chosen = read_options(method, options)
     forward = one_pass(name, chosen, func, y0, (t,), rtol=rtol, atol=atol, norm=state_norm(chosen.norm, y0))
     if isinstance(forward, SolveIvp):
-        raise ValueError("scipy_solver gives no dense output: take another method, or odeint with the times")
+        raise CallError("scipy_solver gives no dense output: take another method, or odeint with the times")
     callbacks = forward_callbacks(func, name, forward.callbacks, forward.time_dtype)
     return Call(func, y0, forward, "backprop", None, callbacks).dense(t)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from node.controller import Controller, Norm, PIDController, Tolerance
+from node.errors import CallError
 from node.layout import State, layout_of
 from node.registry import unknown
 from node.solvers import SOLVERS, Solver
@@ -38,7 +39,7 @@ def read_options(method: str | None, options: Mapping[str, Any] | None) -> tuple
     """The method's name, by default dopri5, and its options."""
     name = "dopri5" if method is None else method
     if name not in METHODS:
-        raise ValueError(unknown("method", name, METHODS))
+        raise CallError(unknown("method", name, METHODS))
     kind: type[Options] = ScipyOptions
     if name in ADAPTIVE:
         kind = AdaptiveOptions
@@ -89,14 +90,14 @@ def _starter(order: int) -> Any:
 def _tolerance(name: str, tolerance: Any, y0: State) -> Tolerance:
     """As `node` takes it; for a tuple, an iterable has an entry for each tensor: a number or so many as that has."""
     if isinstance(tolerance, Tensor) and tolerance.requires_grad:
-        raise ValueError(f"{name} requires grad and has none: pass {name}.detach()")
+        raise CallError(f"{name} requires grad and has none: pass {name}.detach()")
     if not isinstance(tolerance, Iterable) or (isinstance(tolerance, Tensor) and tolerance.dim() == 0):
         return tolerance if isinstance(tolerance, Tensor) else float(tolerance)
     if isinstance(y0, Tensor):
         return torch.as_tensor(tolerance)
     given = tuple(map(torch.as_tensor, tolerance))
     if len(given) != len(y0):
-        raise ValueError(f"{name} has {len(given)} entries for a state of {len(y0)} tensors: give one for each")
+        raise CallError(f"{name} has {len(given)} entries for a state of {len(y0)} tensors: give one for each")
     return tuple(
         entry.view(part.shape) if entry.shape == (part.numel(),) else entry
         for entry, part in zip(given, y0, strict=True)

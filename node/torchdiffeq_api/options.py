@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from node.controller import FixedGrid, FixedStep, Norm, PIDController, Tolerance
+from node.errors import CallError, CallTypeError
 from node.registry import unknown
 
 LEAST_FACTOR = 1e-3  # by which a step shrinks at once: with none, one that is not finite would end the solve
@@ -60,14 +61,18 @@ class AdaptiveOptions:
     max_step: Number = math.inf
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point):
-            raise ValueError(f"option dtype is {self.dtype!r}: pass a torch dtype of floats, the times' of callbacks")
+        if not isinstance(self.dtype, torch.dtype):
+            raise CallTypeError(
+                f"option dtype is {self.dtype!r}: pass a torch dtype of floats, the times' of callbacks"
+            )
+        if not self.dtype.is_floating_point:
+            raise CallError(f"option dtype is {self.dtype!r}: pass a torch dtype of floats, the times' of callbacks")
         if not (self.dfactor <= 1 and self.ifactor > 0):
-            raise ValueError(
+            raise CallError(
                 f"options dfactor={self.dfactor!r}, ifactor={self.ifactor!r}: dfactor <= 1 and ifactor > 0 are needed"
             )
         if self.max_num_steps is not None and self.max_num_steps < 1:
-            raise ValueError(f"option max_num_steps is {self.max_num_steps!r} and must be 1 or more")
+            raise CallError(f"option max_num_steps is {self.max_num_steps!r} and must be 1 or more")
 
     def controller(self, rtol: Tolerance, atol: Tolerance, norm: Norm) -> PIDController:
         """The controller; `norm` is of flat states."""
@@ -106,9 +111,9 @@ class FixedOptions:
 
     def __post_init__(self) -> None:
         if self.step_size is not None and self.grid_constructor is not None:
-            raise ValueError("options step_size and grid_constructor are both given and exclude each other: drop one")
+            raise CallError("options step_size and grid_constructor are both given and exclude each other: drop one")
         if self.interp not in ("linear", "cubic"):
-            raise ValueError(unknown("option interp", str(self.interp), ("linear", "cubic")))
+            raise CallError(unknown("option interp", str(self.interp), ("linear", "cubic")))
 
     def controller(self, func: Any, y0: Any, spans: Sequence[Tensor]) -> FixedStep | FixedGrid:
         """The controller of solves over each of the spans, which are given by their output times."""
@@ -134,9 +139,9 @@ class AdamsOptions(FixedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.max_order <= 12:
-            raise ValueError(f"option max_order is {self.max_order!r} and must lie in 1, ..., 12")
+            raise CallError(f"option max_order is {self.max_order!r} and must lie in 1, ..., 12")
         if self.max_iters < 1:
-            raise ValueError(f"option max_iters is {self.max_iters!r} and must be 1 or more")
+            raise CallError(f"option max_iters is {self.max_iters!r} and must be 1 or more")
 
     @property
     def order(self) -> int:
@@ -164,7 +169,7 @@ def _times(times: Times | None) -> tuple[float, ...]:
 def _checked_grid(grid: Tensor, t: Tensor) -> Tensor:
     ends = [grid[0].item(), grid[-1].item()]
     if ends != [t[0].item(), t[-1].item()]:
-        raise ValueError(
+        raise CallError(
             f"grid_constructor gives a grid from {ends[0]!r} to {ends[1]!r}: "
             f"it must go from t[0]={t[0].item()!r} to t[-1]={t[-1].item()!r}"
         )

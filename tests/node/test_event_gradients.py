@@ -177,15 +177,15 @@ def test_a_g_without_a_rate_finds_the_event_and_refuses_the_gradient_of_its_time
 
 
 @pytest.mark.parametrize(
-    ("g", "message"),
+    ("g", "error", "message"),
     [
-        (lambda t, y: (y, y), "g returned a tuple: an event is a tensor of any shape, or a number"),
-        (lambda t, y: None, "g returned a NoneType"),
-        (lambda t, y: y * 1j, "g returned torch.complex128, which has no sign"),
+        (lambda t, y: (y, y), TypeError, "g returned a tuple: an event is a tensor of any shape, or a number"),
+        (lambda t, y: None, TypeError, "g returned a NoneType"),
+        (lambda t, y: y * 1j, ValueError, "g returned torch.complex128, which has no sign"),
     ],
 )
-def test_a_g_that_has_no_sign_is_answered_in_one_line(g: object, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_a_g_that_has_no_sign_is_answered_in_one_line(g: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         solve(Growth(), tensor(0.25), tensor(0.0, 3.0), event=Event(g), **HOW["fixed"])
 
 

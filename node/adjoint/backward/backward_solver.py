@@ -12,6 +12,7 @@ from node.adjoint.backward.real import rows
 from node.adjoint.base import InitialValueProblem
 from node.controller import Controller, Norm, PIDController, Tolerance
 from node.dense import DensePiece
+from node.errors import CallError
 from node.integrate import integrate
 from node.observer import Observer
 from node.solution import Stats
@@ -25,7 +26,7 @@ OUTPUTS = ("spread", "land")
 def check_outputs(mode: str, outputs: str) -> None:
     """Answer a wrong name."""
     if outputs not in OUTPUTS:
-        raise ValueError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
+        raise CallError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
 
 
 def unsolvable(mode: str, solver: Solver, own: Solver | None) -> str:

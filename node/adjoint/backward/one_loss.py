@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
+
+from node.errors import GradientError
+from node.torch_private import is_batched_backwards
 
 
 def check_one_loss(mode: str, bars: Sequence[Tensor | None]) -> None:
     """Refuse a backward pass for many losses at once. mode: its name. bars: the gradients to what the solve gave."""
-    if any(bar is not None and (is_legacy_batchedtensor(bar) or is_batchedtensor(bar)) for bar in bars):
-        raise RuntimeError(
+    if any(bar is not None and is_batched_backwards(bar) for bar in bars):
+        raise GradientError(
             f"{mode} goes back for one loss at a time: leave out vectorize=True and is_grads_batched=True, "
             "or take gradient='backprop'"
         )

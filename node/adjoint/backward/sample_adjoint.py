@@ -19,6 +19,7 @@ from node.adjoint.backward.sample_fields import (
 )
 from node.adjoint.backward.way_back import WayBack
 from node.adjoint.base import InitialValueProblem
+from node.errors import CallError
 from node.jacobian import like, real
 from node.observer import CallbackObserver, DenseKept, Observer
 from node.per_sample.clock import Landed
@@ -51,7 +52,7 @@ def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
     """Raise an error for a backward solver that cannot restart only those samples that are at outputs."""
     solver = mode.solver or problem.solver
     if isinstance(solver, Adams):
-        raise ValueError(
+        raise CallError(
             f"{mode.name}: {solver.name} has a past, which cannot be restarted in some samples alone, as at their "
             "outputs: with batch='independent' pass a solver of the backward pass without one, "
             "solver=SOLVERS['dopri5'] of the mode"
@@ -68,7 +69,7 @@ class InterpolatingSamples:
 
     @classmethod
     def of(cls, mode: BackwardMode, problem: InitialValueProblem) -> "InterpolatingSamples":
-        """Or a ValueError that says what does not go with samples."""
+        """The two passes, or a CallError that says what does not go with samples."""
         _check(mode, problem)
         return cls(mode, mode.name)
 
@@ -107,15 +108,15 @@ class AdjointSamples:
 
     @classmethod
     def of(cls, mode: ContinuousMode, problem: InitialValueProblem) -> "AdjointSamples":
-        """Or a ValueError that says what does not go with samples."""
+        """The two passes, or a CallError that says what does not go with samples."""
         _check(mode, problem)
         if mode.checkpoints:
-            raise ValueError(
+            raise CallError(
                 "adjoint: checkpoints are states of a batch at one time: leave them out with batch='independent', "
                 "or ask for more outputs, at which y is set too"
             )
         if mode.norm not in (block_norm, seminorm):
-            raise ValueError(
+            raise CallError(
                 "adjoint: norm is of vectors of a whole batch: leave it out with batch='independent', or give the "
                 "backward solve's controller a norm"
             )
@@ -141,7 +142,7 @@ class AdjointSamples:
 
 def _way_back(problem: InitialValueProblem, outputs: Outputs) -> WayBack:
     if problem.sample_times is None:
-        raise ValueError("the batch has one step size: it has one way back")
+        raise CallError("the batch has one step size: it has one way back")
     return WayBack.of(problem.sample_times, outputs.y, outputs.dl_dy)
 
 

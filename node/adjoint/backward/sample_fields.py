@@ -13,6 +13,7 @@ from node.adjoint.backward.quadrature import gauss_legendre
 from node.adjoint.base import InitialValueProblem
 from node.controller import Norm
 from node.derivatives import graphed_product
+from node.errors import CallTypeError
 from node.jacobian import like, real
 from node.layout import Layout, layout_of
 from node.observer import Observer
@@ -185,5 +186,5 @@ def _field_and_state(problem: InitialValueProblem) -> tuple[UserField, Tensor]:
 def _times(t: Time) -> Tensor:
     """The column that it is."""
     if not isinstance(t, Tensor):
-        raise TypeError("samples that have their own steps have a column of times")
+        raise CallTypeError("samples that have their own steps have a column of times")
     return t

@@ -11,7 +11,9 @@ from node.adjoint.field.dependencies import Dependencies, check_apart, operands,
 from node.adjoint.field.watched import watched
 from node.autocast import full_precision
 from node.derivatives import leaves_behind
+from node.errors import CallError, GradientError
 from node.layout import Layout
+from node.torch_private import version_of
 from node.user_field import UserField
 from node.vector_field import VectorField
 
@@ -70,7 +72,7 @@ class Conditions:
         if self._copy.met:
             now, others = outside(field, call.t, call.y)
             if self._copy.met & others:
-                raise ValueError(
+                raise CallError(
                     f"{self._mode}: the vector field reads a tensor that was computed outside of it as an attribute or "
                     "a local, and in another way too, such as a global name, a class or an object with slots: let it "
                     "be read in one way, or take gradient='backprop'"
@@ -84,9 +86,9 @@ class Conditions:
             raise self.changed(f"at the start of the solve it gives {_shown(now)}, and gave {_shown(call.dy)}")
         return 1
 
-    def changed(self, how: str) -> RuntimeError:
+    def changed(self, how: str) -> GradientError:
         """An error that says that f is not what it was."""
-        return RuntimeError(
+        return GradientError(
             f"{self._mode}: the vector field has changed since the forward pass: {how}. Change what it reads after the "
             "backward pass, or take gradient='backprop', which calls it once"
         )
@@ -95,10 +97,10 @@ class Conditions:
         return UserField(self.f, self._layout)
 
     def _versions_now(self) -> dict[int, int]:
-        return {id(x): x._version for x in self._copy.tensors if not x.is_inference()}
+        return {id(x): version_of(x) for x in self._copy.tensors if not x.is_inference()}
 
     def _check_versions(self) -> None:
-        written = [x for x in self._copy.tensors if self._versions.get(id(x), x._version) != x._version]
+        written = [x for x in self._copy.tensors if self._versions.get(id(x), version_of(x)) != version_of(x)]
         if not written:
             return
         read = {_memory(x) for x in operands(self._field(), self._found.call.t, self._found.call.y)}

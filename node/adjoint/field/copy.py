@@ -7,29 +7,17 @@ import types
 import weakref
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
-from torch.nn.modules.batchnorm import _NormBase
 
-# What torch keeps in every module, none of it the user's.
-_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
+from node.adjoint.field.edge import Edge, edge_of
+from node.torch_private import BUFFERS, CHILDREN, OF_MODULES, PARAMETERS, is_compiled, keeps_running_statistics
+
 # Types of which a value is never changed.
 _ATOMS = frozenset({bool, int, float, complex, str, type(None)})
-
-
-class Edge(NamedTuple):
-    """Where a tensor stands in a graph: the node that made it, and which of the node's outputs it is."""
-
-    node: Any  # of torch.autograd.graph; of a leaf, its id
-    output: int
-
-
-def edge_of(x: Tensor) -> Edge:
-    """The place of a tensor; a leaf is its own."""
-    return Edge(id(x), -1) if x.grad_fn is None else Edge(x.grad_fn, x.output_nr)
 
 
 class FieldCopy:
@@ -154,16 +142,20 @@ class FieldCopy:
         state.update(x.__dict__)
         of_torch: Collection[str] = ()
         if isinstance(x, nn.Module):
-            of_torch = _OF_MODULES
-            state["_parameters"], buffers, children = state["_parameters"].copy(), state["_buffers"], state["_modules"]
-            for name, parameter in state["_parameters"].items():
+            of_torch = OF_MODULES
+            state[PARAMETERS], buffers, children = (
+                state[PARAMETERS].copy(),
+                state[BUFFERS],
+                state[CHILDREN],
+            )
+            for name, parameter in state[PARAMETERS].items():
                 if parameter is not None and parameter.grad_fn is not None:
-                    state["_parameters"][name] = self._copied_tensor(parameter)
+                    state[PARAMETERS][name] = self._copied_tensor(parameter)
             if buffers:
-                state["_buffers"] = buffers.copy()
+                state[BUFFERS] = buffers.copy()
                 self.tensors += [buffer for buffer in buffers.values() if buffer is not None]
             if children:
-                state["_modules"] = {name: self._copied(child) for name, child in children.items()}
+                state[CHILDREN] = {name: self._copied(child) for name, child in children.items()}
         own = {name: value for name, value in x.__dict__.items() if name not in of_torch}
         for name, value in own.items():
             if type(value) not in _ATOMS:
@@ -210,12 +202,12 @@ class _Part:
         self._own = own  # the attributes that it was copied with
         self._size = len(copy.__dict__)
         self._lists = {name: len(value) for name, value in own.items() if type(value) is list}
-        self._buffers: dict[str, Tensor | None] = copy.__dict__.get("_buffers", {})
-        self._writes_buffers = isinstance(copy, _NormBase)
+        self._buffers: dict[str, Tensor | None] = copy.__dict__.get(BUFFERS, {})
+        self._writes_buffers = keeps_running_statistics(copy)
 
     def parameters(self) -> Iterator[Tensor]:
         """Its own, if it is a module."""
-        return (x for x in self._copy.__dict__.get("_parameters", {}).values() if x is not None)
+        return (x for x in self._copy.__dict__.get(PARAMETERS, {}).values() if x is not None)
 
     def spare(self, buffers: Collection[int]) -> None:
         """Told of buffers, by id, that a call of f writes to."""
@@ -225,16 +217,16 @@ class _Part:
         """Let running statistics be written elsewhere."""
         if self._writes_buffers:
             spare = {name: None if buffer is None else buffer.clone() for name, buffer in self._buffers.items()}
-            self._copy.__dict__["_buffers"] = spare
+            self._copy.__dict__[BUFFERS] = spare
 
     def end(self) -> None:
         """Write to the original what has been written to the copy, which is then as it was."""
         state = self._copy.__dict__
         if self._writes_buffers:
-            state["_buffers"] = self._buffers
+            state[BUFFERS] = self._buffers
         changed = [name for name, value in self._own.items() if state.get(name) is not value]
         if len(state) > self._size:
-            changed += [name for name in state if name not in self._own and name not in _OF_MODULES]
+            changed += [name for name in state if name not in self._own and name not in OF_MODULES]
         for name in changed:
             self._write(name, state.pop(name, None))
         for name, length in self._lists.items():
@@ -288,7 +280,7 @@ def _can_be_copied(x: object) -> bool:
 def _keeps_nothing_else(kind: type) -> bool:
     """Whether its objects have no slots, and close nothing at their end."""
     slots = any(getattr(base, "__slots__", ()) for base in kind.__mro__)
-    compiled = issubclass(kind, ScriptModule) or kind.__module__.startswith("torch._dynamo")
+    compiled = issubclass(kind, ScriptModule) or is_compiled(kind)
     return not (slots or compiled or hasattr(kind, "__del__"))
 
 

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from node.adjoint.field.copy import Edge, FieldCopy, edge_of
+from node.adjoint.field.copy import FieldCopy
+from node.adjoint.field.edge import Edge, edge_of
 from node.derivatives import check_derivative, leaves_behind
+from node.errors import CallError, CallTypeError
+from node.torch_private import TorchDispatchMode, number_of, tree_leaves
 from node.user_field import FirstCall, UserField
 from node.vector_field import Time
 
@@ -47,7 +48,7 @@ def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
         outer -= named.keys()
     if outer:
         names = ", ".join(edge.node.name() for edge in outer)
-        raise ValueError(
+        raise CallError(
             f"the vector field depends on a tensor that was computed outside of it, by {names}, and cannot be found: "
             "compute it inside, or take gradient='backprop'"
         )
@@ -59,11 +60,11 @@ def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
 def checked_parameters(given: Iterable[Tensor] | None) -> tuple[Tensor, ...] | None:
     """What the caller has given, in a tuple."""
     if isinstance(given, Tensor):
-        raise ValueError("parameters is one tensor, whose rows it would be taken for: pass a tuple, parameters=(W,)")
+        raise CallTypeError("parameters is one tensor, whose rows it would be taken for: pass a tuple, parameters=(W,)")
     given = None if given is None else tuple(given)
     for x in given or ():
         if not isinstance(x, Tensor):
-            raise ValueError(f"parameters has an entry of type {type(x).__name__}: pass a tuple of tensors")
+            raise CallTypeError(f"parameters has an entry of type {type(x).__name__}: pass a tuple of tensors")
     return given
 
 
@@ -107,7 +108,7 @@ def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor])
     known = {id(x) for x in others}
     for x in computed:
         if any(id(leaf) in known for leaf in leaves_behind(x)):
-            raise ValueError(
+            raise CallError(
                 f"{mode}: the vector field reads a tensor of shape {tuple(x.shape)} that was computed outside of it, "
                 "and also what that was computed from: compute it inside, or let it be an attribute or a local of the "
                 "function that makes f, or take gradient='backprop'"
@@ -155,7 +156,7 @@ def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
     end = start.grad_fn
     if dy.grad_fn is None or end is None:
         return ([dy] if dy.requires_grad else []), set(), False
-    first, reached = end._sequence_nr(), False
+    first, reached = number_of(end), False
     rest: list[Any] = [(dy.grad_fn, dy.output_nr)]
     leaves: dict[int, Tensor] = {}
     outer: set[Edge] = set()
@@ -168,7 +169,7 @@ def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
             reached = True
         elif hasattr(node, "variable"):
             leaves[id(node.variable)] = node.variable
-        elif node._sequence_nr() < first:
+        elif number_of(node) < first:
             outer.add(Edge(node, output))
         else:
             seen.add(node)

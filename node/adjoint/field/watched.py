@@ -8,6 +8,7 @@ from torch import Tensor
 
 from node.adjoint.field.copy import FieldCopy
 from node.derivatives import leaves_behind
+from node.errors import CallError
 from node.vector_field import VectorField
 
 
@@ -51,8 +52,8 @@ class Watched:
                 raise _reads_more(self._mode, leaf)
 
 
-def _reads_more(mode: str, leaf: Tensor) -> ValueError:
-    return ValueError(
+def _reads_more(mode: str, leaf: Tensor) -> CallError:
+    return CallError(
         f"{mode}: at a later time the vector field reads a tensor of shape {tuple(leaf.shape)} that it does not read "
         "at the start of the solve, and that gets no gradient: pass parameters=(...) with all that it reads, or take "
         "gradient='backprop'"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from node.errors import CallError
+
 Row = tuple[float, ...]
 
 # Tableaus are entered as rationals or to 16 digits, so that sums are right to a few roundings of their largest term.
@@ -39,7 +41,7 @@ class ButcherTableau:
             ("b_dense", self.b_dense, dense_stages),
         ):
             if part is not None and len(part) != length:
-                raise ValueError(f"{name} has {len(part)} rows or entries and must have {length}: each has one a stage")
+                raise CallError(f"{name} has {len(part)} rows or entries and must have {length}: each has one a stage")
         self._check_rows("a", self.a, self.c, first=0)
         self._check_rows("dense_a", self.dense_a, self.dense_c, first=stages + 1)
         _check_sum("b", self.b, 1.0)
@@ -56,7 +58,7 @@ class ButcherTableau:
         """Each row has an entry for each stage before it, and sums to its node."""
         for i, row in enumerate(rows):
             if len(row) != first + i:
-                raise ValueError(f"row {i} of {name} has {len(row)} entries, an explicit method's has {first + i}")
+                raise CallError(f"row {i} of {name} has {len(row)} entries, an explicit method's has {first + i}")
             _check_sum(f"row {i} of {name}", row, c[i])
 
     @property
@@ -93,4 +95,4 @@ class ButcherTableau:
 
 def _check_sum(what: str, row: Row, expected: float) -> None:
     if not abs(sum(row) - expected) <= _ROUNDING * max([1.0, *map(abs, row)]):  # so that NaN is refused too
-        raise ValueError(f"{what} sums to {sum(row)!r} and must sum to {expected!r}: a coefficient is mistyped")
+        raise CallError(f"{what} sums to {sum(row)!r} and must sum to {expected!r}: a coefficient is mistyped")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from node.dense import hermite
+from node.errors import CallError
 from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
 from node.solvers.implicit.newton import Newton
@@ -34,19 +35,19 @@ class ESDIRKTableau:
         stages = len(self.c)
         for name, part in (("a", self.a), ("b_error", self.b_error)):
             if len(part) != stages:
-                raise ValueError(f"{name} has {len(part)} rows or entries and must have {stages}: each has one a stage")
+                raise CallError(f"{name} has {len(part)} rows or entries and must have {stages}: each has one a stage")
         for i, row in enumerate(self.a):
             if len(row) != i:
-                raise ValueError(f"row {i} of a has {len(row)} entries and must have {i}: one an earlier stage")
+                raise CallError(f"row {i} of a has {len(row)} entries and must have {i}: one an earlier stage")
             _check_sum(f"row {i} of a with gamma", (*row, self.gamma if i else 0.0), self.c[i])
         _check_sum("b_error", self.b_error, 0.0)
         if self.c[0] != 0.0 or self.c[-1] != 1.0:
-            raise ValueError(f"c runs from {self.c[0]!r} to {self.c[-1]!r} and must from 0 to 1: y1 is the last stage")
+            raise CallError(f"c runs from {self.c[0]!r} to {self.c[-1]!r} and must from 0 to 1: y1 is the last stage")
 
 
 def _check_sum(what: str, row: Row, expected: float) -> None:
     if not abs(sum(row) - expected) <= _ROUNDING * max([1.0, *map(abs, row)]):  # so that NaN is refused too
-        raise ValueError(f"{what} sums to {sum(row)!r} and must sum to {expected!r}: a coefficient is mistyped")
+        raise CallError(f"{what} sums to {sum(row)!r} and must sum to {expected!r}: a coefficient is mistyped")
 
 
 class _Rows(NamedTuple):

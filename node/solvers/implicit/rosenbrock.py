@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.jacobian import Linearisation, factors, linearise
 from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
@@ -54,18 +55,16 @@ class RosenbrockTableau:
         parts |= {f"row {j} of dense": row for j, row in enumerate(self.dense)}
         for name, part in parts.items():
             if len(part) != stages:
-                raise ValueError(f"{name} has {len(part)} rows or entries and must have {stages}: each has one a stage")
+                raise CallError(f"{name} has {len(part)} rows or entries and must have {stages}: each has one a stage")
         for name, rows in (("a", self.a), ("c", self.c)):
             for i, row in enumerate(rows):
                 if len(row) != i:
-                    raise ValueError(
-                        f"row {i} of {name} has {len(row)} entries and must have {i}: one an earlier stage"
-                    )
+                    raise CallError(f"row {i} of {name} has {len(row)} entries and must have {i}: one an earlier stage")
 
     def _check_row(self, name: str, row: Row, expected: float) -> None:
         terms = [x * d for x, d in zip(row, self.d, strict=False)]
         if not abs(sum(terms) - expected) <= _ROUNDING * max([1.0, *map(abs, terms)]):  # so that NaN is refused too
-            raise ValueError(
+            raise CallError(
                 f"{name} times d sums to {sum(terms)!r} and must sum to {expected!r}: a coefficient is mistyped"
             )
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.solvers.base import SOLVERS, Solver, Step
 from node.solvers.explicit.dopri5 import DOPRI5
 from node.solvers.explicit.heun import HEUN
@@ -45,9 +46,9 @@ class Adams(Solver):
     def __post_init__(self) -> None:
         name = self.name
         if self.order < 1:
-            raise ValueError(f"{name}: order is {self.order} and must be 1 or more")
+            raise CallError(f"{name}: order is {self.order} and must be 1 or more")
         if self.starter.order < self.order - 1:
-            raise ValueError(
+            raise CallError(
                 f"{name}: starter {self.starter.name} is of order {self.starter.order}: "
                 f"take one of order {self.order - 1} or more"
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from node.errors import CallError
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
 from node.vector_field import RightHandSide, Time
@@ -33,7 +34,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
     def __post_init__(self) -> None:
         if not 0 < self.eta <= 1 or self.eta == 0.5:
-            raise ValueError(f"alf: eta is {self.eta!r}, must lie in (0, 1] and not be 1/2, where v is forgotten")
+            raise CallError(f"alf: eta is {self.eta!r}, must lie in (0, 1] and not be 1/2, where v is forgotten")
 
     @property
     def order(self) -> int:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.dense import hermite
+from node.errors import CallError
 from node.solvers.base import SOLVERS, Step
 from node.solvers.explicit.bosh3 import BOSH3
 from node.solvers.explicit.dopri5 import DOPRI5
@@ -57,7 +58,7 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     def __post_init__(self) -> None:
         if not 0 < self.coupling <= 1:
-            raise ValueError(f"reversible_{self.base.name}: coupling is {self.coupling!r} and must lie in (0, 1]")
+            raise CallError(f"reversible_{self.base.name}: coupling is {self.coupling!r} and must lie in (0, 1]")
 
     @property
     def name(self) -> str:

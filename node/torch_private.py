@@ -1,0 +1,108 @@
+"""What is used of torch's private parts, each behind one name: tests/node/test_torch_private.py says what they are for.
+
+Nothing else in `node` reads a name of torch that begins with an underscore.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C import _functorch
+from torch.autograd import forward_ad
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+__all__ = [
+    "BUFFERS",
+    "CHILDREN",
+    "OF_MODULES",
+    "PARAMETERS",
+    "TorchDispatchMode",
+    "base_of",
+    "has_saved_tensors_hooks",
+    "hook_with_shared",
+    "in_dual_level",
+    "in_transform",
+    "is_batched",
+    "is_batched_backwards",
+    "is_compiled",
+    "is_wrapped",
+    "keeps_running_statistics",
+    "number_of",
+    "tree_leaves",
+    "version_of",
+]
+
+# Where a module keeps its parameters, buffers and children in its __dict__; and all that torch keeps there.
+PARAMETERS, BUFFERS, CHILDREN = "_parameters", "_buffers", "_modules"
+OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
+
+# How often a tensor has been written to in place; and the tensor of which it is a view, or None. They are read in every
+# call of f, where a Python function would be felt.
+version_of: Callable[[Tensor], int] = attrgetter("_version")
+base_of: Callable[[Tensor], Tensor | None] = attrgetter("_base")
+
+
+def in_transform() -> bool:
+    """Whether this is called within a transform of torch.func, such as grad, jvp or vmap."""
+    return _functorch.peek_interpreter_stack() is not None
+
+
+def in_dual_level() -> bool:
+    """Whether dual numbers are at work."""
+    return forward_ad._current_level >= 0
+
+
+def has_saved_tensors_hooks() -> bool:
+    """Whether hooks see the tensors that autograd saves here."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+
+
+def is_wrapped(x: Tensor) -> bool:
+    """Whether a transform of torch.func has wrapped the tensor."""
+    return _functorch.is_functorch_wrapped_tensor(x)
+
+
+def is_batched(x: Tensor) -> bool:
+    """Whether vmap has a dimension of x, beneath those of derivatives."""
+    while _functorch.is_gradtrackingtensor(x):
+        x = _functorch.get_unwrapped(x)
+    return _functorch.is_batchedtensor(x)
+
+
+def is_batched_backwards(bar: Tensor) -> bool:
+    """Whether a gradient is of many losses at once, by vmap or by `is_grads_batched`."""
+    return _functorch.is_legacy_batchedtensor(bar) or _functorch.is_batchedtensor(bar)
+
+
+def number_of(node: Any) -> int:
+    """The number of a graph's node, in the order in which a thread has made them."""
+    number: int = node._sequence_nr()
+    return number
+
+
+def hook_with_shared(x: Tensor, hooks: dict[int, Callable[[Tensor], Tensor | None]]) -> None:
+    """Register the one hook in a dictionary that many tensors share.
+
+    As register_hook does, which makes a dictionary and a handle for each tensor: 5 us and half a kilobyte. A tensor
+    that has hooks already gets this one beside them.
+    """
+    if x.grad_fn is None or x._backward_hooks is not None:
+        for hook in hooks.values():
+            x.register_hook(hook)
+        return
+    x._backward_hooks = hooks
+    x.grad_fn._register_hook_dict(x)
+
+
+def keeps_running_statistics(module: object) -> bool:
+    """Whether a module, such as a batch norm, writes to its buffers when it is called."""
+    return isinstance(module, _NormBase)
+
+
+def is_compiled(kind: type) -> bool:
+    """Whether a class is torch.compile's."""
+    return kind.__module__.startswith("torch._dynamo")
