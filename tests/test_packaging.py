@@ -89,11 +89,6 @@ def test_a_wheel_has_every_file_of_the_packages_and_no_other(sdist, wheel):
     assert names == {name for name in files(sdist) if name.split("/")[0] in PACKAGES}
     data = ("bench/sweeps/.*toml", "reports/templates/.*j2", "reports/static/.*css")
     for needed in (*data, "results/opening/migrations/.*py"):
-        "bench/sweeps/.*toml",
-        "reports/templates/.*j2",
-        "reports/static/.*css",
-        "results/opening/migrations/.*py",
-    ):
         assert any(re.fullmatch(needed, name) for name in names), needed
 
 
