@@ -14,7 +14,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # Python's, which prints a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until what answers with a line is loaded
     try:
-        os.getcwd()
+        os.getcwd()  # noqa: PTH109  (pathlib is loaded only after this)
     except FileNotFoundError:  # Python finds its way from there, but some libraries do not
         print("nodebench: the working folder was deleted: go to one that is there (cd)", file=sys.stderr)
         sys.exit(2)

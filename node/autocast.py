@@ -14,7 +14,7 @@ from node.vector_field import VectorField
 class UnderAutocast(nn.Module):
     """A vector field that is called under autocast, wherever that is."""
 
-    def __init__(self, f: VectorField[Any], device_type: str):
+    def __init__(self, f: VectorField[Any], device_type: str) -> None:
         super().__init__()
         self.f = f
         self._device_type = device_type

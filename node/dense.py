@@ -40,7 +40,7 @@ class DenseOutput(Generic[S]):
     refusal: for a solve whose gradient does not pass through it.
     """
 
-    def __init__(self, pieces: Sequence[DensePiece], layout: Layout, refusal: Refusal | None = None):
+    def __init__(self, pieces: Sequence[DensePiece], layout: Layout, refusal: Refusal | None = None) -> None:
         self.t0 = pieces[0].t
         self.t1 = pieces[-1].t + pieces[-1].dt
         self._earliest, self._latest = min(self.t0, self.t1), max(self.t0, self.t1)

@@ -62,7 +62,7 @@ class FlatEvent:
     entry: once it is located, the entry of g, counted flat, whose sign has changed.
     """
 
-    def __init__(self, event: Event, f: RightHandSide, t: float, y: Tensor):
+    def __init__(self, event: Event, f: RightHandSide, t: float, y: Tensor) -> None:
         """t, y: the start, whose signs are those before."""
         self._event = event
         self._f = f

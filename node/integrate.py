@@ -64,7 +64,7 @@ class _Loop:
         jumps: Jumps | None,
         *,
         record: bool,
-    ):
+    ) -> None:
         self._t = times[0]
         self._y = y0
         self._dt = 0.0  # what is to be tried next, signed

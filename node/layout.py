@@ -19,7 +19,7 @@ class TensorLayout:
     lost in its rounding.
     """
 
-    def __init__(self, y0: Tensor, *, samples: bool = False, dtype: torch.dtype | None = None):
+    def __init__(self, y0: Tensor, *, samples: bool = False, dtype: torch.dtype | None = None) -> None:
         self.samples = samples
         self.shape = y0.shape
         self.dtype = dtype or solver_dtype(y0)
@@ -72,7 +72,7 @@ def check_place(dy: Tensor, device: torch.device) -> None:
 class TupleLayout:
     """A tuple of tensors, one after the other in one vector, in the dtype to which theirs promote."""
 
-    def __init__(self, y0: tuple[Tensor, ...], *, samples: bool = False):
+    def __init__(self, y0: tuple[Tensor, ...], *, samples: bool = False) -> None:
         self.dtype = functools.reduce(torch.promote_types, map(solver_dtype, y0))
         self._parts = [TensorLayout(y, samples=samples, dtype=self.dtype) for y in y0]
         self._sizes = [part.flat_shape[-1] for part in self._parts]

@@ -42,7 +42,7 @@ class CallbackObserver(Observer[Any]):
 
     asks_tries = True
 
-    def __init__(self, callbacks: Callbacks, f: RightHandSide):
+    def __init__(self, callbacks: Callbacks, f: RightHandSide) -> None:
         self._callbacks = callbacks
         self._f = f
 

@@ -18,8 +18,8 @@ def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], 
     order of differentiation does not matter: a derivative in one of them may be zero and its own derivative not.
     own: the tensors that `work` reads in their place, leaves with the same numbers.
     """
-    (value,) = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
-    return value
+    values: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
+    return values[0]
 
 
 def recomputed_gradients(

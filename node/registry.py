@@ -84,7 +84,7 @@ class Registry(Mapping[str, T]):
         package: str = "",
         order: Callable[[T], Any] | None = None,
         describe: Callable[[T], str] | None = None,
-    ):
+    ) -> None:
         self.kind = kind
         self._type = of
         self._group = entry_points

@@ -44,7 +44,7 @@ class Status(Enum):
 class SolveError(NodeError, RuntimeError):
     """A solve that did not reach its end time, raised where a caller asked for success, or in a backward pass."""
 
-    def __init__(self, message: str, status: Status | None = None):
+    def __init__(self, message: str, status: Status | None = None) -> None:
         super().__init__(message)
         self.status = status
 

@@ -34,7 +34,7 @@ class UserField:
     per-sample stepping the state is (B, n) and time a column (B, 1).
     """
 
-    def __init__(self, f: VectorField[Any], layout: Layout):
+    def __init__(self, f: VectorField[Any], layout: Layout) -> None:
         self.f = f
         self.layout = layout
         self._plain = layout if isinstance(layout, TensorLayout) and layout.template.dtype == layout.dtype else None

@@ -67,7 +67,7 @@ class Counted(nn.Module):
     the backward pass reaches a call's output; it is of use where f is traced, not where time is measured.
     """
 
-    def __init__(self, f: VectorField[Tensor]):
+    def __init__(self, f: VectorField[Tensor]) -> None:
         super().__init__()
         self.f = f
         self.reset()

@@ -161,7 +161,7 @@ def _file() -> Path:
     """In the user's folder of caches; a ValueError if they have none."""
     folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not folder.is_absolute():  # then it does not count, by the XDG Base Directory Specification
-        folder = Path(os.path.expanduser("~"), ".cache")
+        folder = Path(os.path.expanduser("~"), ".cache")  # noqa: PTH111  (Path's raises without a home)
     if not folder.is_absolute():
         raise ValueError("no home")
     return folder / "nodebench" / "catalogue.json"

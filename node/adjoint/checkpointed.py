@@ -64,7 +64,7 @@ class EveryState:
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
         """The last of them first."""
-        return reversed(self._states[:n])
+        return iter(self._states[:n][::-1])
 
 
 class Thinned:
@@ -72,7 +72,7 @@ class Thinned:
 
     keeps_states = True
 
-    def __init__(self, budget: int):
+    def __init__(self, budget: int) -> None:
         self._budget = budget
         self._kept = EveryKth[State](budget + 1)
 

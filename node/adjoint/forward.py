@@ -89,7 +89,7 @@ class TangentField(DerivedField):
     unlike torch's dual numbers it finds parameters that f has from elsewhere. All directions go through it at once.
     """
 
-    def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool):
+    def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool) -> None:
         super().__init__(problem.field(), problem.layout)
         self._first: FirstCall | None = None  # a call that was made before
         self._graph: tuple[Tensor, Tensor] | None = None  # y as f was given it there, and f
@@ -108,7 +108,8 @@ class TangentField(DerivedField):
     @property
     def size(self) -> int:
         """Of a vector."""
-        return (1 + self._directions) * self._n
+        size: int = (1 + self._directions) * self._n
+        return size
 
     def start(self, y0: Tensor) -> Tensor:
         """The vector of y0 and its tangents."""

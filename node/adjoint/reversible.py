@@ -58,7 +58,7 @@ class FinalState:
 
     keeps_states = False
 
-    def __init__(self, solver: ReversibleSolver):
+    def __init__(self, solver: ReversibleSolver) -> None:
         self._solver = solver
         self._end = State(torch.empty(0))
         self._steps = 0

@@ -37,7 +37,7 @@ class AugmentedNeuralODE(nn.Module):
         dim: int = -1,
         project: bool = False,
         **how: Unpack[Solving],
-    ):
+    ) -> None:
         super().__init__()
         if augment_dims < 1:
             raise CallError(f"augment_dims is {augment_dims} and must be at least 1: without any, take a NeuralODE")

@@ -42,7 +42,7 @@ class CNF(SolvingModel):
         base: Distribution | None = None,
         trace: str = "exact",
         **how: Unpack[Solving],
-    ):
+    ) -> None:
         super().__init__(solver, **how)
         if base is not None and base.event_shape != shape:
             raise CallError(
@@ -72,7 +72,8 @@ class CNF(SolvingModel):
     def log_density(self, x: Tensor) -> Tensor:
         """log p(x), (...), in nats, of x (..., *shape)."""
         z, log_det = self(x)
-        return self.base.log_prob(z) + log_det
+        density: Tensor = self.base.log_prob(z) + log_det
+        return density
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -15,7 +15,7 @@ class ConcatSquashLinear(nn.Module):
     x: (..., n_in); t: (), or of shape (..., 1) that broadcasts against x. Returns (..., n_out).
     """
 
-    def __init__(self, n_in: int, n_out: int):
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.linear = nn.Linear(n_in, n_out)
         self.gate = nn.Linear(1, n_out)
@@ -24,7 +24,8 @@ class ConcatSquashLinear(nn.Module):
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """The layer at time t."""
         t = torch.atleast_1d(t).to(x.dtype)  # it is float32 where x is a half
-        return self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
+        squashed: Tensor = self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
+        return squashed
 
 
 @MODELS.register(name="concat_squash")
@@ -42,7 +43,7 @@ class ConcatSquash(nn.Module):
         width: int,
         depth: int = 1,
         activation: Callable[[], nn.Module] = nn.Tanh,
-    ):
+    ) -> None:
         super().__init__()
         widths = [features, *[width] * depth, features]
         self.layers = nn.ModuleList(itertools.starmap(ConcatSquashLinear, itertools.pairwise(widths)))

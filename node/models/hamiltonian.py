@@ -19,7 +19,7 @@ class Hamiltonian(nn.Module):
     sample's from its own state only.
     """
 
-    def __init__(self, energy: Callable[[Tensor, Tensor], Tensor]):
+    def __init__(self, energy: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.energy = energy
 

@@ -31,14 +31,14 @@ class LatentODE(nn.Module):
 
     def __init__(
         self,
-        encoder: Callable[[Tensor, Tensor], Independent],
+        encoder: "Callable[[Tensor, Tensor], Independent[Normal]]",
         vector_field: VectorField[Tensor],
         decoder: Callable[[Tensor], Tensor],
         solver: str | Solver,
         *,
         noise_std: float,
         **how: Unpack[Solving],
-    ):
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.ode = NeuralODE(vector_field, solver, **how)
@@ -72,4 +72,5 @@ class LatentODE(nn.Module):
         z0 = q.rsample()
         log_likelihood = Normal(self.decode(z0, t), self.noise_std).log_prob(x).sum(dim=(0, -1))
         prior = Independent(Normal(torch.zeros_like(z0), torch.ones_like(z0)), 1)
-        return log_likelihood - kl_divergence(q, prior)
+        bound: Tensor = log_likelihood - kl_divergence(q, prior)
+        return bound

@@ -28,7 +28,7 @@ class MLP(nn.Module):
         time: bool = False,
         std: float | None = None,
         out: int | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.time = time
         widths = [features + time, *[width] * depth, features if out is None else out]
@@ -49,4 +49,5 @@ class MLP(nn.Module):
         """dy/dt at (t, y)."""
         if self.time:
             y = torch.cat([y, t.to(y.dtype).expand(*y.shape[:-1], 1)], dim=-1)
-        return self.net(y)
+        rate: Tensor = self.net(y)
+        return rate

@@ -21,7 +21,7 @@ class NeuralODE(SolvingModel):
     how: the arguments of `solve` that it always solves with; `controller` is needed.
     """
 
-    def __init__(self, vector_field: VectorField[Tensor], solver: str | Solver, **how: Unpack[Solving]):
+    def __init__(self, vector_field: VectorField[Tensor], solver: str | Solver, **how: Unpack[Solving]) -> None:
         super().__init__(solver, **how)
         self.vector_field = vector_field
 

@@ -19,7 +19,9 @@ class ODEClassifier(nn.Module):
     images it begins with a pooling or an nn.Flatten. A solve that fails raises SolveError.
     """
 
-    def __init__(self, ode: NeuralODE | AugmentedNeuralODE, readout: nn.Module, *, embedding: nn.Module | None = None):
+    def __init__(
+        self, ode: NeuralODE | AugmentedNeuralODE, readout: nn.Module, *, embedding: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.embedding = nn.Identity() if embedding is None else embedding
         self.ode = ode
@@ -27,7 +29,8 @@ class ODEClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., classes)."""
-        return self.readout(self.ode(self.embedding(x), _times())[-1])
+        scores: Tensor = self.readout(self.ode(self.embedding(x), _times())[-1])
+        return scores
 
     def solve(self, x: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
         """The hidden states at 0 and 1 with their statistics, whatever their status."""

@@ -16,7 +16,7 @@ class SecondOrder(nn.Module):
     acceleration: called with the whole state (..., 2 d), returns (..., d), as MLP(2 * d, out=d, ...) does.
     """
 
-    def __init__(self, acceleration: VectorField[Tensor]):
+    def __init__(self, acceleration: VectorField[Tensor]) -> None:
         super().__init__()
         self.acceleration = acceleration
 

@@ -43,7 +43,7 @@ class SolvingModel(nn.Module):
         batch: str = "joint",
         callbacks: Callbacks | None = None,
         max_steps: int = 1_000_000,
-    ):
+    ) -> None:
         super().__init__()
         self.solver = solver
         self.controller = controller

@@ -75,7 +75,7 @@ class SampleClock:
     _due: Floats  # the next output
     _ahead: Floats  # the nearer of the two
 
-    def __init__(self, times: Tensor, stops: Sequence[float], *, land: bool = False):
+    def __init__(self, times: Tensor, stops: Sequence[float], *, land: bool = False) -> None:
         """times: (B, T), rows monotonic in one direction. stops: other times that steps end at. land: outputs are too.
 
         A sample whose first time is its last has ended.
@@ -132,7 +132,7 @@ class SampleClock:
         """The samples that have come to their stop; None where there are none. Those at their end have ended."""
         if not self._near:
             return None
-        here = self._stopping & (self.t == self._t1)
+        here: Bools = self._stopping & (self.t == self._t1)
         if not here.any():
             return None
         at_end = self.stop == self.end
@@ -156,7 +156,8 @@ class SampleClock:
         if len(self._rows) == 1:
             return np.searchsorted(self._times, t, side="right")
         beyond = torch.searchsorted(self._rows, torch.from_numpy(t).unsqueeze(1), right=True)
-        return self._first + beyond.squeeze(1).numpy()
+        places: Ints = self._first + beyond.squeeze(1).numpy()
+        return places
 
     def _look_ahead(self) -> None:
         self._due = self._times[self._next]

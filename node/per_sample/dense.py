@@ -21,7 +21,9 @@ class SampleDenseOutput(Generic[S]):
     pass through it.
     """
 
-    def __init__(self, pieces: Sequence[SamplePiece], times: Tensor, layout: Layout, refusal: Refusal | None = None):
+    def __init__(
+        self, pieces: Sequence[SamplePiece], times: Tensor, layout: Layout, refusal: Refusal | None = None
+    ) -> None:
         """times: (B, T), those of output."""
         self.t0 = times[:, 0]
         self.t1 = times[:, -1]

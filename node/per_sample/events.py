@@ -31,7 +31,7 @@ class SampleEvents(NamedTuple):
 class EventWatch:
     """An event as the loop watches it: the signs that each sample's entries of g had last, and who has stopped."""
 
-    def __init__(self, event: Event, f: RightHandSide, t: Tensor, y: Tensor):
+    def __init__(self, event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> None:
         """t, y: the start, (B, 1) and (B, n)."""
         self.stopping: Bools | None = None  # the samples that come to their event in the step in hand
         self._event = event

@@ -31,7 +31,7 @@ class Front:
     record: whether steps leave a graph. estimate: whether their errors are wanted.
     """
 
-    def __init__(self, f: RightHandSide, y0: Tensor, solver: Solver, *, record: bool, estimate: bool):
+    def __init__(self, f: RightHandSide, y0: Tensor, solver: Solver, *, record: bool, estimate: bool) -> None:
         self.y = y0
         self.carry: Any = None
         self.restarted: Bools | None = None  # samples at a jump of f; their carry is of before the jump

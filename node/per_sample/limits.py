@@ -14,7 +14,7 @@ from node.vector_field import RightHandSide
 class Limits:
     """The times between which f is called, for each sample; times are the clock's where nothing else is said."""
 
-    def __init__(self, f: RightHandSide, clock: SampleClock, jumps: Sequence[float], y0: Tensor):
+    def __init__(self, f: RightHandSide, clock: SampleClock, jumps: Sequence[float], y0: Tensor) -> None:
         self.between: tuple[Floats, Floats] | None = None  # the solve's times, as f has them
         self._f = f
         self._clock = clock

@@ -35,7 +35,7 @@ class LogBook:
     Where samples begin anew in another try, they do so in the next one of these.
     """
 
-    def __init__(self, observers: Sequence[Observer[Any]], solver: Solver, clock: SampleClock, limits: Limits):
+    def __init__(self, observers: Sequence[Observer[Any]], solver: Solver, clock: SampleClock, limits: Limits) -> None:
         self._observers = observers
         self._solver = solver
         self._clock = clock

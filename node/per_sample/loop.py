@@ -42,7 +42,7 @@ class SampleLoop:
         jump: Callable[[Landed, Tensor], Tensor] | None,
         *,
         record: bool,
-    ):
+    ) -> None:
         samples, n_outputs = times.shape
         self._f = f
         self._front = Front(f, y0, solver, record=record, estimate=pace.estimate)

@@ -14,7 +14,7 @@ from node.solution import SampleStats, Status
 class Fates:
     """The samples' statuses and counts, (B,) each."""
 
-    def __init__(self, samples: int):
+    def __init__(self, samples: int) -> None:
         self._status = [Status.success] * samples
         self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
         self._n_rejected = np.zeros(samples, dtype=np.int64)

@@ -12,7 +12,7 @@ from node.per_sample.clock import Ints, Within
 class SampleOutputs:
     """Pieces of what is at last one tensor (T, B, n): differentiable, and NaN where nothing was found."""
 
-    def __init__(self, y0: Tensor, n_outputs: int):
+    def __init__(self, y0: Tensor, n_outputs: int) -> None:
         self._samples, self._n = y0.shape
         self._n_outputs = n_outputs
         self._places = [np.arange(self._samples)]  # output * B + sample of each state

@@ -64,7 +64,7 @@ class StepTable(NamedTuple):
 class SamplePath:
     """y_b(t) of every sample b; beyond the ends of its steps by the nearest of them."""
 
-    def __init__(self, steps: StepTable, y: Tensor, c: Tensor):
+    def __init__(self, steps: StepTable, y: Tensor, c: Tensor) -> None:
         """y: (M, n), the states at the steps' starts. c: (M, degree, n), their polynomials."""
         self.steps = steps
         self.y = y

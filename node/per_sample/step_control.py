@@ -57,7 +57,7 @@ class Pace(ABC):
 class FixedPace(Pace):
     """The steps of a grid: all hold that are finite."""
 
-    def __init__(self, controller: FixedStep | FixedGrid):
+    def __init__(self, controller: FixedStep | FixedGrid) -> None:
         self._controller = controller
         self.one_sided = controller.one_sided
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
@@ -91,7 +91,7 @@ class AdaptivePace(Pace):
 
     estimate = True
 
-    def __init__(self, controller: PIDController, solver: Solver, samples: int):
+    def __init__(self, controller: PIDController, solver: Solver, samples: int) -> None:
         self._controller = controller
         self._order = solver.error_order or solver.order
         p, _, d = controller.coefficients
@@ -187,7 +187,8 @@ def initial_dts(
         steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which passes over a NaN in d2
         h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
         size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
-        return np.where(np.isfinite(steepest), size, h0)
+        first: Floats = np.where(np.isfinite(steepest), size, h0)
+        return first
 
 
 def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:

@@ -20,7 +20,7 @@ class FoundEvent:
     stop: that time (1,). It is t0 itself where the event is at the start.
     """
 
-    def __init__(self, func: Any, event: Event, stop: Tensor, y: State):
+    def __init__(self, func: Any, event: Event, stop: Tensor, y: State) -> None:
         layout = layout_of(y)
         f = as_called_here(func, layout.device)
         self._event = event

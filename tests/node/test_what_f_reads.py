@@ -198,6 +198,6 @@ def test_what_only_some_calls_read_has_its_gradient_or_is_refused(mode: str, rea
 def test_a_tensor_given_for_parameters_is_refused(mode: str) -> None:
     """It would be taken as its rows, which f does not depend on."""
     p = W.clone().requires_grad_()
-    with pytest.raises(ValueError, match="parameters") as refused:
+    with pytest.raises(TypeError, match="parameters") as refused:
         solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **how(mode))
     assert is_refusal(refused.value)

@@ -19,7 +19,7 @@ class AdjointField(DerivedField, Jumping):
     vjps: vector-Jacobian products of f so far.
     """
 
-    def __init__(self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor]):
+    def __init__(self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor]) -> None:
         """like: a flat state of the user's. layout: of the equation's vectors."""
         super().__init__(field, layout)
         self.vjps = 0

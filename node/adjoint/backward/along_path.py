@@ -23,7 +23,7 @@ from node.vector_field import Time, VectorField
 class AdjointAlongPath(AdjointField):
     """a' = -a df/dy(t, y(t)), of flat real vectors a: one call of f and one vector-Jacobian product."""
 
-    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], path: Path):
+    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], path: Path) -> None:
         field = UserField.of(f, y0)
         like = field.layout.flatten(y0).detach()
         super().__init__(field, like, layout_of(like), parameters)
@@ -84,7 +84,7 @@ class ParameterIntegral(Observer[DensePiece]):
 
     asks_dense = True
 
-    def __init__(self, equation: AdjointAlongPath, nodes: int):
+    def __init__(self, equation: AdjointAlongPath, nodes: int) -> None:
         self.sums = [torch.zeros_like(p) for p in equation.parameters]
         self._equation = equation
         self._nodes = gauss_legendre(nodes)

@@ -30,7 +30,7 @@ class AugmentedField(AdjointField):
     a solver that takes real numbers only takes these.
     """
 
-    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]):
+    def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]) -> None:
         field = UserField.of(f, y0)
         y = field.layout.flatten(y0).detach()
         super().__init__(field, y, AugmentedLayout((y, y, *parameters)), parameters)
@@ -95,7 +95,7 @@ class AugmentedField(AdjointField):
 class AugmentedLayout(TupleLayout):
     """A tuple (y, a, *dL/dp) of real or complex tensors, in a real vector."""
 
-    def __init__(self, parts: tuple[Tensor, ...]):
+    def __init__(self, parts: tuple[Tensor, ...]) -> None:
         super().__init__(tuple(map(real, parts)))
         self._like = parts
 

@@ -16,7 +16,7 @@ class Forcing:
     right-hand side that changes by O(1) over the step, as W does, with an error O(dt^(p - m + 1)).
     """
 
-    def __init__(self, t: float, dt: float, times: Sequence[float], jumps: Tensor, degree: int):
+    def __init__(self, t: float, dt: float, times: Sequence[float], jumps: Tensor, degree: int) -> None:
         """times: (k,), within the step. jumps: (k, n)."""
         shares = [projected((time - t) / dt, degree) for time in times]
         weights = torch.tensor(shares, dtype=jumps.dtype, device="cpu").to(jumps.device, non_blocking=True)

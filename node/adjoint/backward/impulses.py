@@ -39,7 +39,7 @@ class Impulses:
     degree: of what a jump is spread as; None to land on every output.
     """
 
-    def __init__(self, outputs: Outputs, jumps: Tensor, equation: Jumping, degree: int | None):
+    def __init__(self, outputs: Outputs, jumps: Tensor, equation: Jumping, degree: int | None) -> None:
         """jumps: as dL/dy, in the equation's real coordinates."""
         self._times = outputs.times
         self._y = outputs.y

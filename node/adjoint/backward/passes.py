@@ -78,7 +78,7 @@ def _forward(
 class _Solve:
     """What one solve has left for its backward passes."""
 
-    def __init__(self, passes: Passes, problem: InitialValueProblem, stats: Stats):
+    def __init__(self, passes: Passes, problem: InitialValueProblem, stats: Stats) -> None:
         self.name = passes.name
         self.conditions: Conditions
         self._problem, self.conditions = problem.for_backward(passes.name)

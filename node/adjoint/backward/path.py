@@ -14,7 +14,7 @@ from node.vector_field import Time
 class Path:
     """Dense output over the steps of a solve; beyond its ends the nearest step's."""
 
-    def __init__(self, pieces: Sequence[DensePiece]):
+    def __init__(self, pieces: Sequence[DensePiece]) -> None:
         self._pieces = pieces
         self._sign = math.copysign(1.0, pieces[0].dt)
         self._ends = [self._sign * (piece.t + piece.dt) for piece in pieces[:-1]]

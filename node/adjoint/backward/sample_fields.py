@@ -31,7 +31,9 @@ class SampleAdjointField(AdjointField):
     Where a sample has no way to go, f is called at another's time and state: its own need not be finite.
     """
 
-    def __init__(self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor], moving: Bools):
+    def __init__(
+        self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor], moving: Bools
+    ) -> None:
         super().__init__(field, like, layout, parameters)
         self.rest = StandIn.where_needed(moving)
 
@@ -91,7 +93,9 @@ class SampleAdjointField(AdjointField):
 class SamplesAlongPath(SampleAdjointField):
     """a' = -a df/dy(t, y(t)): one call of f and one vector-Jacobian product for all samples."""
 
-    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools, path: SamplePath):
+    def __init__(
+        self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools, path: SamplePath
+    ) -> None:
         field, like = _field_and_state(problem)
         super().__init__(field, like, layout_of(real(like), samples=True), parameters, moving)
         self._path = path
@@ -118,7 +122,7 @@ class SamplesAlongPath(SampleAdjointField):
 class AugmentedSamples(SampleAdjointField):
     """d/dt (y, a) = (f, -a df/dy), in one row: one call of f and one vector-Jacobian product for all samples."""
 
-    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools):
+    def __init__(self, problem: InitialValueProblem, parameters: Sequence[Tensor], moving: Bools) -> None:
         field, like = _field_and_state(problem)
         super().__init__(field, like, layout_of((real(like), real(like)), samples=True), parameters, moving)
 
@@ -158,7 +162,7 @@ class SampleParameterIntegral(Observer[SamplePiece]):
 
     asks_dense = True
 
-    def __init__(self, equation: SampleAdjointField, nodes: int, size: Tensor):
+    def __init__(self, equation: SampleAdjointField, nodes: int, size: Tensor) -> None:
         self.sums = [torch.zeros_like(p) for p in equation.parameters]
         self._equation = equation
         self._nodes = gauss_legendre(nodes)

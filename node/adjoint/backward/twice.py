@@ -28,7 +28,7 @@ class AdjointEquation(nn.Module):
     y, a: flat states (n,). g: in the shapes of the parameters p. Complex ones stand as pairs of real numbers.
     """
 
-    def __init__(self, f: VectorField[Any], y0: Tensor, layout: Layout, parameters: Sequence[Tensor]):
+    def __init__(self, f: VectorField[Any], y0: Tensor, layout: Layout, parameters: Sequence[Tensor]) -> None:
         super().__init__()
         self.f = f
         self._layout = layout

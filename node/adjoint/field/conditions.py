@@ -29,7 +29,7 @@ class Conditions:
 
     def __init__(
         self, mode: str, f: VectorField[Any], layout: Layout, found: Dependencies, parameters: Sequence[Tensor]
-    ):
+    ) -> None:
         self._mode = mode
         self._layout = layout
         self._found = found

@@ -35,7 +35,7 @@ class FieldCopy:
     What a call writes to attributes of the copy, such as a count of evaluations, is written to the original's too.
     """
 
-    def __init__(self, f: Any, depends_on: Collection[Tensor] | None = None):
+    def __init__(self, f: Any, depends_on: Collection[Tensor] | None = None) -> None:
         """depends_on: the tensors whose graph is part of f; None for all."""
         self.tensors: list[Tensor] = []  # beside parameters: buffers, and what is an attribute or in a closure
         self._leaves = None if depends_on is None else _leaves_for(depends_on)
@@ -196,7 +196,7 @@ def _leaves_for(tensors: Iterable[Tensor]) -> dict[Edge, Tensor]:
 class _Part:
     """An object and its copy."""
 
-    def __init__(self, original: Any, copy: Any, own: dict[str, Any]):
+    def __init__(self, original: Any, copy: Any, own: dict[str, Any]) -> None:
         self._original = weakref.ref(original)
         self._copy = copy
         self._own = own  # the attributes that it was copied with
@@ -265,9 +265,10 @@ def _own_where_same(x: Any, copy: Any) -> Any:
 
 def _is_plain(x: Any) -> bool:
     """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
-    kind = type(x)
+    kind: Any = type(x)
     is_object = hasattr(x, "__dict__") and not isinstance(x, type | types.ModuleType | types.BuiltinFunctionType)
-    return is_object and kind.__new__ is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
+    plainly_made = kind.__new__ is object.__new__
+    return is_object and plainly_made and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
 
 
 def _can_be_copied(x: object) -> bool:

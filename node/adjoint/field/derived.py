@@ -15,7 +15,7 @@ class DerivedField(ABC):
     layout: of the states that `restore` gives.
     """
 
-    def __init__(self, field: UserField, layout: Layout):
+    def __init__(self, field: UserField, layout: Layout) -> None:
         self.field = field
         self.layout = layout
 

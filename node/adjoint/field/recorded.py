@@ -19,7 +19,7 @@ class RecordedField(DerivedField):
     backwards: whether it is called in a backward pass, where a Jacobian's products, at once, are one more.
     """
 
-    def __init__(self, field: UserField, stats: Stats, *, backwards: bool = False):
+    def __init__(self, field: UserField, stats: Stats, *, backwards: bool = False) -> None:
         super().__init__(field, field.layout)
         self._stats = stats
         self._backwards = backwards
@@ -44,7 +44,7 @@ class RecordedField(DerivedField):
 class _Count:
     """A hook that counts a product. A graph holds it: it must not lead to the field."""
 
-    def __init__(self, stats: Stats):
+    def __init__(self, stats: Stats) -> None:
         self._stats = stats
 
     def __call__(self, _: Tensor) -> Tensor | None:

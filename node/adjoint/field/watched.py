@@ -30,7 +30,7 @@ class Watched:
     Their gradient would be left out. always: also in calls without grad mode, which then leave no graph.
     """
 
-    def __init__(self, mode: str, f: VectorField[Any], known: Collection[int], *, always: bool = False):
+    def __init__(self, mode: str, f: VectorField[Any], known: Collection[int], *, always: bool = False) -> None:
         self._mode = mode
         self._f = f
         self._known = known

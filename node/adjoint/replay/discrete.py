@@ -49,7 +49,7 @@ def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
 class _Solve:
     """What one solve has left for its backward passes."""
 
-    def __init__(self, problem: InitialValueProblem, memory: Memory, name: str, stats: Stats):
+    def __init__(self, problem: InitialValueProblem, memory: Memory, name: str, stats: Stats) -> None:
         self.name = name
         self.stats = stats
         self.steps = _steps(problem, memory)
@@ -126,7 +126,7 @@ class _Solve:
 class _OfOutputs:
     """The loss's gradients to what a solve gave: its outputs, and states and polynomials of dense output."""
 
-    def __init__(self, of_y: Tensor | None, of_pieces: Sequence[Tensor | None]):
+    def __init__(self, of_y: Tensor | None, of_pieces: Sequence[Tensor | None]) -> None:
         self._y = of_y
         self._states = of_pieces[: len(of_pieces) // 2]
         self._polynomials = of_pieces[len(of_pieces) // 2 :]

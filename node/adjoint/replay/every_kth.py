@@ -8,7 +8,7 @@ T = TypeVar("T")
 class EveryKth(Generic[T]):
     """The first and every k-th after it, at most so many: k doubles when there would be more."""
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         self.items: list[T] = []
         self.k = 1
         self._most = most

@@ -70,7 +70,7 @@ class JointStep(ReplayStep):
 class JointSteps(Steps[JointStep]):
     """The steps of `integrate`."""
 
-    def __init__(self, solver: Solver, memory: Memory, *, dense: bool):
+    def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
         self._dense = dense
 

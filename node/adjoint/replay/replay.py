@@ -27,7 +27,7 @@ class Cotangents(NamedTuple):
 class Replay:
     """The steps of a solve, each to be taken again from its start, with a graph or without."""
 
-    def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats):
+    def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats) -> None:
         self.field = RecordedField(problem.field(), stats, backwards=True)
         self.stats = stats
         self._steps = steps

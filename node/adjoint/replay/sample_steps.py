@@ -140,7 +140,7 @@ class Forgotten(NamedTuple):
 class SampleSteps(Steps[SampleStep]):
     """The tries of `integrate_samples`."""
 
-    def __init__(self, solver: Solver, memory: Memory, *, dense: bool):
+    def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
         self._dense = dense
 

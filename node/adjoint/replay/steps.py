@@ -31,7 +31,7 @@ class Steps(Observer[Any], ABC, Generic[S]):
 
     asks_taken = True
 
-    def __init__(self, solver: Solver, memory: Memory):
+    def __init__(self, solver: Solver, memory: Memory) -> None:
         self.solver = solver
         self.memory = memory
         self.steps: list[S] = []

@@ -18,7 +18,7 @@ class ThinnedStates(Observer[Any]):
 
     asks_taken = True
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         self._kept = EveryKth[tuple[float, Tensor]](most + 1)
 
     @property

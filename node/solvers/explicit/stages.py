@@ -56,7 +56,7 @@ class BufferedStages:
     Nothing here can be differentiated; the states that it returns are new tensors.
     """
 
-    def __init__(self, weights: TableauWeights, y0: Tensor):
+    def __init__(self, weights: TableauWeights, y0: Tensor) -> None:
         rows = weights.dense.shape[1]
         k = torch.empty(rows, y0.numel(), dtype=y0.dtype, device=y0.device)
         columns = k.t()
@@ -99,7 +99,7 @@ class RecordedStages:
     leaves none. As a matrix times a vector its derivative would be strided: in a large state that costs more than f.
     """
 
-    def __init__(self, weights: TableauWeights):
+    def __init__(self, weights: TableauWeights) -> None:
         rows = weights.dense.shape[1]
         self.weights = weights
         self._row: list[Tensor] = [torch.empty(0)] * rows
