@@ -11,7 +11,7 @@ from results.statistics.ratio import Ratio, noise_floor, paired_ratio
 
 
 def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:
-    """The samples that others of this name are set beside: those of the forward solve, if there are none of the name."""
+    """The samples that others of this name are set beside; those of the forward solve where the name has none."""
     return samples.get(name, samples.get("forward_s"))
 
 
