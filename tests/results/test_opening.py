@@ -79,7 +79,7 @@ def test_a_newer_schema_is_refused(tmp_path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("update nodebench set version_num = '0099'")
         connection.commit()
-    assert "has schema version 99, this nodebench knows 5: update nodebench" in refusal(path, create=True)
+    assert "has schema version 99, this nodebench knows 6: update nodebench" in refusal(path, create=True)
 
 
 def test_a_folder_is_refused(tmp_path):
