@@ -23,8 +23,10 @@ def rms_norm(x: Tensor) -> Tensor | float:
     Of a vector it is a float, for which it waits for the device.
     """
     if x.dim() == 1:
-        return torch.linalg.vector_norm(x).item() / math.sqrt(len(x))
-    return torch.linalg.vector_norm(x, dim=-1) / math.sqrt(x.shape[-1])
+        size: float = torch.linalg.vector_norm(x).item()
+        return size / math.sqrt(len(x))
+    norms: Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return norms / math.sqrt(x.shape[-1])
 
 
 # Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
@@ -195,7 +197,8 @@ class PIDController:
                 filtered *= max(memory[0], 1e-10) ** (p + 2 * d) * max(memory[1], 1e-10) ** -d
         except OverflowError:  # of an error next to none
             return math.inf
-        return self.safety * filtered ** (1.0 / error_order)
+        factor: float = self.safety * filtered ** (1.0 / error_order)
+        return factor
 
     def initial_dt(self, f: RightHandSide, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
         """Size of the first step, signed, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""

@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from torch.autograd.graph import Node, get_gradient_edge
 
 from node.errors import CallError
+from node.graph_function import GraphFunction
 from node.layout import State
 from node.torch_private import has_saved_tensors_hooks, in_dual_level, in_transform
 
@@ -68,7 +69,7 @@ def differentiates(*values: object) -> bool:
     return in_transform() or in_dual_level() or any(isinstance(x, Tensor) and x.requires_grad for x in values)
 
 
-class _Together(torch.autograd.Function):
+class _Together(GraphFunction):
     """Tensors as they are, of one node of the graph, which is newer than all that they were made of.
 
     A search for derivatives in them ends there. In an input that is older than others, as times are, it would go on
@@ -76,15 +77,15 @@ class _Together(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def forward(_ctx: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
         return tuple(map(torch.clone, inputs))
 
     @staticmethod
-    def backward(ctx: Any, *products: Tensor) -> tuple[Tensor, ...]:
+    def backward(_ctx: Any, *products: Tensor) -> tuple[Tensor, ...]:
         return products
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor) -> tuple[Tensor, ...]:
+    def jvp(_ctx: Any, *tangents: Tensor) -> tuple[Tensor, ...]:
         return tangents
 
 
@@ -98,7 +99,8 @@ def _leaf(x: Tensor) -> Tensor:
 def without_graph(x: Tensor) -> Tensor:
     """x detached; unlike by detach() a dual number keeps its tangent, which no_grad leaves alone."""
     primal, tangent = forward_ad.unpack_dual(x)
-    return primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
+    detached: Tensor = primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
+    return detached
 
 
 def pulled_back(
@@ -158,7 +160,8 @@ def check_derivative(f: Callable[[Tensor, Any], Any], t: Tensor, y: State, dy: S
 
         def of_part(*near: Tensor, i: int = i) -> Tensor:
             found = f(t, near if isinstance(y, tuple) else near[0])
-            return found[i] if isinstance(found, tuple) else found
+            part: Tensor = found[i] if isinstance(found, tuple) else found
+            return part
 
         check_constant(of_part, inputs, needs="the gradient of a solve needs df/dy", output="the vector field's output")
 

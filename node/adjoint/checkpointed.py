@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
@@ -50,7 +51,7 @@ class Checkpointed(Adjoint):
         return solve_with_replay(problem, y0, stats, memory, self.name)
 
 
-class EveryState:
+class EveryState(Memory):
     """The start of every step."""
 
     keeps_states = True
@@ -58,16 +59,18 @@ class EveryState:
     def __init__(self) -> None:
         self._states: list[State] = []
 
+    @override
     def keep(self, i: int, start: State, end: State) -> None:
         """Keep it."""
         self._states.append(start)
 
+    @override
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
         """The last of them first."""
-        return reversed(self._states[:n])
+        yield from reversed(self._states[:n])
 
 
-class Thinned:
+class Thinned(Memory):
     """The starts of the steps 0, k, 2 k, ..., at most so many beside that of step 0."""
 
     keeps_states = True
@@ -76,6 +79,7 @@ class Thinned:
         self._budget = budget
         self._kept = EveryKth[State](budget + 1)
 
+    @override
     def keep(self, i: int, start: State, end: State) -> None:
         """Keep every k-th start."""
         self._kept.add(start)

@@ -9,7 +9,7 @@ from node.adjoint.backward.augmented import AugmentedField
 from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm
-from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
@@ -98,7 +98,7 @@ class ContinuousAdjoint(Adjoint):
 
 
 @dataclass
-class _Passes:
+class _Passes(Passes):
     mode: ContinuousAdjoint
     between: ThinnedStates = field(init=False)
     name: str = field(init=False)

@@ -10,6 +10,7 @@ from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import State
+from node.adjoint.replay.steps import Memory
 from node.errors import CallError
 from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
@@ -53,7 +54,7 @@ class Reversible(Adjoint):
         return solve_with_replay(problem, y0, stats, FinalState(problem.solver), self.name)
 
 
-class FinalState:
+class FinalState(Memory):
     """The state after the last step, and before and after each new beginning."""
 
     keeps_states = False

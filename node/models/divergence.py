@@ -21,7 +21,7 @@ def units(y: Tensor, shape: tuple[int, ...]) -> Tensor:
     return eye.view(n, *(1,) * batch, *shape).expand(n, *y.shape)
 
 
-def rademacher(y: Tensor, shape: tuple[int, ...]) -> Tensor:
+def rademacher(y: Tensor, _shape: tuple[int, ...]) -> Tensor:
     """One vector of signs, drawn for each sample: of vectors with independent entries, that with the least variance.
 
     Hutchinson (1990), "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines".
@@ -29,7 +29,7 @@ def rademacher(y: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.empty_like(y).bernoulli_().mul_(2).sub_(1).unsqueeze(0)
 
 
-def gaussian(y: Tensor, shape: tuple[int, ...]) -> Tensor:
+def gaussian(y: Tensor, _shape: tuple[int, ...]) -> Tensor:
     """One standard normal vector, drawn for each sample."""
     return torch.randn_like(y).unsqueeze(0)
 

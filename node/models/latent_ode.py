@@ -31,7 +31,7 @@ class LatentODE(nn.Module):
 
     def __init__(
         self,
-        encoder: Callable[[Tensor, Tensor], Independent],
+        encoder: Callable[[Tensor, Tensor], Independent[Normal]],
         vector_field: VectorField[Tensor],
         decoder: Callable[[Tensor], Tensor],
         solver: str | Solver,
@@ -72,4 +72,5 @@ class LatentODE(nn.Module):
         z0 = q.rsample()
         log_likelihood = Normal(self.decode(z0, t), self.noise_std).log_prob(x).sum(dim=(0, -1))
         prior = Independent(Normal(torch.zeros_like(z0), torch.ones_like(z0)), 1)
-        return log_likelihood - kl_divergence(q, prior)
+        bound: Tensor = log_likelihood - kl_divergence(q, prior)
+        return bound

@@ -20,4 +20,5 @@ def select(mask: Tensor, new: Any, old: Any) -> Any:
 def finite(*carries: Any) -> Bools:
     """Whether each sample of all of them is finite: (B,)."""
     tensors = [x for carry in carries for x in parts(carry)]
-    return np.all([torch.isfinite(x.detach()).flatten(1).all(dim=1).cpu().numpy() for x in tensors], axis=0)
+    found: Bools = np.all([torch.isfinite(x.detach()).flatten(1).all(dim=1).cpu().numpy() for x in tensors], axis=0)
+    return found

@@ -132,7 +132,7 @@ class SampleClock:
         """The samples that have come to their stop; None where there are none. Those at their end have ended."""
         if not self._near:
             return None
-        here = self._stopping & (self.t == self._t1)
+        here: Bools = self._stopping & (self.t == self._t1)
         if not here.any():
             return None
         at_end = self.stop == self.end
@@ -154,9 +154,11 @@ class SampleClock:
     def _first_beyond(self, t: Floats) -> Ints:
         """Where in _times each sample's first output after t stands."""
         if len(self._rows) == 1:
-            return np.searchsorted(self._times, t, side="right")
+            shared: Ints = np.searchsorted(self._times, t, side="right")
+            return shared
         beyond = torch.searchsorted(self._rows, torch.from_numpy(t).unsqueeze(1), right=True)
-        return self._first + beyond.squeeze(1).numpy()
+        own: Ints = self._first + beyond.squeeze(1).numpy()
+        return own
 
     def _look_ahead(self) -> None:
         self._due = self._times[self._next]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
 from node.errors import CallError
@@ -63,6 +64,7 @@ class FixedPace(Pace):
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
         self._from: tuple[Floats, Ints] | None = None  # where each sample has restarted, and the step before
 
+    @override
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
         """None: the grid knows."""
         return clock.dt
@@ -80,6 +82,7 @@ class FixedPace(Pace):
         start, before = self._from or (clock.start, np.zeros(len(here), dtype=np.int64))
         self._from = np.where(here, clock.t, start), np.where(here, step, before)
 
+    @override
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """What is not finite does not become so by another try: dt is zero."""
         finite = torch.isfinite(step.y1.detach()).all(dim=1).cpu().numpy()
@@ -103,6 +106,7 @@ class AdaptivePace(Pace):
         """Hairer's choice, or the one that is given."""
         return initial_dts(self._controller, f, clock, y, f0, self._order)
 
+    @override
     def proposed(self, clock: SampleClock, step: int) -> Floats:
         """By the step size that the last step's error asks for."""
         return clock.t + clock.dt
@@ -187,7 +191,8 @@ def initial_dts(
         steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which passes over a NaN in d2
         h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
         size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
-        return np.where(np.isfinite(steepest), size, h0)
+        found: Floats = np.where(np.isfinite(steepest), size, h0)
+    return found
 
 
 def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:

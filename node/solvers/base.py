@@ -77,7 +77,7 @@ class Solver(ABC):
         """Whether dense output needs the next step's carry, which the loop then asks for early."""
         return False
 
-    def unsuited(self, f: RightHandSide, t: Time, y: Tensor) -> str:
+    def unsuited(self, _f: RightHandSide, _t: Time, _y: Tensor, /) -> str:
         """Why it cannot solve f from (t, y), and what can; empty if it can."""
         return ""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.solvers import Solver, Step
 from node.vector_field import RightHandSide, Time
@@ -57,6 +58,7 @@ class LinearOutput(Solver):
         """The solver's."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The straight line from y to y1; it needs no evaluation."""
         return (step.y1 - y).unsqueeze(0)

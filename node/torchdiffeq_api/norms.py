@@ -49,7 +49,7 @@ def adjoint_norm(norm: UserNorm | str | None, y0: State, parameters: Sequence[Te
         raise error(f"adjoint option norm is {norm!r}: pass 'seminorm' or a function of (t, y, dL/dy, *dL/dp)")
     layout, of_all = layout_of(y0), norm
 
-    def total(of_state: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:
+    def total(_of_state: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:
         parts = (g.new_zeros(()), *_parts(layout.restore(y)), *_parts(layout.restore(a)), *_gradients(g, parameters))
         return float(of_all(parts))
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.forcing import Forcing
 from node.controller import SAME_TIME
+from node.trajectory import Jumps
 
 
 class Outputs(NamedTuple):
@@ -28,7 +30,7 @@ class Jumping(ABC):
         """The vector z where the adjoint jumps (n,) and the forward pass has found y (n,)."""
 
 
-class Impulses:
+class Impulses(Jumps):
     """The jumps dL/dy(t_i) between the ends of a backward solve, as the loop meets them.
 
     A step that passes outputs is cut short to end on the last of them. The others are spread over it (`Forcing`), and
@@ -69,6 +71,7 @@ class Impulses:
             self._equation.forcing = Forcing(t, t1 - t, self._times[within], self._jumps[within], self._degree)
         return before is not None or self._equation.forcing is not None
 
+    @override
     def finish(self, t1: float, z: Tensor) -> Tensor | None:
         """Told of an accepted step's end; what the vector jumps to there, None where it does not."""
         i, j = self._last, self._due + 1

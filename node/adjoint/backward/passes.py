@@ -15,6 +15,7 @@ from node.adjoint.backward.one_loss import check_one_loss
 from node.adjoint.backward.twice import can_be_differentiated, differentiable_gradients
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.field.conditions import Conditions
+from node.graph_function import GraphFunction
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 from node.vector_field import RightHandSide
@@ -157,7 +158,7 @@ class _Solve:
         )
 
 
-class _BackwardSolve(torch.autograd.Function):
+class _BackwardSolve(GraphFunction):
     @staticmethod
     def forward(
         ctx: Any,

@@ -6,11 +6,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.backward_solver import BackwardMode, BackwardSolver, extended
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm, seminorm
-from node.adjoint.backward.passes import Gradients
+from node.adjoint.backward.passes import Gradients, Passes
 from node.adjoint.backward.sample_fields import (
     AugmentedSamples,
     SampleAdjointField,
@@ -60,7 +61,7 @@ def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
 
 
 @dataclass
-class InterpolatingSamples:
+class InterpolatingSamples(Passes):
     """The two passes of an interpolating adjoint: a' = -a df/dy backwards, along each sample's dense output."""
 
     mode: BackwardMode
@@ -99,7 +100,7 @@ class InterpolatingSamples:
 
 
 @dataclass
-class AdjointSamples:
+class AdjointSamples(Passes):
     """The two passes of a continuous adjoint: (y, a) backwards, of each sample in its own steps."""
 
     mode: BackwardMode
@@ -122,12 +123,14 @@ class AdjointSamples:
             )
         return cls(mode, mode.name, mode.callbacks)
 
+    @override
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         """The trajectory."""
         return problem.integrate(f, y0, record=False), ()
 
+    @override
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:

@@ -6,6 +6,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.adjoint_field import AdjointField
 from node.adjoint.backward.along_path import add_products
@@ -101,14 +102,17 @@ class SamplesAlongPath(SampleAdjointField):
         t = self.filled(t)
         return t, self.filled(self._path.at(t.to(torch.float64)).squeeze(1)), like(z, self._like)
 
+    @override
     def rows(self, dy: Tensor, product: Tensor) -> Tensor:
         """The adjoints' alone."""
         return real(product)
 
+    @override
     def joined(self, y: Tensor, a: Tensor) -> Tensor:
         """The adjoints alone."""
         return real(a)
 
+    @override
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
         """Adjoints moved by their jumps."""
         return z + jump

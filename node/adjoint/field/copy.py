@@ -267,7 +267,8 @@ def _is_plain(x: Any) -> bool:
     """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
     kind = type(x)
     is_object = hasattr(x, "__dict__") and not isinstance(x, type | types.ModuleType | types.BuiltinFunctionType)
-    return is_object and kind.__new__ is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
+    new: object = kind.__new__
+    return is_object and new is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
 
 
 def _can_be_copied(x: object) -> bool:

@@ -91,7 +91,8 @@ def operands(f: UserField, t: Time, y: Tensor) -> list[Tensor]:
     """All tensors that go into the operations of a call of f."""
     with _Operands() as seen:
         _recorded(f, t, y)
-    return seen.tensors
+    tensors: list[Tensor] = seen.tensors
+    return tensors
 
 
 def outside(f: UserField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
@@ -115,7 +116,7 @@ def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor])
             )
 
 
-def _attributes(f: UserField, t: Time, y: Tensor) -> list[Tensor]:
+def _attributes(f: UserField, _t: Time, _y: Tensor) -> list[Tensor]:
     return FieldCopy(f.f).tensors
 
 
@@ -181,7 +182,7 @@ class _Operands(TorchDispatchMode):
     """Takes down the tensors that operations are given."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tensors: list[Tensor] = []
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

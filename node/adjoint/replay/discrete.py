@@ -14,6 +14,7 @@ from node.adjoint.replay.joint_steps import JointSteps
 from node.adjoint.replay.replay import Cotangents, Replay
 from node.adjoint.replay.replay_step import ReplayStep, State
 from node.adjoint.replay.steps import Memory, Steps
+from node.graph_function import GraphFunction
 from node.recomputed import recomputed_gradients
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
@@ -153,7 +154,7 @@ def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return a + b
 
 
-class _Replayed(torch.autograd.Function):
+class _Replayed(GraphFunction):
     @staticmethod
     def forward(
         ctx: Any,

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.replay.every_kth import EveryKth
@@ -26,6 +27,7 @@ class ThinnedStates(Observer[Any]):
         """Those that are kept, of shape (n,)."""
         return [state for _, state in self._kept.items]
 
+    @override
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
         """Told of each step. The start of the first is an output."""
         self._kept.add((taken.t, y))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.dense import hermite
 from node.errors import CallError
@@ -126,6 +127,7 @@ class ESDIRK(TableauSolver):
                 error = dt * torch.tensordot(rows.b_error, torch.stack(k), dims=1)
         return Step(y_i, error, k[-1], carry)
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """By the slopes at both ends, of which the step's `stages` is the first."""
         if self.dense_order == 1:

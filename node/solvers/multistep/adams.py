@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.errors import CallError
 from node.solvers.base import SOLVERS, Solver, Step
@@ -72,6 +73,7 @@ class Adams(Solver):
         f0 = f(t, y) if f0 is None else f0
         return _stored((t,) * self.order), *[f0] * self.order
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: Stages, *, estimate: bool
     ) -> Step:
@@ -114,6 +116,7 @@ class AdamsBashforth(Adams):
         """f at either end of a step, of which the second is handed on. The starter takes its own."""
         return 2
 
+    @override
     def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         return history
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.dense import hermite
 from node.errors import CallError
@@ -98,6 +99,7 @@ class ReversibleRungeKutta(ReversibleSolver):
         """The base's, twice."""
         return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
 
+    @override
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """z = y."""
         return y

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.layout import Layout, State, TensorLayout
 from node.solvers.base import SOLVERS, Step
@@ -70,6 +71,7 @@ class Leapfrog(ReversibleSolver):
                 )
         return ""
 
+    @override
     def workspace(self, y0: Tensor, *, record: bool) -> Halves:
         """Which entries are positions."""
         return Halves()
@@ -79,6 +81,7 @@ class Leapfrog(ReversibleSolver):
         dy = f(t, y) if f0 is None else f0
         return dy.where(~positions(f.layout, y), 0.0)
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Halves, *, estimate: bool
     ) -> Step:
