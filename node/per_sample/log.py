@@ -10,8 +10,8 @@ from node.observer import Observer
 from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Landed, Passed, SampleClock, Within
 from node.per_sample.limits import Limits
-from node.per_sample.nan_substitute import StandIn
-from node.per_sample.step_control import Verdicts, resting_finite
+from node.per_sample.nan_substitute import StandIn, resting_finite
+from node.per_sample.step_control import Verdicts
 from node.solvers.base import Solver, Step
 
 

@@ -112,7 +112,7 @@ class SampleLoop:
         clock, front = self._clock, self._front
         t0, t1 = clock.t, clock.meet(self._pace.proposed(clock, self._tries))
         dt = t1 - t0
-        t = front.time(self._column(t0))
+        t = front.nan.time(self._column(t0))
         self._begin(t, t0, t1)
         for observer in self._of_tries:
             self._tell(observer.trying, t0, dt, clock.alive)

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
 from node.errors import CallError
-from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
@@ -126,16 +125,6 @@ class AdaptivePace(Pace):
         if self._controller.min_step > 0:
             size = size * clock.alive
         return verdicts._replace(dt=size)
-
-
-def resting_finite(solver: Solver, y: Tensor, carry: Any, verdicts: Verdicts) -> Bools:
-    """Whether a step of size zero from (y, carry) is finite in each sample, as far as can be told without taking it.
-
-    A self-starting solver's calls f at (t, y) alone, where it was called for the carry; others call it elsewhere.
-    """
-    if verdicts.finite.all() or not solver.self_starting:
-        return verdicts.finite
-    return carries.finite(y, carry)
 
 
 def judge(
