@@ -76,7 +76,7 @@ class FixedStep:
 class FixedGrid:
     """Steps from one of the times to the next, in either direction; the solve's own ends are added.
 
-    one_sided: f jumps at these times. Each step begins anew and calls f inside of it only, so that it sees the
+    one_sided: f jumps at these times. Each step is restarted and calls f inside of it only, so that it sees the
     limits from its own side.
     """
 
@@ -96,7 +96,7 @@ class FixedGrid:
 
 
 def between(times: tuple[float, ...], t0: float, t_end: float) -> list[float]:
-    """Those of the times that lie between the two, on the way from t0 to t_end."""
+    """The times that lie between the two, on the way from t0 to t_end."""
     return sorted({t for t in times if min(t0, t_end) < t < max(t0, t_end)}, reverse=t_end < t0)
 
 

@@ -21,7 +21,7 @@ class DensePiece(NamedTuple):
     c: Tensor  # (degree, n), of theta, theta^2, ...
 
     def at(self, times: Sequence[float]) -> Tensor:
-        """States (len(times), n)."""
+        """The states (len(times), n) at several times."""
         return self.sum(self._powers(times).view(-1, len(self.c)))
 
     def at_time(self, t: Time) -> Tensor:

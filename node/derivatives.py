@@ -133,7 +133,7 @@ def pulled_back(
 
 
 def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
-    """As `products`; None for all of them or none."""
+    """The outcome of `products`, by torch.func; None for all inputs or for none."""
     tracked: list[bool] = []
 
     def called(*given: Tensor) -> Tensor:
@@ -169,16 +169,16 @@ def check_derivative(f: Callable[[Tensor, Any], Any], t: Tensor, y: State, dy: S
 def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
     """Whether the graph of a value leads to one of the inputs, which require grad."""
     ends = {get_gradient_edge(x).node for x in inputs}
-    due: list[Node | None] = [value.grad_fn]
+    rest: list[Node | None] = [value.grad_fn]
     seen: set[Node] = set()
-    while due:
-        node = due.pop()
+    while rest:
+        node = rest.pop()
         if node is None or node in seen:
             continue
         if node in ends:
             return True
         seen.add(node)
-        due += [function for function, _ in node.next_functions]
+        rest += [function for function, _ in node.next_functions]
     return any(value is x for x in inputs)
 
 

@@ -78,7 +78,7 @@ class ContinuousAdjoint(Adjoint):
         return solve_in_passes(AdjointSamples.of(self, problem), problem, y0, stats)
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
-        """Those of a loss, from what it makes of the outputs: the backward pass alone."""
+        """The gradients of a loss, from what it makes of the outputs: the backward pass alone."""
         field = AugmentedField(problem.f, problem.y0, parameters)
         backward = BackwardSolver.of(problem, self)
 

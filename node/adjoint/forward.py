@@ -108,7 +108,7 @@ class TangentField(DerivedField):
 
     @property
     def size(self) -> int:
-        """Of a vector."""
+        """The number of entries of a vector."""
         return (1 + self._directions) * self._n
 
     def start(self, y0: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class TangentField(DerivedField):
         return z[..., : self._n], z[..., self._n :].reshape(*z.shape[:-1], self._directions, self._n)
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
-        """d/dt of the vector z."""
+        """The derivative in time of the vector z."""
         y, tangents = self.split(z)
         with torch.enable_grad():
             y, dy = self._slope(t, y)

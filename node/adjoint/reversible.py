@@ -1,4 +1,4 @@
-"""The exact gradient with nothing kept: each step is undone, and then taken again."""
+"""The exact gradient with nothing kept: each step is undone, and then recomputed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Reversible(Adjoint):
     """The gradient of the computed solution, as backprop's but for rounding, for solvers whose steps can be undone.
 
     Kidger et al. (2021), algorithm 2; Zhuang et al. (2021), MALI, algorithm 4; McCallum & Foster (2024), algorithm 2.
-    Kept is the end; where f has jumped and the solver began anew, what it had carried there too. Where rounding has
+    Kept is the end; where f has jumped and the solver was restarted, what it had carried there too. Where rounding has
     grown so far that a start is not found again, the backward pass raises SolveError.
     """
 

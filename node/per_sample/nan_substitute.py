@@ -16,14 +16,14 @@ from node.solvers.carry import each
 from node.vector_field import RightHandSide
 
 
-class StandIn(NamedTuple):
+class NanSubstitute(NamedTuple):
     """In a gradient of all samples 0 times NaN is NaN: their evaluations are to be another sample's, as a constant."""
 
     finite: Bools  # (B,)
     model: int  # the sample that stands in for those that are not
 
     @classmethod
-    def where_needed(cls, finite: Bools, model: int | None = None) -> "StandIn | None":
+    def where_needed(cls, finite: Bools, model: int | None = None) -> "NanSubstitute | None":
         """The stand-in; None where all samples are finite, or none is. model: by default the first that is."""
         if finite.all() or not finite.any():
             return None
@@ -70,10 +70,10 @@ class NanSubstitution:
         carry = solver.start(self._f, t, y, f0)
         if not self._record:
             return carry, carry
-        stand_in = StandIn.where_needed(carries.finite(y, carry))
-        if stand_in is None:
+        substitute = NanSubstitute.where_needed(carries.finite(y, carry))
+        if substitute is None:
             return carry, carry
-        carry, keep = solver.start(self._f, stand_in.fill(t), stand_in.fill(y)), mask(stand_in.finite, y)
+        carry, keep = solver.start(self._f, substitute.fill(t), substitute.fill(y)), mask(substitute.finite, y)
         return each(lambda x: select(keep, x, torch.full_like(x, math.nan)), carry), carry
 
     def substituted(self, start: Start, verdicts: Verdicts, alive: Bools) -> tuple[Start, Tensor | None]:
@@ -82,10 +82,10 @@ class NanSubstitution:
         Those are the ones from whose very start f is not finite, and which have ended.
         """
         finite = resting_finite(self._solver, start.y, start.carry, verdicts)
-        stand_in = StandIn.where_needed(finite, int(verdicts.accepted.argmax()))
-        if stand_in is None:
+        substitute = NanSubstitute.where_needed(finite, int(verdicts.accepted.argmax()))
+        if substitute is None:
             return start, None
-        fill = stand_in.fill
+        fill = substitute.fill
         filled = Start(fill(start.t), fill(start.y), fill(start.dt), each(fill, start.carry))
         ended = mask(~finite & ~(alive & self._estimate), start.y)
         self._away = ended, filled.t

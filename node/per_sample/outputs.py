@@ -25,7 +25,7 @@ class SampleOutputs:
         self._states.append(states)
 
     def all(self) -> Tensor:
-        """States (T, B, n)."""
+        """The states (T, B, n) at all outputs."""
         found = torch.cat(self._states)
         places = torch.from_numpy(np.concatenate(self._places)).to(found.device)
         outputs = found.new_full((self._n_outputs * self._samples, self._n), math.nan)
@@ -33,7 +33,7 @@ class SampleOutputs:
 
 
 def states(y: Tensor, sample: Ints) -> Tensor:
-    """Those of the samples (m,)."""
+    """The states of the samples (m,)."""
     return y.index_select(0, torch.from_numpy(sample).to(y.device, non_blocking=True))
 
 

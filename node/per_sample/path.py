@@ -42,7 +42,7 @@ class StepTable(NamedTuple):
 
     @classmethod
     def of(cls, pieces: Sequence[SamplePiece], device: torch.device) -> "StepTable":
-        """The steps of these tries."""
+        """The table of the steps that these tries have taken."""
         moved = np.stack([piece.moved for piece in pieces])
         t, t1 = (np.stack(times)[moved] for times in zip(*[(piece.t, piece.t1) for piece in pieces], strict=True))
         places = np.where(moved, moved.cumsum().reshape(moved.shape) - 1, 0)

@@ -29,12 +29,12 @@ class Verdicts(NamedTuple):
     all_accepted: bool
 
 
-class Pace(ABC):
-    """Where steps shall end, and which of them hold."""
+class StepControl(ABC):
+    """Where the samples' steps shall end, and which of them are accepted."""
 
     stops: Sequence[float] = ()
     jumps: Sequence[float] = ()
-    one_sided = False  # whether every step begins anew, and sees f from inside only
+    one_sided = False  # whether every step is restarted, and sees f from inside only
     estimate = False  # whether it needs error estimates
 
     @abstractmethod
@@ -47,15 +47,15 @@ class Pace(ABC):
 
     @abstractmethod
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Told that these samples restart where they stand, after the step of that number."""
+        """Note that these samples restart where they stand, after the step of that number."""
 
     @abstractmethod
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """Accept or reject every sample's step of size dt from y: the one synchronisation of a step."""
 
 
-class FixedPace(Pace):
-    """The steps of a grid: all hold that are finite."""
+class FixedStepControl(StepControl):
+    """The steps of a grid: all that are finite are accepted."""
 
     def __init__(self, controller: FixedStep | FixedGrid):
         self._controller = controller
@@ -65,7 +65,7 @@ class FixedPace(Pace):
 
     @override
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
-        """None: the grid knows."""
+        """The sizes that there are: the grid does not need them."""
         return clock.dt
 
     def proposed(self, clock: SampleClock, step: int) -> Floats:
@@ -77,7 +77,7 @@ class FixedPace(Pace):
         return np.where(clock.alive, start + (step - before) * controller.dt, clock.t)
 
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """The grid goes on from there."""
+        """Let the grid of these samples start where they stand."""
         start, before = self._from or (clock.start, np.zeros(len(here), dtype=np.int64))
         self._from = np.where(here, clock.t, start), np.where(here, step, before)
 
@@ -88,8 +88,8 @@ class FixedPace(Pace):
         return Verdicts(finite, finite, np.zeros_like(dt), bool(finite.all()))
 
 
-class AdaptivePace(Pace):
-    """A PIDController's steps."""
+class AdaptiveStepControl(StepControl):
+    """The steps of a PIDController."""
 
     estimate = True
 
@@ -107,14 +107,14 @@ class AdaptivePace(Pace):
 
     @override
     def proposed(self, clock: SampleClock, step: int) -> Floats:
-        """By the step size that the last step's error asks for."""
+        """The time that the step size leads to which the last error asks for."""
         return clock.t + clock.dt
 
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """With the step size that there was."""
+        """Nothing: samples restart with the step size that they had."""
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
-        """By the error over the tolerance. A step cut short says nothing against the size that was wanted."""
+        """Judge by the error over the tolerance. A step cut short says nothing against the size that was wanted."""
         if step.error is None:
             raise CallError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
         ratio = on_clock(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))

@@ -23,7 +23,7 @@ class Solver(ABC):
     """A method that goes on from one state and what it carries along with it.
 
     Time and step size are floats; with per-sample stepping, columns (B, 1) that broadcast against the states (B, n).
-    A step leaves y and carry alone, so that it can be taken again with a smaller dt.
+    A step leaves y and carry alone, so that it can be tried again with a smaller dt.
     """
 
     kind: ClassVar[str]  # what it is, in a few words

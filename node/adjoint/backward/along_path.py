@@ -33,7 +33,7 @@ class AdjointAlongPath(AdjointField):
         self._is_real = not self._like.is_complex()
 
     def __call__(self, t: Time, a: Tensor) -> Tensor:
-        """da/dt."""
+        """The slope da/dt of the adjoint."""
         with torch.enable_grad():
             y = self._path.at(t).detach().requires_grad_()
             dy = self.field(t, y)

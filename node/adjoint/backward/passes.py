@@ -88,7 +88,7 @@ class _Solve:
         self._failed_forwards = False
 
     def settle(self, trajectory: Trajectory) -> None:
-        """Told how the forward pass ended."""
+        """Note how the forward pass ended."""
         self.conditions.settle()
         self._failed_forwards = trajectory.status.failed
 
@@ -119,7 +119,7 @@ class _Solve:
         return bool(self._passes.mode.twice) and known
 
     def differentiable(self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
-        """As `gradients`, in a graph, of which the outputs y are part."""
+        """The gradients in a graph, of which the outputs y are part."""
         m = self._reached(y)
         outputs = Outputs(self._problem.times[:m], y[:m], dl_dy[:m])
 

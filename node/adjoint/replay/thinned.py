@@ -24,12 +24,12 @@ class ThinnedStates(Observer[Any]):
 
     @property
     def states(self) -> list[Tensor]:
-        """Those that are kept, of shape (n,)."""
+        """The states that are kept, of shape (n,)."""
         return [state for _, state in self._kept.items]
 
     @override
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
-        """Told of each step. The start of the first is an output."""
+        """Keep the step's start, if it is one of every k-th. The start of the first is an output."""
         self._kept.add((taken.t, y))
 
     def among(self, outputs: Outputs, states: Sequence[Tensor]) -> Outputs:

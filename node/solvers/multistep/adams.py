@@ -65,7 +65,7 @@ class Adams(Solver):
         return min(self.order, self.starter.dense_order)
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
-        """The starter's."""
+        """The starter's stages."""
         return self.starter.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
@@ -150,7 +150,7 @@ def _stored(times: Nodes) -> Tensor:
 
 
 def _times(stored: Tensor) -> Nodes:
-    """As they were stored: floats, or columns (B, 1)."""
+    """The times of a stored history: floats, or columns (B, 1)."""
     return tuple(stored.tolist()) if stored.dim() == 1 else stored.unsqueeze(-1).unbind(-2)
 
 

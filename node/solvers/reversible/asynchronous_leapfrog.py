@@ -39,7 +39,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
     @property
     def order(self) -> int:
-        """2 without damping."""
+        """The order of y1: 2 without damping, else 1."""
         return 2 if self.eta == 1 else 1
 
     @property
@@ -53,7 +53,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """Nothing is kept."""
+        """No storage: a step keeps nothing."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """v = f(t, y)."""

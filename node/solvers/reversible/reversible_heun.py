@@ -38,7 +38,7 @@ class ReversibleHeun(ReversibleSolver):
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """Nothing is kept."""
+        """No storage: a step keeps nothing."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """yhat = y."""
