@@ -34,7 +34,7 @@ def as_called_here(f: VectorField[Any], device: torch.device) -> VectorField[Any
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Without autocast."""
+    """A body without autocast."""
     if not torch.is_autocast_enabled(device.type):
         yield
         return

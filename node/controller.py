@@ -23,10 +23,10 @@ def rms_norm(x: Tensor) -> Tensor | float:
     Of a vector it is a float, for which it waits for the device.
     """
     if x.dim() == 1:
-        length: float = torch.linalg.vector_norm(x).item()
-        return length / math.sqrt(len(x))
-    lengths: Tensor = torch.linalg.vector_norm(x, dim=-1)
-    return lengths / math.sqrt(x.shape[-1])
+        size: float = torch.linalg.vector_norm(x).item()
+        return size / math.sqrt(len(x))
+    norms: Tensor = torch.linalg.vector_norm(x, dim=-1)
+    return norms / math.sqrt(x.shape[-1])
 
 
 # Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
@@ -76,7 +76,7 @@ class FixedStep:
 class FixedGrid:
     """Steps from one of the times to the next, in either direction; the solve's own ends are added.
 
-    one_sided: f jumps at these times. Each step begins anew and calls f inside of it only, so that it sees the
+    one_sided: f jumps at these times. Each step is restarted and calls f inside of it only, so that it sees the
     limits from its own side.
     """
 
@@ -96,7 +96,7 @@ class FixedGrid:
 
 
 def between(times: tuple[float, ...], t0: float, t_end: float) -> list[float]:
-    """Those of the times that lie between the two, on the way from t0 to t_end."""
+    """The times that lie between the two, on the way from t0 to t_end."""
     return sorted({t for t in times if min(t0, t_end) < t < max(t0, t_end)}, reverse=t_end < t0)
 
 

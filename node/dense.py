@@ -9,7 +9,7 @@ from torch import Tensor
 from node.errors import CallError
 from node.layout import Layout
 from node.refusal import Refusal
-from node.vector_field import S
+from node.vector_field import S, Time
 
 
 class DensePiece(NamedTuple):
@@ -21,17 +21,27 @@ class DensePiece(NamedTuple):
     c: Tensor  # (degree, n), of theta, theta^2, ...
 
     def at(self, times: Sequence[float]) -> Tensor:
-        """States (len(times), n)."""
-        thetas = [(time - self.t) / self.dt for time in times]
-        degree = len(self.c)
-        powers = torch.tensor(
-            [theta**j for theta in thetas for j in range(1, degree + 1)], dtype=self.y.dtype, device="cpu"
-        )
-        return torch.addmm(self.y, powers.view(-1, degree).to(self.y.device, non_blocking=True), self.c)
+        """The states (len(times), n) at several times."""
+        return self.sum(self._powers(times).view(-1, len(self.c)))
+
+    def at_time(self, t: Time) -> Tensor:
+        """The state (n,) at one time; differentiable in a 0-dimensional tensor t."""
+        if isinstance(t, Tensor):
+            theta = (t - self.t) / self.dt
+            powers = torch.stack([theta**j for j in range(1, len(self.c) + 1)]).to(self.c)
+        else:
+            powers = self._powers([t])
+        return torch.addmv(self.y, self.c.t(), powers)
 
     def sum(self, powers: Tensor) -> Tensor:
         """States (m, n), from the powers theta, theta^2, ..., of which there may be more than c has: (m, ...)."""
         return torch.addmm(self.y, powers[:, : len(self.c)], self.c)
+
+    def _powers(self, times: Sequence[float]) -> Tensor:
+        """theta, theta^2, ... of each of the times, one after the other."""
+        thetas = [(time - self.t) / self.dt for time in times]
+        powers = [theta**j for theta in thetas for j in range(1, len(self.c) + 1)]
+        return torch.tensor(powers, dtype=self.y.dtype, device="cpu").to(self.y.device, non_blocking=True)
 
 
 class DenseOutput(Generic[S]):

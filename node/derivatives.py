@@ -14,6 +14,7 @@ from torch.autograd import forward_ad
 from torch.autograd.graph import Node, get_gradient_edge
 
 from node.errors import CallError
+from node.graph_function import GraphFunction
 from node.layout import State
 from node.torch_private import has_saved_tensors_hooks, in_dual_level, in_transform
 
@@ -68,7 +69,7 @@ def differentiates(*values: object) -> bool:
     return in_transform() or in_dual_level() or any(isinstance(x, Tensor) and x.requires_grad for x in values)
 
 
-class _Together(torch.autograd.Function):
+class _Together(GraphFunction):
     """Tensors as they are, of one node of the graph, which is newer than all that they were made of.
 
     A search for derivatives in them ends there. In an input that is older than others, as times are, it would go on
@@ -98,8 +99,8 @@ def _leaf(x: Tensor) -> Tensor:
 def without_graph(x: Tensor) -> Tensor:
     """x detached; unlike by detach() a dual number keeps its tangent, which no_grad leaves alone."""
     primal, tangent = forward_ad.unpack_dual(x)
-    dual: Tensor = primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
-    return dual
+    detached: Tensor = primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
+    return detached
 
 
 def pulled_back(
@@ -132,7 +133,7 @@ def pulled_back(
 
 
 def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
-    """As `products`; None for all of them or none."""
+    """The outcome of `products`, by torch.func; None for all inputs or for none."""
     tracked: list[bool] = []
 
     def called(*given: Tensor) -> Tensor:
@@ -168,16 +169,16 @@ def check_derivative(f: Callable[[Tensor, Any], Any], t: Tensor, y: State, dy: S
 def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
     """Whether the graph of a value leads to one of the inputs, which require grad."""
     ends = {get_gradient_edge(x).node for x in inputs}
-    due: list[Node | None] = [value.grad_fn]
+    rest: list[Node | None] = [value.grad_fn]
     seen: set[Node] = set()
-    while due:
-        node = due.pop()
+    while rest:
+        node = rest.pop()
         if node is None or node in seen:
             continue
         if node in ends:
             return True
         seen.add(node)
-        due += [function for function, _ in node.next_functions]
+        rest += [function for function, _ in node.next_functions]
     return any(value is x for x in inputs)
 
 

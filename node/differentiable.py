@@ -49,7 +49,7 @@ def _moved(
 def solve_to_event(
     mode: Adjoint, problem: InitialValueProblem, event: Event, t: Tensor, stats: Stats
 ) -> tuple[Trajectory, Tensor, EventPoint[Any] | None]:
-    """As solve_flat, up to the event; the solve that finds it leaves no graph, a second one to its time does."""
+    """The outcome of solve_flat up to the event: one solve finds it, a second one to its time has a graph."""
     with torch.no_grad():
         found, y = solve_flat(mode, replace(problem, event=event), t, stats)
     if not torch.is_grad_enabled():
@@ -57,12 +57,12 @@ def solve_to_event(
     if found.status is not Status.event:
         return *solve_flat(mode, problem, t, stats), None
     sign = problem.times[-1] - problem.times[0]
-    due = sum(sign * (time - found.t) < 0 for time in problem.times)
-    meets = due < len(problem.times) and problem.times[due] == found.t
-    stop = t[due : due + 1] if meets else t.new_tensor([found.t])
-    to_event = replace(problem, times=(*problem.times[:due], found.t))
-    trajectory, y = solve_flat(mode, to_event, torch.cat((t[:due], stop)), stats)
-    reached = due + meets
+    before = sum(sign * (time - found.t) < 0 for time in problem.times)
+    meets = before < len(problem.times) and problem.times[before] == found.t
+    stop = t[before : before + 1] if meets else t.new_tensor([found.t])
+    to_event = replace(problem, times=(*problem.times[:before], found.t))
+    trajectory, y = solve_flat(mode, to_event, torch.cat((t[:before], stop)), stats)
+    reached = before + meets
     beyond = y.new_full((len(problem.times) - reached, y.shape[1]), torch.nan)
     states = torch.cat((y[:reached], beyond))
     if trajectory.status.failed:

@@ -77,7 +77,7 @@ class Flow:
         return (self._stepped(order, y, start, dt, near),)
 
     def _stepped(self, order: int, y: Tensor, start: Tensor, dt: Tensor, near: Tensor) -> Tensor:
-        """As `near`, by steps in a graph; but not where a state or a slope was not finite."""
+        """The states of `near`, by steps in a graph; but not where a state or a slope was not finite."""
         f = RecordedField(UserField(self.conditions.f, self.layout), self.stats, backwards=True)
         reached = (self.y.isfinite() & self.slopes.isfinite()).all(dim=-1, keepdim=True)
         step = _step_of_order_2 if order == 2 else _step_of_order_4
@@ -95,7 +95,7 @@ class Flow:
 
 
 def moved_within_transform(f: UserField, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-    """As a flow moves y, by a step in plain operations, which a transform of torch.func differentiates itself."""
+    """The states y moved as by a flow, in plain operations, which a transform of torch.func differentiates itself."""
     start, stop = _columns(f.layout, start), _columns(f.layout, stop)
     rows = zip(start.unbind(), y.unbind(), (stop - start).unbind(), strict=True)
     return torch.stack([_step_of_order_4(f, _time(f.layout, t), row, _time(f.layout, dt)) for t, row, dt in rows])

@@ -50,7 +50,7 @@ def integrate(
 
 
 class _Loop:
-    """One solve under way."""
+    """One solve under way: its state, and the outputs so far."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class _Loop:
         self._jumps = jumps
 
     def trajectory(self) -> Trajectory:
-        """What was found."""
+        """What the solve has found."""
         return Trajectory(
             self._t,
             self._y,
@@ -175,7 +175,7 @@ class _Loop:
             self._accept(step, t1)
 
     def _confine(self, stop: float, ends: Sequence[float]) -> None:
-        """On the way from here to `stop` f has its limits from inside, where either is among the ends. Begin anew."""
+        """Let f have its limits from inside on the way to `stop`, where either end of it is among the ends; restart."""
         start, outwards = self._t, math.copysign(math.inf, self._sign)
         self._f.between(start if start in ends else -outwards, stop if stop in ends else outwards)
         if start in ends:
@@ -201,28 +201,28 @@ class _Loop:
         return stop if self._sign * (stop - t1) <= slack else t1
 
     def _accept(self, step: Step, t1: float) -> None:
-        """Move to the step's end, past the outputs that are due, or to the event on the way."""
-        times, due = self._times, self._next
+        """Move to the step's end, past the outputs on the way, or to the event on the way."""
+        times, first = self._times, self._next
         for observer in self._of_tries:
             observer.accepted(self._t, self._y, t1 - self._t)
         if self._event is not None and self._event.happened(t1, step.y1):
             step, t1 = self._step_to(self._event, self._dense_output(self._completed(step, t1), t1))
             self._status = Status.event
-        passed = due
+        passed = first
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1
-        if passed > due or self._of_dense:
+        if passed > first or self._of_dense:
             step = self._completed(step, t1)
             piece = self._dense_output(step, t1)
-            if passed > due:
-                self._outputs.append(piece.at(times[due:passed]))
+            if passed > first:
+                self._outputs.append(piece.at(times[first:passed]))
             for observer in self._of_dense:
                 observer.dense(piece)
         lands = passed < len(times) and times[passed] == t1
         if lands:
             self._outputs.append(step.y1.unsqueeze(0))
         if self._of_taken:
-            taken = TakenStep(self._t, t1, self._restarted, times[due:passed], lands, self._f.limits)
+            taken = TakenStep(self._t, t1, self._restarted, times[first:passed], lands, self._f.limits)
             for log in self._of_taken:
                 log.taken(taken, self._y, self._carry, step)
         self._t, self._y = t1, step.y1

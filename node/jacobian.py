@@ -80,7 +80,7 @@ class Factors(NamedTuple):
 
 
 def factors(shift: float, dt: Time, jacobian: Tensor) -> Factors:
-    """Those of shift I - dt J."""
+    """The factors of shift I - dt J."""
     scale = dt.unsqueeze(-1) if isinstance(dt, Tensor) else dt
     diagonal = torch.full(jacobian.shape[-1:], shift, dtype=jacobian.dtype, device=jacobian.device)
     lu, pivots, _ = torch.linalg.lu_factor_ex(torch.diag(diagonal) - scale * jacobian)

@@ -12,7 +12,7 @@ Piece = TypeVar("Piece")
 
 
 class Observer(Generic[Piece]):
-    """Told of each step by the loop; by that of samples with their own steps, of each try in which samples go on.
+    """Who is told of each step by the loop; where samples have their own steps, of each try that some sample accepts.
 
     Times are then tensors, as `Callbacks` has them, and a piece of dense output is a SamplePiece, not a DensePiece.
     """
@@ -22,19 +22,19 @@ class Observer(Generic[Piece]):
     asks_taken = False  # whether it is told of accepted steps as they can be recomputed
 
     def trying(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Told of a step of size dt from (t, y), before it is tried, if it asks for that."""
+        """Hear of a step of size dt from (t, y) before it is tried, if `asks_tries`."""
 
     def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Told that this step was accepted."""
+        """Hear that this step was accepted, if `asks_tries`."""
 
     def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Told that this step was rejected."""
+        """Hear that this step was rejected, if `asks_tries`."""
 
     def dense(self, piece: Piece) -> None:
-        """Told of an accepted step's dense output, if it asks for that."""
+        """Hear of an accepted step's dense output, if `asks_dense`."""
 
     def taken(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
-        """Told of an accepted step (TakenStep, TakenTry) with the y and the carry that it started from, if it asks."""
+        """Hear of an accepted step, a TakenStep or TakenTry, with the y and carry at its start, if `asks_taken`."""
 
 
 class CallbackObserver(Observer[Any]):
@@ -47,17 +47,17 @@ class CallbackObserver(Observer[Any]):
         self._f = f
 
     def trying(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call `step`."""
+        """Call the user's `step`."""
         if self._callbacks.step is not None:
             self._callbacks.step(t, self._f.restore(y), dt)
 
     def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call `accept`."""
+        """Call the user's `accept`."""
         if self._callbacks.accept is not None:
             self._callbacks.accept(t, self._f.restore(y), dt)
 
     def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call `reject`."""
+        """Call the user's `reject`."""
         if self._callbacks.reject is not None:
             self._callbacks.reject(t, self._f.restore(y), dt)
 
@@ -71,5 +71,5 @@ class DenseKept(Observer[Piece]):
         self.pieces: list[Piece] = []
 
     def dense(self, piece: Piece) -> None:
-        """Keep it."""
+        """Keep the piece."""
         self.pieces.append(piece)

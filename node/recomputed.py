@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from node.graph_function import GraphFunction
+
 # order, *inputs -> outputs: values whose derivatives are right up to this order. What has none is None.
 Work = Callable[..., Sequence[Tensor | None]]
 
@@ -18,8 +20,8 @@ def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], 
     order of differentiation does not matter: a derivative in one of them may be zero and its own derivative not.
     own: the tensors that `work` reads in their place, leaves with the same numbers.
     """
-    values: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
-    return values[0]
+    found: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
+    return found[0]
 
 
 def recomputed_gradients(
@@ -36,7 +38,7 @@ def recomputed_gradients(
     return found
 
 
-class _Recomputed(torch.autograd.Function):
+class _Recomputed(GraphFunction):
     @staticmethod
     def forward(
         ctx: Any, work: Work, order: int, n_inputs: int, own: Sequence[Tensor], *tensors: Tensor

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from node.errors import GradientError
+from node.graph_function import GraphFunction
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Refusal:
         return refused
 
 
-class _Refused(torch.autograd.Function):
+class _Refused(GraphFunction):
     @staticmethod
     def forward(ctx: Any, message: str, n_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.message = message

@@ -34,11 +34,11 @@ class Callbacks:
 
 
 class TakenStep(NamedTuple):
-    """An accepted step, as it can be taken again from its y and carry."""
+    """An accepted step, as it can be recomputed from its y and carry."""
 
     t: float
     t1: float
-    anew: bool  # whether its carry was the solver's start at (t, y), not handed on
+    restarted: bool  # whether its carry was the solver's start at (t, y), not handed on
     within: Sequence[float]  # the output times within it
     lands: bool  # whether an output is its end
     limits: tuple[float, float]  # between which f was called
@@ -52,13 +52,13 @@ class Jumps(Protocol):
         """Times that steps must end at, in the solve's order."""
 
     def end(self, t: float, t1: float) -> float:
-        """Where a step from t ends that may go to t1."""
+        """The end of a step from t that may go to t1."""
 
     def begin(self, t: float, t1: float) -> bool:
-        """Told of each step before it is tried; whether f is another one than before."""
+        """Hear of each step before it is tried; tell whether f is another one than before."""
 
     def finish(self, t1: float, y1: Tensor) -> Tensor | None:
-        """Told of each accepted step's end; the state there if that is another than y1."""
+        """Hear of each accepted step's end; give the state there if it is another than y1."""
 
 
 @dataclass(frozen=True)

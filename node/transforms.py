@@ -29,8 +29,8 @@ GRADIENT_INSIDE = (
 )
 
 WRITES = (
-    "the vector field writes into y or another tensor that requires grad, on which the solve goes on: compute with new "
-    "tensors, or begin with y = y.clone()"
+    "the vector field writes into y or another tensor that requires grad, from which the solve continues: compute with "
+    "new tensors, or begin with y = y.clone()"
 )
 
 

@@ -147,7 +147,7 @@ class UserField:
         if before is not None:
             y.detach().copy_(before)
         raise CallError(
-            f"the vector field writes into {what}, on which the solve goes on: compute with new tensors, "
+            f"the vector field writes into {what}, from which the solve continues: compute with new tensors, "
             f"or begin with {what} = {what}.clone()"
         )
 

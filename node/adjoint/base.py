@@ -151,7 +151,7 @@ class Adjoint(ABC):
     dense: ClassVar[bool] = False  # whether gradients pass through dense output
     independent: ClassVar[bool] = False  # whether gradients pass through samples that have their own steps
 
-    def unsupported(self, solver: Solver) -> str:
+    def unsupported(self, _solver: Solver, /) -> str:
         """Why it does not go with this solver, and what does; empty if it goes."""
         return ""
 

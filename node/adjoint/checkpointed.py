@@ -1,4 +1,4 @@
-"""The exact gradient with checkpoints: steps are taken again from the states that were kept."""
+"""The exact gradient with checkpoints: steps are recomputed from the states that were kept."""
 
 import math
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
@@ -45,29 +46,31 @@ class Checkpointed(Adjoint):
             raise CallError(f"Checkpointed: budget is {self.budget!r} and must be 1 or more: states to be kept")
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """Solve without a graph, keeping states; the backward pass takes the steps again."""
+        """Solve without a graph, keeping states; the backward pass recomputes the steps."""
         memory: Memory = EveryState() if self.budget is None else Thinned(self.budget)
         return solve_with_replay(problem, y0, stats, memory, self.name)
 
 
-class EveryState:
-    """The start of every step."""
+class EveryState(Memory):
+    """A memory of the start of every step."""
 
     keeps_states = True
 
     def __init__(self) -> None:
         self._states: list[State] = []
 
+    @override
     def keep(self, i: int, start: State, end: State) -> None:
-        """Keep it."""
+        """Keep the start."""
         self._states.append(start)
 
+    @override
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
-        """The last of them first."""
-        return iter(self._states[:n][::-1])
+        """The starts, the last one first."""
+        yield from reversed(self._states[:n])
 
 
-class Thinned:
+class Thinned(Memory):
     """The starts of the steps 0, k, 2 k, ..., at most so many beside that of step 0."""
 
     keeps_states = True
@@ -76,6 +79,7 @@ class Thinned:
         self._budget = budget
         self._kept = EveryKth[State](budget + 1)
 
+    @override
     def keep(self, i: int, start: State, end: State) -> None:
         """Keep every k-th start."""
         self._kept.add(start)
@@ -106,7 +110,7 @@ def _reversed(replay: Replay, state: State, first: int, last: int, free: int) ->
 
 
 def split(n: int, free: int) -> int:
-    """After how many of n > 1 steps the first of `free` > 0 checkpoints is best put: so that fewest are taken again.
+    """After how many of n > 1 steps the first of `free` > 0 checkpoints is best put: so that fewest are recomputed.
 
     Griewank & Walther (2000), prop. 1: with c states, the start among them, and no step taken more than r times without
     a graph, C(c + r, c) steps are reversed. With the least r that does, as many steps before as do with r - 1.

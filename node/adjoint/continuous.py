@@ -9,7 +9,7 @@ from node.adjoint.backward.augmented import AugmentedField
 from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm
-from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.thinned import ThinnedStates
 from node.controller import Controller, Norm
@@ -78,7 +78,7 @@ class ContinuousAdjoint(Adjoint):
         return solve_in_passes(AdjointSamples.of(self, problem), problem, y0, stats)
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
-        """Those of a loss, from what it makes of the outputs: the backward pass alone."""
+        """The gradients of a loss, from what it makes of the outputs: the backward pass alone."""
         field = AugmentedField(problem.f, problem.y0, parameters)
         backward = BackwardSolver.of(problem, self)
 
@@ -98,7 +98,7 @@ class ContinuousAdjoint(Adjoint):
 
 
 @dataclass
-class _Passes:
+class _Passes(Passes):
     mode: ContinuousAdjoint
     between: ThinnedStates = field(init=False)
     name: str = field(init=False)

@@ -18,6 +18,7 @@ from node.controller import Controller, PIDController, Tolerance
 from node.dense import DensePiece
 from node.derivatives import pulled_back
 from node.errors import CallError
+from node.graph_function import GraphFunction
 from node.jacobian import like, real
 from node.layout import State
 from node.solution import Stats, Status
@@ -96,7 +97,7 @@ class TangentField(DerivedField):
         self._parameters = inputs[1:] if of_y0 else inputs
         sizes = _coordinates(inputs)
         self._directions = sum(sizes)
-        self._n = problem.layout.flat_shape[0]
+        self._n: int = problem.layout.flat_shape[0]
         rows = torch.eye(self._directions, dtype=torch.float64, device=inputs[0].device).split(sizes, dim=1)
         units = tuple(like(unit, x).reshape(-1, *x.shape).to(x) for unit, x in zip(rows, inputs, strict=True))
         self._of_y0 = units[0] if of_y0 else None
@@ -107,9 +108,8 @@ class TangentField(DerivedField):
 
     @property
     def size(self) -> int:
-        """Of a vector."""
-        size: int = (1 + self._directions) * self._n
-        return size
+        """The number of entries of a vector."""
+        return (1 + self._directions) * self._n
 
     def start(self, y0: Tensor) -> Tensor:
         """The vector of y0 and its tangents."""
@@ -121,7 +121,7 @@ class TangentField(DerivedField):
         return z[..., : self._n], z[..., self._n :].reshape(*z.shape[:-1], self._directions, self._n)
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
-        """d/dt of the vector z."""
+        """The derivative in time of the vector z."""
         y, tangents = self.split(z)
         with torch.enable_grad():
             y, dy = self._slope(t, y)
@@ -159,7 +159,7 @@ class TangentField(DerivedField):
         return none if moved is None else moved
 
 
-class _Moved(torch.autograd.Function):
+class _Moved(GraphFunction):
     @staticmethod
     def forward(ctx: Any, mode: str, stats: Stats, y: Tensor, tangents: Tensor, *inputs: Tensor) -> Tensor:
         ctx.mode, ctx.stats = mode, stats

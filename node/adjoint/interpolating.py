@@ -10,7 +10,7 @@ from torch import Tensor
 from node.adjoint.backward.along_path import AdjointAlongPath, ParameterIntegral
 from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
 from node.adjoint.backward.impulses import Outputs
-from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
 from node.adjoint.backward.path import Path
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.controller import Controller
@@ -71,7 +71,7 @@ class InterpolatingAdjoint(Adjoint):
 
 
 @dataclass
-class _Passes:
+class _Passes(Passes):
     mode: InterpolatingAdjoint
     steps: list[tuple[float, float]] = field(default_factory=list)  # the pieces' t and dt
     name: str = InterpolatingAdjoint.name

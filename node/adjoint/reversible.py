@@ -1,4 +1,4 @@
-"""The exact gradient with nothing kept: each step is undone, and then taken again."""
+"""The exact gradient with nothing kept: each step is undone, and then recomputed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.replay.discrete import solve_with_replay
 from node.adjoint.replay.replay import Replay
 from node.adjoint.replay.replay_step import State
+from node.adjoint.replay.steps import Memory
 from node.errors import CallError
 from node.solution import SolveError, Stats, Status
 from node.solvers.base import Solver
@@ -25,7 +26,7 @@ class Reversible(Adjoint):
     """The gradient of the computed solution, as backprop's but for rounding, for solvers whose steps can be undone.
 
     Kidger et al. (2021), algorithm 2; Zhuang et al. (2021), MALI, algorithm 4; McCallum & Foster (2024), algorithm 2.
-    Kept is the end; where f has jumped and the solver began anew, what it had carried there too. Where rounding has
+    Kept is the end; where f has jumped and the solver was restarted, what it had carried there too. Where rounding has
     grown so far that a start is not found again, the backward pass raises SolveError.
     """
 
@@ -53,7 +54,7 @@ class Reversible(Adjoint):
         return solve_with_replay(problem, y0, stats, FinalState(problem.solver), self.name)
 
 
-class FinalState:
+class FinalState(Memory):
     """The state after the last step, and before and after each new beginning."""
 
     keeps_states = False

@@ -72,8 +72,8 @@ class CNF(SolvingModel):
     def log_density(self, x: Tensor) -> Tensor:
         """log p(x), (...), in nats, of x (..., *shape)."""
         z, log_det = self(x)
-        density: Tensor = self.base.log_prob(z) + log_det
-        return density
+        log_density: Tensor = self.base.log_prob(z) + log_det
+        return log_density
 
     @torch.no_grad()
     def sample(self, n: int) -> Tensor:

@@ -24,8 +24,8 @@ class ConcatSquashLinear(nn.Module):
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """The layer at time t."""
         t = torch.atleast_1d(t).to(x.dtype)  # it is float32 where x is a half
-        squashed: Tensor = self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
-        return squashed
+        shifted: Tensor = self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
+        return shifted
 
 
 @MODELS.register(name="concat_squash")

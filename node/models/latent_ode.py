@@ -31,7 +31,7 @@ class LatentODE(nn.Module):
 
     def __init__(
         self,
-        encoder: "Callable[[Tensor, Tensor], Independent[Normal]]",
+        encoder: Callable[[Tensor, Tensor], Independent[Normal]],
         vector_field: VectorField[Tensor],
         decoder: Callable[[Tensor], Tensor],
         solver: str | Solver,

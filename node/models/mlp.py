@@ -49,5 +49,5 @@ class MLP(nn.Module):
         """dy/dt at (t, y)."""
         if self.time:
             y = torch.cat([y, t.to(y.dtype).expand(*y.shape[:-1], 1)], dim=-1)
-        rate: Tensor = self.net(y)
-        return rate
+        dy: Tensor = self.net(y)
+        return dy

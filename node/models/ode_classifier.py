@@ -29,8 +29,8 @@ class ODEClassifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (..., classes)."""
-        scores: Tensor = self.readout(self.ode(self.embedding(x), _times())[-1])
-        return scores
+        logits: Tensor = self.readout(self.ode(self.embedding(x), _times())[-1])
+        return logits
 
     def solve(self, x: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
         """The hidden states at 0 and 1 with their statistics, whatever their status."""

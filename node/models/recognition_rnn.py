@@ -22,7 +22,7 @@ class RecognitionRNN(nn.Module):
         self.rnn = nn.GRU(observed + 1, width)
         self.readout = nn.Linear(width, 2 * latent)
 
-    def forward(self, x: Tensor, t: Tensor) -> "Independent[Normal]":
+    def forward(self, x: Tensor, t: Tensor) -> Independent[Normal]:
         """q(z0), z0 being the latent state at t[0]."""
         gaps = t.diff(append=t[-1:]).to(x)
         gaps = gaps.view(-1, *(1,) * (x.dim() - 1)).expand(*x.shape[:-1], 1)

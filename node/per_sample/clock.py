@@ -24,7 +24,7 @@ class Landed(NamedTuple):
     sample: Ints
 
     def chosen(self, places: Bools) -> "Landed | None":
-        """Those at these places (T, B)."""
+        """The outputs at these places (T, B)."""
         chosen = places[self.output, self.sample]
         return Landed(self.output[chosen], self.sample[chosen]) if chosen.any() else None
 
@@ -37,7 +37,7 @@ class Within(NamedTuple):
     theta: Floats  # where, from 0 at the step's start to 1 at its end
 
     def chosen(self, places: Bools) -> "Within | None":
-        """Those at these places (T, B)."""
+        """The outputs at these places (T, B)."""
         chosen = places[self.output, self.sample]
         return Within(self.output[chosen], self.sample[chosen], self.theta[chosen]) if chosen.any() else None
 
@@ -51,12 +51,12 @@ class Passed(NamedTuple):
     met: Bools  # whether the sample's step ends there
 
     def landed(self) -> Landed | None:
-        """Those that were met."""
+        """The outputs that were met."""
         met = self.met
         return Landed(self.output[met], self.sample[met]) if met.any() else None
 
     def within(self, t0: Floats, t1: Floats) -> Within | None:
-        """Those that were not, by steps from t0 to t1, (B,) each."""
+        """The outputs that were passed, not met, by steps from t0 to t1, (B,) each."""
         if self.met.all():
             return None
         left = ~self.met
@@ -72,7 +72,7 @@ class SampleClock:
     """
 
     stop: Floats  # the next time that a step must end at
-    _due: Floats  # the next output
+    _next_output: Floats  # the next output
     _ahead: Floats  # the nearer of the two
 
     def __init__(self, times: Tensor, stops: Sequence[float], *, land: bool = False) -> None:
@@ -109,24 +109,24 @@ class SampleClock:
         if not self._near:
             return t1
         self._stopping = self.stop - t1 <= slack
-        met = np.abs(self._due - t1) <= slack
-        self._t1 = np.where(met, self._due, np.where(self._stopping, self.stop, t1))
+        met = np.abs(self._next_output - t1) <= slack
+        self._t1 = np.where(met, self._next_output, np.where(self._stopping, self.stop, t1))
         return self._t1
 
     def passed(self) -> Passed | None:
-        """The outputs up to t that were due, and are so no more."""
-        if not (self._near and (self._due <= self.t).any()):
+        """The outputs up to t since the last call; the next output of each sample is then one after t."""
+        if not (self._near and (self._next_output <= self.t).any()):
             return None
         after = self._first_beyond(self.t)
         counts = after - self._next
         sample = np.repeat(self._samples, counts)
         # The list goes up by one in each sample's outputs, from its own first.
         place = np.arange(len(sample)) + (self._next + counts - counts.cumsum())[sample]
-        due = self._times[place]
+        times = self._times[place]
         self._next = after
-        self._due = self._times[after]
-        self._ahead = np.minimum(self._due, self.stop)
-        return Passed(place - self._first[sample], sample, due, due == self.t[sample])
+        self._next_output = self._times[after]
+        self._ahead = np.minimum(self._next_output, self.stop)
+        return Passed(place - self._first[sample], sample, times, times == self.t[sample])
 
     def at_stop(self) -> Bools | None:
         """The samples that have come to their stop; None where there are none. Those at their end have ended."""
@@ -152,15 +152,16 @@ class SampleClock:
         self._look_ahead()
 
     def _first_beyond(self, t: Floats) -> Ints:
-        """Where in _times each sample's first output after t stands."""
+        """The place in _times where each sample's first output after t stands."""
         if len(self._rows) == 1:
-            return np.searchsorted(self._times, t, side="right")
+            shared: Ints = np.searchsorted(self._times, t, side="right")
+            return shared
         beyond = torch.searchsorted(self._rows, torch.from_numpy(t).unsqueeze(1), right=True)
-        places: Ints = self._first + beyond.squeeze(1).numpy()
-        return places
+        own: Ints = self._first + beyond.squeeze(1).numpy()
+        return own
 
     def _look_ahead(self) -> None:
-        self._due = self._times[self._next]
-        stop = np.minimum(self._stops[self._stop_index], self._due if self._land else self.end)
+        self._next_output = self._times[self._next]
+        stop = np.minimum(self._stops[self._stop_index], self._next_output if self._land else self.end)
         self.stop = np.where(self.alive, stop, math.inf)
-        self._ahead = np.minimum(self._due, self.stop)
+        self._ahead = np.minimum(self._next_output, self.stop)

@@ -10,11 +10,11 @@ _NARROW = (torch.float32, torch.complex64)
 
 
 def column(x: Floats, y: Tensor) -> Tensor:
-    """Times or step sizes, in the states' real dtype."""
+    """Times or step sizes as a column, in the states' real dtype."""
     narrow = x.astype(np.float32) if y.dtype in _NARROW else x
     return torch.from_numpy(narrow[:, None]).to(y.device, non_blocking=True)
 
 
 def mask(samples: Bools, y: Tensor) -> Tensor:
-    """Which samples."""
+    """A mask of samples as a column."""
     return torch.from_numpy(samples[:, None]).to(y.device, non_blocking=True)

@@ -12,7 +12,7 @@ from node.event_time import without_rate
 from node.flow import ORDERS, Flow
 from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
-from node.per_sample.nan_substitute import StandIn
+from node.per_sample.nan_substitute import NanSubstitute
 from node.solution import Stats
 from node.vector_field import RightHandSide
 
@@ -33,9 +33,9 @@ def points_of_events(
     """
     happened = found.happened
     stop, own = torch.from_numpy(found.t).to(y.device).unsqueeze(1), mask(happened, y)
-    stand_in = StandIn.where_needed(happened)
-    if stand_in is not None:
-        stop, y = stand_in.fill(stop), stand_in.fill(y)
+    substitute = NanSubstitute.where_needed(happened)
+    if substitute is not None:
+        stop, y = substitute.fill(stop), substitute.fill(y)
     t = column(stop.squeeze(1).cpu().numpy(), y)
     flow = Flow.at(problem.f, problem.layout, stats, [t], y.unsqueeze(0))
     entry = torch.from_numpy(np.where(happened, found.entry, found.entry[happened.argmax()])).to(y.device).unsqueeze(1)

@@ -10,7 +10,7 @@ from node.observer import Observer
 from node.per_sample.clock import Landed
 from node.per_sample.loop import SampleLoop
 from node.per_sample.path import SamplePiece
-from node.per_sample.step_control import AdaptivePace, FixedPace, Pace
+from node.per_sample.step_control import AdaptiveStepControl, FixedStepControl, StepControl
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
 from node.vector_field import RightHandSide
@@ -29,20 +29,20 @@ def integrate_samples(
     observers: Sequence[Observer[SamplePiece]] = (),
     jump: Callable[[Landed, Tensor], Tensor] | None = None,
 ) -> Trajectory:
-    """As `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
+    """The solve of `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
 
     y0: (B, n). times: (B, T) in float64 on the CPU, rows monotonic, all in one direction, and strictly so but for the
     last time, which may be there more than once. The outputs are one piece (T, B, n). f is called with all samples;
     with one that has ended, where it was last. event: each sample stops at its own, without a graph. observers: told
-    of each try in which samples go on.
+    of each try that some sample accepts.
     jump: gives what the states (B, n) jump to where samples are at outputs, each of which then ends a step.
     """
-    pace: Pace
+    control: StepControl
     if isinstance(controller, PIDController):
-        pace = AdaptivePace(controller, solver, len(y0))
+        control = AdaptiveStepControl(controller, solver, len(y0))
     else:
-        pace = FixedPace(controller)
-    loop = SampleLoop(f, y0, times, solver, pace, max_steps, event, observers, jump, record=record)
+        control = FixedStepControl(controller)
+    loop = SampleLoop(f, y0, times, solver, control, max_steps, event, observers, jump, record=record)
     if times.shape[1] > 1:
         loop.run()
     return loop.trajectory()

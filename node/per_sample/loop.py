@@ -16,10 +16,10 @@ from node.per_sample.events import EventWatch
 from node.per_sample.front import Attempt, Front
 from node.per_sample.limits import Limits
 from node.per_sample.log import LogBook
-from node.per_sample.outcomes import Fates
+from node.per_sample.outcomes import Outcomes
 from node.per_sample.outputs import SampleOutputs, interpolated, states
 from node.per_sample.path import SamplePiece
-from node.per_sample.step_control import Pace, Verdicts
+from node.per_sample.step_control import StepControl, Verdicts
 from node.solution import Status
 from node.solvers.base import Solver, Step
 from node.trajectory import Callback, Trajectory
@@ -27,7 +27,7 @@ from node.vector_field import RightHandSide
 
 
 class SampleLoop:
-    """One solve under way."""
+    """One solve under way: the samples' states, and the outputs so far."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class SampleLoop:
         y0: Tensor,
         times: Tensor,
         solver: Solver,
-        pace: Pace,
+        control: StepControl,
         max_steps: int,
         event: Event | None,
         observers: Sequence[Observer[SamplePiece]],
@@ -45,13 +45,13 @@ class SampleLoop:
     ) -> None:
         samples, n_outputs = times.shape
         self._f = f
-        self._front = Front(f, y0, solver, record=record, estimate=pace.estimate)
+        self._front = Front(f, y0, solver, record=record, estimate=control.estimate)
         self._dense_with_f1 = solver.dense_with_f1
-        self._pace = pace
+        self._control = control
         self._record = record
-        self._clock = SampleClock(times, pace.stops, land=jump is not None)
+        self._clock = SampleClock(times, control.stops, land=jump is not None)
         self._jump = jump
-        self._limits = Limits(f, self._clock, pace.jumps, y0)
+        self._limits = Limits(f, self._clock, control.jumps, y0)
         self._of_tries = [observer for observer in observers if observer.asks_tries]
         self._of_dense = [observer for observer in observers if observer.asks_dense]
         logs = [observer for observer in observers if observer.asks_taken]
@@ -60,14 +60,14 @@ class SampleLoop:
         self._max_steps = max_steps
         self._tries = 0
         self._least = np.zeros(samples)  # step sizes at which a sample is given up
-        self._fates = Fates(samples)
+        self._outcomes = Outcomes(samples)
         self._events = None if event is None else EventWatch(event, f, self._column(self._clock.t), y0)
 
     def run(self) -> None:
         """Take steps until every sample has ended."""
         clock = self._clock
         self._limits.confine(clock.alive, clock.start)
-        if self._pace.estimate:
+        if self._control.estimate:
             self._size_first_steps()
         while clock.alive.any():
             if self._tries >= self._max_steps:
@@ -77,20 +77,20 @@ class SampleLoop:
             self._advance()
 
     def trajectory(self) -> Trajectory:
-        """What was found."""
+        """What the solve has found."""
         clock = self._clock
         outputs = self._outputs.all()
         # The stages of a step that was accepted are finite; f(t1, y1) beside them need not be, nor need dense output.
-        if len(outputs) > 1 and (self._dense_with_f1 or not self._pace.estimate):
-            outputs = self._fates.checked(outputs)
-        stats = self._fates.stats()
+        if len(outputs) > 1 and (self._dense_with_f1 or not self._control.estimate):
+            outputs = self._outcomes.checked(outputs)
+        stats = self._outcomes.stats()
         failed = np.array([status.failed for status in stats.status])
         return Trajectory(
             float(clock.sign * (clock.t[failed][0] if failed.any() else clock.t.max())),
             self._front.y,
             [outputs],
             len(outputs),
-            status=self._fates.status,
+            status=self._outcomes.status,
             n_accepted=int(stats.n_accepted.sum()),
             n_rejected=int(stats.n_rejected.sum()),
             samples=stats,
@@ -103,24 +103,24 @@ class SampleLoop:
         f0 = self._f(t, y)
         self._front.begin(t, f0)
         with torch.no_grad():
-            clock.dt = np.where(clock.alive, self._pace.first_dt(clock, self._f, y, f0), 0.0)
+            clock.dt = np.where(clock.alive, self._control.first_dt(clock, self._f, y, f0), 0.0)
         self._least = LEAST_STEP * clock.dt
         self._end_stuck(clock.alive, clock.alive)
 
     def _advance(self) -> None:
-        """Let every sample try a step, and those that hold theirs go on to its end."""
+        """Let every sample try a step, and move those that accept theirs to its end."""
         clock, front = self._clock, self._front
-        t0, t1 = clock.t, clock.meet(self._pace.proposed(clock, self._tries))
+        t0, t1 = clock.t, clock.meet(self._control.proposed(clock, self._tries))
         dt = t1 - t0
-        t = front.time(self._column(t0))
+        t = front.nan.time(self._column(t0))
         self._begin(t, t0, t1)
         for observer in self._of_tries:
             self._tell(observer.trying, t0, dt, clock.alive)
         carry = front.carry
         attempt = front.tried(t, self._column(dt))
-        verdicts = self._pace.judge(clock, attempt.y, attempt.step, dt)
+        verdicts = self._control.judge(clock, attempt.y, attempt.step, dt)
         if not verdicts.all_accepted:
-            self._fates.reject(clock.alive & ~verdicts.accepted)
+            self._outcomes.reject(clock.alive & ~verdicts.accepted)
             if self._record:
                 attempt = front.recordable(attempt, verdicts, clock.alive)
         if self._events is not None:
@@ -148,7 +148,7 @@ class SampleLoop:
     def _begin(self, t: Tensor, t0: Floats, t1: Floats) -> None:
         """Set the times between which f is called, and the carry with which the step begins."""
         front = self._front
-        if self._pace.one_sided:
+        if self._control.one_sided:
             self._limits.put(t0, t1)
             front.carry, front.restarted = None, np.ones_like(self._clock.alive)
         if self._book is not None and front.restarted is not None:
@@ -187,7 +187,7 @@ class SampleLoop:
         # Where it is told, a sample that has ended is to stay to the last bit where it was. Without error estimates one
         # that is rejected has ended.
         moved = accepted & clock.alive if told else accepted
-        self._front.accept(step, moved, whole=not (told or self._pace.estimate))
+        self._front.accept(step, moved, whole=not (told or self._control.estimate))
 
     def _output(self, passed: Passed | None, moved: Bools, t0: Floats, attempt: Attempt) -> None:
         """Keep the states at the outputs that were passed: where a sample stands there, its own."""
@@ -207,12 +207,12 @@ class SampleLoop:
                 observer.dense(piece)
 
     def _leave_stops(self) -> None:
-        """Let samples go on from their stop, or end there."""
+        """Let samples continue from their stop, or end there."""
         clock, stop = self._clock, self._clock.stop
         here = clock.at_stop()
         if here is None:
             return
-        self._fates.end(here & ~clock.alive, self._tries)
+        self._outcomes.end(here & ~clock.alive, self._tries)
         jumps = self._limits.are_jumps(stop)
         if jumps is not None:
             self._limits.confine(here & clock.alive, stop)
@@ -225,7 +225,7 @@ class SampleLoop:
         self._front.y, here = y, here & self._clock.alive
         if here.any():
             self._front.restarted = here if self._front.restarted is None else self._front.restarted | here
-            self._pace.begin(here, self._clock, self._tries)
+            self._control.begin(here, self._clock, self._tries)
 
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
@@ -237,8 +237,8 @@ class SampleLoop:
 
     def _end(self, samples: Bools, status: Status) -> None:
         """End these samples with that status."""
-        self._fates.put(samples, status)
-        self._fates.end(samples, self._tries)
+        self._outcomes.put(samples, status)
+        self._outcomes.end(samples, self._tries)
         self._clock.finish(samples)
 
     def _column(self, x: Floats) -> Tensor:

@@ -11,7 +11,7 @@ from node.per_sample.clock import Bools
 from node.solution import SampleStats, Status
 
 
-class Fates:
+class Outcomes:
     """The samples' statuses and counts, (B,) each."""
 
     def __init__(self, samples: int) -> None:
@@ -24,11 +24,11 @@ class Fates:
         self._n_rejected += samples
 
     def end(self, samples: Bools, tries: int) -> None:
-        """They have ended after so many tries."""
+        """Note that these samples have ended after so many tries."""
         self._n_tried[samples] = tries
 
     def put(self, samples: Bools, status: Status) -> None:
-        """Their status: of those that succeeded until now."""
+        """Give these samples a status, if they have succeeded until now."""
         for i in np.flatnonzero(samples):
             if self._status[i] is Status.success:
                 self._status[i] = status
@@ -43,11 +43,11 @@ class Fates:
 
     @property
     def status(self) -> Status:
-        """That of all."""
+        """The status of the whole batch."""
         return of_all(self._status)
 
     def stats(self) -> SampleStats:
-        """Once all have ended."""
+        """The statistics of each sample, once all have ended."""
         n_accepted = torch.from_numpy(self._n_tried - self._n_rejected)
         return SampleStats(n_accepted, torch.from_numpy(self._n_rejected), tuple(self._status))
 

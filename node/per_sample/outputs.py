@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from node.per_sample.clock import Ints, Within
+from node.per_sample.path import summed
 
 
 class SampleOutputs:
@@ -24,7 +25,7 @@ class SampleOutputs:
         self._states.append(states)
 
     def all(self) -> Tensor:
-        """States (T, B, n)."""
+        """The states (T, B, n) at all outputs."""
         found = torch.cat(self._states)
         places = torch.from_numpy(np.concatenate(self._places)).to(found.device)
         outputs = found.new_full((self._n_outputs * self._samples, self._n), math.nan)
@@ -32,7 +33,7 @@ class SampleOutputs:
 
 
 def states(y: Tensor, sample: Ints) -> Tensor:
-    """Those of the samples (m,)."""
+    """The states of the samples (m,)."""
     return y.index_select(0, torch.from_numpy(sample).to(y.device, non_blocking=True))
 
 
@@ -41,5 +42,4 @@ def interpolated(y: Tensor, c: Tensor, within: Within) -> Tensor:
     powers = torch.from_numpy(within.theta[:, None, None] ** np.arange(1.0, len(c) + 1))
     rows = torch.from_numpy(within.sample).to(y.device, non_blocking=True)
     weights = powers.to(y.device, y.dtype, non_blocking=True)
-    picked = c.index_select(1, rows).transpose(0, 1)
-    return torch.baddbmm(y.index_select(0, rows).unsqueeze(1), weights, picked).squeeze(1)
+    return summed(y.index_select(0, rows), weights, c.index_select(1, rows).transpose(0, 1)).squeeze(1)

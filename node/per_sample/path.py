@@ -42,7 +42,7 @@ class StepTable(NamedTuple):
 
     @classmethod
     def of(cls, pieces: Sequence[SamplePiece], device: torch.device) -> "StepTable":
-        """The steps of these tries."""
+        """The table of the steps that these tries have taken."""
         moved = np.stack([piece.moved for piece in pieces])
         t, t1 = (np.stack(times)[moved] for times in zip(*[(piece.t, piece.t1) for piece in pieces], strict=True))
         places = np.where(moved, moved.cumsum().reshape(moved.shape) - 1, 0)
@@ -87,8 +87,12 @@ class SamplePath:
         row = steps.places.gather(1, place).reshape(-1)
         theta = (t.reshape(-1) - steps.t[row]) / steps.dt[row]
         powers = (theta.unsqueeze(1) ** self._exponents).to(self.c.dtype).unsqueeze(1)
-        states = torch.baddbmm(self.y[row].unsqueeze(1), powers, self.c[row])
-        return states.view(*t.shape, -1)
+        return summed(self.y[row], powers, self.c[row]).view(*t.shape, -1)
+
+
+def summed(y: Tensor, powers: Tensor, c: Tensor) -> Tensor:
+    """y + sum_j theta^j c_j, (m, 1, n), from y (m, n), the powers of theta (m, 1, degree) and c (m, degree, n)."""
+    return torch.baddbmm(y.unsqueeze(1), powers, c)
 
 
 def _rows(x: Tensor, rows: Tensor | None, dim: int) -> Tensor:

@@ -3,15 +3,15 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
 from node.errors import CallError
-from node.per_sample import carry as carries
 from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
@@ -29,12 +29,12 @@ class Verdicts(NamedTuple):
     all_accepted: bool
 
 
-class Pace(ABC):
-    """Where steps shall end, and which of them hold."""
+class StepControl(ABC):
+    """Where the samples' steps shall end, and which of them are accepted."""
 
     stops: Sequence[float] = ()
     jumps: Sequence[float] = ()
-    one_sided = False  # whether every step begins anew, and sees f from inside only
+    one_sided = False  # whether every step is restarted, and sees f from inside only
     estimate = False  # whether it needs error estimates
 
     @abstractmethod
@@ -47,15 +47,15 @@ class Pace(ABC):
 
     @abstractmethod
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Told that these samples restart where they stand, after the step of that number."""
+        """Note that these samples restart where they stand, after the step of that number."""
 
     @abstractmethod
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """Accept or reject every sample's step of size dt from y: the one synchronisation of a step."""
 
 
-class FixedPace(Pace):
-    """The steps of a grid: all hold that are finite."""
+class FixedStepControl(StepControl):
+    """The steps of a grid: all that are finite are accepted."""
 
     def __init__(self, controller: FixedStep | FixedGrid) -> None:
         self._controller = controller
@@ -63,8 +63,9 @@ class FixedPace(Pace):
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
         self._from: tuple[Floats, Ints] | None = None  # where each sample has restarted, and the step before
 
+    @override
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
-        """None: the grid knows."""
+        """The sizes that there are: the grid does not need them."""
         return clock.dt
 
     def proposed(self, clock: SampleClock, step: int) -> Floats:
@@ -76,18 +77,19 @@ class FixedPace(Pace):
         return np.where(clock.alive, start + (step - before) * controller.dt, clock.t)
 
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """The grid goes on from there."""
+        """Let the grid of these samples start where they stand."""
         start, before = self._from or (clock.start, np.zeros(len(here), dtype=np.int64))
         self._from = np.where(here, clock.t, start), np.where(here, step, before)
 
+    @override
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
         """What is not finite does not become so by another try: dt is zero."""
         finite = torch.isfinite(step.y1.detach()).all(dim=1).cpu().numpy()
         return Verdicts(finite, finite, np.zeros_like(dt), bool(finite.all()))
 
 
-class AdaptivePace(Pace):
-    """A PIDController's steps."""
+class AdaptiveStepControl(StepControl):
+    """The steps of a PIDController."""
 
     estimate = True
 
@@ -103,15 +105,16 @@ class AdaptivePace(Pace):
         """Hairer's choice, or the one that is given."""
         return initial_dts(self._controller, f, clock, y, f0, self._order)
 
+    @override
     def proposed(self, clock: SampleClock, step: int) -> Floats:
-        """By the step size that the last step's error asks for."""
+        """The time that the step size leads to which the last error asks for."""
         return clock.t + clock.dt
 
     def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """With the step size that there was."""
+        """Nothing: samples restart with the step size that they had."""
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
-        """By the error over the tolerance. A step cut short says nothing against the size that was wanted."""
+        """Judge by the error over the tolerance. A step cut short says nothing against the size that was wanted."""
         if step.error is None:
             raise CallError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
         ratio = on_clock(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))
@@ -122,16 +125,6 @@ class AdaptivePace(Pace):
         if self._controller.min_step > 0:
             size = size * clock.alive
         return verdicts._replace(dt=size)
-
-
-def resting_finite(solver: Solver, y: Tensor, carry: Any, verdicts: Verdicts) -> Bools:
-    """Whether a step of size zero from (y, carry) is finite in each sample, as far as can be told without taking it.
-
-    A self-starting solver's calls f at (t, y) alone, where it was called for the carry; others call it elsewhere.
-    """
-    if verdicts.finite.all() or not solver.self_starting:
-        return verdicts.finite
-    return carries.finite(y, carry)
 
 
 def judge(
@@ -187,8 +180,8 @@ def initial_dts(
         steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which passes over a NaN in d2
         h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
         size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
-        first: Floats = np.where(np.isfinite(steepest), size, h0)
-        return first
+        found: Floats = np.where(np.isfinite(steepest), size, h0)
+    return found
 
 
 def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:

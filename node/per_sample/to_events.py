@@ -19,7 +19,7 @@ from node.trajectory import Trajectory
 def solve_to_events(
     mode: Adjoint, problem: InitialValueProblem, times: Tensor, event: Event, t: Tensor, stats: Stats
 ) -> tuple[Trajectory, Tensor, EventPoint[Any] | None]:
-    """As solve_flat, of each sample up to its event, which one solve finds, and a second one leaves a graph to.
+    """The outcome of solve_flat up to each sample's event: one solve finds it, a second one to its time has a graph.
 
     times: (B, T), those of output.
     """

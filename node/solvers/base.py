@@ -23,7 +23,7 @@ class Solver(ABC):
     """A method that goes on from one state and what it carries along with it.
 
     Time and step size are floats; with per-sample stepping, columns (B, 1) that broadcast against the states (B, n).
-    A step leaves y and carry alone, so that it can be taken again with a smaller dt.
+    A step leaves y and carry alone, so that it can be tried again with a smaller dt.
     """
 
     kind: ClassVar[str]  # what it is, in a few words
@@ -77,7 +77,7 @@ class Solver(ABC):
         """Whether dense output needs the next step's carry, which the loop then asks for early."""
         return False
 
-    def unsuited(self, f: RightHandSide, t: Time, y: Tensor) -> str:
+    def unsuited(self, _f: RightHandSide, _t: Time, _y: Tensor, /) -> str:
         """Why it cannot solve f from (t, y), and what can; empty if it can."""
         return ""
 

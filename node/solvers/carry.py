@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def parts(carry: Any) -> tuple[Tensor, ...]:
-    """Its tensors."""
+    """The tensors of a carry."""
     return (carry,) if isinstance(carry, Tensor) else tuple(carry)
 
 
 def each(change: Callable[[Tensor], Tensor], carry: Any) -> Any:
-    """The change of each tensor."""
+    """A carry like this one, with each tensor changed."""
     return change(carry) if isinstance(carry, Tensor) else rebuilt(carry, map(change, carry))
 
 

@@ -73,7 +73,7 @@ class Call:
         return self._time(event, found.event_entry, at, end).to(t), states
 
     def _time(self, event: Event, entry: int, stop: Tensor, y: State) -> Tensor:
-        """That of an event at the end of a solve, with all that it depends on."""
+        """The time of an event at the end of a solve, with all that it depends on."""
         if not torch.is_grad_enabled():
             return stop.detach()[0]
         return FoundEvent(self.func, event, stop, y).time(entry)[0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.solvers import Solver, Step
 from node.vector_field import RightHandSide, Time
@@ -30,7 +31,7 @@ class LinearOutput(Solver):
 
     @property
     def error_order(self) -> int | None:
-        """That of the solver's error estimate."""
+        """The power of dt in the solver's error estimate."""
         return self.solver.error_order
 
     @property
@@ -40,23 +41,24 @@ class LinearOutput(Solver):
 
     @property
     def stages(self) -> int:
-        """The solver's."""
+        """The solver's stages."""
         return self.solver.stages
 
     def workspace(self, y0: Tensor, *, record: bool) -> Any:
-        """The solver's."""
+        """The solver's storage."""
         return self.solver.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
-        """The solver's."""
+        """The solver's start."""
         return self.solver.start(f, t, y, f0)
 
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool
     ) -> Step:
-        """The solver's."""
+        """The solver's step."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The straight line from y to y1; it needs no evaluation."""
         return (step.y1 - y).unsqueeze(0)

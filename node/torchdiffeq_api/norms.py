@@ -61,7 +61,7 @@ def _parts(state: State) -> tuple[Tensor, ...]:
 
 
 def _gradients(g: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Those to the parameters, each in its shape, and one vector of all others, if there are any."""
+    """The gradients to the parameters, each in its shape, and one vector of all others, if there are any."""
     sizes = [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
     others = len(g) - sum(sizes)
     parts = g.split([*sizes, others])

@@ -35,7 +35,7 @@ def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) ->
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveOptions:
-    """Of dopri5, dopri8, tsit5, bosh3, fehlberg2 and adaptive_heun.
+    """The options of dopri5, dopri8, tsit5, bosh3, fehlberg2 and adaptive_heun.
 
     norm: of the error over the tolerance; called with a tensor of y0's shape, or a tuple where y0 is one. A string,
     "seminorm", in adjoint_options only.
@@ -95,7 +95,7 @@ class AdaptiveOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class FixedOptions:
-    """Of euler, midpoint, heun2, heun3 and rk4.
+    """The options of euler, midpoint, heun2, heun3 and rk4.
 
     step_size: None for steps from output to output, or on the grid that grid_constructor(func, y0, t) gives.
     interp: "linear" or "cubic", between the ends of steps.
@@ -127,7 +127,7 @@ class FixedOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class AdamsOptions(FixedOptions):
-    """Of explicit_adams and implicit_adams.
+    """The options of explicit_adams and implicit_adams.
 
     max_order: the order, of which more than 9 is 9; its first steps are a Runge-Kutta method's of nearly that order.
     max_iters: the corrector is applied once, which no limit forbids.
@@ -145,13 +145,16 @@ class AdamsOptions(FixedOptions):
 
     @property
     def order(self) -> int:
-        """That of the method."""
+        """The order of the method."""
         return min(int(self.max_order), HIGHEST_ORDER)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScipyOptions:
-    """Of scipy_solver. solver: the method of scipy.integrate.solve_ivp. norm: of no effect, SciPy has its own."""
+    """The options of scipy_solver.
+
+    solver: the method of scipy.integrate.solve_ivp. norm: of no effect, SciPy has its own.
+    """
 
     solver: str = "LSODA"
     min_step: Number = 0.0

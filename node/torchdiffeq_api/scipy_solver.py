@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint import Adjoint, ContinuousAdjoint, InitialValueProblem
 from node.adjoint.backward.augmented import AugmentedField
 from node.adjoint.backward.impulses import Outputs
-from node.adjoint.backward.passes import Gradients, solve_in_passes
+from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
 from node.adjoint.backward.real import entries
 from node.controller import PIDController, Tolerance
 from node.refusal import Refusal
@@ -117,11 +118,12 @@ class ThroughScipy(Adjoint):
 
 
 @dataclass
-class _Passes:
+class _Passes(Passes):
     mode: ThroughScipy
 
     name = ThroughScipy.name
 
+    @override
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
@@ -129,6 +131,7 @@ class _Passes:
             return problem.integrate(f, y0, record=False), ()
         return self.mode.forward.forward(problem, f, y0), ()
 
+    @override
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:

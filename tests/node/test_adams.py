@@ -178,7 +178,7 @@ def test_outputs_within_steps_cost_nothing(solver: Adams) -> None:
 
 
 @every_method
-def test_after_a_jump_the_history_begins_anew(solver: Adams) -> None:
+def test_after_a_jump_the_history_is_restarted(solver: Adams) -> None:
     """With a jump at every step's end, each step is the starter's."""
     y0, t = tensor(0.5, 1.0), tensor(0.0, 1.0)
     controller = FixedGrid((0.1, 0.3, 0.5, 0.6, 0.8), one_sided=True)

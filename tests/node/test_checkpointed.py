@@ -1,4 +1,4 @@
-"""Revolve's schedule: as few steps taken again as can be, with as many states as were granted."""
+"""Revolve's schedule: as few steps recomputed as can be, with as many states as were granted."""
 
 import functools
 import math
@@ -51,7 +51,7 @@ def test_a_checkpoint_a_step_takes_each_step_again_once() -> None:
 
 
 @pytest.mark.parametrize("budget", [1, 2, 3, 7, 39])
-def test_without_a_stretch_kept_the_steps_taken_again_are_revolves(budget: int) -> None:
+def test_without_a_stretch_kept_as_many_steps_are_recomputed_as_by_revolve(budget: int) -> None:
     """In a second backward pass the states of the first one are gone: step 0 is all there is."""
     solution = solved(budget, 40)
     solution.y[-1].sum().backward(retain_graph=True)

@@ -130,7 +130,7 @@ def test_gradients_pass_through_dense_output(mode: Adjoint) -> None:
 
 @every_exact_mode
 @pytest.mark.parametrize("gridded", [False, True], ids=["jump_t", "one-sided grid"])
-def test_steps_after_a_jump_of_f_begin_anew_and_are_taken_again_so(mode: Adjoint, gridded: bool) -> None:
+def test_steps_are_restarted_after_a_jump_of_f_and_are_recomputed_so(mode: Adjoint, gridded: bool) -> None:
     net = Net()
 
     class Jumps(nn.Module):

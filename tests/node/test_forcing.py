@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from node.adjoint.backward.forcing import Forcing, legendre
+from node.adjoint.backward.forcing import Forcing
+from node.adjoint.backward.legendre import legendre
 from node.adjoint.backward.quadrature import gauss_legendre
 from tests.support.gradients import tensor
 
@@ -27,5 +28,6 @@ def test_a_forcing_has_the_moments_of_its_jumps_and_of_one_it_is_the_steps_proje
 def test_the_legendre_polynomials_are_orthogonal_and_one_at_the_end() -> None:
     assert legendre(1.0, 5) == [1.0] * 6
     for i, j in itertools.product(range(6), repeat=2):
-        product = sum(n.weight * legendre(n.x, 5)[i] * legendre(n.x, 5)[j] for n in gauss_legendre(6))
+        values = [(node.weight, legendre(2 * node.x - 1, 5)) for node in gauss_legendre(6)]
+        product = sum(weight * p[i] * p[j] for weight, p in values)
         assert product == pytest.approx((i == j) / (2 * i + 1), abs=1e-14)

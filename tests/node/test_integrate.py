@@ -87,7 +87,7 @@ def test_rejected_step_leaves_the_state_alone() -> None:
     torch.testing.assert_close(loop.y, vector(10.0, 11.0))
 
 
-def test_a_rejected_step_is_not_evaluated_anew_at_its_start() -> None:
+def test_a_rejected_step_is_not_evaluated_again_at_its_start() -> None:
     loop, f = run(scripted(5.0, 5.0, 0.0), ABSOLUTE, 0.0, 1.0, dt=1.0)
     assert loop.n_rejected == 2
     assert f.calls == loop.n_accepted

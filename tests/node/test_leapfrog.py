@@ -177,7 +177,7 @@ def test_samples_step_as_each_would_alone_with_times_of_their_own() -> None:
         torch.testing.assert_close(batch.y[:, i], swung(row, Y0[i]).y, rtol=0, atol=1e-13)
 
 
-def test_steps_after_a_jump_begin_anew() -> None:
+def test_a_solve_is_restarted_after_a_jump() -> None:
     """A force that turns round at 1/2: as two solves."""
     f = Swing()
 

@@ -61,7 +61,7 @@ def test_fixed_steps_go_on_from_each_output(mode: str, name: str, controller: Co
     "mode", [ContinuousAdjoint(outputs="land"), InterpolatingAdjoint(outputs="land")], ids=lambda mode: mode.name
 )
 def test_the_way_back_costs_what_that_of_the_slowest_sample_does(mode: Adjoint) -> None:
-    """But for the quadrature, over each try in which any sample goes on."""
+    """But for the quadrature, over each try that some sample accepts."""
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-5, atol=1e-5), "gradient": mode}
 
     def cost(y0: Tensor, **how: object) -> int:

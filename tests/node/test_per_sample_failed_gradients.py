@@ -75,7 +75,7 @@ def test_no_nan_leaks_from_a_failed_sample_into_gradients_of_others(
 
 @every_mode
 def test_a_failed_sample_has_the_gradients_of_what_it_reached(mode: Adjoint) -> None:
-    """y = y0 / (1 - y0 t): where 2 has failed, 0.4 goes on."""
+    """y = y0 / (1 - y0 t): where 2 has failed, 0.4 continues."""
     t, y0 = tensor(0.0, 0.3, 1.0), tensor([2.0], [0.4]).requires_grad_()
     how = {"solver": solver_for(mode), "controller": FixedStep(dt=0.01), "gradient": mode, "parameters": ()}
     solution = together(Ceiling(), y0, t, **how)

@@ -97,7 +97,7 @@ JUMPS = {
     [(name, mode) for name in (*FEW, *REVERSIBLE) for mode in EXACT.values() if not mode.unsupported(SOLVERS[name])],
     ids=str,
 )
-def test_samples_begin_anew_at_jumps_of_f_and_are_taken_again_so(
+def test_samples_are_restarted_at_jumps_of_f_and_are_recomputed_so(
     name: str, mode: Adjoint, t: Tensor, controller: Controller
 ) -> None:
     if controller.adaptive and not SOLVERS[name].adaptive:
@@ -119,7 +119,7 @@ class Burst(nn.Module):
 
 @pytest.mark.parametrize("name", ["alf", "reversible_heun", "reversible_dopri5"])
 @pytest.mark.parametrize("mode", [Checkpointed(), Checkpointed(2), Reversible()], ids=str)
-def test_what_began_anew_in_a_try_that_all_rejected_did_so_in_the_next(name: str, mode: Adjoint) -> None:
+def test_a_sample_restarted_in_a_try_that_all_rejected_is_restarted_in_the_next(name: str, mode: Adjoint) -> None:
     how = {"solver": name, "controller": replace(TOLERANCE, jump_t=(0.5,)), "gradient": mode}
     t = tensor(0.0, 0.3, 0.5, 0.6)
     n_rejected = [together(Burst(), Y0[:1, :1], t[:end], **how).stats.n_rejected for end in (3, 4)]
@@ -169,7 +169,7 @@ def test_tuples_complex_states_and_single_precision_have_their_gradients(mode: A
 
 
 @pytest.mark.parametrize("budget", [None, 2])
-def test_a_try_taken_again_costs_its_stages_once(budget: int | None) -> None:
+def test_a_recomputed_try_costs_its_stages_once(budget: int | None) -> None:
     y0 = Y0.clone().requires_grad_()
     how = {"solver": "rk4", "controller": FixedStep(dt=0.25), "gradient": Checkpointed(budget)}
     solution = together(Pendulum(), y0, tensor(0.0, 1.0), **how)

@@ -33,7 +33,7 @@ def test_gradients_of_dense_output_are_those_of_finite_differences(solver: Rever
 
 @every_method
 def test_a_gradient_from_recovered_states_is_that_through_the_tape(solver: ReversibleSolver) -> None:
-    """Each step is undone, taken again with a graph of its own, and gone back through."""
+    """Each step is undone, recomputed with a graph of its own, and gone back through."""
     a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
     f = UserField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), tensor(0.0, 0.0))
     sizes, y0 = [0.1 * (1 + i % 2) for i in range(20)], tensor(0.5, -1.0).requires_grad_()

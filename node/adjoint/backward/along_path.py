@@ -5,6 +5,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.adjoint_field import AdjointField
 from node.adjoint.backward.path import Path
@@ -32,7 +33,7 @@ class AdjointAlongPath(AdjointField):
         self._is_real = not self._like.is_complex()
 
     def __call__(self, t: Time, a: Tensor) -> Tensor:
-        """da/dt."""
+        """The slope da/dt of the adjoint."""
         with torch.enable_grad():
             y = self._path.at(t).detach().requires_grad_()
             dy = self.field(t, y)
@@ -63,6 +64,7 @@ class AdjointAlongPath(AdjointField):
         """The real vector as flat a."""
         return vector if self._is_real else like(vector, self._like)
 
+    @override
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
         """a moved by a jump. y is what it is anyway."""
         return z + jump

@@ -24,7 +24,7 @@ OUTPUTS = ("spread", "land")
 
 
 def check_outputs(mode: str, outputs: str) -> None:
-    """Answer a wrong name."""
+    """Refuse a wrong name of what is done at outputs."""
     if outputs not in OUTPUTS:
         raise CallError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
 
@@ -45,15 +45,15 @@ class Choices(Protocol):
 
     @property
     def solver(self) -> Solver | None:
-        """How it steps."""
+        """The solver of the backward solve."""
 
     @property
     def controller(self) -> Controller | None:
-        """How its steps are sized."""
+        """The control of its step sizes."""
 
     @property
     def max_steps(self) -> int | None:
-        """The limit of them."""
+        """The limit of its steps."""
 
     @property
     def outputs(self) -> str:
@@ -77,7 +77,7 @@ class BackwardMode(Choices, Protocol):
 
 @dataclass(frozen=True)
 class BackwardSolver:
-    """From the last output to the first, in one solve.
+    """How the adjoint equation is solved, from the last output to the first in one solve.
 
     outputs: "spread" or "land". Only where steps are adaptive can they be spread: where they are fixed nothing holds
     what it costs in accuracy to a tolerance, and the order would be less than the solver's. Nor where a solver carries
@@ -112,7 +112,7 @@ class BackwardSolver:
         tolerance: Callable[[Tensor], Tensor],
         observers: Sequence[Observer[DensePiece]] = (),
     ) -> Trajectory:
-        """From z at the last output, with its jump, to the first, without its.
+        """The solve from z at the last output, with its jump, to the first, without its jump.
 
         norm, tolerance: of the equation's vector, from those of the state. observers: told of each step.
         """

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from node.adjoint.backward.legendre import legendre
 from node.vector_field import Time
 
 
@@ -30,19 +31,10 @@ class Forcing:
         return torch.addmv(b, self._c, self._basis(t), beta=-1, alpha=-1)
 
     def _basis(self, t: Time) -> Tensor:
-        values = legendre((t - self._t) / self._dt, self._degree)
+        values = legendre(2 * ((t - self._t) / self._dt) - 1, self._degree)
         if isinstance(t, Tensor):
             return torch.stack([torch.as_tensor(x, dtype=self._c.dtype, device=t.device) for x in values])
         return torch.tensor(values, dtype=self._c.dtype, device="cpu").to(self._c.device, non_blocking=True)
-
-
-def legendre(x: Time, degree: int) -> list[Time]:
-    """P_0, ..., P_degree on [0, 1] at x, by Bonnet's recursion."""
-    s = 2 * x - 1
-    values: list[Time] = [1.0, s]
-    for j in range(1, degree):
-        values.append(((2 * j + 1) * s * values[j] - j * values[j - 1]) / (j + 1))
-    return values[: degree + 1]
 
 
 def projected(x: float, degree: int) -> list[Time]:
@@ -50,5 +42,5 @@ def projected(x: float, degree: int) -> list[Time]:
 
     (2 j + 1) int_x^1 P_j = (P_(j-1)(x) - P_(j+1)(x)) / 2.
     """
-    p = legendre(x, degree + 1)
+    p = legendre(2 * x - 1, degree + 1)
     return [1 - x, *((p[j - 1] - p[j + 1]) / 2 for j in range(1, degree + 1))]

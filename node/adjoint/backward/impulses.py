@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.forcing import Forcing
 from node.controller import SAME_TIME
+from node.trajectory import Jumps
 
 
 class Outputs(NamedTuple):
@@ -28,7 +30,7 @@ class Jumping(ABC):
         """The vector z where the adjoint jumps (n,) and the forward pass has found y (n,)."""
 
 
-class Impulses:
+class Impulses(Jumps):
     """The jumps dL/dy(t_i) between the ends of a backward solve, as the loop meets them.
 
     A step that passes outputs is cut short to end on the last of them. The others are spread over it (`Forcing`), and
@@ -46,8 +48,8 @@ class Impulses:
         self._jumps = jumps
         self._equation = equation
         self._degree = degree
-        self._due = len(outputs.times) - 2  # the next output on the way back; the last one, 0, is the end
-        self._last = self._due + 1  # the step in hand passes those from `_due` down to here
+        self._next = len(outputs.times) - 2  # the next output on the way back; the last one, 0, is the end
+        self._last = self._next + 1  # the step in hand passes those from `_next` down to here
         self._sign = 1.0 if outputs.times[-1] > outputs.times[0] else -1.0
 
     @property
@@ -58,28 +60,29 @@ class Impulses:
     def end(self, t: float, t1: float) -> float:
         """t1, or the last output that a step from t to there passes or meets but for rounding."""
         i = self._passed(t1 - self._sign * SAME_TIME * abs(t1 - t))
-        return t1 if i > self._due else self._times[i]
+        return t1 if i > self._next else self._times[i]
 
     def begin(self, t: float, t1: float) -> bool:
-        """Told of a step before it is tried; whether the equation is another one than before."""
+        """Spread the jumps within a step before it is tried; tell whether the equation is another one than before."""
         self._last = self._passed(t1)
         before, self._equation.forcing = self._equation.forcing, None
-        if self._degree is not None and self._last < self._due:
-            within = slice(self._last + 1, self._due + 1)
+        if self._degree is not None and self._last < self._next:
+            within = slice(self._last + 1, self._next + 1)
             self._equation.forcing = Forcing(t, t1 - t, self._times[within], self._jumps[within], self._degree)
         return before is not None or self._equation.forcing is not None
 
+    @override
     def finish(self, t1: float, z: Tensor) -> Tensor | None:
-        """Told of an accepted step's end; what the vector jumps to there, None where it does not."""
-        i, j = self._last, self._due + 1
+        """Move past an accepted step's end; what the vector jumps to there, None where it does not."""
+        i, j = self._last, self._next + 1
         if i == j:
             return None
-        self._due = i - 1
+        self._next = i - 1
         return self._equation.jumped(z, self._jumps[i:j].sum(0), self._y[i])
 
     def _passed(self, t1: float) -> int:
-        """The last output that is due on the way to t1; `_due` + 1 where there is none."""
-        i = self._due + 1
+        """The last output on the way to t1 that is not passed yet; `_next` + 1 where there is none."""
+        i = self._next + 1
         while i > 1 and self._sign * (self._times[i - 1] - t1) >= 0:
             i -= 1
         return i

@@ -17,8 +17,8 @@ def block_norm(norm: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:
     return _largest([*sizes, float(rms_norm(g))] if len(g) else sizes)
 
 
-def seminorm(norm: Norm, y: Tensor, a: Tensor, _g: Tensor) -> float:
-    """The larger of the state's norm and the adjoint's: nothing depends on the error of the parameters' gradient.
+def seminorm(norm: Norm, y: Tensor, a: Tensor, _g: Tensor, /) -> float:
+    """The larger of the state's and the adjoint's: the third part is an integral, on whose error nothing else depends.
 
     Kidger, Chen & Lyons (2021), "Hey, that's not an ODE: Faster ODE Adjoints via Seminorms", ICML.
     """

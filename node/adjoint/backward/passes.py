@@ -15,6 +15,7 @@ from node.adjoint.backward.one_loss import check_one_loss
 from node.adjoint.backward.twice import can_be_differentiated, differentiable_gradients
 from node.adjoint.base import InitialValueProblem
 from node.adjoint.field.conditions import Conditions
+from node.graph_function import GraphFunction
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
 from node.vector_field import RightHandSide
@@ -87,7 +88,7 @@ class _Solve:
         self._failed_forwards = False
 
     def settle(self, trajectory: Trajectory) -> None:
-        """Told how the forward pass ended."""
+        """Note how the forward pass ended."""
         self.conditions.settle()
         self._failed_forwards = trajectory.status.failed
 
@@ -118,7 +119,7 @@ class _Solve:
         return bool(self._passes.mode.twice) and known
 
     def differentiable(self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
-        """As `gradients`, in a graph, of which the outputs y are part."""
+        """The gradients in a graph, of which the outputs y are part."""
         m = self._reached(y)
         outputs = Outputs(self._problem.times[:m], y[:m], dl_dy[:m])
 
@@ -157,7 +158,7 @@ class _Solve:
         )
 
 
-class _BackwardSolve(torch.autograd.Function):
+class _BackwardSolve(GraphFunction):
     @staticmethod
     def forward(
         ctx: Any,

@@ -4,7 +4,6 @@ import bisect
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from node.dense import DensePiece
@@ -30,13 +29,4 @@ class Path:
         return self._y
 
     def _piecewise(self, t: Time, time: float) -> Tensor:
-        piece = self._pieces[bisect.bisect_left(self._ends, self._sign * time)]
-        exponents = range(1, len(piece.c) + 1)
-        if isinstance(t, Tensor):
-            theta = (t - piece.t) / piece.dt
-            powers = torch.stack([theta**j for j in exponents]).to(piece.c)
-        else:
-            share = (t - piece.t) / piece.dt
-            powers = torch.tensor([share**j for j in exponents], dtype=piece.c.dtype, device="cpu")
-            powers = powers.to(piece.c.device, non_blocking=True)
-        return torch.addmv(piece.y, piece.c.t(), powers)
+        return self._pieces[bisect.bisect_left(self._ends, self._sign * time)].at_time(t)

@@ -4,6 +4,8 @@ import functools
 import math
 from typing import NamedTuple
 
+from node.adjoint.backward.legendre import legendre
+
 
 class Node(NamedTuple):
     """Where on [0, 1] the integrand is taken, and its weight."""
@@ -22,16 +24,14 @@ def gauss_legendre(n: int) -> tuple[Node, ...]:
     for i in range(n):
         x = math.cos(math.pi * (i + 0.75) / (n + 0.5))
         for _ in range(8):
-            value, slope = _legendre(n, x)
+            value, slope = _with_slope(n, x)
             x -= value / slope
-        _, slope = _legendre(n, x)
+        _, slope = _with_slope(n, x)
         nodes.append(Node((1 - x) / 2, 1 / ((1 - x * x) * slope * slope)))
     return tuple(nodes)
 
 
-def _legendre(n: int, x: float) -> tuple[float, float]:
+def _with_slope(n: int, x: float) -> tuple[float, float]:
     """P_n and its derivative at x in (-1, 1)."""
-    before, p = 0.0, 1.0
-    for j in range(n):
-        before, p = p, ((2 * j + 1) * x * p - j * before) / (j + 1)
-    return p, n * (x * p - before) / (x * x - 1)
+    *_, before, value = map(float, legendre(x, n))
+    return value, n * (x * value - before) / (x * x - 1)

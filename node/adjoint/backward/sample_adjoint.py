@@ -6,11 +6,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.backward_solver import BackwardMode, BackwardSolver, extended
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm, seminorm
-from node.adjoint.backward.passes import Gradients
+from node.adjoint.backward.passes import Gradients, Passes
 from node.adjoint.backward.sample_fields import (
     AugmentedSamples,
     SampleAdjointField,
@@ -60,7 +61,7 @@ def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
 
 
 @dataclass
-class InterpolatingSamples:
+class InterpolatingSamples(Passes):
     """The two passes of an interpolating adjoint: a' = -a df/dy backwards, along each sample's dense output."""
 
     mode: BackwardMode
@@ -99,7 +100,7 @@ class InterpolatingSamples:
 
 
 @dataclass
-class AdjointSamples:
+class AdjointSamples(Passes):
     """The two passes of a continuous adjoint: (y, a) backwards, of each sample in its own steps."""
 
     mode: BackwardMode
@@ -122,16 +123,18 @@ class AdjointSamples:
             )
         return cls(mode, mode.name, mode.callbacks)
 
+    @override
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
-        """The trajectory."""
+        """The trajectory alone: nothing else is kept."""
         return problem.integrate(f, y0, record=False), ()
 
+    @override
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
-        """dL/dy0 and dL/dp."""
+        """The gradients to y0 and to the parameters."""
         way = _way_back(problem, outputs)
         size = torch.ones_like(real(way.start)[:, :1])
         if not way.moving.any():
@@ -147,7 +150,7 @@ def _way_back(problem: InitialValueProblem, outputs: Outputs) -> WayBack:
 
 
 def _at_rest(way: WayBack, size: Tensor, parameters: Sequence[Tensor]) -> Gradients:
-    """Those of a loss that depends on no output but the first."""
+    """The gradients of a loss that depends on no output but the first."""
     t = float(way.times[0, 0])
     return Gradients(size * way.first, [torch.zeros_like(p) for p in parameters], Status.success, t, 0, 0)
 
@@ -159,7 +162,7 @@ def _solved(
     size: Tensor,
     callbacks: Callbacks | None = None,
 ) -> Gradients:
-    """From each sample's last output to its first; the parameters' gradient is an integral over the steps."""
+    """The gradients, by a solve back to each sample's first output; the parameters' is an integral over its steps."""
     integral = SampleParameterIntegral(equation, nodes=(backward.solver.order + 1) // 2, size=size)
     jumps = real(way.jumps)
     observers: list[Observer[SamplePiece]] = [] if callbacks is None else [CallbackObserver(callbacks, equation)]

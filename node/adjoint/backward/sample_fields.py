@@ -6,6 +6,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.adjoint_field import AdjointField
 from node.adjoint.backward.along_path import add_products
@@ -19,7 +20,7 @@ from node.layout import Layout, layout_of
 from node.observer import Observer
 from node.per_sample.clock import Bools
 from node.per_sample.columns import column, mask
-from node.per_sample.nan_substitute import StandIn
+from node.per_sample.nan_substitute import NanSubstitute
 from node.per_sample.path import SamplePath, SamplePiece
 from node.user_field import UserField
 from node.vector_field import Time
@@ -35,7 +36,7 @@ class SampleAdjointField(AdjointField):
         self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor], moving: Bools
     ) -> None:
         super().__init__(field, like, layout, parameters)
-        self.rest = StandIn.where_needed(moving)
+        self.rest = NanSubstitute.where_needed(moving)
 
     @abstractmethod
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,7 +51,7 @@ class SampleAdjointField(AdjointField):
         """The rows of states and adjoints."""
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
-        """dz/dt."""
+        """The slopes dz/dt of the rows."""
         with torch.enable_grad():
             t, y, a = self.placed(_times(t), z)
             y = y.detach().requires_grad_()
@@ -85,7 +86,7 @@ class SampleAdjointField(AdjointField):
         return real(torch.complex(of_state, of_state)) if self._like.is_complex() else of_state
 
     def filled(self, x: Tensor) -> Tensor:
-        """With another's in the place of samples that have no way to go."""
+        """Rows x with another sample's in the place of those that have no way to go."""
         return x if self.rest is None else self.rest.fill(x)
 
 
@@ -101,18 +102,21 @@ class SamplesAlongPath(SampleAdjointField):
         self._path = path
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y(t) is the path's."""
+        """Where rows stand: y(t) is the path's."""
         t = self.filled(t)
         return t, self.filled(self._path.at(t.to(torch.float64)).squeeze(1)), like(z, self._like)
 
+    @override
     def rows(self, dy: Tensor, product: Tensor) -> Tensor:
-        """The adjoints' alone."""
+        """The slopes of the adjoints alone."""
         return real(product)
 
+    @override
     def joined(self, y: Tensor, a: Tensor) -> Tensor:
-        """The adjoints alone."""
+        """The rows of adjoints alone."""
         return real(a)
 
+    @override
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
         """Adjoints moved by their jumps."""
         return z + jump
@@ -127,16 +131,16 @@ class AugmentedSamples(SampleAdjointField):
         super().__init__(field, like, layout_of((real(like), real(like)), samples=True), parameters, moving)
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y(t) is solved backwards too."""
+        """Where rows stand: y(t) is a part of them."""
         y, a = (like(half, self._like) for half in z.chunk(2, dim=-1))
         return self.filled(t), self.filled(y), a
 
     def rows(self, dy: Tensor, product: Tensor) -> Tensor:
-        """Both."""
+        """The slopes of states and adjoints."""
         return self.joined(dy, product)
 
     def joined(self, y: Tensor, a: Tensor) -> Tensor:
-        """Both."""
+        """The rows of states and adjoints."""
         return torch.cat((real(y), real(a)), dim=-1)
 
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
@@ -188,7 +192,7 @@ def _field_and_state(problem: InitialValueProblem) -> tuple[UserField, Tensor]:
 
 
 def _times(t: Time) -> Tensor:
-    """The column that it is."""
+    """A column of times; an error for a float."""
     if not isinstance(t, Tensor):
         raise CallTypeError("samples that have their own steps have a column of times")
     return t

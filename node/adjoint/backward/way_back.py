@@ -11,7 +11,7 @@ from node.per_sample.clock import Bools
 
 
 class WayBack(NamedTuple):
-    """From each sample's last output on which the loss depends to its first, where it stays.
+    """The way from each sample's last output on which the loss depends to its first, where it stays.
 
     A state that is not finite is none that a sample has reached: what the loss makes of it is left out.
     """
@@ -38,7 +38,7 @@ class WayBack(NamedTuple):
         return cls(way, y[output, sample], jumps, start, dl_dy[0], (last > 0).cpu().numpy())
 
     def scaled(self) -> tuple["WayBack", Tensor]:
-        """With dL/dy over its size, and the size (B, 1): the sum of its outputs' root mean squares, or 1."""
+        """The way with dL/dy over its size, and the size (B, 1): the sum of its outputs' root mean squares, or 1."""
         norms = torch.linalg.vector_norm(self.jumps, dim=2).sum(dim=0) + torch.linalg.vector_norm(self.start, dim=1)
         size = (norms + torch.linalg.vector_norm(self.first, dim=1)) / math.sqrt(self.start.shape[1])
         size = size.where((size > 0) & size.isfinite(), 1.0).unsqueeze(1)

@@ -49,7 +49,7 @@ class Conditions:
         return [x.detach().requires_grad_() if id(x) in behind else x for x in self._copy.own(parameters)]
 
     def settle(self) -> None:
-        """Told that the forward pass is over: what has changed in it, f changes itself."""
+        """Note that the forward pass is over: what has changed in it, f changes itself."""
         before, self._versions = self._versions, self._versions_now()
         own = [x for x in self._copy.tensors if id(x) in before and before[id(x)] != self._versions[id(x)]]
         self._copy.spare(own)

@@ -48,7 +48,7 @@ class FieldCopy:
         self._copies = {}
 
     def parameters(self) -> Iterator[Tensor]:
-        """Those of the modules that it has copied."""
+        """The parameters of the modules that it has copied."""
         for part in self._parts:
             yield from part.parameters()
 
@@ -68,7 +68,7 @@ class FieldCopy:
         return [leaves[edge_of(x)] if edge_of(x) in self.met else x for x in tensors]
 
     def not_met(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        """Those of the tensors that have a graph and are in the copy as they are."""
+        """The tensors among these that have a graph and are in the copy as they are."""
         return [x for x in tensors if x.grad_fn is not None and edge_of(x) not in self.met]
 
     @contextmanager
@@ -83,7 +83,7 @@ class FieldCopy:
                 part.end()
 
     def spare(self, buffers: Collection[Tensor]) -> None:
-        """Told of buffers that a call of f writes to: in use, they are to stay as they are."""
+        """Let buffers that a call of f writes to stay as they are while the copy is in use."""
         ids = set(map(id, buffers))
         for part in self._parts:
             part.spare(ids)
@@ -210,7 +210,7 @@ class _Part:
         return (x for x in self._copy.__dict__.get(PARAMETERS, {}).values() if x is not None)
 
     def spare(self, buffers: Collection[int]) -> None:
-        """Told of buffers, by id, that a call of f writes to."""
+        """Let buffers, given by id, that a call of f writes to stay as they are."""
         self._writes_buffers |= any(id(buffer) in buffers for buffer in self._buffers.values())
 
     def begin(self) -> None:
@@ -237,7 +237,7 @@ class _Part:
         state.update(self._own)
 
     def _write(self, name: str, new: Any) -> None:
-        """Of numbers what they have grown by, as the user may have set another; no tensor with a graph."""
+        """Write to the original: a number's growth, as the user may have set another; no tensor with a graph."""
         original, old = self._original(), self._own.get(name)
         if original is None or (isinstance(new, Tensor) and new.requires_grad):
             return
@@ -267,8 +267,8 @@ def _is_plain(x: Any) -> bool:
     """Whether x is an object of a class written in Python, whose attributes are all that there is to it."""
     kind: Any = type(x)
     is_object = hasattr(x, "__dict__") and not isinstance(x, type | types.ModuleType | types.BuiltinFunctionType)
-    plainly_made = kind.__new__ is object.__new__
-    return is_object and plainly_made and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
+    new: object = kind.__new__
+    return is_object and new is object.__new__ and kind.__weakrefoffset__ != 0 and _can_be_copied(x)
 
 
 def _can_be_copied(x: object) -> bool:

@@ -121,7 +121,7 @@ def _attributes(f: UserField, _t: Time, _y: Tensor) -> list[Tensor]:
 
 
 def unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """Those of the tensors that require grad, each once."""
+    """The tensors among these that require grad, without doubles."""
     return tuple({id(x) if x.is_leaf else edge_of(x): x for x in tensors if x.requires_grad}.values())
 
 
@@ -182,7 +182,7 @@ class _Operands(TorchDispatchMode):
     """Takes down the tensors that operations are given."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tensors: list[Tensor] = []
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -192,7 +192,7 @@ class _Operands(TorchDispatchMode):
 
 
 def _generator_states(f: UserField) -> list[Tensor]:
-    """Those of the generators from which f may draw."""
+    """The states of the generators from which f may draw."""
     states = [torch.get_rng_state()]
     if f.layout.device.type == "cuda":
         states.append(torch.cuda.get_rng_state(f.layout.device))

@@ -1,4 +1,4 @@
-"""The gradient of the computed solution, step by step backwards through steps that are taken again."""
+"""The gradient of the computed solution, step by step backwards through steps that are recomputed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +14,7 @@ from node.adjoint.replay.joint_steps import JointSteps
 from node.adjoint.replay.replay import Cotangents, Replay
 from node.adjoint.replay.replay_step import ReplayStep, State
 from node.adjoint.replay.steps import Memory, Steps
+from node.graph_function import GraphFunction
 from node.recomputed import recomputed_gradients
 from node.solution import SolveError, Stats, Status
 from node.trajectory import Trajectory
@@ -24,7 +25,7 @@ Gradients = tuple[Tensor | None, ...]  # to y0 and each of the parameters
 def solve_with_replay(
     problem: InitialValueProblem, y0: Tensor, stats: Stats, memory: Memory, name: str
 ) -> tuple[Trajectory, Tensor]:
-    """The trajectory and its states; their gradients come from steps taken again from what `memory` gives back."""
+    """The trajectory and its states; their gradients come from steps recomputed from what `memory` gives back."""
     parameters = problem.parameters
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
         return solve_without_graph(problem, y0, stats, name)
@@ -132,18 +133,18 @@ class _OfOutputs:
         self._polynomials = of_pieces[len(of_pieces) // 2 :]
 
     def start(self) -> Tensor | None:
-        """That to y0, the first output."""
+        """The gradient to y0, the first output."""
         return None if self._y is None else self._y[0]
 
     def join(self, end: Cotangents, i: int, step: ReplayStep) -> Cotangents:
-        """Those to all that step i gives, from those to what it hands on."""
+        """The gradients to all that step i gives, from the gradients to what it hands on."""
         polynomial = self._polynomials[i] if self._polynomials else None
         if self._y is None:
             return end._replace(within=None, c=polynomial)
         return Cotangents(_plus(end.y, step.of_end(self._y)), end.carry, step.of_within(self._y), polynomial)
 
     def state(self, i: int) -> Tensor | None:
-        """That to the state which step i starts from."""
+        """The gradient to the state which step i starts from."""
         return self._states[i] if self._states else None
 
 
@@ -153,7 +154,7 @@ def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return a + b
 
 
-class _Replayed(torch.autograd.Function):
+class _Replayed(GraphFunction):
     @staticmethod
     def forward(
         ctx: Any,

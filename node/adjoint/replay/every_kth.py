@@ -15,7 +15,7 @@ class EveryKth(Generic[T]):
         self._n = 0
 
     def add(self, item: T) -> None:
-        """Told of each in turn."""
+        """Keep the item if it is one of every k-th."""
         if self._n % self.k == 0:
             self.items.append(item)
         self._n += 1

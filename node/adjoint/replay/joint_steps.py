@@ -1,4 +1,4 @@
-"""Steps that the whole state takes, to be taken again."""
+"""Steps that the whole state takes, to be recomputed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,22 +16,22 @@ from node.vector_field import RightHandSide
 
 @dataclass(frozen=True, slots=True)
 class JointStep(ReplayStep):
-    """A step of `integrate`."""
+    """A step that `integrate` has taken."""
 
     solver: Solver
     taken: TakenStep
-    due: int  # the index of the first output that it gives, if it gives any
+    first: int  # the index of the first output that it gives, if it gives any
     keep: bool  # whether the solve keeps its dense output
 
     @property
     def past(self) -> int:
         """The index of the first output that is not reached yet at its end."""
-        return self.due + len(self.taken.within) + self.taken.lands
+        return self.first + len(self.taken.within) + self.taken.lands
 
     @property
     def self_contained(self) -> bool:
-        """Where the solver began anew, or does so each time."""
-        return self.taken.anew or self.solver.self_starting
+        """Whether the solver was restarted, or is so in each step."""
+        return self.taken.restarted or self.solver.self_starting
 
     def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next step or dense output needs where that is asked for."""
@@ -53,31 +53,31 @@ class JointStep(ReplayStep):
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
     def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
-        """The state that it started from, by rounding."""
+        """The state that it started from, but for rounding."""
         taken = self.taken
         f.limits = taken.limits
         return State(*solver.reverse(f, taken.t, end.y, taken.t1 - taken.t, end.carry, workspace))
 
     def of_end(self, of_y: Tensor) -> Tensor | None:
-        """That of one output."""
+        """The gradient to one output, the step's end."""
         return of_y[self.past - 1] if self.taken.lands else None
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
-        """Those of outputs that follow one another."""
-        return of_y[self.due : self.due + len(self.taken.within)] if self.taken.within else None
+        """The gradients to outputs that follow one another."""
+        return of_y[self.first : self.first + len(self.taken.within)] if self.taken.within else None
 
 
 class JointSteps(Steps[JointStep]):
-    """The steps of `integrate`."""
+    """The steps that `integrate` takes."""
 
     def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
         self._dense = dense
 
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
-        """Add an accepted one."""
-        due = self.steps[-1].past if self.steps else 1
-        self._add(JointStep(self.solver, taken, due, self._dense), State(y, carry), State(step.y1, step.carry))
+        """Add an accepted step."""
+        first = self.steps[-1].past if self.steps else 1
+        self._add(JointStep(self.solver, taken, first, self._dense), State(y, carry), State(step.y1, step.carry))
 
     def leave_out_not_finite(self, y: Tensor) -> None:
         """Keep the steps to the last output before those that are not finite."""

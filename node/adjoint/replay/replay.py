@@ -1,4 +1,4 @@
-"""The steps of a solve, taken again one by one."""
+"""The steps of a solve, recomputed one by one."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ class Cotangents(NamedTuple):
 
 
 class Replay:
-    """The steps of a solve, each to be taken again from its start, with a graph or without."""
+    """The steps of a solve, each to be recomputed from its start, with a graph or without."""
 
     def __init__(self, problem: InitialValueProblem, steps: Sequence[ReplayStep], stats: Stats) -> None:
         self.field = RecordedField(problem.field(), stats, backwards=True)

@@ -1,4 +1,4 @@
-"""A step that was taken, as it can be taken again: what exact gradients with less memory are made of."""
+"""A step that was taken, as it can be recomputed: what exact gradients with less memory are made of."""
 
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Tries of many samples, each with a step of its own, to be taken again."""
+"""Tries of many samples, each with a step of its own, to be recomputed."""
 
 import math
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from node.vector_field import RightHandSide
 
 @dataclass(frozen=True, slots=True)
 class SampleStep(ReplayStep):
-    """A try: the samples that do not go on in it take a step of size zero, of which nothing is kept."""
+    """A try: the samples that reject it take a step of size zero, of which nothing is kept."""
 
     solver: Solver
     taken: TakenTry
@@ -31,17 +31,17 @@ class SampleStep(ReplayStep):
 
     @property
     def self_contained(self) -> bool:
-        """Where the solver began anew in every sample, or does so each time."""
-        return self.solver.self_starting or bool(self.taken.anew.all())
+        """Whether the solver was restarted in every sample, or is so in each step."""
+        return self.solver.self_starting or bool(self.taken.restarted.all())
 
     def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
         """Take it, with what only the next one or dense output needs where that is asked for."""
         taken, solver = self.taken, self.solver
         t, h = self._times(f, state.y)
         y, carry = state
-        if taken.stand_in is not None:
-            t, h, y = taken.stand_in.fill(t), taken.stand_in.fill(h), taken.stand_in.fill(y)
-            carry = None if carry is None else each(taken.stand_in.fill, carry)
+        if taken.substitute is not None:
+            t, h, y = taken.substitute.fill(t), taken.substitute.fill(h), taken.substitute.fill(y)
+            carry = None if carry is None else each(taken.substitute.fill, carry)
         carry = self._begun(f, t, y, carry)
         within, keep = (taken.within, self.keep) if outputs else (None, False)
         dense = within is not None or keep
@@ -57,7 +57,7 @@ class SampleStep(ReplayStep):
         return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
 
     def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
-        """Of the samples that went on what they started from, by rounding."""
+        """What the samples that accepted it started from, but for rounding."""
         t, h = self._times(f, end.y)
         y, carry = solver.reverse(f, t, end.y, h, end.carry, workspace)
         y, carry = self._moved(y, end.y), self._moved(carry, end.carry)
@@ -71,7 +71,7 @@ class SampleStep(ReplayStep):
         return torch.zeros_like(of_y[0]).index_add(0, sample, of_y[output, sample])
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
-        """Those of outputs of some samples."""
+        """The gradients to outputs of some samples."""
         if self.taken.within is None:
             return None
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.within[:2])
@@ -87,11 +87,11 @@ class SampleStep(ReplayStep):
     def _begun(self, f: RightHandSide, t: Tensor, y: Tensor, carry: Any) -> Any:
         if carry is None:
             return self.solver.start(f, t, y)
-        anew = self.taken.anew
-        return select(mask(anew, y), self.solver.start(f, t, y), carry) if anew.any() else carry
+        restarted = self.taken.restarted
+        return select(mask(restarted, y), self.solver.start(f, t, y), carry) if restarted.any() else carry
 
     def _moved(self, new: Any, old: Any) -> Any:
-        """The new states, or what is carried, of the samples that go on."""
+        """The new states, or what is carried, of the samples whose step is accepted."""
         moved = self.taken.moved
         return new if moved.all() else select(mask(moved, parts(new)[0]), new, old)
 
@@ -99,15 +99,15 @@ class SampleStep(ReplayStep):
         """The step with what dense output needs, which is the next one's start."""
         if step.carry is not None or not self.solver.dense_with_f1:
             return step
-        t1, y1, stand_in = t + h, step.y1, self.taken.stand_in_f1
-        if stand_in is not None:
-            t1, y1 = stand_in.fill(t1), stand_in.fill(y1)
+        t1, y1, substitute = t + h, step.y1, self.taken.substitute_f1
+        if substitute is not None:
+            t1, y1 = substitute.fill(t1), substitute.fill(y1)
         return step._replace(carry=self.solver.start(f, t1, y1))
 
     def _known(self, c: Tensor) -> Tensor:
         """Dense output where it was found: not where f at the end of the step was no number."""
-        stand_in = self.taken.stand_in_f1
-        return c if stand_in is None else c.where(mask(stand_in.finite, c), math.nan)
+        substitute = self.taken.substitute_f1
+        return c if substitute is None else c.where(mask(substitute.finite, c), math.nan)
 
 
 class Forgotten(NamedTuple):
@@ -115,14 +115,14 @@ class Forgotten(NamedTuple):
 
     rows: Tensor
     y: Tensor
-    carry: tuple[Tensor, ...]  # empty where all samples begin anew
+    carry: tuple[Tensor, ...]  # empty where all samples are restarted
 
     @classmethod
     def by(cls, taken: TakenTry, y: Tensor, carry: Any, end: Step) -> "Forgotten | None":
-        """Of those which began anew, if not all did, and of those whose end has no way back as it is not finite."""
+        """The starts of samples that were restarted, if not all were, and of those whose end is not finite."""
         lost = taken.moved & ~finite(end.carry)
-        if not taken.anew.all():
-            lost |= taken.anew
+        if not taken.restarted.all():
+            lost |= taken.restarted
         if not lost.any():
             return None
         rows = torch.from_numpy(np.flatnonzero(lost)).to(y.device)
@@ -138,14 +138,14 @@ class Forgotten(NamedTuple):
 
 
 class SampleSteps(Steps[SampleStep]):
-    """The tries of `integrate_samples`."""
+    """The tries that `integrate_samples` makes."""
 
     def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
         self._dense = dense
 
     def taken(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
-        """Add one in which samples went on."""
+        """Add one that some sample accepted."""
         forgotten = Forgotten.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
         self._add(SampleStep(self.solver, taken, self._dense, forgotten), State(y, carry), State(step.y1, step.carry))
 

@@ -20,7 +20,7 @@ class Memory(Protocol):
     keeps_states: bool  # whether the states that it gives back were stored, not recomputed from the end
 
     def keep(self, i: int, start: State, end: State) -> None:
-        """Told of step i as it is taken, with what it started from and gave."""
+        """Keep what is needed of step i, with what it started from and gave."""
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
         """What the steps n - 1, ..., 0 started from, in this order."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.replay.every_kth import EveryKth
@@ -23,11 +24,12 @@ class ThinnedStates(Observer[Any]):
 
     @property
     def states(self) -> list[Tensor]:
-        """Those that are kept, of shape (n,)."""
+        """The states that are kept, of shape (n,)."""
         return [state for _, state in self._kept.items]
 
+    @override
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
-        """Told of each step. The start of the first is an output."""
+        """Keep the step's start, if it is one of every k-th. The start of the first is an output."""
         self._kept.add((taken.t, y))
 
     def among(self, outputs: Outputs, states: Sequence[Tensor]) -> Outputs:

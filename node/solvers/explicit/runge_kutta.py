@@ -36,7 +36,7 @@ class ExplicitRungeKutta(TableauSolver):
         return RecordedStages(rows) if record else BufferedStages(rows, y0)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
-        """f(t, y)."""
+        """The first stage, f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
@@ -50,7 +50,7 @@ class ExplicitRungeKutta(TableauSolver):
         return Step(y1, error, k_i if tableau.fsal else None, workspace)
 
     def advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
-        """Without the last stage where that is evaluated at y1 itself."""
+        """y1, without the last stage where that is evaluated at y1 itself."""
         tableau, rows = self.tableau, workspace.weights
         self._evaluate(f, t, y, dt, carry, workspace, tableau.stages - tableau.ssal)
         return workspace.combine(y, dt, rows.a[-1] if tableau.ssal else rows.b)

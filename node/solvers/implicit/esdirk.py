@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.dense import hermite
 from node.errors import CallError
@@ -90,7 +91,7 @@ class ESDIRK(TableauSolver):
 
     @property
     def stages(self) -> int:
-        """Those that y1 takes; an implicit one calls f once an iteration."""
+        """The stages that y1 takes; an implicit stage calls f once an iteration."""
         return len(self.tableau.c) - (not any(row[0] for row in self.tableau.a[1:]))
 
     def workspace(self, y0: Tensor, *, record: bool) -> ImplicitStages:
@@ -98,7 +99,7 @@ class ESDIRK(TableauSolver):
         return ImplicitStages(_rows(self.tableau, y0.dtype, y0.device), record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
-        """f(t, y)."""
+        """The first stage, f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     def step(
@@ -126,14 +127,18 @@ class ESDIRK(TableauSolver):
                 error = dt * torch.tensordot(rows.b_error, torch.stack(k), dims=1)
         return Step(y_i, error, k[-1], carry)
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """By the slopes at both ends, of which the step's `stages` is the first."""
+        """Hermite's cubic by the slopes at both ends, of which the step's `stages` is the first."""
         if self.dense_order == 1:
             return (step.y1 - y).unsqueeze(0)
         return hermite(y, step.y1, dt, step.stages, step.carry)
 
     def _stage(self, newton: Newton, t: Time, rest: Tensor, guess: Tensor, *, record: bool) -> Tensor:
-        """From the stage before, not ahead of it: from there other roots are found, such as negative concentrations."""
+        """One stage, by an iteration that starts at the stage before.
+
+        From a guess ahead of it other roots are found, such as negative concentrations.
+        """
         with torch.no_grad():
             y_i = newton.solve(t, rest, guess)
         return newton.recorded(t, rest, y_i) if record and bool(y_i.isfinite().any()) else y_i

@@ -32,19 +32,19 @@ class Newton:
         """The y that the iteration goes to from the guess, without a graph; NaN in samples where it goes nowhere."""
         resolution, y = torch.finfo(guess.dtype).eps, guess
         last = torch.full_like(_largest(guess), torch.nan)
-        done = anew = torch.zeros_like(last, dtype=torch.bool)
+        done = renewed = torch.zeros_like(last, dtype=torch.bool)
         for _ in range(MAX_ITERATIONS):
-            change, anew = self._change(t, rest, y, anew)
+            change, renewed = self._change(t, rest, y, renewed)
             y = y + change.where(~done, 0.0)
             size, scale = _largest(change), torch.maximum(_largest(y), _largest(rest))
             rate = (size / last).nan_to_num(1.0)
-            ahead = torch.where(anew, rate.square(), rate)  # the next one's: a new matrix is nearer than the last was
+            ahead = torch.where(renewed, rate.square(), rate)  # of the next iteration, with a nearer matrix
             # Where even a new matrix brings nothing more, rounding is what is left.
-            stopped = anew & (rate > 0.5) & last.isfinite() & (size <= resolution**0.5 * scale)
+            stopped = renewed & (rate > 0.5) & last.isfinite() & (size <= resolution**0.5 * scale)
             done = done | stopped | (size * ahead <= resolution * scale)
             if bool((done | ~size.isfinite()).all()):
                 break
-            anew = ~done & last.isfinite() & (size * ahead**MORE_ITERATIONS > resolution * scale)
+            renewed = ~done & last.isfinite() & (size * ahead**MORE_ITERATIONS > resolution * scale)
             last = size
         return y.where(done, torch.nan)
 
@@ -62,17 +62,17 @@ class Newton:
         y = y + matrix.solve(rest + self.weight * value - y)
         return y + matrix.solve(rest + self.weight * self.f(t, y) - y)
 
-    def _change(self, t: Time, rest: Tensor, y: Tensor, anew: Tensor) -> tuple[Tensor, Tensor]:
-        """Of y in one iteration, with a new matrix where one is needed; and where it is new."""
+    def _change(self, t: Time, rest: Tensor, y: Tensor, renewed: Tensor) -> tuple[Tensor, Tensor]:
+        """The change of y in one iteration, with a new matrix where one is needed; and the samples where it is new."""
         matrix = self._matrix
-        if matrix is None or bool(anew.any()):
+        if matrix is None or bool(renewed.any()):
             at = linearise(self.f, t, y, solver=self.solver)
             value, made = at.f, factors(1.0, self.weight, at.dy)
-            anew = anew if matrix is not None else torch.ones_like(anew)
-            self._matrix = matrix = made if matrix is None else _selected(anew, made, matrix)
+            renewed = renewed if matrix is not None else torch.ones_like(renewed)
+            self._matrix = matrix = made if matrix is None else _selected(renewed, made, matrix)
         else:
             value = self.f(t, y)
-        return matrix.solve(rest + self.weight * value - y), anew
+        return matrix.solve(rest + self.weight * value - y), renewed
 
 
 def _selected(samples: Tensor, new: Factors, old: Factors) -> Factors:

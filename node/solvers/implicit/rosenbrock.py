@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.errors import CallError
 from node.jacobian import Linearisation, factors, linearise
@@ -118,10 +119,12 @@ class Rosenbrock(TableauSolver):
         """The rows of the tableau; the first stage's evaluation gives the derivatives too."""
         return len(self.tableau.b)
 
+    @override
     def workspace(self, y0: Tensor, *, record: bool) -> RosenbrockRows:
         """The tableau in the state's dtype."""
         return _rows(self.tableau, y0.dtype, y0.device)
 
+    @override
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
         """f with its derivatives at (t, y): one evaluation, also where f0 is known."""
         return linearise(f, t, y, solver=self.name)
@@ -149,6 +152,7 @@ class Rosenbrock(TableauSolver):
         moved, error = torch.tensordot(rows.ends, increments, dims=1).unbind()
         return Step(y + moved, error.detach() if estimate else None, None, Increments(increments, rows.powers))
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """The tableau's polynomial in theta."""
         u, powers = step.stages

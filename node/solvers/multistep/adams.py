@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.errors import CallError
 from node.solvers.base import SOLVERS, Solver, Step
@@ -64,7 +65,7 @@ class Adams(Solver):
         return min(self.order, self.starter.dense_order)
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
-        """The starter's."""
+        """The starter's stages."""
         return self.starter.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
@@ -72,6 +73,7 @@ class Adams(Solver):
         f0 = f(t, y) if f0 is None else f0
         return _stored((t,) * self.order), *[f0] * self.order
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: Stages, *, estimate: bool
     ) -> Step:
@@ -114,6 +116,7 @@ class AdamsBashforth(Adams):
         """f at either end of a step, of which the second is handed on. The starter takes its own."""
         return 2
 
+    @override
     def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
         return history
 
@@ -147,7 +150,7 @@ def _stored(times: Nodes) -> Tensor:
 
 
 def _times(stored: Tensor) -> Nodes:
-    """As they were stored: floats, or columns (B, 1)."""
+    """The times of a stored history: floats, or columns (B, 1)."""
     return tuple(stored.tolist()) if stored.dim() == 1 else stored.unsqueeze(-1).unbind(-2)
 
 

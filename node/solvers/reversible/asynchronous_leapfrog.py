@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.errors import CallError
 from node.solvers.base import SOLVERS, Step
@@ -38,7 +39,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
     @property
     def order(self) -> int:
-        """2 without damping."""
+        """The order of y1: 2 without damping, else 1."""
         return 2 if self.eta == 1 else 1
 
     @property
@@ -52,12 +53,13 @@ class AsynchronousLeapfrog(ReversibleSolver):
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """Nothing is kept."""
+        """No storage: a step keeps nothing."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """v = f(t, y)."""
         return f(t, y) if f0 is None else f0
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
@@ -69,6 +71,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         error = (u - v).detach() * dt if estimate else None
         return Step(moved(k, half, v1), error, v1)
 
+    @override
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
     ) -> tuple[Tensor, Tensor]:
@@ -79,6 +82,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
         v = torch.lerp(carry1, u, 2 * self.eta / (2 * self.eta - 1))
         return moved(k, -half, v), v
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
         return parabola(y, step.y1, dt, step.carry)

@@ -31,7 +31,7 @@ def moved(y: Tensor, dt: Time, slope: Tensor) -> Tensor:
 
 
 def parabola(y: Tensor, y1: Tensor, dt: Time, slope1: Tensor) -> Tensor:
-    """From y to y1 with slope1 at the end: (2, *y.shape), of theta, theta^2.
+    """The parabola from y to y1 with slope1 at the end: (2, *y.shape), of theta, theta^2.
 
     It is Hermite's cubic where y1 - y = dt/2 (slope0 + slope1).
     """

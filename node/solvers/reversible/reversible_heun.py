@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved, parabola
@@ -37,12 +38,13 @@ class ReversibleHeun(ReversibleSolver):
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """Nothing is kept."""
+        """No storage: a step keeps nothing."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
         """yhat = y."""
         return y, f(t, y) if f0 is None else f0
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: None, *, estimate: bool
     ) -> Step:
@@ -54,6 +56,7 @@ class ReversibleHeun(ReversibleSolver):
         error = (fhat1 - fhat).detach() * (0.5 * dt) if estimate else None
         return Step(y1, error, (yhat1, fhat1))
 
+    @override
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Carry, workspace: None
     ) -> tuple[Tensor, Carry]:
@@ -63,6 +66,7 @@ class ReversibleHeun(ReversibleSolver):
         fhat = f(t, yhat)
         return moved(y1, -0.5 * dt, fhat + fhat1), (yhat, fhat)
 
+    @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
         """Hermite's cubic with f at yhat for slopes: a parabola, for y1 - y = dt/2 (fhat + fhat1)."""
         return parabola(y, step.y1, dt, step.carry[1])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.dense import hermite
 from node.errors import CallError
@@ -72,7 +73,7 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     @property
     def error_order(self) -> int | None:
-        """That of the base's estimate."""
+        """The power of dt in the base's error estimate."""
         return self.base.error_order
 
     @property
@@ -82,12 +83,12 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     @property
     def dense_order(self) -> int:
-        """That of the base's dense output."""
+        """The order of the base's dense output."""
         return self.base.dense_order
 
     @property
     def stages(self) -> int:
-        """Of both increments; one more with the error estimate of a base with FSAL."""
+        """The stages of both increments; one more with the error estimate of a base with FSAL."""
         return 2 * self._increment_stages
 
     @property
@@ -95,9 +96,10 @@ class ReversibleRungeKutta(ReversibleSolver):
         return self.base.stages - self.base.tableau.fsal
 
     def workspace(self, y0: Tensor, *, record: bool) -> TwoWays:
-        """The base's, twice."""
+        """The base's stages, twice."""
         return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
 
+    @override
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
         """z = y."""
         return y
@@ -105,7 +107,7 @@ class ReversibleRungeKutta(ReversibleSolver):
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
     ) -> Step:
-        """With z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
+        """One step, with z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
         z, t1 = carry, t + dt
         f0, z_end = self._advance(f, t, z, dt, workspace.forward)
         y1 = torch.add(z_end, y - z, alpha=self.coupling)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from node.layout import Layout, State, TensorLayout
 from node.solvers.base import SOLVERS, Step
@@ -24,7 +25,7 @@ class Halves:
     positions: Tensor | None = field(init=False, default=None)
 
     def of(self, f: RightHandSide, y: Tensor) -> Tensor:
-        """A mask as y."""
+        """The mask of positions, as y."""
         if self.positions is None:
             self.positions = positions(f.layout, y)
         return self.positions
@@ -38,9 +39,9 @@ class Leapfrog(ReversibleSolver):
 
     That is a Hamiltonian field with energy T(p) + V(q), or q'' = h(t, q); q comes first: y is a tuple (q, p) of tensors
     of one shape, or one tensor (..., 2 d), as `node.models.Hamiltonian` and `SecondOrder` have it. f is called with
-    whole states, at p_half and q1; of what it gives the half that is due counts. A step preserves areas, so that in
-    fixed steps the energy's error does not grow with time; in steps that vary with an error estimate it would, and
-    there is none. Carries h(t, q).
+    whole states, at p_half and q1; of what it gives only the half that is then needed counts. A step preserves areas,
+    so that in fixed steps the energy's error does not grow with time; in steps that vary with an error estimate it
+    would, and there is none. Carries h(t, q).
     """
 
     name = "leapfrog"
@@ -70,8 +71,9 @@ class Leapfrog(ReversibleSolver):
                 )
         return ""
 
+    @override
     def workspace(self, y0: Tensor, *, record: bool) -> Halves:
-        """Which entries are positions."""
+        """The mask of positions, once it is found."""
         return Halves()
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
@@ -79,10 +81,11 @@ class Leapfrog(ReversibleSolver):
         dy = f(t, y) if f0 is None else f0
         return dy.where(~positions(f.layout, y), 0.0)
 
+    @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Halves, *, estimate: bool
     ) -> Step:
-        """Kick, drift, kick."""
+        """One step: kick, drift, kick."""
         q, half = workspace.of(f, y), 0.5 * dt
         kicked = moved(y, half, carry)
         drifted = moved(kicked, dt, f(t + half, kicked).where(q, 0.0))
@@ -106,7 +109,7 @@ class Leapfrog(ReversibleSolver):
 
 
 def positions(layout: Layout, y: Tensor) -> Tensor:
-    """Where the flat state y, of a layout that has halves, has positions: a mask as y."""
+    """A mask as y of the positions in a flat state y, of a layout that has halves."""
     state: State = layout.restore(torch.zeros_like(y))
     if isinstance(state, tuple):
         q, p = state
