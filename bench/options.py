@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -163,12 +163,6 @@ def chosen_of(cell: Cell, namespace: str = "") -> dict[str, OptionValue]:
     """The cell's options in a namespace, by their names within it: those that differ from their defaults."""
     start = f"{namespace}." if namespace else ""
     return {name[len(start) :]: value for name, value in cell.option_values.items() if name.startswith(start)}
-
-
-def without(cell: Cell, *namespaces: str) -> Cell:
-    """The cell with the defaults of all options in these namespaces."""
-    left = {name: value for name, value in cell.option_values.items() if name.partition(".")[0] not in namespaces}
-    return replace(cell, options=canonical(left))
 
 
 def unknown_option(name: str, owner: str, declared: Iterable[str]) -> str:

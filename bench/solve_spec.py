@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from bench.backends import BACKENDS
 from bench.failure import seen, shortened
-from bench.options import without
 from bench.sweep.catalogue import catalogue
 from node.registry import unknown
 from results.records import Cell
@@ -31,7 +30,7 @@ class SolveSpec:
 
     def of(self, cell: Cell) -> Cell:
         """The cell solved in this way, forwards only."""
-        bare = without(cell, "solver", "gradient")
+        bare = cell.without_options("solver", "gradient")
         return replace(bare, solver=self.solver, dt=self.dt, rtol=self.rtol, atol=self.atol, gradient="none")
 
 

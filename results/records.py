@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -86,7 +86,7 @@ class Cell:
         """The values that cells must share to be compared with each other, and so to be timed in the same rounds."""
         return (
             self.problem, self.horizon, self.n_outputs, self.batch_size,
-            self.dtype, self.device, self.threads, self.seed, self.iterations, self._options_of_problem,
+            self.dtype, self.device, self.threads, self.seed, self.iterations, self.problem_options,
         )  # fmt: skip
 
     @property
@@ -96,10 +96,24 @@ class Cell:
         return values
 
     @property
-    def _options_of_problem(self) -> str:
+    def problem_options(self) -> str:
+        """The canonical JSON of the options of the problem alone."""
         if self.options == NO_OPTIONS:
             return NO_OPTIONS
         return canonical({name: value for name, value in self.option_values.items() if name.startswith("problem.")})
+
+    def without_options(self, *namespaces: str) -> "Cell":
+        """The cell with the defaults of all options in these namespaces."""
+        if self.options == NO_OPTIONS:
+            return self
+        left = {name: value for name, value in self.option_values.items() if name.partition(".")[0] not in namespaces}
+        return replace(self, options=canonical(left))
+
+    @property
+    def options_label(self) -> str:
+        """The options beside the problem's, for a person: "budget=8, batching=independent"; empty without any."""
+        named = {name: value for name, value in self.option_values.items() if not name.startswith("problem.")}
+        return ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in named.items())
 
     @property
     def label(self) -> str:

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from bench.backends import BACKENDS
 from bench.measures.truth import Truth
-from bench.options import without
 from bench.problems import Problem
 from bench.workload import Workload, require_finite
 from results.records import Cell, TrueValues
@@ -30,7 +29,7 @@ def errors(
 def _gradient_errors(cell: Cell, problem: Problem, workload: Workload, truth: Truth) -> dict[str, float]:
     gradient = require_finite("the gradient", workload.gradient()).cpu().double()
     found = {"gradient_error": _relative(gradient, truth.gradient())}
-    backend, backprop = BACKENDS[cell.backend], replace(without(cell, "gradient"), gradient="backprop")
+    backend, backprop = BACKENDS[cell.backend], replace(cell.without_options("gradient"), gradient="backprop")
     if not backend.unsupported(backprop):
         discrete = backend.prepare(backprop, problem).gradient().cpu().double()
         found["gradient_error_discrete"] = _relative(gradient, discrete)

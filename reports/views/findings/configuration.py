@@ -1,5 +1,6 @@
 """Configurations, which a user picks, and settings, which must be equal for two picks to be compared."""
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -22,6 +23,7 @@ SETTINGS: Mapping[str, Callable[[Any], str]] = {
     "threads": lambda value: text.plural(value, "thread"),
     "seed": lambda value: f"seed {value}",
     "iterations": lambda value: text.plural(value, "iteration"),
+    "problem_options": lambda value: _options(value),
 }
 BLOCK = tuple(name for name in SETTINGS if name != "solver")
 
@@ -33,15 +35,33 @@ class Configuration:
     solver: str
     backend: str
     gradient: str
+    options: str = ""  # of the solver, the mode and the backend
 
     @classmethod
     def of(cls, measured: MeasuredCell) -> Self:
         """The configuration that a cell measures."""
-        return cls(measured.cell.solver, measured.cell.backend, measured.cell.gradient)
+        return cls.of_cell(measured.cell)
+
+    @classmethod
+    def of_cell(cls, cell: Cell) -> Self:
+        """The configuration of a cell."""
+        return cls(cell.solver, cell.backend, cell.gradient, cell.options_label)
 
     def __str__(self) -> str:
         mode = "" if self.gradient == "none" else f" with {self.gradient}"
-        return f"{self.solver} on {self.backend}{mode}"
+        options = f" ({self.options})" if self.options else ""
+        return f"{self.solver} on {self.backend}{mode}{options}"
+
+
+def mode(cell: Cell) -> str:
+    """The gradient mode with its options and those of the solver and the backend."""
+    return f"{cell.gradient} ({cell.options_label})" if cell.options_label else cell.gradient
+
+
+def _options(problem_options: str) -> str:
+    named = json.loads(problem_options)
+    said = (f"{name.partition('.')[2]}{text.TIGHT}={text.TIGHT}{value}" for name, value in named.items())
+    return ", ".join(said) or "options at their defaults"
 
 
 def step(cell: Cell) -> str:

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import Comparison, Pair, Times
 from reports.views.findings.configuration import grouped
+from reports.views.findings.configuration import mode as mode_of
 from reports.views.findings.library import NO_WINNER
 from reports.views.findings.spread import Spread
 from reports.views.parts.section import Finding
@@ -27,7 +29,7 @@ class ModeRow:
     @property
     def mode(self) -> str:
         """The mode that is compared."""
-        return self.measured.cell.gradient
+        return mode_of(self.measured.cell)
 
     def quotient(self, name: str) -> float:
         """The metric over that of the cell compared with; NaN where either is missing or not positive."""
@@ -45,11 +47,17 @@ def compared_mode(cells: Sequence[MeasuredCell]) -> str:
 def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
     """Each cell with the cell of the common mode, where that was measured too."""
     common, pairs = compared_mode(cells), []
-    for alike in grouped(cells, lambda each: astuple(replace(each.cell, gradient=""))).values():
-        modes = {each.cell.gradient: each for each in alike}
-        if base := modes.pop(common, None):
-            pairs += [(each, base) for each in modes.values()]
+    for alike in grouped(cells, _apart_from_mode).values():
+        plain = [each for each in alike if each.cell.gradient == common]
+        base = next((each for each in plain if each.cell == each.cell.without_options("gradient")), None)
+        if base is not None:
+            pairs += [(each, base) for each in alike if each is not base]
     return pairs
+
+
+def _apart_from_mode(measured: MeasuredCell) -> tuple[Any, ...]:
+    """All that a cell is but for its gradient mode and the options of that."""
+    return astuple(replace(measured.cell.without_options("gradient"), gradient=""))
 
 
 def mode_rows(cells: Sequence[MeasuredCell], times: Times) -> list[ModeRow]:

@@ -108,7 +108,7 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
 
 def _said(control: Control) -> str:
     cell = control.cell
-    return f"{Configuration(cell.solver, cell.backend, cell.gradient)}, {step(cell)}"
+    return f"{Configuration.of_cell(cell)}, {step(cell)}"
 
 
 def _floor(control: Control, name: str) -> Value:

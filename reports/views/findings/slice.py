@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reports.measured import MeasuredCell
-from reports.views.findings.configuration import SETTINGS, coarseness, grouped, step
+from reports.views.findings.configuration import SETTINGS, coarseness, grouped, mode, step
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 
 # An axis' place of a cell: what it is sorted by, and how it is said.
@@ -46,7 +46,7 @@ def _middle(cells: Sequence[MeasuredCell], place: Callable[[MeasuredCell], Place
 
 
 def _lines(cut: Slice, cells: Sequence[MeasuredCell]) -> list[Line]:
-    modes = grouped(cells, lambda each: (each.cell.gradient, each.cell.backend))
+    modes = grouped(cells, lambda each: (mode(each.cell), each.cell.backend))
     return [
         Line(gradient, backend, tuple((cut.x_of(each), cut.y_of(each)) for each in group))
         for (gradient, backend), group in modes.items()

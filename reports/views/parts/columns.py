@@ -18,11 +18,16 @@ PROBLEM = Cells("problem", lambda each: words(each.cell.problem))
 SOLVER = Cells("solver", lambda each: words(each.cell.solver, hue=each.cell.solver))
 BACKEND = Cells("backend", lambda each: words(each.cell.backend))
 GRADIENT = Cells("gradient", lambda each: words(each.cell.gradient.removeprefix("none")))
+OPTIONS = Cells("options", lambda each: words(_options(each.cell)), title="of problem, solver, mode and backend")
 DEVICE = Cells("device", lambda each: words(each.cell.device))
 STEP = Cells("dt or\nrtol / atol", lambda each: Value(_step(each.cell), coarseness(each)), title="step or tolerances")
 HORIZON = Cells("T", lambda each: number(each.cell.horizon, text.tolerance), numeric=True, title="end time")
 OUTPUTS = Cells("outputs", lambda each: number(each.cell.n_outputs, text.count), numeric=True, title="output times")
 STATUS = Cells("status", lambda each: words(each.status))
+
+
+def _options(cell: Cell) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in cell.option_values.items())
 
 
 def _step(cell: Cell) -> str:
@@ -77,6 +82,6 @@ GRADIENT_ERROR = metric("gradient\nerror", "gradient_error", text.error)
 FINAL_LOSS = metric("final\nloss", "final_loss", text.number)
 TRAIN = metric("training", "train_s", text.seconds)
 
-AXES = (PROBLEM, SOLVER, BACKEND, GRADIENT, STEP, HORIZON, OUTPUTS, DEVICE)
+AXES = (PROBLEM, SOLVER, BACKEND, GRADIENT, OPTIONS, STEP, HORIZON, OUTPUTS, DEVICE)
 NUMBERS = (ERROR, NFE, FORWARD, FORWARD_RATIO, GRADIENT_TIME, GRADIENT_RATIO, MEMORY, GRADIENT_ERROR, FINAL_LOSS, TRAIN)
 ALL = (KEY, *AXES, *NUMBERS)
