@@ -60,7 +60,7 @@ def measured(tree: Path) -> dict[str, int]:
 def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree):
     nodebench(tree, "run", "mine.toml")
     assert measured(tree) == {"node": 4, "torchdiffeq": 4}
-    solve = tree / "node" / "solve.py"
+    solve = tree / "node" / "entrance.py"
     text = solve.read_text()
     head, body = text.split("def solve(", 1)
     first, rest = body.split('    """', 2)[0], body.split('    """', 2)

@@ -2,7 +2,7 @@
 
     python docs/examples/twins --blocks 20
 
-Each block times a reference cell and its twin, the same cell under another name (between those there is no difference),
+Each block times a control cell and its twin, the same cell under another name (between those there is no difference),
 and the same with every call drawn out by 10 %. Then these cells are timed one after the other, with as many samples.
 Twenty blocks take five minutes, or more on a noisier machine. Exit code 1 if the intervals do not hold what they
 promise.
@@ -55,7 +55,7 @@ while True:
 
 @dataclass(frozen=True)
 class Compared:
-    """What one block has said of its three comparisons with the reference, and in how many seconds."""
+    """What one block has said of its three comparisons with the control, and in how many seconds."""
 
     ratios: Mapping[str, Ratio]  # twin, again, planted
     called: Mapping[str, bool]  # again, planted: beyond the twin's floor, corrected over both
@@ -78,31 +78,31 @@ def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
     return Task(cell=cell, kind=kind, process_index=process_index, timeout_s=60.0, cores=chosen(cell.threads))
 
 
-def interleaved(reference: Cell) -> Compared:
+def interleaved(control: Cell) -> Compared:
     """One block by the rule that every run follows."""
     start, taken = time.monotonic(), SampleTable()
-    cells = [reference, *(replace(reference, backend=name) for name in RIVALS)]
-    group = Group(cells=cells, reference=reference, errors={}, measure=MEASURE, first_process=0, taken=taken)
+    cells = [control, *(replace(control, backend=name) for name in RIVALS)]
+    group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, taken=taken)
     for wave in waves(group, asked, lambda _: None):
         if failed := [trial for trial in wave if trial.status != "ok"]:
             raise SystemExit(f"a worker failed: {failed[0].status}: {failed[0].reason}")
-    found = {name: taken.ratio(cell, reference) for name, cell in zip(RIVALS, cells[1:], strict=True)}
-    found["twin"] = taken.ratio(reference, reference)
+    found = {name: taken.ratio(cell, control) for name, cell in zip(RIVALS, cells[1:], strict=True)}
+    found["twin"] = taken.ratio(control, control)
     ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
     floor, p_values = noise_floor(ratios["twin"]), corrected([ratios[name].p_value for name in RIVALS])
     called = {name: differs(ratios[name], floor, p) for name, p in zip(RIVALS, p_values, strict=True)}
     return Compared(ratios, called, time.monotonic() - start)
 
 
-def one_after_the_other(reference: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
+def one_after_the_other(control: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
     """The same cells, each in one process from its first sample to its last: ratio of medians with its interval."""
     rng = np.random.default_rng(0)
     taken = {}
-    for name in (reference.backend, "twin", *RIVALS):
-        cell = reference if name == "twin" else replace(reference, backend=name)
+    for name in (control.backend, "twin", *RIVALS):
+        cell = control if name == "twin" else replace(control, backend=name)
         (trial,) = timed_in_rounds([asked(cell, "timing", 0)], samples, lambda _: None)
-        taken[name] = np.array([sample.value for sample in trial.samples[clock(reference)]])
-    under = taken.pop(reference.backend)
+        taken[name] = np.array([sample.value for sample in trial.samples[clock(control)]])
+    under = taken.pop(control.backend)
     return {name: _unpaired(over, under, rng) for name, over in taken.items()}
 
 
@@ -122,10 +122,10 @@ def main() -> int:
     by_rounds, in_turn = [], []
     with turn("twins", _tell):
         for index in range(blocks):
-            reference = WORKLOADS[index % len(WORKLOADS)]
+            control = WORKLOADS[index % len(WORKLOADS)]
             with spinning(index):
-                by_rounds.append(interleaved(reference))
-                in_turn.append(one_after_the_other(reference, by_rounds[-1].ratios["twin"].pairs))
+                by_rounds.append(interleaved(control))
+                in_turn.append(one_after_the_other(control, by_rounds[-1].ratios["twin"].pairs))
             _tell(f"block {index + 1} of {blocks}: {by_rounds[-1].seconds:.0f} s")
     print(_table(by_rounds, in_turn))
     return _summed(by_rounds, in_turn)
