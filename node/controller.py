@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,7 +13,12 @@ from torch import Tensor
 from node.errors import CallError
 from node.vector_field import RightHandSide
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 Tolerance = float | Tensor | tuple[float | Tensor, ...]
+R = TypeVar("R", float, "npt.NDArray[np.float64]")
 Norm = Callable[[Tensor], Tensor | float]  # over the last dimension: (..., n) to (...), of a vector maybe a float
 
 
@@ -34,6 +39,10 @@ SAME_TIME = 1e-9
 # A step of this share of the first one is none: at t = 0, where every step is within the resolution of time, a solve
 # that cannot begin ends there.
 LEAST_STEP = 1e-18
+
+
+# What the filter remembers of an error ratio is no smaller: of a step without error no power could be taken.
+LEAST_MEMORY = 1e-10
 
 
 class Verdict(NamedTuple):
@@ -167,13 +176,40 @@ class PIDController:
         if not math.isfinite(ratio):
             return Verdict(False, dt * self.factor_min, memory)
         accepted = ratio <= 1.0 or abs(dt) <= self.min_step * (1 + SAME_TIME)
-        factor = self._factor(ratio, memory, error_order) if ratio > 0 else self.factor_max
-        # An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one
-        # is, whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
-        least, most = (1.0, self.factor_max) if accepted else (self.factor_min, self.safety)
+        least, most = self.factor_limits(accepted)
+        try:
+            factor = self.filtered(ratio, memory, error_order) if ratio > 0 else math.inf
+        except OverflowError:  # the error is next to none
+            factor = math.inf
         size = abs(dt) * min(most, max(least, factor))
         size = min(self.max_step, max(self.min_step, size))
-        return Verdict(accepted, math.copysign(size, dt), (ratio, memory[0]) if accepted else memory)
+        return Verdict(accepted, math.copysign(size, dt), (max(ratio, LEAST_MEMORY), memory[0]) if accepted else memory)
+
+    def filtered(self, ratio: R, memory: tuple[R, R], error_order: int) -> R:
+        """The factor from this step's size to the next one's by the filter, before its limits, for error ratios > 0.
+
+        The numbers are those of one step, or arrays with an entry a sample.
+        """
+        p, i, d = self.coefficients
+        factor: R = self.safety * ratio ** (-(p + i + d) / error_order)
+        if self.remembers:
+            before, earlier = memory
+            factor = factor * before ** ((p + 2 * d) / error_order) * earlier ** (-d / error_order)
+        return factor
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the filter depends on the errors of earlier steps."""
+        p, _, d = self.coefficients
+        return p != 0.0 or d != 0.0
+
+    def factor_limits(self, accepted: bool) -> tuple[float, float]:
+        """The least and the largest factor from an accepted or a rejected step's size to the next one's.
+
+        An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one is,
+        whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
+        """
+        return (1.0, self.factor_max) if accepted else (self.factor_min, self.safety)
 
     def scale(self, size: Tensor) -> Tensor:
         """The tolerance for entries of this size, which is overwritten."""
@@ -188,17 +224,6 @@ class PIDController:
                 return scale
         # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
         return scale.clamp_(min=torch.finfo(scale.dtype).tiny)
-
-    def _factor(self, ratio: float, memory: tuple[float, float], error_order: int) -> float:
-        p, i, d = self.coefficients
-        try:
-            filtered = ratio ** -(p + i + d)
-            if p or d:
-                filtered *= max(memory[0], 1e-10) ** (p + 2 * d) * max(memory[1], 1e-10) ** -d
-        except OverflowError:  # of an error next to none
-            return math.inf
-        factor: float = self.safety * filtered ** (1.0 / error_order)
-        return factor
 
     def initial_dt(self, f: RightHandSide, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
         """Size of the first step, signed, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""

@@ -164,7 +164,9 @@ class Registry(Mapping[str, T]):
         Raises a CallError with the nearest name where there is none, and a CallTypeError where it is neither.
         """
         if isinstance(given, str):
-            if given in self:
+            if (entry := self._entries.get(given)) is not None:  # each solve asks for two
+                return entry.value
+            if given in self._installed:
                 return self[given]
             raise CallError(self.unknown(given))
         if not isinstance(given, self._type):

@@ -1,10 +1,11 @@
 """What is used of torch's private parts, each behind one name: tests/node/test_torch_private.py says what they are for.
 
-Nothing else in `node` reads a name of torch that begins with an underscore.
+Nothing else in `node` reads a name of torch that begins with an underscore, but for a tensor's `_version` and `_base`:
+how often it has been written to in place, and what it is a view of. Each call of a vector field reads them five times,
+where a function would be felt.
 """
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 import torch
@@ -21,7 +22,6 @@ __all__ = [
     "OF_MODULES",
     "PARAMETERS",
     "TorchDispatchMode",
-    "base_of",
     "has_saved_tensors_hooks",
     "hook_with_shared",
     "in_dual_level",
@@ -33,17 +33,11 @@ __all__ = [
     "keeps_running_statistics",
     "number_of",
     "tree_leaves",
-    "version_of",
 ]
 
 # Where a module keeps its parameters, buffers and children in its __dict__; and all that torch keeps there.
 PARAMETERS, BUFFERS, CHILDREN = "_parameters", "_buffers", "_modules"
 OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
-
-# How often a tensor has been written to in place; and the tensor of which it is a view, or None. They are read in every
-# call of f, where a Python function would be felt.
-version_of: Callable[[Tensor], int] = attrgetter("_version")
-base_of: Callable[[Tensor], Tensor | None] = attrgetter("_base")
 
 
 def in_transform() -> bool:

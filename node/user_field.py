@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node.errors import CallError
 from node.layout import Layout, State, TensorLayout, check_place, layout_of
-from node.torch_private import base_of, is_wrapped, version_of
+from node.torch_private import is_wrapped
 from node.vector_field import Time, VectorField
 
 
@@ -87,10 +87,10 @@ class UserField:
             time = self._time = torch.scalar_tensor(t, dtype=self._time_dtype, device=self._device)
         before = None if self._trusted else y.detach().clone()  # the user's own y0, at first
         if self._has_versions:
-            version = version_of(y)
-            of_time = version_of(time)
+            version = y._version
+            of_time = time._version
             dy = self.f(time, y if self._is_flat else y.view_as(like))
-            if version_of(y) != version or version_of(time) != of_time:
+            if y._version != version or time._version != of_time:
                 self._refuse_writes(y, version, before)
         else:
             dy = self.f(time, y if self._is_flat else y.view_as(like))
@@ -100,7 +100,7 @@ class UserField:
             if (
                 not self._trusted
                 or getrefcount(dy) > _ALONE
-                or ((base := base_of(dy)) is not None and getrefcount(base) > _ALONE)
+                or ((base := dy._base) is not None and getrefcount(base) > _ALONE)
             ):
                 dy = self._own(dy)
             return dy if self._is_flat else dy.reshape_as(layout.flat_template)
@@ -122,9 +122,9 @@ class UserField:
         time = self.time(t)
         if not self._has_versions:
             return self.f(time, state)
-        version, of_time = version_of(y), version_of(time)
+        version, of_time = y._version, time._version
         dy = self.f(time, state)
-        if version_of(y) != version or version_of(time) != of_time:
+        if y._version != version or time._version != of_time:
             self._refuse_writes(y, version)
         return dy
 
@@ -143,7 +143,7 @@ class UserField:
 
     def _refuse_writes(self, y: Tensor, version: int | None, before: Tensor | None = None) -> None:
         """version: of y before the call, where it has one. before: what y was, to be so again."""
-        what = "t" if version is not None and version_of(y) == version else "y"
+        what = "t" if version is not None and y._version == version else "y"
         if before is not None:
             y.detach().copy_(before)
         raise CallError(

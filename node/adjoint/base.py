@@ -104,16 +104,10 @@ class InitialValueProblem:
         every = [*observers, *([] if kept is None else [kept])]
         if self.callbacks != Callbacks():
             every.append(CallbackObserver(self.callbacks, f))
-        trajectory = self._integrate(f, y0, every, record=record)
-        return trajectory if kept is None else replace(trajectory, pieces=kept.pieces)
-
-    def _integrate(
-        self, f: RightHandSide, y0: Tensor, observers: Sequence[Observer[Any]], *, record: bool
-    ) -> Trajectory:
         if self.sample_times is not None:
             from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
 
-            return integrate_samples(
+            trajectory = integrate_samples(
                 f,
                 y0,
                 self.sample_times,
@@ -122,19 +116,21 @@ class InitialValueProblem:
                 max_steps=self.max_steps,
                 record=record,
                 event=self.event,
-                observers=observers,
+                observers=every,
             )
-        return integrate(
-            f,
-            y0,
-            self.times,
-            solver=self.solver,
-            controller=self.controller,
-            max_steps=self.max_steps,
-            record=record,
-            event=self.event,
-            observers=observers,
-        )
+        else:
+            trajectory = integrate(
+                f,
+                y0,
+                self.times,
+                solver=self.solver,
+                controller=self.controller,
+                max_steps=self.max_steps,
+                record=record,
+                event=self.event,
+                observers=every,
+            )
+        return trajectory if kept is None else replace(trajectory, pieces=kept.pieces)
 
 
 class Adjoint(ABC):

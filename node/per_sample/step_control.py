@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from node.controller import SAME_TIME, FixedGrid, FixedStep, PIDController
+from node.controller import LEAST_MEMORY, SAME_TIME, FixedGrid, FixedStep, PIDController
 from node.errors import CallError
 from node.per_sample.clock import Bools, Floats, Ints, SampleClock
 from node.per_sample.columns import column
@@ -96,8 +96,7 @@ class AdaptiveStepControl(StepControl):
     def __init__(self, controller: PIDController, solver: Solver, samples: int) -> None:
         self._controller = controller
         self._order = solver.error_order or solver.order
-        p, _, d = controller.coefficients
-        self._memory: Memory = None if p == d == 0.0 else (np.ones(samples), np.ones(samples))
+        self._memory: Memory = (np.ones(samples), np.ones(samples)) if controller.remembers else None
         self.jumps = controller.jump_t
         self.stops = (*controller.step_t, *controller.jump_t)
 
@@ -136,32 +135,24 @@ def judge(
     if controller.min_step > 0:
         accepted |= (dt <= controller.min_step * (1 + SAME_TIME)) & finite
     all_accepted = bool(accepted.all())
-    factor = _factor(controller, ratio, memory, error_order)
+    with np.errstate(all="ignore"):  # ratios of 0, NaN and infinity: their factors are replaced below
+        factor = controller.filtered(ratio, memory or (ratio, ratio), error_order)
+    if memory is not None or sum(controller.coefficients) <= 0.0:  # else the power of 0 is infinity already
+        factor = np.where(ratio > 0.0, factor, math.inf)
+    least, most = controller.factor_limits(accepted=True)
     if all_accepted:
-        size = dt * np.minimum(np.maximum(factor, 1.0), controller.factor_max)
+        size = dt * np.minimum(np.maximum(factor, least), most)
     else:
-        least = np.where(accepted, 1.0, controller.factor_min)
-        most = np.where(accepted, controller.factor_max, controller.safety)
-        size = dt * np.where(finite, np.minimum(np.maximum(factor, least), most), controller.factor_min)
+        least_rejected, most_rejected = controller.factor_limits(accepted=False)
+        limited = np.maximum(factor, np.where(accepted, least, least_rejected))
+        limited = np.minimum(limited, np.where(accepted, most, most_rejected))
+        size = dt * np.where(finite, limited, controller.factor_min)
     if controller.min_step > 0 or controller.max_step < math.inf:
         size = np.where(finite, np.minimum(np.maximum(size, controller.min_step), controller.max_step), size)
     if memory is not None:
-        memory = np.where(accepted, ratio, memory[0]), np.where(accepted, memory[0], memory[1])
+        remembered = np.maximum(ratio, LEAST_MEMORY)
+        memory = np.where(accepted, remembered, memory[0]), np.where(accepted, memory[0], memory[1])
     return Verdicts(accepted, finite, size, all_accepted), memory
-
-
-def _factor(controller: PIDController, ratio: Floats, memory: Memory, error_order: int) -> Floats:
-    """The filter's factor, not limited yet; of no meaning for a ratio that is not finite."""
-    p, i, d = controller.coefficients
-    error = np.maximum(ratio, 1e-300)
-    with np.errstate(over="ignore"):  # of an error next to none: infinity, which is limited
-        filtered = error ** (-(p + i + d) / error_order)
-    if memory is not None:
-        previous, before = (np.maximum(r, 1e-10) for r in memory)
-        filtered *= previous ** ((p + 2 * d) / error_order) * before ** (-d / error_order)
-    if p + i + d <= 0.0 or memory is not None:
-        filtered = np.where(ratio > 0.0, filtered, math.inf)
-    return controller.safety * filtered
 
 
 def initial_dts(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node import SOLVERS, FixedStep, PIDController, solve
-from node.controller import rms_norm
+from node.controller import LEAST_MEMORY, rms_norm
 from node.user_field import UserField
 from tests.support.estimates import asked
 from tests.support.families import PRECISE
@@ -18,7 +18,7 @@ COEFFICIENTS = {"I": (0.0, 1.0, 0.0), "PI": (0.4, 0.3, 0.0), "PID": (0.2, 0.4, 0
 every_filter = pytest.mark.parametrize("coefficients", COEFFICIENTS.values(), ids=COEFFICIENTS)
 every_order = pytest.mark.parametrize("order", [2, 3, 5, 8])
 RATIOS = [5e-324, 1e-12, 1e-3, 0.5, 0.999, 1.0, 1.001, 2.0, 1e3, 1e12]
-MEMORIES = [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (0.3, 0.7), (0.0, 0.0)]
+MEMORIES = [(1.0, 1.0), (1e-9, 1.0), (1.0, 1e-9), (0.3, 0.7), (LEAST_MEMORY, LEAST_MEMORY)]
 
 
 def controller(coefficients: tuple[float, float, float] = (0.0, 1.0, 0.0), **changed: object) -> PIDController:
@@ -140,10 +140,13 @@ def test_a_step_next_to_without_error_is_followed_by_the_largest(
     assert controller(coefficients).judge(ratio, 0.1, (1.0, 1.0), 5).dt == pytest.approx(1.0)
 
 
-def test_a_step_without_error_is_followed_by_the_largest() -> None:
-    verdict = controller(factor_max=7.0).judge(0.0, 0.1, (1.0, 1.0), 5)
+@every_filter
+def test_a_step_without_error_is_followed_by_the_largest(coefficients: tuple[float, float, float]) -> None:
+    verdict = controller(coefficients, factor_max=7.0).judge(0.0, 0.1, (1.0, 1.0), 5)
     assert verdict.accepted
     assert verdict.dt == pytest.approx(0.7)
+    after = controller(coefficients).judge(0.5, 0.1, verdict.memory, 5)
+    assert 0.1 <= after.dt <= 1.0, "a remembered error of 0 has a power too"
 
 
 @every_order

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from node.controller import COEFFICIENTS
+from node.controller import COEFFICIENTS, LEAST_MEMORY
 from node.per_sample.clock import SampleClock
 from node.per_sample.step_control import initial_dts, judge
 from node.user_field import UserField
@@ -25,7 +25,7 @@ def test_every_sample_is_judged_as_one_would_be(
     coefficients: tuple[float, float, float], limits: tuple[float, float], order: int
 ) -> None:
     control = replace(TOLERANCE, coefficients=coefficients, min_step=limits[0], max_step=limits[1])
-    cases = [(r, dt, m) for r in RATIOS for dt in (0.01, 0.3) for m in [(1.0, 1.0), (1e-9, 0.3), (0.7, 0.0)]]
+    cases = [(r, dt, m) for r in RATIOS for dt in (0.01, 0.3) for m in [(1.0, 1.0), (1e-9, 0.3), (0.7, LEAST_MEMORY)]]
     ratio, dt = (np.array([case[i] for case in cases]) for i in (0, 1))
     memory = tuple(np.array([case[2][i] for case in cases]) for i in (0, 1))
     verdicts, after = judge(control, ratio, dt, memory, order)

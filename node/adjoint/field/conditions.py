@@ -13,7 +13,6 @@ from node.autocast import full_precision
 from node.derivatives import leaves_behind
 from node.errors import CallError, GradientError
 from node.layout import Layout
-from node.torch_private import version_of
 from node.user_field import UserField
 from node.vector_field import VectorField
 
@@ -97,10 +96,10 @@ class Conditions:
         return UserField(self.f, self._layout)
 
     def _versions_now(self) -> dict[int, int]:
-        return {id(x): version_of(x) for x in self._copy.tensors if not x.is_inference()}
+        return {id(x): x._version for x in self._copy.tensors if not x.is_inference()}
 
     def _check_versions(self) -> None:
-        written = [x for x in self._copy.tensors if self._versions.get(id(x), version_of(x)) != version_of(x)]
+        written = [x for x in self._copy.tensors if self._versions.get(id(x), x._version) != x._version]
         if not written:
             return
         read = {_memory(x) for x in operands(self._field(), self._found.call.t, self._found.call.y)}
