@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from node import SOLVERS, FixedStep, Solution, solve
 from node.solvers import Solver
 from tests.support.gradients import every_solver, tensor
-from tests.support.lawful import (
+from tests.support.right_or_refused import (
     MODES,
     T,
-    assert_lawful,
-    backprop_of,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
     every_mode,
     gradients,
-    how,
     is_refusal,
-    or_refused,
-    wrong,
+    mismatch,
+    none_if_refused,
 )
 
 Y0 = tensor(0.5, -0.3, 0.8)
@@ -88,7 +88,7 @@ def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refus
             return solve(f, y0, t, solver=solver, controller=FixedStep(dt=0.1))
 
     true = solved(meant).y
-    found = or_refused(lambda: [solved(make()).y])
+    found = none_if_refused(lambda: [solved(make()).y])
     assert torch.equal(y0, Y0)
     assert torch.equal(t, T)
     if found is not None:
@@ -102,11 +102,13 @@ def test_a_field_that_writes_into_what_it_gives_or_gets_has_the_gradient_or_is_r
     make, meant = WRITERS[writer]
     y0 = Y0.clone().requires_grad_()
 
-    def loss(f: Callable[..., Tensor], way: dict[str, object]) -> Tensor:
-        return solve(f, y0, T, parameters=(), max_steps=1000, **way).y.square().sum()
+    def loss(f: Callable[..., Tensor], arguments: dict[str, object]) -> Tensor:
+        return solve(f, y0, T, parameters=(), max_steps=1000, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(meant, backprop_of(mode)), [y0])
-    assert_lawful(or_refused(lambda: gradients(lambda: loss(make(), how(mode)), [y0])), true, mode)
+    true = gradients(lambda: loss(meant, backprop_arguments_of(mode)), [y0])
+    assert_right_or_refused(
+        none_if_refused(lambda: gradients(lambda: loss(make(), arguments_of(mode)), [y0])), true, mode
+    )
 
 
 class Twice(nn.Module):
@@ -127,19 +129,22 @@ class Twice(nn.Module):
 def test_a_tensor_that_f_gives_twice_has_both_its_gradients(mode: str) -> None:
     f = Twice()
 
-    def loss(way: dict[str, object]) -> Tensor:
-        a, b = solve(f, (Y0, Y0), T, **way).y
+    def loss(arguments: dict[str, object]) -> Tensor:
+        a, b = solve(f, (Y0, Y0), T, **arguments).y
         return a.square().sum() + b.sum()
 
-    found, true = (gradients(lambda w=way: loss(w), f.parameters()) for way in (how(mode), backprop_of(mode)))
-    assert not wrong(found, true, 1e-6)
+    found, true = (
+        gradients(lambda w=arguments: loss(w), f.parameters())
+        for arguments in (arguments_of(mode), backprop_arguments_of(mode))
+    )
+    assert not mismatch(found, true, 1e-6)
 
 
 @every_mode
 def test_a_tensor_that_f_gives_again_and_again_keeps_no_hooks(mode: str) -> None:
     """y' = p: the same parameter in every call; it is as before, and dy(1)/dp = 1."""
     p = nn.Parameter(Y0.clone())
-    (found,) = gradients(lambda: solve(lambda t, y: p, Y0, T, parameters=(p,), **how(mode)).y[-1].sum(), [p])
+    (found,) = gradients(lambda: solve(lambda t, y: p, Y0, T, parameters=(p,), **arguments_of(mode)).y[-1].sum(), [p])
     torch.testing.assert_close(found, torch.ones_like(p), rtol=1e-9, atol=0)
     assert not p._backward_hooks
     calls: list[Tensor] = []
@@ -169,10 +174,10 @@ def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, 
     if MODES[mode].unsupported(SOLVERS[solver]):
         return
     true_f, f = Tied(), Tied()
-    way = {"solver": solver, "controller": FixedStep(dt=0.02 if solver == "dopri5" else 0.1)}
-    true = gradients(lambda: solve(true_f, Y0, T, gradient="backprop", **way).y.sum(), true_f.parameters())
+    arguments = {"solver": solver, "controller": FixedStep(dt=0.02 if solver == "dopri5" else 0.1)}
+    true = gradients(lambda: solve(true_f, Y0, T, gradient="backprop", **arguments).y.sum(), true_f.parameters())
     leaves = list(f.parameters())
-    loss = solve(f, Y0, T, gradient=MODES[mode], **way).y.sum()
+    loss = solve(f, Y0, T, gradient=MODES[mode], **arguments).y.sum()
     if changed:
         f.b = nn.Linear(3, 3, dtype=torch.float64)
     before = {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)}
@@ -180,7 +185,7 @@ def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, 
     assert {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)} == before
     assert f.c is f.a
     exact = MODES[mode].exactness.startswith("exact")
-    assert not wrong(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
+    assert not mismatch(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
 
 
 @every_mode
@@ -201,15 +206,15 @@ def test_a_field_that_gives_no_tensor_of_the_states_kind_is_refused_in_words(
     mode: str, gives: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error) as refused:
-        solve(gives, Y0.clone().requires_grad_(), T, parameters=(), **how(mode))
+        solve(gives, Y0.clone().requires_grad_(), T, parameters=(), **arguments_of(mode))
     assert is_refusal(refused.value)
 
 
 @every_mode
 def test_a_copy_of_a_module_that_was_solved_is_a_module_of_its_own(mode: str) -> None:
     f = Tied()
-    solve(f, Y0, T, **how(mode)).y.sum().backward()
+    solve(f, Y0, T, **arguments_of(mode)).y.sum().backward()
     other = copy.deepcopy(f)
     other.zero_grad()
-    solve(other, Y0, T, **how(mode)).y.sum().backward()
+    solve(other, Y0, T, **arguments_of(mode)).y.sum().backward()
     torch.testing.assert_close([p.grad for p in other.parameters()], [p.grad for p in f.parameters()])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node import ADJOINTS, SOLVERS, FixedStep, PIDController, solve
 from node.solvers import Solver
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import MULTISTEP
 from tests.support.gradients import (
     NET_T,
@@ -91,7 +91,7 @@ def test_gradient_error_falls_with_the_tolerance(name: str, gradient: str, spira
             gradient_of(
                 mean_abs, Spiral(), SPIRAL_Y0, SPIRAL_T,
                 solver=name, gradient=gradient,
-                controller=PIDController(rtol=asked(name, tolerance), atol=asked(name, tolerance)),
+                controller=PIDController(rtol=tolerance_for(name, tolerance), atol=tolerance_for(name, tolerance)),
             ),
             spiral_truth,
         )
@@ -154,7 +154,7 @@ def test_gradients_of_linear_growth_are_the_exact_formulas(name: str, gradient: 
     z0, alpha = 1.3, 0.7
     found = gradient_of(
         lambda z: z[-1].square().sum(), Growth(), torch.tensor(z0, dtype=torch.float64), tensor(0.0, t_end),
-        solver=name, controller=PIDController(rtol=asked(name, tolerance), atol=asked(name, tolerance)),
+        solver=name, controller=PIDController(rtol=tolerance_for(name, tolerance), atol=tolerance_for(name, tolerance)),
         gradient=gradient,
     )  # fmt: skip
     growth = math.exp(2 * alpha * t_end)

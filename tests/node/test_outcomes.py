@@ -21,7 +21,7 @@ from node import (
     solve,
 )
 from node.solvers import Solver
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import ADAPTIVE, IMPLICIT, ROSENBROCK
 
 TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
@@ -73,7 +73,7 @@ def test_max_steps_ends_a_fixed_solve_after_so_many(solver: Solver, gradient: st
 @every_gradient
 @every_adaptive_solver
 def test_an_adaptive_solve_stops_before_a_pole(name: str, gradient: str) -> None:
-    controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
+    controller = PIDController(rtol=tolerance_for(name, 1e-3), atol=tolerance_for(name, 1e-3))
     how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(blows_up, seconds(1.0), seconds(0.0, 0.25, 0.5, 1.1, 2.0), **how)
     assert solution.status in (Status.dt_underflow, Status.non_finite)
@@ -103,7 +103,7 @@ def test_a_field_that_stops_being_finite_is_told(
         return -y if t < 1 else torch.full_like(y, value)
 
     if controller.adaptive:
-        controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
+        controller = PIDController(rtol=tolerance_for(name, 1e-3), atol=tolerance_for(name, 1e-3))
     how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(f, seconds(1.0, 2.0), seconds(0.0, 0.3, 0.6, 1.5, 2.0), **how)
     assert solution.status is Status.non_finite

@@ -15,9 +15,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from node import SOLVERS, Callbacks, FixedStep, PIDController
-from tests.support.lawful import EXACT, MODES, TIGHT, is_refusal, wrong
 from tests.support.random_fields import Draw, draws
 from tests.support.random_modules import Program
+from tests.support.right_or_refused import EXACT, MODES, TIGHT, is_refusal, mismatch
 
 DRAWS = os.environ.get("NODEBENCH_DRAWS")
 FIXED = FixedStep(dt=0.1)
@@ -63,7 +63,7 @@ def test_every_mode_gives_backprops_gradient_or_says_why_not(family: str) -> Non
             # Rounding differs with a graph. An unstable field magnifies it into steps that differ, and so do gradients.
             apart = max((abs(a - b) for a, b in zip(steps, others, strict=True)), default=0.0)
             tolerance = 1e-9 if mode.exactness.startswith("exact") else 1e-5
-            said = wrong(found, true, tolerance + min(1e4 * apart, 1e-6))
+            said = mismatch(found, true, tolerance + min(1e4 * apart, 1e-6))
             assert not said, f"{name}, {solver}, {[*program.leaves]}: {said}"
 
     holds()

@@ -11,7 +11,7 @@ from node.controller import Controller
 from node.solvers import Solver
 from node.solvers.explicit.stages import weights
 from tests.support.cases import FIXED, every_case, every_gradient, field, seconds
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import EXPLICIT, IMPLICIT, ONE_STEP, PRECISE
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -248,7 +248,7 @@ def test_torchs_default_device_makes_no_difference(solver: str, controller: Cont
 
 @pytest.mark.parametrize("name", PRECISE)
 def test_an_entry_that_rests_at_zero_needs_no_absolute_tolerance(name: str) -> None:
-    y0, controller = seconds(1.0, 0.0), PIDController(rtol=asked(name, 1e-5), atol=0.0)
+    y0, controller = seconds(1.0, 0.0), PIDController(rtol=tolerance_for(name, 1e-5), atol=0.0)
     solution = solve(lambda t, y: -y, y0, seconds(0, 1), solver=name, controller=controller)
     assert solution.status is Status.success
     torch.testing.assert_close(solution.y[-1], seconds(math.exp(-1), 0), rtol=1e-4, atol=0)

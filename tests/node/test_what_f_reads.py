@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from node import FixedStep, NeuralODE, solve
 from node.models import MLP
 from tests.support.gradients import tensor
-from tests.support.lawful import (
+from tests.support.right_or_refused import (
     MODES,
     T,
-    assert_lawful,
-    backprop_of,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
     every_mode,
     gradients,
-    how,
     is_refusal,
-    or_refused,
-    wrong,
+    mismatch,
+    none_if_refused,
 )
 
 Y0 = tensor(0.5, -0.3, 0.8)
@@ -50,15 +50,15 @@ def replica_of(module: nn.Module) -> nn.Module:
 def test_a_replica_gives_its_gradients_to_the_module_that_it_is_of(mode: str, wrapped: bool) -> None:
     torch.manual_seed(0)
     field = MLP(3, width=4).double()
-    module = NeuralODE(field, **how(mode)) if wrapped else field
+    module = NeuralODE(field, **arguments_of(mode)) if wrapped else field
     y0 = torch.randn(2, 3, dtype=torch.float64)
 
     def loss(of: Any) -> Tensor:
-        return (of(y0, T) if wrapped else solve(of, y0, T, **how(mode)).y).square().sum()
+        return (of(y0, T) if wrapped else solve(of, y0, T, **arguments_of(mode)).y).square().sum()
 
-    true = gradients(lambda: solve(field, y0, T, **backprop_of(mode)).y.square().sum(), field.parameters())
-    found = or_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
-    assert_lawful(found, true, mode)
+    true = gradients(lambda: solve(field, y0, T, **backprop_arguments_of(mode)).y.square().sum(), field.parameters())
+    found = none_if_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
+    assert_right_or_refused(found, true, mode)
     assert found is not None, "a replica is a module: it is right, not refused"
 
 
@@ -99,15 +99,15 @@ def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, w
     """Through two solves in a row; what is made of f's own parameter counts once, or is refused."""
     p = nn.Parameter(W.clone())
 
-    def loss(way: dict[str, object]) -> Tensor:
+    def loss(arguments: dict[str, object]) -> Tensor:
         f = REACHED[through](p if what == "a leaf" else torch.exp(p) / 3)
         if what == "exp of a parameter of f" and isinstance(f, nn.Module):
             f.own = p
-        return solve(f, solve(f, Y0, T, **way).y[-1], T, **way).y.square().sum()
+        return solve(f, solve(f, Y0, T, **arguments).y[-1], T, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(backprop_of(mode)), [p])
-    found = or_refused(lambda: gradients(lambda: loss(how(mode)), [p]))
-    assert_lawful(found, true, mode)
+    true = gradients(lambda: loss(backprop_arguments_of(mode)), [p])
+    found = none_if_refused(lambda: gradients(lambda: loss(arguments_of(mode)), [p]))
+    assert_right_or_refused(found, true, mode)
     assert found is not None or (mode == "forward" and what == "exp of a parameter of f")
 
 
@@ -119,7 +119,7 @@ def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_
     """From the solve's start on, or at later times only."""
     p = nn.Parameter(W.clone())
 
-    def loss(way: dict[str, object]) -> Tensor:
+    def loss(arguments: dict[str, object]) -> Tensor:
         made = torch.exp(p) / 3
         monkeypatch.setattr(sys.modules[__name__], "MADE", made)
         f = _Holding(made)
@@ -127,10 +127,10 @@ def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_
         def field(t: Tensor, y: Tensor) -> Tensor:
             return f(t, y) + torch.sin(y @ MADE) if t >= start else f(t, y)
 
-        return solve(field, Y0, T, **way).y.square().sum()
+        return solve(field, Y0, T, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(backprop_of(mode)), [p])
-    assert_lawful(or_refused(lambda: gradients(lambda: loss(how(mode)), [p])), true, mode)
+    true = gradients(lambda: loss(backprop_arguments_of(mode)), [p])
+    assert_right_or_refused(none_if_refused(lambda: gradients(lambda: loss(arguments_of(mode)), [p])), true, mode)
 
 
 class Cached(nn.Module):
@@ -183,15 +183,15 @@ READERS: dict[str, Callable[[Tensor], Any]] = {
 def test_what_only_some_calls_read_has_its_gradient_or_is_refused(mode: str, reader: str, start: str) -> None:
     """Fixed steps in every mode: a jump of f is no matter for a tolerance."""
     p, y0 = W.clone().requires_grad_(), Y0.clone().requires_grad_(start == "a leaf")
-    way = how(mode, controller=FixedStep(dt=0.05))
+    arguments = arguments_of(mode, controller=FixedStep(dt=0.05))
 
     def loss(gradient: object) -> Tensor:
-        return solve(READERS[reader](p), y0, T, **{**way, "gradient": gradient}).y.square().sum()
+        return solve(READERS[reader](p), y0, T, **{**arguments, "gradient": gradient}).y.square().sum()
 
     leaves = [p, y0] if start == "a leaf" else [p]
     true = gradients(lambda: loss("backprop"), leaves)
-    found = or_refused(lambda: gradients(lambda: loss(way["gradient"]), leaves))
-    assert found is None or not wrong(found, true, 1e-9 if MODES[mode].exactness.startswith("exact") else 0.1)
+    found = none_if_refused(lambda: gradients(lambda: loss(arguments["gradient"]), leaves))
+    assert found is None or not mismatch(found, true, 1e-9 if MODES[mode].exactness.startswith("exact") else 0.1)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "backprop"])
@@ -199,5 +199,5 @@ def test_a_tensor_given_for_parameters_is_refused(mode: str) -> None:
     """It would be taken as its rows, which f does not depend on."""
     p = W.clone().requires_grad_()
     with pytest.raises(TypeError, match="parameters") as refused:
-        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **how(mode))
+        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **arguments_of(mode))
     assert is_refusal(refused.value)
