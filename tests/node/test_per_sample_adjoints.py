@@ -11,7 +11,7 @@ from node.adjoint import ADJOINTS, Adjoint, InterpolatingAdjoint
 from node.controller import Controller
 from tests.support.families import CONTROLLED, REVERSIBLE
 from tests.support.gradients import relative_error
-from tests.support.samples import WAYS, Y0, Pendulum, T, explosion, tensor, together
+from tests.support.samples import DIRECTIONS, Y0, Pendulum, T, explosion, tensor, together
 
 TIGHT = PIDController(rtol=1e-9, atol=1e-9)
 OWN_TIMES = T * tensor(1.0, 0.3, 2.0).unsqueeze(1)
@@ -31,7 +31,7 @@ def error_beside_backprop(mode: str | Adjoint, y0: Tensor, t: Tensor, weights: T
     return relative_error(found, true)
 
 
-@pytest.mark.parametrize("t", [T, 1 - T, OWN_TIMES, OWN_TIMES.flip(1)], ids=[*WAYS, "own", "own backwards"])
+@pytest.mark.parametrize("t", [T, 1 - T, OWN_TIMES, OWN_TIMES.flip(1)], ids=[*DIRECTIONS, "own", "own backwards"])
 @every_adjoint
 def test_gradients_are_backprops_to_the_tolerance(mode: str, t: Tensor) -> None:
     assert error_beside_backprop(mode, Y0, t, WEIGHTS, solver="dopri5", controller=TIGHT) < 1e-6

@@ -8,7 +8,7 @@ from node import Callbacks, FixedStep, PIDController, solve
 from node.adjoint import Adjoint
 from node.controller import Controller
 from tests.support.per_sample_modes import every_mode, solver_for
-from tests.support.samples import TOLERANCE, WAYS, Y0, Pendulum, T, explosion, tensor, together
+from tests.support.samples import DIRECTIONS, TOLERANCE, Y0, Pendulum, T, explosion, tensor, together
 
 Told = dict[str, list[tuple[Tensor, Tensor, Tensor]]]
 CONTROLLERS = {"adaptive": PIDController(rtol=1e-3, atol=1e-3, first_step=0.5), "fixed": FixedStep(dt=0.08)}
@@ -24,7 +24,7 @@ def of_sample(told: Told, i: int) -> dict[str, list[tuple[float, float]]]:
     return {name: [(t[i].item(), dt[i].item()) for t, _, dt in calls if dt[i] != 0] for name, calls in told.items()}
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
 def test_each_sample_is_told_of_as_if_it_were_alone(controller: Controller, t: Tensor) -> None:
     told, callbacks = listening()

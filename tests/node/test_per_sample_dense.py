@@ -11,7 +11,7 @@ from node.adjoint import Adjoint, Backprop
 from node.controller import Controller
 from tests.support.gradients import relative_error
 from tests.support.per_sample_modes import every_mode, solver_for
-from tests.support.samples import TOLERANCE, WAYS, Y0, Pendulum, T, explosion, tensor, together
+from tests.support.samples import DIRECTIONS, TOLERANCE, Y0, Pendulum, T, explosion, tensor, together
 
 OWN_TIMES = T * tensor(1.0, 0.3, 2.0).unsqueeze(1) + tensor(0.0, 5.0, -1.0).unsqueeze(1)
 every_solver = pytest.mark.parametrize("name", SOLVERS)
@@ -27,7 +27,7 @@ def controller_for(name: str) -> Controller:
     return TOLERANCE if SOLVERS[name].adaptive else FixedStep(dt=0.07)
 
 
-@pytest.mark.parametrize("t", [OWN_TIMES, OWN_TIMES.flip(1)], ids=WAYS)
+@pytest.mark.parametrize("t", [OWN_TIMES, OWN_TIMES.flip(1)], ids=DIRECTIONS)
 @every_solver
 def test_dense_output_is_that_of_each_sample_alone(name: str, t: Tensor) -> None:
     how = {"solver": name, "controller": controller_for(name), "dense": True}

@@ -13,7 +13,7 @@ from node.controller import Controller
 from tests.support.families import ADAPTIVE, REVERSIBLE
 from tests.support.gradients import relative_error
 from tests.support.per_sample_modes import EXACT, every_mode, solver_for
-from tests.support.samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, tensor, together
+from tests.support.samples import DIRECTIONS, FEW, TOLERANCE, Y0, Pendulum, T, tensor, together
 
 every_exact_mode = pytest.mark.parametrize("mode", EXACT.values(), ids=EXACT)
 WEIGHTS = torch.linspace(-1, 2, len(T) * Y0.numel(), dtype=torch.float64).view(len(T), *Y0.shape)
@@ -36,7 +36,7 @@ def error_beside_backprop(mode: Adjoint, y0: Tensor, t: Tensor, f: nn.Module | N
 ALONE = [(name, Backprop()) for name in ADAPTIVE] + [(solver_for(mode), mode) for mode in EXACT.values()]
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize(("name", "mode"), ALONE, ids=[f"{name}-{mode.name}" for name, mode in ALONE])
 def test_gradients_are_those_of_each_sample_alone(name: str, mode: Adjoint, t: Tensor) -> None:
     f, how = Pendulum(), {"solver": name, "controller": replace(TOLERANCE, first_step=1.0)}
@@ -91,7 +91,7 @@ JUMPS = {
 
 
 @pytest.mark.parametrize("controller", JUMPS.values(), ids=JUMPS)
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize(
     ("name", "mode"),
     [(name, mode) for name in (*FEW, *REVERSIBLE) for mode in EXACT.values() if not mode.unsupported(SOLVERS[name])],
