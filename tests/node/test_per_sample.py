@@ -30,7 +30,7 @@ def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @every_adaptive_solver
-def test_each_sample_is_solved_as_if_it_were_alone(name: str, t: Tensor) -> None:
+def test_each_sample_is_solved_as_if_alone(name: str, t: Tensor) -> None:
     how = {"solver": name, "controller": TOLERANCE}
     batch = together(Pendulum(), Y0, t, **how)
     assert_as_alone(batch, alone(Pendulum(), Y0, t, **how))
@@ -55,7 +55,7 @@ CONTROLLERS = {
 @pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
 @pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize("name", FEW)
-def test_each_sample_follows_the_controller_as_if_it_were_alone(name: str, t: Tensor, controller: Controller) -> None:
+def test_each_sample_follows_the_controller_as_if_alone(name: str, t: Tensor, controller: Controller) -> None:
     how = {"solver": name, "controller": controller}
     assert_as_alone(together(Pendulum(), Y0, t, **how), alone(Pendulum(), Y0, t, **how))
 
