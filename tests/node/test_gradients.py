@@ -120,7 +120,7 @@ def test_gradient_error_falls_with_the_fixed_step_with_the_order_of_the_solver(
 @pytest.mark.parametrize("name", ["bosh3", "dopri5", "dopri8"])
 @every_gradient
 def test_gradient_equals_torchdiffeqs_within_some_tolerances(name: str, gradient: str) -> None:
-    """Both are solved at a tolerance of 1e-8."""
+    """Node and torchdiffeq solve at a tolerance of 1e-8."""
     net, y0, t = Net(), NET_Y0, NET_T
     ours = gradient_of(mean_abs, net, y0, t, solver=name, controller=TOLERANCE, gradient=gradient)
     theirs_y0 = y0.clone().requires_grad_()

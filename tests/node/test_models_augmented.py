@@ -101,7 +101,7 @@ def loss_on_spheres(ode: nn.Module, dims: int) -> list[float]:
 
 
 def test_a_plain_neural_ode_cannot_separate_concentric_spheres() -> None:
-    """Its loss approaches that of the best monotone function and does not fall below it."""
+    """The loss approaches that of the best monotone function and does not fall below it."""
     losses = loss_on_spheres(NeuralODE(MLP(1, width=32), "rk4", controller=STEPS), 1)
     assert min(losses) > BEST_MONOTONE - 1e-3
     assert losses[-1] < BEST_MONOTONE + 0.05

@@ -84,6 +84,6 @@ def augmented() -> nn.Module:
 def test_a_classifier_learns_clouds_that_a_linear_readout_cannot_separate(
     cloud: Cloud, build: Callable[[], nn.Module]
 ) -> None:
-    """Its accuracy is above 95 %; that of a linear readout, which it would be with a zero field, is below 90 %."""
+    """The accuracy is above 95 %; that of a linear readout, as with a field of zero, is below 90 %."""
     assert accuracy(nn.Linear(2, 2), cloud) < 0.9
     assert accuracy(build(), cloud) > 0.95

@@ -77,7 +77,7 @@ def test_the_bound_is_tight_if_q_is_the_posterior_and_lower_otherwise() -> None:
 
 
 def test_a_forecast_starts_at_the_first_observation() -> None:
-    """It is solved from z0 at t[0], whether the times of the forecast start there, later or earlier."""
+    """The forecast is solved from z0 at t[0], whether its times start there, later or earlier."""
     model, x = small(), torch.randn(4, 5, 2)
     z0 = model.encoder(x, T).mean
     whole = model(x, T, torch.tensor([0.2, 1.0, 2.0]))

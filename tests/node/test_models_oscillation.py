@@ -63,5 +63,5 @@ def concat_squash() -> nn.Module:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("field", [with_time, concat_squash], ids=lambda field: field.__name__)
 def test_a_field_with_time_learns_the_oscillation(field: Callable[[], nn.Module]) -> None:
-    """Without the time, its solutions would be monotone."""
+    """Without the time the solutions of the field would be monotone."""
     assert losses_of(field(), 1.0)[-1] < BEST_MONOTONE / 2

@@ -167,7 +167,7 @@ def test_an_adaptive_solve_costs_two_evaluations_to_start_and_its_stages_a_step(
 def test_outputs_within_steps_change_neither_the_steps_nor_the_state_at_the_end(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They cost the stages of dense output (five for vern7, none for the others) once for each step that has some."""
+    """Outputs cost the stages of dense output (five for vern7, else none) once for each step that has outputs in it."""
     dense_output, interpolated = ExplicitRungeKutta.dense, []
 
     def counted(self: ExplicitRungeKutta, *args: object) -> Tensor:

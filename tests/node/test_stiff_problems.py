@@ -123,7 +123,7 @@ def test_implicit_eulers_error_falls_with_the_tolerance_within_400_evaluations()
 
 @every_problem
 def test_an_explicit_solver_runs_out_of_steps(problem: StiffProblem) -> None:
-    """With five times the evaluations it has not reached 1 % of the interval, or 20 % for the two mildest problems."""
+    """With five times the evaluations dopri5 has not reached 1 % of the interval, or 20 % in the two mildest."""
     y0 = torch.tensor(problem.y0, dtype=torch.float64)
     t = problem.t_end * tensor(0.0, 0.2 if problem.f is hires or problem.t_end == 40.0 else 0.01, 1.0)
     controller = PIDController(rtol=1e-4, atol=1e-8)

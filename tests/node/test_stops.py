@@ -138,7 +138,7 @@ def test_a_step_t_or_jump_t_that_is_not_finite_is_refused(which: str) -> None:
 
 def test_coefficients_that_are_not_three_finite_numbers_are_refused() -> None:
     for wrong in ((1.0, 2.0), (1.0, math.nan, 0.0)):
-        with pytest.raises(ValueError, match=r"step_t be three finite numbers \(P, I, D\)"):
+        with pytest.raises(ValueError, match=r"must be three finite numbers \(P, I, D\)"):
             PIDController(rtol=1e-3, atol=1e-3, coefficients=wrong)
 
 

@@ -109,7 +109,7 @@ def test_equal_elementwise_tolerances_give_the_result_of_the_number(interface: s
 
 @both_interfaces
 def test_a_tuples_tolerances_are_for_its_tensors(interface: str) -> None:
-    """They may be numbers, vectors or tensors in the shape of the state's tensor."""
+    """A tolerance of a tensor may be a number, a vector or a tensor in the same shape."""
     t, (matrix, scalar) = times((0.0, 2.0)), PAIR_Y0
     odeint = getattr(node, interface)
     answers = [

@@ -150,7 +150,7 @@ def test_vmap_over_a_solve_is_refused_in_one_line(batched: str, how: How) -> Non
 def test_forward_mode_over_output_times_is_refused(compute: Callable) -> None:
     """Zero would be silently wrong."""
     how = {"solver": "rk4", "controller": STEPS}
-    with pytest.raises(ValueError, match=r"^t has a tangent, .*: compute reverse mode"):
+    with pytest.raises(ValueError, match=r"^t has a tangent, .*: take reverse mode"):
         compute(lambda t: solve(NET, Y0, t, **how).y[-1])(T)
     by_reverse = torch.func.jacrev(lambda t: solve(NET, Y0, t, **how).y[-1])(T)
     t = T.clone().requires_grad_()
