@@ -82,22 +82,18 @@ HESSIANS: dict[str, Callable[[EndOfSolve], Tensor]] = {
 
 @pytest.mark.parametrize("compute", JACOBIANS.values(), ids=JACOBIANS)
 @every_backprop
-def test_jacobians_by_torch_func_equal_those_of_autograd_in_backprop(
-    compute: Callable[[EndOfSolve], Tensor], how: How
-) -> None:
+def test_jacobians_by_torch_func_are_right_in_backprop(compute: Callable[[EndOfSolve], Tensor], how: How) -> None:
     torch.testing.assert_close(compute(EndOfSolve(how)), jacobian(EndOfSolve(how).end, Y0))
 
 
 @pytest.mark.parametrize("compute", HESSIANS.values(), ids=HESSIANS)
 @every_backprop
-def test_hessians_by_transforms_equal_those_of_autograd_in_backprop(
-    compute: Callable[[EndOfSolve], Tensor], how: How
-) -> None:
+def test_hessians_are_right_in_backprop(compute: Callable[[EndOfSolve], Tensor], how: How) -> None:
     torch.testing.assert_close(compute(EndOfSolve(how)), hessian(EndOfSolve(how).loss, Y0))
 
 
 @every_backprop
-def test_func_grad_and_dual_numbers_equal_autograd_in_backprop(how: How) -> None:
+def test_gradients_and_dual_numbers_are_right_in_backprop(how: How) -> None:
     ends = EndOfSolve(how)
     torch.testing.assert_close(torch.func.grad(ends.loss)(Y0), ends.gradient())
     torch.testing.assert_close(dual(ends), jacobian(ends.end, Y0) @ tensor(1.0, 2.0))
