@@ -1,4 +1,4 @@
-"""The table of ratios that ends a run of the benchmarks."""
+"""The table of ratios at the end of a run of the benchmarks."""
 
 import pytest
 from rich.console import Console
@@ -7,7 +7,7 @@ from rich.table import Table
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Medians of paired ratios: one row a comparison, one column a workload."""
+    """Print the medians of paired ratios: a row for each comparison, a column for each workload."""
     session = getattr(config, "_benchmarksession", None)
     measured = [b for b in session.benchmarks if "ratio" in b.extra_info] if session else []
     if not measured:

@@ -1,4 +1,4 @@
-"""Times in pairs: before each timed call of ours its peers are timed too, so that what disturbs one disturbs all."""
+"""Paired timings: the peers are timed before each timed call of node, so that a disturbance affects all of them."""
 
 import random
 import statistics
@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-SECONDS = 2.0  # about so long a benchmark takes: few rounds of a slow workload, many of a fast one
+SECONDS = 2.0  # about the time of a benchmark: few rounds of a slow workload, many of a fast one
 
 T = TypeVar("T")
 
 
 def timed_in_pairs(benchmark: BenchmarkFixture, call: Callable[[], T], peers: dict[str, Callable[[], object]]) -> T:
-    """What `call` returns; the medians of its paired ratios to the peers become `extra_info["ratio"]`."""
+    """The result of `call`; the medians of its paired ratios to the peers become `extra_info["ratio"]`."""
     seconds: dict[str, list[float]] = {name: [] for name in peers}
     inner = max(1, round(2e-3 / min(_seconds(call) for _ in range(2))))  # a sample lasts some milliseconds
 

@@ -1,20 +1,20 @@
-"""The time of a training step in each gradient mode: beside torchdiffeq, beside our backprop, beside the bare limit.
+"""The time of a training step in each gradient mode: beside torchdiffeq, node's backprop, and the bare limit.
 
-The bare limit is a chain of as many calls of the vector field as the solve makes, and its backward pass.
+The bare limit is a chain of as many calls of the vector field as the solve makes, with its backward pass.
 
 Goals, as ratios of times on one thread, for dopri5 on the spiral net, on Van der Pol and on the net 64-256-64: backprop
 at most 0.50, 0.50 and 0.60 of torchdiffeq's and 2.0, 1.6 and 1.2 of the bare limit; checkpointed at most 1.5, 1.5 and
-1.4 of our backprop; the adjoint at most 0.25, 0.50 and 0.60 of torchdiffeq's. `make regress` prints what holds on your
-machine.
+1.4 of node's backprop; the adjoint at most 0.25, 0.50 and 0.60 of torchdiffeq's. `make regress` prints the ratios of
+your machine.
 
-Where backprop's time beyond the bare limit goes, in microseconds a call of Van der Pol's field on one busy core, where
-the bare call takes 36 and its backward pass 61: 46 are the solve's as without a graph (`test_bench_solves.py`), 10 the
-graph's nodes, and 31 the backward pass through a stage's weighted sum: a stack, a product, three views and the sums of
-what reaches a slope. On the spiral net, with its 14 calls a solve, the start of a solve weighs more. Sums through a
-buffer, transposed, or differentiated by hand cost the same within a few percent where the state is small; one engine
-call a stage costs more. On 64-256-64 the bare limit is half of torchdiffeq's time, and what a step stacks, 1.3 MB,
-most of the rest. Checkpointed calls f once more without a graph, 0.4 of a call with its backward pass: no less than
-1.35.
+The time of backprop beyond the bare limit, in microseconds a call of Van der Pol's field on one busy core, where the
+bare call takes 36 and its backward pass 61: 46 for the solve as without a graph (`test_bench_solves.py`), 10 for the
+nodes of the graph, and 31 for the backward pass through the weighted sum of a stage: a stack, a product, three views
+and the sums of the gradients of each slope. On the spiral net, with 14 calls a solve, the start of a solve weighs more.
+Sums through a buffer, transposed, or differentiated by hand cost the same within a few percent where the state is
+small; one engine call a stage costs more. On 64-256-64 the bare limit is half of torchdiffeq's time, and the stacks of
+the steps, 1.3 MB each, are most of the rest. Checkpointed mode calls f once more without a graph, which takes 0.4 of a
+call with its backward pass: its ratio cannot be below 1.35.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from node import ADJOINTS, SOLVERS, Counted, FixedStep, PIDController, solve
 from tests.benchmarks.pairs import timed_in_pairs
 from tests.benchmarks.workloads import WORKLOADS, assert_solved
 
-# Tangents are for few parameters: Van der Pol's one. Its contraction is what undone steps do not find back from.
+# Forward mode is for few parameters, so only for Van der Pol's single one. Reversed steps fail on its contraction.
 CASES = [
     (gradient, "dopri5" if not mode.unsupported(SOLVERS["dopri5"]) else "reversible_dopri5", name)
     for gradient, mode in ADJOINTS.items()
@@ -78,7 +78,7 @@ def test_a_training_step_is_timed_and_right(benchmark: BenchmarkFixture, gradien
     if gradient == "backprop":
         peers = {"torchdiffeq": theirs(torchdiffeq.odeint), "the bare limit": training_step(field, chain)}
     elif gradient == "adjoint":
-        # Its quickest form (docs/peers.md): a step ends on each output, and the parameters are left out of the norm.
+        # Its fastest form (docs/peers.md): a step ends on each output, and the norm leaves out the parameters.
         at_its_best = {"step_t": t[:-1].double(), "norm": "seminorm"}
         peers["torchdiffeq"] = theirs(torchdiffeq.odeint_adjoint, adjoint_options=at_its_best)
     y = timed_in_pairs(benchmark, ours(gradient), peers)
@@ -89,7 +89,7 @@ def test_a_training_step_is_timed_and_right(benchmark: BenchmarkFixture, gradien
 
 @pytest.mark.parametrize("solver", ["rodas5p", "kencarp4"])
 def test_a_long_stiff_training_step_is_timed_beside_short_ones(benchmark: BenchmarkFixture, solver: str) -> None:
-    """Eight times as many steps, which take Jacobians along the way, are to take eight times as long."""
+    """Eight times as many steps, which take Jacobians, should take eight times as long."""
     name = "Van der Pol"
     field, y0, _ = WORKLOADS[name].make()
 

@@ -1,12 +1,12 @@
-"""The database when it is large: `make scale` builds it once, which takes minutes and 1.2 GB, and keeps it.
+"""A large database: `make scale` builds and keeps it, which takes minutes and 1.2 GB.
 
-Goals, for 100,000 cells, 1,000,000 trials and 20,000,000 samples in one file: what is pending of a sweep of 10,000
-cells in under 1 s, one run's summary in under 1 s, and 500 trials recorded a second, in bounded memory. On a PostgreSQL
-server (NODEBENCH_TEST_POSTGRES) a tenth of it.
+Goals, for 100,000 cells, 1,000,000 trials and 20,000,000 samples in one file: the pending trials of a sweep of 10,000
+cells in under 1 s, the summary of a run in under 1 s, and 500 trials recorded a second, in bounded memory. On a
+PostgreSQL server (NODEBENCH_TEST_POSTGRES) the database is a tenth as large.
 
-Where the time goes, on two shared cores: a trial of 20 samples takes 1.1 ms of Python and SQLite, of which its summary
-is 0.5, and as long as the disk takes to sync. What is recorded of 10,000 cells is 0.15 s of SQLite and 0.2 s for 80,000
-rows in Python; the cells' keys are hashed once, which is another 0.15 s. A frame costs 7 us a row.
+Times on two shared cores: a trial of 20 samples takes 1.1 ms in Python and SQLite, of which 0.5 are for its summary,
+and the time of the disk to sync. Reading what is recorded of 10,000 cells takes 0.15 s in SQLite and 0.2 s in Python
+for 80,000 rows; the keys of the cells are hashed once, which takes another 0.15 s. A frame costs 7 us a row.
 """
 
 import hashlib
@@ -43,14 +43,14 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Aged:
-    """A large database."""
+    """The URL, engine and size of a large database."""
 
     url: str
     engine: str
     size: scale.Size
 
     def facts(self, store: Store) -> dict[str, Any]:
-        """How large."""
+        """The engine, trials, samples and MiB of the database."""
         query = "select pg_database_size(current_database())"
         if self.engine == "sqlite":
             query = "select page_count * page_size from pragma_page_count, pragma_page_size"
@@ -74,7 +74,7 @@ def aged(request: pytest.FixtureRequest) -> Iterator[Aged]:
 
 
 def kept_file() -> Path:
-    """The file, made where there is none of this schema and by this builder."""
+    """The path of the SQLite file, which is made if there is none of this schema by this version of `scale`."""
     made = [str(CreateTable(table).compile(dialect=sqlite.dialect())) for table in tables.metadata.sorted_tables]
     made += [str(CreateIndex(index)) for table in tables.metadata.sorted_tables for index in table.indexes]
     digest = hashlib.sha256("\n".join([*sorted(made), Path(scale.__file__).read_text()]).encode()).hexdigest()
@@ -94,14 +94,14 @@ RUN = scale.run_of(4, "second")
 OF_RUN = Where(run_id=RUN.id)
 
 
-def what_is_pending(store: Store, cells: list[Cell]) -> list[Any]:
-    """As a run asks before it begins; each cell has one timing to come."""
+def pending_of_sweep(store: Store, cells: list[Cell]) -> list[Any]:
+    """The pending trials as a run finds them before it begins; each cell lacks one timing."""
     standing = store.standing(RUN.environment.fingerprint, [cell.key for cell in cells])
     return pending(cells, Recorded.of(standing, cells), asked(Measure(processes=scale.PROCESSES + 1)))
 
 
 READS: dict[str, Callable[[Store, list[Cell]], Any]] = {
-    "pending of a sweep": what_is_pending,
+    "pending of a sweep": pending_of_sweep,
     "summary of a run": lambda store, _: store.summary(OF_RUN),
     "plan of a run": lambda store, _: store.planned(OF_RUN),
     "runs": lambda store, _: store.runs(),
@@ -128,7 +128,7 @@ def test_reading(benchmark: BenchmarkFixture, aged: Aged, what: str, connection:
     opened: list[Store] = []
 
     def setup() -> tuple[tuple[Store, list[Cell]], dict[str, Any]]:
-        """As a process that has just begun: no page of the file and no cell's key is known to it."""
+        """A new connection and new cells, as in a new process: no page of the file and no key of a cell is cached."""
         opened.append(Store.open(aged.url))
         return (opened[-1], scale.cells_of(4, aged.size.cells)), {}
 
@@ -143,7 +143,7 @@ def test_opening(benchmark: BenchmarkFixture, aged: Aged) -> None:
 
 
 def trials_of(size: scale.Size, count: int) -> Iterator[Trial]:
-    """Timings as they come in, cell after cell: 3 metrics and 20 samples each."""
+    """Timings of one cell after another, as a run records them: 3 metrics and 20 samples each."""
     series = [Sample(index, index % 8, 0.001 * (index + 1), 3) for index in range(10)]
     samples = dict.fromkeys(scale.SERIES, series)
     metrics = {"first_call_s": 0.1, "nfe_forward": 40.0, "peak_bytes": 1e6}
@@ -174,7 +174,7 @@ def test_recording(benchmark: BenchmarkFixture, aged: Aged, tmp_path: Path) -> N
         spent = time.process_time() - began
         assert len(store.trials(Where(run_id=run.id))) == count
     rate = (count - 1) / benchmark.stats.stats.total
-    own = (count - 1) / spent  # a second of this process's own: others may use the machine too
+    own = (count - 1) / spent  # per second of this process's CPU time, as others may use the machine too
     benchmark.extra_info |= {
         "trials_per_s": round(rate),
         "trials_per_s_of_its_own_time": round(own),
@@ -204,21 +204,21 @@ def test_streaming(benchmark: BenchmarkFixture, aged: Aged) -> None:
 
 
 class Rss:
-    """By how much this process has grown at most."""
+    """The largest growth of this process's resident memory."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._before = self._most = 0
 
     def begin(self) -> None:
-        """From here."""
+        """Start to measure from the current memory."""
         self._before = self._most = self._process.memory_info().rss
 
     def note(self) -> None:
-        """Look again."""
+        """Update the maximum with the current memory."""
         self._most = max(self._most, self._process.memory_info().rss)
 
     @property
     def growth(self) -> float:
-        """In MiB."""
+        """The largest growth in MiB."""
         return round((self._most - self._before) / MIB, 1)

@@ -1,4 +1,4 @@
-"""What is timed: three vector fields, from one where Python is most of the time to one where the network is."""
+"""The timed workloads: three vector fields, from one dominated by Python to one dominated by the network."""
 
 import functools
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class VanDerPol(nn.Module):
 
 @dataclass(frozen=True)
 class Workload:
-    """What is solved, in float32."""
+    """An initial value problem in float32, with its tolerances."""
 
     field: Callable[[], nn.Module]
     shape: tuple[int, int]  # of y0
@@ -46,7 +46,7 @@ class Workload:
     atol: float
 
     def make(self) -> tuple[nn.Module, Tensor, Tensor]:
-        """The vector field, y0 and the times of output."""
+        """The vector field, y0 and the output times."""
         torch.manual_seed(0)
         return self.field(), torch.randn(self.shape), torch.linspace(0, self.t_end, self.n_outputs)
 
@@ -59,8 +59,8 @@ WORKLOADS = {
 
 
 @functools.cache
-def reference(name: str) -> Tensor:
-    """The states, by torchdiffeq at a tolerance ten times as tight."""
+def true_states(name: str) -> Tensor:
+    """The states by torchdiffeq at a tolerance ten times as tight."""
     workload = WORKLOADS[name]
     field, y0, t = workload.make()
     with torch.no_grad():
@@ -68,6 +68,6 @@ def reference(name: str) -> Tensor:
 
 
 def assert_solved(name: str, y: Tensor) -> None:
-    """Within a thousandth of the reference."""
-    expected = reference(name)
+    """Assert that the states are right to a relative error of 1e-3."""
+    expected = true_states(name)
     assert (y.detach() - expected).norm() < 1e-3 * expected.norm()

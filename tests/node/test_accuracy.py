@@ -12,7 +12,7 @@ from torch import Tensor
 
 from node import SOLVERS, Counted, FixedStep, PIDController, Solution, solve
 from node.solvers import ESDIRK, Solver
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import CONTROLLED, ROSENBROCK
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -29,7 +29,7 @@ class Problem:
     y_end: tuple[float, ...]
 
     def solve(self, solver: str | Solver, tolerance: float) -> Solution:
-        tolerance = asked(solver if isinstance(solver, str) else solver.name, tolerance)
+        tolerance = tolerance_for(solver if isinstance(solver, str) else solver.name, tolerance)
         controller = PIDController(rtol=tolerance, atol=tolerance)
         return solve(self.f, *self.initial(), solver=solver, controller=controller).require_success()
 
@@ -74,7 +74,7 @@ every_problem = pytest.mark.parametrize("problem", PROBLEMS.values(), ids=PROBLE
 
 
 def expected_power(name: str) -> float:
-    """Power of the tolerance that the error follows: it is of order p, and the step follows tolerance^(1/k).
+    """The power of the tolerance with which the error falls: p/k, as the error is O(dt^p) and dt ~ tolerance^(1/k).
 
     k = p for a pair that propagates the higher order; fehlberg45 propagates the lower one, and has 4/5.
     """
@@ -82,7 +82,7 @@ def expected_power(name: str) -> float:
 
 
 def tolerances(name: str) -> list[float]:
-    """Half decades, from where the steps are short enough for the leading error terms to rule; or decades, if slow."""
+    """Half decades of tolerances at which the leading error term dominates; whole decades for ESDIRK, which is slow."""
     order = SOLVERS[name].order
     if isinstance(SOLVERS[name], ESDIRK):
         return [1e-5, 1e-6, 1e-7]
@@ -93,7 +93,7 @@ def tolerances(name: str) -> list[float]:
 @pytest.mark.exhaustive
 @every_adaptive_solver
 def test_error_follows_the_tolerance(name: str) -> None:
-    """Widely on each problem: the error at one time may change its sign on the way. Closely in the mean over them."""
+    """The slope of each problem is within 0.6 (an error at one time may change its sign), their mean within 0.15."""
     asked_for, expected = tolerances(name), expected_power(name)
     observed = []
     for problem in PROBLEMS.values():
@@ -113,7 +113,7 @@ def test_error_falls_in_proportion_to_the_tolerance_down_to_1e_11(name: str, pro
 
 
 def test_dopri8_at_a_tolerance_of_1e_12_errs_by_less_than_1e_11() -> None:
-    """It lands on the end: torchdiffeq 0.2.5 interpolates its end value there and errs by 1.5e-8."""
+    """The last step ends at t_end: torchdiffeq 0.2.5 interpolates its end value and errs by 1.5e-8."""
     problem = PROBLEMS["spiral to 1.5"]
     assert problem.error(problem.solve("dopri8", 1e-12).y) < 1e-11
 
@@ -131,8 +131,8 @@ def test_a_solver_of_order_p_integrates_polynomials_of_degree_below_p_exactly(so
 
 
 @every_adaptive_solver
-def test_cosine_integrates_to_sine_at_every_output(name: str) -> None:
-    """To 20 tolerances; and to the error dt^4 / 384 max |sin| of Hermite's cubic where y1 has a higher order than that.
+def test_the_integral_of_cosine_is_sine_at_every_output(name: str) -> None:
+    """The bound is 20 tolerances, plus the error dt^4 / 384 max |sin| of a cubic Hermite interpolant below the order.
 
     The steps are sized for y1; none is longer than twice their mean.
     """
@@ -141,7 +141,7 @@ def test_cosine_integrates_to_sine_at_every_output(name: str) -> None:
     tolerance = 1e-4 if solver.order < 4 else 1e-8
     solution = solve(
         lambda t, y: torch.cos(t), torch.tensor(0.0, dtype=torch.float64), t,
-        solver=name, controller=PIDController(rtol=asked(name, tolerance), atol=asked(name, tolerance)),
+        solver=name, controller=PIDController(rtol=tolerance_for(name, tolerance), atol=tolerance_for(name, tolerance)),
     )  # fmt: skip
     has_cubic = solver.dense_order == 3 < solver.order
     cubic = (2 * 2 * math.pi / solution.stats.n_accepted) ** 4 / 384 if has_cubic else 0.0
@@ -150,7 +150,7 @@ def test_cosine_integrates_to_sine_at_every_output(name: str) -> None:
 
 
 @pytest.mark.parametrize("n", [8, 64])
-def test_rk4_on_a_field_of_time_alone_is_simpsons_rule(n: int) -> None:
+def test_rk4_is_simpsons_rule_where_f_depends_on_time_alone(n: int) -> None:
     dt = 2.0 / n
     nodes = torch.linspace(0, 2, 2 * n + 1, dtype=torch.float64).cos()
     simpson = dt / 6 * (nodes[0] + nodes[-1] + 4 * nodes[1::2].sum() + 2 * nodes[2:-1:2].sum())
@@ -160,7 +160,7 @@ def test_rk4_on_a_field_of_time_alone_is_simpsons_rule(n: int) -> None:
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-5, 1e-6, 1e-7, 1e-8])
-def test_dopri5_costs_what_torchdiffeqs_does_and_errs_less_at_equal_tolerance(tolerance: float) -> None:
+def test_dopri5_costs_as_much_as_torchdiffeqs_and_is_as_exact_at_equal_tolerance(tolerance: float) -> None:
     problem = PROBLEMS["spiral to 1.5"]
     field = Counted(problem.f)
     theirs = torchdiffeq.odeint(field, *problem.initial(), rtol=tolerance, atol=tolerance, method="dopri5")
@@ -171,15 +171,15 @@ def test_dopri5_costs_what_torchdiffeqs_does_and_errs_less_at_equal_tolerance(to
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-5])
 @every_problem
-def test_dopri5_takes_torchdiffeqs_steps(problem: Problem, tolerance: float) -> None:
-    """Where the steps end differs: here on the end time, there beyond it."""
+def test_dopri5_takes_as_many_steps_as_torchdiffeqs(problem: Problem, tolerance: float) -> None:
+    """The last step differs: node's ends at the end time, torchdiffeq's beyond it."""
     field = Counted(problem.f)
     torchdiffeq.odeint(field, *problem.initial(), rtol=tolerance, atol=tolerance, method="dopri5")
     assert problem.solve("dopri5", tolerance).stats.nfe_forward == pytest.approx(field.calls, abs=12)
 
 
 @pytest.mark.parametrize("name", ["bosh3", "dopri5", "dopri8"])
-def test_states_are_torchdiffeqs_within_the_tolerance(name: str) -> None:
+def test_states_equal_torchdiffeqs_within_the_tolerance(name: str) -> None:
     problem = PROBLEMS["pendulum"]
     y0, _ = problem.initial()
     t = torch.linspace(0, 10, 21, dtype=torch.float64)
@@ -189,18 +189,18 @@ def test_states_are_torchdiffeqs_within_the_tolerance(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "theirs"), [("euler", "euler"), ("midpoint", "midpoint"), ("heun3", "heun3"), ("rk4_38", "rk4")]
+    ("name", "method"), [("euler", "euler"), ("midpoint", "midpoint"), ("heun3", "heun3"), ("rk4_38", "rk4")]
 )
-def test_fixed_steps_are_torchdiffeqs_to_rounding(name: str, theirs: str) -> None:
+def test_fixed_steps_equal_torchdiffeqs_to_rounding(name: str, method: str) -> None:
     problem = PROBLEMS["pendulum"]
     y0, _ = problem.initial()
     t = torch.tensor([0.0, 1.0, 2.5], dtype=torch.float64)
     ours = solve(problem.f, y0, t, solver=name, controller=FixedStep(dt=0.125)).y
-    reference = torchdiffeq.odeint(problem.f, y0, t, method=theirs, options={"step_size": 0.125})
-    torch.testing.assert_close(ours, reference, rtol=1e-13, atol=1e-13)
+    theirs = torchdiffeq.odeint(problem.f, y0, t, method=method, options={"step_size": 0.125})
+    torch.testing.assert_close(ours, theirs, rtol=1e-13, atol=1e-13)
 
 
-def test_float32_ends_within_single_precision_of_float64() -> None:
+def test_a_float32_solve_equals_the_float64_solve_to_single_precision() -> None:
     y0, t = torch.tensor([2.0, 0.0], dtype=torch.float64), torch.tensor([0.0, 10.0], dtype=torch.float64)
     controller = PIDController(rtol=1e-5, atol=1e-5)
     double = solve(pendulum, y0, t, solver="dopri5", controller=controller)

@@ -1,4 +1,4 @@
-"""Adams methods: their published weights, their order on any grid, what they cost, and what they carry."""
+"""Adams methods: their published weights, order on any grid, evaluations of f, and history of slopes."""
 
 import math
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def rationals(text: str) -> list[Fraction]:
 
 
 def weights(newest: int, k: int) -> list[Fraction]:
-    """Of k slopes at whole nodes, the newest first."""
+    """The weights of k slopes at consecutive integer nodes, the newest first."""
     nodes = [Fraction(newest - j) for j in range(k)]
     return [sum(row, Fraction(0)) for row in basis_integrals(nodes, Fraction(1))]
 
@@ -61,7 +61,7 @@ def slope(error_of: Callable[[int], float], grid: list[int]) -> float:
 
 
 def riccati(t: Tensor, y: Tensor) -> Tensor:
-    """y' = -y^2 cos t, of which 1 / (1/y0 + sin t) is the solution."""
+    """y' = -y^2 cos t, whose solution is 1 / (1/y0 + sin t)."""
     return -y.square() * torch.cos(t)
 
 
@@ -85,12 +85,12 @@ GRIDS = {
     "uniform": FixedStep(dt=0.25),
     "with a shortened last step": FixedStep(dt=0.3),
     "uneven": FixedGrid(uneven(11, 2.0)),
-    "all but uniform": FixedGrid(tuple(0.25 * i + 1e-7 * (-1) ** i for i in range(1, 8))),
+    "nearly uniform": FixedGrid(tuple(0.25 * i + 1e-7 * (-1) ** i for i in range(1, 8))),
 }
 
 
 def quadrature_error(solver: Adams, degree: int, controller: FixedStep | FixedGrid, end: float) -> float:
-    """Relative, of y' = (t - 0.4)^degree."""
+    """The relative error at t = end of y' = (t - 0.4)^degree."""
 
     def f(t: Tensor, y: Tensor) -> Tensor:
         return (t - 0.4) ** degree * torch.ones_like(y)
@@ -100,32 +100,32 @@ def quadrature_error(solver: Adams, degree: int, controller: FixedStep | FixedGr
     return abs(found / exact - 1)
 
 
-@pytest.mark.parametrize("way", [1.0, -1.0], ids=["forwards", "backwards"])
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("controller", GRIDS.values(), ids=GRIDS)
 @every_method
-def test_slopes_that_are_polynomials_of_a_degree_below_the_order_are_integrated_exactly(
-    solver: Adams, controller: FixedStep | FixedGrid, way: float
+def test_polynomial_slopes_of_a_degree_below_the_order_are_integrated_exactly(
+    solver: Adams, controller: FixedStep | FixedGrid, sign: float
 ) -> None:
     if isinstance(controller, FixedGrid):
-        controller = FixedGrid(tuple(way * t for t in controller.times))
-    assert quadrature_error(solver, solver.order - 1, controller, way * 2.0) < 2e-14
+        controller = FixedGrid(tuple(sign * t for t in controller.times))
+    assert quadrature_error(solver, solver.order - 1, controller, sign * 2.0) < 2e-14
 
 
 @every_method
-def test_order_is_the_claimed_one_on_an_uneven_grid(solver: Adams) -> None:
+def test_the_observed_order_is_the_claimed_order_on_an_uneven_grid(solver: Adams) -> None:
     observed = slope(lambda n: riccati_error(solver, FixedGrid(uneven(n))), [64, 96, 128, 192])
     assert observed == pytest.approx(solver.order, abs=0.3)
 
 
 @every_method
-def test_order_is_kept_where_the_last_step_is_shortened(solver: Adams) -> None:
-    """To a third: with the weights of a uniform grid the last step alone would err by O(dt^2)."""
+def test_a_shortened_last_step_keeps_the_order(solver: Adams) -> None:
+    """The last step is dt / 3: with the weights of a uniform grid its error alone would be O(dt^2)."""
     observed = slope(lambda n: riccati_error(solver, FixedStep(dt=2.5 / (n + 1 / 3))), [64, 96, 128, 192])
     assert observed == pytest.approx(solver.order, abs=0.3)
 
 
 @every_method
-def test_dense_output_is_exact_where_the_slope_is_a_polynomial_of_a_degree_below_its_order(solver: Adams) -> None:
+def test_dense_output_is_exact_for_polynomial_slopes_of_a_degree_below_its_order(solver: Adams) -> None:
     degree = solver.dense_order - 1
     t = torch.linspace(0, 2, 41, dtype=torch.float64)
 
@@ -137,8 +137,8 @@ def test_dense_output_is_exact_where_the_slope_is_a_polynomial_of_a_degree_below
 
 
 @every_method
-def test_dense_output_meets_the_ends_of_its_steps(solver: Adams) -> None:
-    """Of the starter's, its own, and the starter's again."""
+def test_dense_output_joins_the_ends_of_each_step(solver: Adams) -> None:
+    """First in the starter's steps, then in the Adams steps, then in a starter's step after a restart."""
     f = UserField.of(riccati, tensor(0.5, 1.0))
     y, t, dt = tensor(0.5, 1.0), 0.3, 0.1
     workspace, carry = solver.workspace(y, record=False), solver.start(f, t, y)
@@ -160,8 +160,8 @@ def counted(solver: Adams, t: Tensor) -> Solution:
 
 
 @every_method
-def test_a_step_costs_one_evaluation_or_with_a_corrector_two(solver: Adams) -> None:
-    """Beside one to start with; and the starter's in the first order - 1 steps."""
+def test_a_step_costs_one_evaluation_and_two_with_a_corrector(solver: Adams) -> None:
+    """One more evaluation is f at the start; the first order - 1 steps cost those of the starter."""
     first = (solver.order - 1) * (solver.starter.stages - solver.starter.tableau.fsal)
     each = 1 if isinstance(solver, AdamsBashforth) else 2
     assert solver.stages == each + 1
@@ -179,7 +179,7 @@ def test_outputs_within_steps_cost_nothing(solver: Adams) -> None:
 
 @every_method
 def test_after_a_jump_the_history_is_restarted(solver: Adams) -> None:
-    """With a jump at every step's end, each step is the starter's."""
+    """With a jump at the end of every step, each step is one of the starter."""
     y0, t = tensor(0.5, 1.0), tensor(0.0, 1.0)
     controller = FixedGrid((0.1, 0.3, 0.5, 0.6, 0.8), one_sided=True)
     adams, starter = (solve(riccati, y0, t, solver=s, controller=controller).y for s in (solver, solver.starter))
@@ -187,7 +187,7 @@ def test_after_a_jump_the_history_is_restarted(solver: Adams) -> None:
 
 
 @every_method
-def test_a_step_leaves_its_state_and_its_history_alone(solver: Adams) -> None:
+def test_a_step_changes_neither_its_state_nor_its_history(solver: Adams) -> None:
     f, t, y, dt = UserField.of(riccati, tensor(0.5)), 0.0, tensor(0.5), 0.1
     workspace, carry = solver.workspace(y, record=False), solver.start(f, t, y)
     for _ in range(solver.order + 1):
@@ -202,9 +202,7 @@ def test_a_step_leaves_its_state_and_its_history_alone(solver: Adams) -> None:
 
 @pytest.mark.parametrize("controller", [FixedStep(dt=0.15), FixedGrid(uneven(7, 1.0))], ids=["uniform", "uneven"])
 @every_method
-def test_gradients_through_the_steps_are_those_of_finite_differences(
-    solver: Adams, controller: FixedStep | FixedGrid
-) -> None:
+def test_gradients_through_steps_equal_finite_differences(solver: Adams, controller: FixedStep | FixedGrid) -> None:
     def solved(y0: Tensor, a: Tensor) -> Tensor:
         t = tensor(0.0, 0.32, 0.95, 1.0)
         return solve(lambda t, y: torch.tanh(a @ y) * torch.cos(t), y0, t, solver=solver, controller=controller).y
@@ -214,8 +212,8 @@ def test_gradients_through_the_steps_are_those_of_finite_differences(
 
 
 @every_method
-def test_samples_with_their_own_clocks_are_solved_as_if_alone(solver: Adams) -> None:
-    """The third rests: its steps have no length, and it stays where it is."""
+def test_each_sample_with_its_own_times_is_solved_as_if_alone(solver: Adams) -> None:
+    """The third sample has steps of length 0, so its state stays the same."""
     y0, t0 = tensor(0.5, 1.0, -0.3, 2.0, 0.2, 0.4).reshape(3, 2), tensor(0.0, 1.0, 2.0).reshape(3, 1)
     sizes = [tensor(0.1 * (1 + i % 2), 0.13 / (1 + i % 3), 0.0).reshape(3, 1) for i in range(solver.order + 3)]
     together = stepped(solver, UserField.of(riccati, y0, samples=True), t0, y0, sizes)
@@ -226,7 +224,7 @@ def test_samples_with_their_own_clocks_are_solved_as_if_alone(solver: Adams) -> 
 
 
 def stepped(solver: Adams, f: UserField, t: float | Tensor, y: Tensor, sizes: list) -> Tensor:
-    """The states at the middle of each step and at its end."""
+    """The states at the middle and at the end of each step."""
     workspace, carry, states = solver.workspace(y, record=False), solver.start(f, t, y), []
     for dt in sizes:
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
@@ -239,7 +237,7 @@ def stepped(solver: Adams, f: UserField, t: float | Tensor, y: Tensor, sizes: li
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64, torch.complex128])
 @every_method
 def test_the_dtype_of_the_state_is_kept(solver: Adams, dtype: torch.dtype) -> None:
-    """y' = i y turns; in real numbers y' = -y decays."""
+    """The field is y' = i y for a complex dtype and y' = -y for a real one."""
     rate = 1j if dtype.is_complex else -1.0
     y0 = torch.ones(1, dtype=dtype)
     y = solve(lambda t, y: rate * y, y0, tensor(0.0, 1.0), solver=solver, controller=FixedStep(dt=0.03)).y
@@ -249,8 +247,8 @@ def test_the_dtype_of_the_state_is_kept(solver: Adams, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize("family", [AdamsBashforth, AdamsBashforthMoulton])
 @pytest.mark.parametrize(("order", "starter"), [(6, "vern7"), (7, "vern7"), (8, "dopri8"), (9, "dopri8")])
-def test_any_order_can_be_made(family: type[Adams], order: int, starter: str) -> None:
-    """An Adams method is a quadrature: its order is one above the degree up to which it is exact."""
+def test_a_method_of_any_order_can_be_made(family: type[Adams], order: int, starter: str) -> None:
+    """An Adams method is a quadrature: it is exact for slopes of degree order - 1 and not for those of degree order."""
     solver = family(order, starter=SOLVERS[starter])
     assert (solver.name, solver.order) == (f"{family.prefix}{order}", order)
     starter_degree = SOLVERS[starter].order - 1
@@ -258,7 +256,7 @@ def test_any_order_can_be_made(family: type[Adams], order: int, starter: str) ->
     assert quadrature_error(solver, order, FixedStep(dt=0.1), 2.0) > 1e-12
 
 
-def test_the_method_of_order_one_is_eulers() -> None:
+def test_the_method_of_order_one_is_euler() -> None:
     t, controller = tensor(0.0, 0.5, 1.0), FixedStep(dt=0.1)
     ab1 = AdamsBashforth(1, starter=SOLVERS["euler"])
     of_ab1, of_euler = (
@@ -274,6 +272,6 @@ def test_the_method_of_order_one_is_eulers() -> None:
         (5, "heun3", "ab5: starter heun3 is of order 3: take one of order 4 or more"),
     ],
 )
-def test_what_cannot_be_made_is_refused(order: int, starter: str, message: str) -> None:
+def test_an_impossible_order_or_starter_is_refused(order: int, starter: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         AdamsBashforth(order, starter=SOLVERS[starter])

@@ -1,17 +1,17 @@
-"""What callbacks are told of a solve as it goes."""
+"""The arguments with which the callbacks of a solve are called."""
 
 import torch
 from torch import Tensor
 
 from node import Callbacks, FixedStep, PIDController, solve
 
-Told = list[tuple[float, Tensor, float]]
+Calls = list[tuple[float, Tensor, float]]
 
 
-def told(controller: FixedStep | PIDController) -> tuple[Told, Told, Told]:
-    step: Told = []
-    accept: Told = []
-    reject: Told = []
+def calls_during(controller: FixedStep | PIDController) -> tuple[Calls, Calls, Calls]:
+    step: Calls = []
+    accept: Calls = []
+    reject: Calls = []
     solve(
         lambda t, y: -y * torch.cos(t), torch.ones(2, 3, dtype=torch.float64), torch.tensor([0.0, 0.05, 2.0]),
         solver="dopri5", controller=controller,
@@ -20,8 +20,8 @@ def told(controller: FixedStep | PIDController) -> tuple[Told, Told, Told]:
     return step, accept, reject
 
 
-def test_each_step_is_told_before_and_after_it_is_judged() -> None:
-    step, accept, reject = told(PIDController(rtol=1e-6, atol=1e-6, first_step=1.5))
+def test_callbacks_are_called_before_each_step_and_after_it_is_accepted_or_rejected() -> None:
+    step, accept, reject = calls_during(PIDController(rtol=1e-6, atol=1e-6, first_step=1.5))
     assert reject
     assert len(step) == len(accept) + len(reject)
     assert step[0][0] == reject[0][0] == 0.0
@@ -29,8 +29,8 @@ def test_each_step_is_told_before_and_after_it_is_judged() -> None:
     assert sorted((t, dt) for t, _, dt in step) == sorted((t, dt) for t, _, dt in accept + reject)
 
 
-def test_accepted_steps_are_the_path_from_the_start_to_the_end() -> None:
-    _, accept, reject = told(FixedStep(dt=0.25))
+def test_accepted_steps_lead_from_the_start_to_the_end() -> None:
+    _, accept, reject = calls_during(FixedStep(dt=0.25))
     assert [t for t, _, _ in accept] == [0.25 * i for i in range(8)]
     assert {dt for _, _, dt in accept} == {0.25}
     assert not reject

@@ -1,4 +1,4 @@
-"""Fields that change between the passes: gradients are those of the forward pass or refused, and f is left alone."""
+"""Fields that change between the passes: the gradient is that of f in the forward pass, or it is refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,22 @@ from torch import Tensor, nn
 from node import FixedStep, solve
 from node.models import MLP
 from tests.support.gradients import tensor
-from tests.support.lawful import T, assert_lawful, backprop_of, every_mode, gradients, how, is_refusal, or_refused
+from tests.support.right_or_refused import (
+    T,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
+    every_mode,
+    gradients,
+    is_refusal,
+    none_if_refused,
+)
 
 Y0 = tensor(0.5, -0.3, 0.8)
 
 
 class Field(nn.Module):
-    """A net in which everything that a user may change has a place."""
+    """A net with one of everything that a user may change: parameters, buffers, attributes, containers, layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +85,7 @@ CHANGES: dict[str, Callable[[Field], Any]] = {
 
 
 def state_of(f: nn.Module) -> dict[str, Any]:
-    """Everything that f is made of, by name: what a backward pass may not change but by adding to `nfe`."""
+    """The attributes, tensors and modules of f by name; a backward pass may change nothing of them but `nfe`."""
     plain = {k: v for k, v in vars(f).items() if isinstance(v, float | list | dict) and not k.startswith("_")}
     tensors = {k: (id(x), x.tolist()) for k, x in f.state_dict(keep_vars=True).items()}
     kept = {name: (id(m), m.training) for name, m in f.named_modules()}
@@ -86,25 +95,25 @@ def state_of(f: nn.Module) -> dict[str, Any]:
 @every_mode
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_between_the_passes_is_refused_or_leaves_the_gradient_alone(mode: str, change: str) -> None:
-    """In every mode, and after the backward pass f is what the user has made of it."""
+    """After the backward pass f is as the user has changed it."""
     still, f = Field(), Field()
-    true = gradients(lambda: solve(still, Y0, T, **backprop_of(mode)).y.square().sum(), still.leaves())
+    true = gradients(lambda: solve(still, Y0, T, **backprop_arguments_of(mode)).y.square().sum(), still.leaves())
     leaves = f.leaves()
-    loss = solve(f, Y0, T, **how(mode)).y.square().sum()
+    loss = solve(f, Y0, T, **arguments_of(mode)).y.square().sum()
     CHANGES[change](f)
-    left = state_of(f)
-    found = or_refused(lambda: gradients(lambda: loss, leaves))
-    assert state_of(f) == left
-    assert_lawful(found, true, mode)
+    before = state_of(f)
+    found = none_if_refused(lambda: gradients(lambda: loss, leaves))
+    assert state_of(f) == before
+    assert_right_or_refused(found, true, mode)
     assert found is not None or change != "nothing"
 
 
 @every_mode
 @pytest.mark.parametrize("where", ["an attribute", "a closure", "a buffer"])
-def test_what_is_swapped_from_interval_to_interval_has_the_gradient_of_each(mode: str, where: str) -> None:
-    """One backward pass at the end of a loop in which each interval has its own data: right, or refused."""
+def test_data_swapped_between_solves_have_the_gradient_of_each_solve_or_are_refused(mode: str, where: str) -> None:
+    """A loop of three solves, each with its own data, is followed by one backward pass."""
 
-    def run(way: dict[str, object], leaves: list[Tensor] | None = None) -> tuple[Field, Tensor]:
+    def run(arguments: dict[str, object], leaves: list[Tensor] | None = None) -> tuple[Field, Tensor]:
         f, y, drive = Field(), Y0, tensor(0.0)
 
         def driven(t: Tensor, y: Tensor) -> Tensor:
@@ -116,18 +125,20 @@ def test_what_is_swapped_from_interval_to_interval_has_the_gradient_of_each(mode
                 f.given = tensor(0.1 * i, -0.3, 0.2 * i)
             if where == "a buffer":
                 f.gain = tensor(1.0 + i / 2)
-            y = solve(driven if where == "a closure" else f, y, T, **way).y[-1]
+            y = solve(driven if where == "a closure" else f, y, T, **arguments).y[-1]
         return f, y.square().sum()
 
-    def found(way: dict[str, object]) -> list[Tensor]:
-        f, loss = run(way)
+    def found(arguments: dict[str, object]) -> list[Tensor]:
+        f, loss = run(arguments)
         return gradients(lambda: loss, f.leaves())
 
-    assert_lawful(or_refused(lambda: found(how(mode))), found(backprop_of(mode)), mode)
+    assert_right_or_refused(
+        none_if_refused(lambda: found(arguments_of(mode))), found(backprop_arguments_of(mode)), mode
+    )
 
 
 class Noisy(nn.Module):
-    """A net with a layer that is not the same in each call."""
+    """A net with a layer that changes in each call."""
 
     def __init__(self, layer: nn.Module):
         super().__init__()
@@ -147,33 +158,33 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 
 @every_mode
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_layer_that_changes_in_each_call_is_as_in_the_forward_pass_or_refused(mode: str, layer: str) -> None:
-    """Its gradient, its buffers and the random numbers after it are what backprop's are.
+def test_a_layer_that_changes_in_each_call_has_backprops_gradient_or_is_refused(mode: str, layer: str) -> None:
+    """The gradient, the buffers and the random numbers drawn afterwards equal those of backprop.
 
-    Fixed steps in all modes: an error estimate of a field with noise means nothing.
+    Steps are fixed in all modes: an error estimate of a noisy field means nothing.
     """
 
-    def trained(way: dict[str, object]) -> tuple[list[Tensor], list[Tensor]]:
+    def trained(arguments: dict[str, object]) -> tuple[list[Tensor], list[Tensor]]:
         torch.manual_seed(1)
         f, y0 = Noisy(LAYERS[layer]()), torch.randn(4, 3, dtype=torch.float64)
-        found = gradients(lambda: solve(f, y0, T, **way).y.square().sum(), f.parameters())
+        found = gradients(lambda: solve(f, y0, T, **arguments).y.square().sum(), f.parameters())
         return found, [*f.buffers(), torch.rand(3)]
 
-    way = how(mode, controller=FixedStep(dt=0.02))
+    arguments = arguments_of(mode, controller=FixedStep(dt=0.02))
     if layer == "dropout" and mode in ("adjoint", "interpolating"):
         with pytest.raises((ValueError, RuntimeError)) as refused:
-            trained(way)
+            trained(arguments)
         assert is_refusal(refused.value)
         return
-    true, buffers = trained({**way, "gradient": "backprop"})
+    true, buffers = trained({**arguments, "gradient": "backprop"})
     result = None
 
     def train() -> list[Tensor]:
         nonlocal result
-        result = trained(way)
+        result = trained(arguments)
         return result[0]
 
-    assert_lawful(or_refused(train), true, mode)
+    assert_right_or_refused(none_if_refused(train), true, mode)
     if result is not None:
         for a, b in zip(result[1], buffers, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
@@ -181,20 +192,20 @@ def test_a_layer_that_changes_in_each_call_is_as_in_the_forward_pass_or_refused(
 
 @every_mode
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_counter_of_calls_goes_on_from_where_the_user_has_put_it(mode: str, reset: bool) -> None:
+def test_a_call_counter_in_f_continues_from_the_value_that_the_user_has_set(mode: str, reset: bool) -> None:
     f = Field()
-    solution = solve(f, Y0, T, **how(mode))
+    solution = solve(f, Y0, T, **arguments_of(mode))
     forwards = f.nfe
-    assert solution.stats.nfe_forward <= forwards <= solution.stats.nfe_forward + 1  # a look at what f depends on
+    assert solution.stats.nfe_forward <= forwards <= solution.stats.nfe_forward + 1  # one call finds what f depends on
     f.nfe = 0 if reset else f.nfe
     solution.y.square().sum().backward()
     assert f.nfe == (0 if reset else forwards) + solution.stats.nfe_backward
 
 
 @every_mode
-def test_a_second_backward_pass_is_as_the_first(mode: str) -> None:
+def test_a_second_backward_pass_gives_the_same_gradient(mode: str) -> None:
     f = Field()
-    loss = solve(f, Y0, T, **how(mode)).y.square().sum()
+    loss = solve(f, Y0, T, **arguments_of(mode)).y.square().sum()
     loss.backward(retain_graph=True)
     first = [p.grad.clone() for p in f.parameters()]
     f.zero_grad()
@@ -203,7 +214,7 @@ def test_a_second_backward_pass_is_as_the_first(mode: str) -> None:
 
 
 class Closing:
-    """A callable object that gives something back at its end, as an open file does."""
+    """A callable object that counts arguments_of often `__del__` is called, as an open file closes itself there."""
 
     ends = 0
 
@@ -218,8 +229,8 @@ class Closing:
 
 
 @every_mode
-def test_an_object_that_closes_something_at_its_end_is_not_ended_by_a_solve(mode: str) -> None:
+def test_a_solve_does_not_call_del_of_the_vector_field(mode: str) -> None:
     Closing.ends, field = 0, Closing(MLP(2, width=3).double())
-    solve(field, tensor(0.3, -0.2), T, **how(mode)).y.sum().backward()
+    solve(field, tensor(0.3, -0.2), T, **arguments_of(mode)).y.sum().backward()
     assert Closing.ends == 0
     assert field.net.net[0].weight.grad is not None

@@ -1,4 +1,4 @@
-"""The continuous adjoint's own choices: solver, norm, callbacks, limits; and the states that it can take."""
+"""The options of the continuous adjoint (solver, norm, callbacks, max_steps, checkpoints), and complex states."""
 
 import pytest
 import torch
@@ -17,20 +17,22 @@ def net_gradient(mode: ContinuousAdjoint) -> tuple[Tensor, ...]:
 
 
 @pytest.fixture(scope="module")
-def truth() -> tuple[Tensor, ...]:
+def true_gradient() -> tuple[Tensor, ...]:
     return gradient_of(mean_abs, Net(), NET_Y0, NET_T, **TRUE)
 
 
 @pytest.mark.parametrize("solver", ["dopri8", "rk4", "rodas5p"])
 @pytest.mark.parametrize("norm", [block_norm, seminorm])
-def test_any_solver_and_norm_gives_the_gradient(solver: str, norm: object, truth: tuple[Tensor, ...]) -> None:
-    """rodas5p differentiates the adjoint equation itself, with the parameters' gradients in it."""
+def test_every_backward_solver_and_norm_gives_the_true_gradient(
+    solver: str, norm: object, true_gradient: tuple[Tensor, ...]
+) -> None:
+    """rodas5p needs the Jacobian of the adjoint equation, which includes the parameters' gradients."""
     controller = TOLERANCE if SOLVERS[solver].adaptive else FixedStep(dt=1e-2)
     mode = ContinuousAdjoint(solver=SOLVERS[solver], controller=controller, norm=norm)
-    assert relative_error(net_gradient(mode), truth) < 1e-6
+    assert relative_error(net_gradient(mode), true_gradient) < 1e-6
 
 
-def test_a_solver_that_needs_derivatives_goes_back_through_a_plain_function() -> None:
+def test_a_backward_solver_that_needs_a_jacobian_takes_a_plain_function() -> None:
     """y = y0 exp(w): both derivatives at w = 0.7, y0 = 1 are exp(0.7)."""
     w, y0 = torch.tensor(0.7, dtype=torch.float64, requires_grad=True), tensor(1.0).requires_grad_()
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": ContinuousAdjoint(solver=SOLVERS["rodas4"])}
@@ -53,7 +55,7 @@ def test_callbacks_see_the_state_the_adjoint_and_the_parameters_gradients() -> N
     assert [part.shape for part in last] == [(6,), (6,), *(p.shape for p in net.parameters() if p.requires_grad)]
 
 
-def test_max_steps_limits_all_of_the_backward_solve() -> None:
+def test_max_steps_limits_the_whole_backward_solve() -> None:
     steps: list[float] = []
     net_gradient(ContinuousAdjoint(callbacks=Callbacks(step=lambda t, z, dt: steps.append(t))))
     assert len(steps) > len(NET_T)
@@ -63,8 +65,8 @@ def test_max_steps_limits_all_of_the_backward_solve() -> None:
 
 
 @pytest.mark.parametrize("ends", [(0.0, 3.0), (3.0, 0.0)], ids=["forwards", "backwards"])
-def test_checkpoints_keep_a_flow_that_contracts_on_its_way_back(ends: tuple[float, float]) -> None:
-    """y' = -k (u + u^3), u = y - cos t: what y is off by at the end grows by exp(30) on the way, and then faster."""
+def test_checkpoints_make_the_backward_solve_of_a_contraction_stable(ends: tuple[float, float]) -> None:
+    """y' = -k (u + u^3), u = y - cos t: backwards in time an error of y grows by exp(30), and then faster."""
 
     class Pulled(torch.nn.Module):
         def __init__(self) -> None:
@@ -85,7 +87,7 @@ def test_checkpoints_keep_a_flow_that_contracts_on_its_way_back(ends: tuple[floa
     assert relative_error(gradient(ContinuousAdjoint(checkpoints=20), 1e-7), true) < 1e-4
 
 
-def test_checkpoints_are_states_of_the_forward_pass_and_no_more_than_asked_for() -> None:
+def test_checkpoints_are_states_of_the_forward_pass_and_no_more_than_requested() -> None:
     seen: list[tuple[float, Tensor]] = []
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -110,24 +112,24 @@ def test_checkpoints_are_states_of_the_forward_pass_and_no_more_than_asked_for()
         starts.clear()
 
 
-@pytest.mark.parametrize(("choice", "message"), [({"checkpoints": -1}, "checkpoints is -1 and must be 0 or more")])
-def test_a_wrong_choice_is_answered_in_a_line(choice: dict[str, int], message: str) -> None:
+@pytest.mark.parametrize(("options", "message"), [({"checkpoints": -1}, "checkpoints is -1 and must be 0 or more")])
+def test_a_negative_number_of_checkpoints_is_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ContinuousAdjoint(**choice)
+        ContinuousAdjoint(**options)
 
 
 @pytest.mark.parametrize("tolerance", [torch.full((2, 3), 1e-8), torch.tensor([1e-8, 1e-7, 1e-8])])
-def test_tolerances_of_the_states_elements_are_the_adjoints_too(tolerance: Tensor, truth: tuple[Tensor, ...]) -> None:
+def test_elementwise_tolerances_hold_for_the_adjoint_too(tolerance: Tensor, true_gradient: tuple[Tensor, ...]) -> None:
     controller = PIDController(rtol=tolerance, atol=tolerance)
     for mode in (ContinuousAdjoint(), ContinuousAdjoint(controller=controller)):
         found = gradient_of(mean_abs, Net(), NET_Y0, NET_T, solver="dopri5", controller=controller, gradient=mode)
-        assert relative_error(found, truth) < 1e-5
+        assert relative_error(found, true_gradient) < 1e-5
 
 
 @pytest.mark.parametrize("tolerance", [1e-9, tensor(1e-9, 1e-10)])
 @pytest.mark.parametrize("solver", ["dopri5", "rodas5p"])
 def test_complex_states_have_complex_gradients(solver: str, tolerance: float | Tensor) -> None:
-    """y' = w y: y(1) = y0 exp(w), in y0 and in a complex parameter or a real one."""
+    """y' = w y, y(1) = y0 exp(w): the gradients in y0 and in a complex or real w."""
 
     class Turn(torch.nn.Module):
         def __init__(self, w: complex) -> None:

@@ -1,4 +1,4 @@
-"""Step size control: the pure functions, alone."""
+"""Step size control: the functions of the controller alone, without a solve."""
 
 import math
 from dataclasses import replace
@@ -10,7 +10,7 @@ from torch import Tensor
 from node import SOLVERS, FixedStep, PIDController, solve
 from node.controller import LEAST_MEMORY, rms_norm
 from node.user_field import UserField
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import PRECISE
 
 # P, I, D: the elementary controller; Gustafsson's PI; a PID, and the same with a negative D.
@@ -29,7 +29,7 @@ def vector(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def test_error_ratio_is_the_error_over_atol_and_rtol_times_the_larger_state() -> None:
+def test_error_ratio_is_the_rms_of_the_error_over_atol_plus_rtol_times_the_larger_state() -> None:
     """Hairer, Norsett & Wanner (1993), eq. II.4.10-11."""
     control = PIDController(rtol=0.1, atol=0.5)
     error, y0, y1 = vector(3.0, -4.0), vector(10.0, -15.0), vector(-25.0, 5.0)
@@ -39,7 +39,7 @@ def test_error_ratio_is_the_error_over_atol_and_rtol_times_the_larger_state() ->
     assert control.error_ratio(-error, -y0, y1) == control.error_ratio(error, y0, y1)
 
 
-def test_error_ratio_leaves_its_arguments_alone() -> None:
+def test_error_ratio_does_not_change_its_arguments() -> None:
     error, y0, y1 = vector(3.0, -4.0), vector(1.0, 2.0), vector(3.0, 4.0)
     before = [x.clone() for x in (error, y0, y1)]
     for atol in (0.0, 1.0):
@@ -47,34 +47,34 @@ def test_error_ratio_leaves_its_arguments_alone() -> None:
     assert all(torch.equal(x, copy) for x, copy in zip((error, y0, y1), before, strict=True))
 
 
-def test_error_ratio_is_one_where_the_error_is_the_tolerance() -> None:
+def test_error_ratio_is_one_where_the_error_equals_the_tolerance() -> None:
     y = vector(1.0, -20.0, 300.0)
     control = PIDController(rtol=1e-3, atol=1e-4)
     assert control.error_ratio(1e-4 + 1e-3 * y.abs(), y, y) == pytest.approx(1.0, rel=1e-15)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_error_ratio_of_an_error_or_state_that_is_not_finite_is_not_accepted(bad: float) -> None:
+def test_an_error_or_state_that_is_not_finite_is_not_accepted(bad: float) -> None:
     good, ill = vector(1.0, 2.0), vector(1.0, bad)
     control = controller()
     for ratio in (control.error_ratio(ill, good, good), control.error_ratio(ill, good, ill)):
         assert not control.judge(ratio, 0.1, (1.0, 1.0), 5).accepted
 
 
-def test_error_ratio_without_atol_counts_an_entry_at_rest_as_no_error() -> None:
+def test_error_ratio_without_atol_counts_an_entry_at_rest_as_without_error() -> None:
     control = PIDController(rtol=1e-2, atol=0.0)
     at_rest, moved = vector(0.0, 1.0), vector(0.0, 1.0)
     assert control.error_ratio(vector(0.0, 0.01), at_rest, moved) == pytest.approx(math.sqrt(1 / 2))
     assert control.error_ratio(vector(1e-9, 0.01), at_rest, moved) > 1e6
 
 
-def test_the_norm_that_is_given_is_the_norm_that_measures() -> None:
+def test_error_ratio_is_measured_in_the_given_norm() -> None:
     largest = controller(norm=lambda x: x.abs().max(), rtol=0.0, atol=1.0)
     assert largest.error_ratio(vector(3.0, -4.0), vector(0.0, 0.0), vector(0.0, 0.0)) == 4.0
 
 
 @pytest.mark.parametrize("shape", [(1,), (7,), (2, 3), (0, 3)], ids=str)
-def test_rms_norm_of_equal_entries_is_their_size_over_the_last_dimension(shape: tuple[int, ...]) -> None:
+def test_rms_norm_over_the_last_dimension_of_equal_entries_is_their_absolute_value(shape: tuple[int, ...]) -> None:
     norm = rms_norm(torch.full(shape, -2.5, dtype=torch.float64))
     torch.testing.assert_close(torch.as_tensor(norm, dtype=torch.float64), torch.full(shape[:-1], 2.5).double())
 
@@ -92,7 +92,7 @@ def test_a_step_is_accepted_where_the_error_is_within_the_tolerance(
 @pytest.mark.parametrize("dt", [0.3, -0.3])
 @every_order
 @every_filter
-def test_step_factors_stay_within_their_limits_and_keep_the_direction(
+def test_step_factors_stay_within_their_limits_and_are_positive(
     coefficients: tuple[float, float, float], order: int, dt: float
 ) -> None:
     control = controller(coefficients, factor_min=0.25, factor_max=4.0)
@@ -104,7 +104,7 @@ def test_step_factors_stay_within_their_limits_and_keep_the_direction(
 
 @every_order
 @every_filter
-def test_an_accepted_step_is_not_followed_by_a_smaller_and_a_rejected_one_is(
+def test_a_rejected_step_is_followed_by_a_smaller_step_and_an_accepted_step_is_not(
     coefficients: tuple[float, float, float], order: int
 ) -> None:
     control = controller(coefficients)
@@ -126,7 +126,7 @@ def test_memory_holds_the_last_two_accepted_ratios(coefficients: tuple[float, fl
 
 
 @pytest.mark.parametrize("ratio", [math.nan, math.inf])
-def test_a_step_that_was_not_finite_is_followed_by_the_least(ratio: float) -> None:
+def test_a_step_that_is_not_finite_is_followed_by_the_smallest_allowed_step(ratio: float) -> None:
     verdict = controller(factor_min=0.3).judge(ratio, 0.1, (1.0, 1.0), 5)
     assert not verdict.accepted
     assert verdict.dt == pytest.approx(0.03)
@@ -134,14 +134,16 @@ def test_a_step_that_was_not_finite_is_followed_by_the_least(ratio: float) -> No
 
 @pytest.mark.parametrize("coefficients", [*COEFFICIENTS.values(), (3.0, 4.0, 5.0)])
 @pytest.mark.parametrize("ratio", [5e-324, 1e-310, 1e-200, 1e-30])
-def test_a_step_next_to_without_error_is_followed_by_the_largest(
+def test_a_step_with_almost_no_error_is_followed_by_the_largest_allowed_step(
     ratio: float, coefficients: tuple[float, float, float]
 ) -> None:
     assert controller(coefficients).judge(ratio, 0.1, (1.0, 1.0), 5).dt == pytest.approx(1.0)
 
 
 @every_filter
-def test_a_step_without_error_is_followed_by_the_largest(coefficients: tuple[float, float, float]) -> None:
+def test_a_step_without_error_is_followed_by_the_largest_allowed_step(
+    coefficients: tuple[float, float, float],
+) -> None:
     verdict = controller(coefficients, factor_max=7.0).judge(0.0, 0.1, (1.0, 1.0), 5)
     assert verdict.accepted
     assert verdict.dt == pytest.approx(0.7)
@@ -152,7 +154,7 @@ def test_a_step_without_error_is_followed_by_the_largest(coefficients: tuple[flo
 @every_order
 @pytest.mark.parametrize("integral", [0.3, 0.7, 1.0])
 def test_pi_with_no_p_is_i(integral: float, order: int) -> None:
-    """dt_next = dt safety r^(-I/k), whatever came before."""
+    """dt_next = dt safety r^(-I/k), whatever the ratios before."""
     control = controller((0.0, integral, 0.0), factor_min=1e-9, factor_max=1e9)
     for ratio in (1e-6, 1e-3, 2.0, 1e3):
         factors = {control.judge(ratio, 1.0, memory, order).dt for memory in MEMORIES}
@@ -163,7 +165,7 @@ def test_pi_with_no_p_is_i(integral: float, order: int) -> None:
 
 @every_order
 @every_filter
-def test_a_constant_error_is_answered_by_the_integral_part_alone(
+def test_at_a_constant_error_the_step_depends_on_the_integral_part_alone(
     coefficients: tuple[float, float, float], order: int
 ) -> None:
     """P and D act on changes: with r_n = r_(n-1) = r_(n-2) they cancel."""
@@ -174,7 +176,7 @@ def test_a_constant_error_is_answered_by_the_integral_part_alone(
 
 
 @every_order
-def test_p_answers_a_rising_error_by_a_smaller_step_than_i_and_a_falling_one_by_a_larger(order: int) -> None:
+def test_pi_takes_smaller_steps_than_i_after_a_rising_error_and_larger_steps_after_a_falling_error(order: int) -> None:
     i, pi = controller((0.0, 0.3, 0.0)), controller((0.4, 0.3, 0.0))
     rising, falling = (1e-7, 1e-7), (1e-5, 1e-5)
     assert pi.judge(1e-6, 1.0, rising, order).dt < i.judge(1e-6, 1.0, rising, order).dt
@@ -184,10 +186,10 @@ def test_p_answers_a_rising_error_by_a_smaller_step_than_i_and_a_falling_one_by_
 @pytest.mark.parametrize("dt", [1e-3, 1.0, 5.0])
 @every_order
 @every_filter
-def test_the_filter_settles_on_a_step_within_the_tolerance(
+def test_the_step_converges_to_an_error_within_the_tolerance(
     coefficients: tuple[float, float, float], order: int, dt: float
 ) -> None:
-    """On the model that control assumes, r = C dt^k: the ratio settles between safety^(k/I) and 1."""
+    """With errors r = C dt^k, as the controller assumes, the ratio converges to a value between safety^(k/I) and 1."""
     control, memory = controller(coefficients), (1.0, 1.0)
     for _ in range(200):
         ratio = 3.0 * abs(dt) ** order
@@ -197,8 +199,8 @@ def test_the_filter_settles_on_a_step_within_the_tolerance(
 
 
 @every_order
-def test_the_elementary_controller_settles_in_one_step(order: int) -> None:
-    """As long as no limit holds it back: the next ratio is safety^k."""
+def test_the_elementary_controller_converges_in_one_step(order: int) -> None:
+    """The next ratio is safety^k if no limit of the factors is reached."""
     control = controller(factor_min=1e-9, factor_max=1e9)
     for dt in (1e-3, 5.0):
         after = control.judge(3.0 * dt**order, dt, (1.0, 1.0), order).dt
@@ -214,7 +216,7 @@ def first_step(control: PIDController, rate: float, y0: Tensor, t: tuple[float, 
 
 @every_order
 @pytest.mark.parametrize("rate", [-0.5, 3.0, 200.0])
-def test_the_first_step_is_hairers_on_a_linear_field(rate: float, order: int) -> None:
+def test_the_first_step_of_a_linear_field_is_that_of_hairers_algorithm(rate: float, order: int) -> None:
     """y' = lambda y: h0 = 0.01 / lambda, d2 = lambda d1, h1 = (0.01 / max(d1, d2))^(1/k); HNW (1993), II.4."""
     y0 = vector(1.0, -2.0)
     d1 = abs(rate) * rms_norm(y0 / (1e-6 + 1e-3 * y0.abs()))
@@ -222,7 +224,7 @@ def test_the_first_step_is_hairers_on_a_linear_field(rate: float, order: int) ->
     assert first_step(controller(), rate, y0, (0.0, 9.0), order) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_first_step_points_to_the_end() -> None:
+def test_the_first_step_has_the_sign_of_the_direction_of_time() -> None:
     y0 = vector(1.0, -2.0)
     assert first_step(controller(), 3.0, y0, (0.0, -9.0)) < 0 < first_step(controller(), 3.0, y0, (0.0, 9.0))
     given = controller(first_step=0.25)
@@ -233,14 +235,14 @@ def test_the_first_step_points_to_the_end() -> None:
 @pytest.mark.parametrize("unit", [1e-4, 1e3])
 def test_the_first_step_does_not_depend_on_the_unit_of_the_state(unit: float) -> None:
     y0 = vector(1.0, -2.0)
-    reference = first_step(controller(), 3.0, y0, (0.0, 9.0))
+    unscaled = first_step(controller(), 3.0, y0, (0.0, 9.0))
     scaled = first_step(controller(atol=1e-6 * unit), 3.0, unit * y0, (0.0, 9.0))
-    assert scaled == pytest.approx(reference, rel=1e-6)
+    assert scaled == pytest.approx(unscaled, rel=1e-6)
 
 
 @pytest.mark.parametrize("y0", [vector(0.0, 0.0), vector(0.0, 1.0)], ids=["at rest", "partly at rest"])
 @pytest.mark.parametrize("atol", [0.0, 1e-6])
-def test_the_first_step_from_rest_is_finite_and_moves(y0: Tensor, atol: float) -> None:
+def test_the_first_step_from_rest_is_finite_and_positive(y0: Tensor, atol: float) -> None:
     for f in (lambda t, y: torch.zeros_like(y), lambda t, y: torch.ones_like(y), lambda t, y: y):
         field = UserField.of(f, y0)
         dt = controller(atol=atol).initial_dt(field, 0.0, 1.0, y0, field(0.0, y0), 5)
@@ -257,9 +259,9 @@ def test_the_first_step_chosen_is_accepted_on_a_smooth_problem(name: str) -> Non
 
 @every_filter
 @pytest.mark.parametrize("name", PRECISE)
-def test_every_filter_keeps_the_tolerance(name: str, coefficients: tuple[float, float, float]) -> None:
+def test_a_solve_keeps_the_tolerance_with_every_filter(name: str, coefficients: tuple[float, float, float]) -> None:
     t = vector(0.0, 3.0)
-    tolerance = asked(name, 1e-4)
+    tolerance = tolerance_for(name, 1e-4)
     how = {"solver": name, "controller": PIDController(rtol=tolerance, atol=tolerance, coefficients=coefficients)}
     y = solve(lambda t, y: y * torch.cos(t), vector(1.0), t, **how).require_success().y
     assert y[-1].item() == pytest.approx(math.exp(math.sin(3.0)), abs=50 * 1e-4)

@@ -1,4 +1,4 @@
-"""The solution as a function of time."""
+"""Dense output: the solution as a function of time."""
 
 import math
 
@@ -25,7 +25,7 @@ def solved(name: str = "dopri5", t: Tensor = ENDS, **how: object) -> Solution[Te
 
 @every_solver
 @pytest.mark.parametrize("t", [ENDS, ENDS.flip(0)], ids=["forwards", "backwards"])
-def test_dense_output_is_what_outputs_would_be(name: str, t: Tensor) -> None:
+def test_dense_output_equals_the_outputs_of_a_solve(name: str, t: Tensor) -> None:
     within = torch.linspace(*t.tolist(), 37, dtype=torch.float64)
     dense = solved(name, t).dense
     outputs = solved(name, within, dense=False)
@@ -45,12 +45,12 @@ def test_dense_output_takes_times_of_any_shape_and_order() -> None:
 
 
 @pytest.mark.parametrize("t", [-0.1, 2.1])
-def test_dense_output_says_no_more_than_the_solve(t: float) -> None:
+def test_dense_output_refuses_times_outside_of_the_solve(t: float) -> None:
     with pytest.raises(ValueError, match=rf"^t={t} is outside of the solve: .* \[0\.0, 2\.0\]$"):
         solved().dense(t)
 
 
-def test_without_being_asked_for_there_is_none() -> None:
+def test_a_solve_without_dense_has_no_dense_output() -> None:
     assert solved(dense=False).dense is None
 
 
@@ -93,7 +93,7 @@ def test_dense_output_is_differentiable_or_refuses_a_gradient(gradient: str) -> 
 
 @pytest.mark.parametrize("gradient", ["adjoint", "interpolating"])
 @pytest.mark.parametrize("of", ["a parameter", "t"])
-def test_dense_output_refuses_a_gradient_in_all_that_it_depends_on(gradient: str, of: str) -> None:
+def test_dense_output_refuses_a_gradient_in_parameters_and_in_times(gradient: str, of: str) -> None:
     a, t = torch.tensor(1.0, dtype=torch.float64, requires_grad=of == "a parameter"), ENDS.clone()
     t.requires_grad_(of == "t")
     y0 = torch.ones(2, dtype=torch.float64)
@@ -106,8 +106,8 @@ def test_dense_output_refuses_a_gradient_in_all_that_it_depends_on(gradient: str
 
 @pytest.mark.parametrize("name", ["dopri5", "ab4", "rodas4", "reversible_heun"])
 @pytest.mark.parametrize("ends", [ENDS, ENDS.flip(0)], ids=["forwards", "backwards"])
-def test_many_times_at_once_are_each_time_alone(name: str, ends: Tensor) -> None:
-    """In an order drawn at random, some of them twice, the ends and those of steps among them."""
+def test_a_call_with_many_times_equals_a_call_for_each_time(name: str, ends: Tensor) -> None:
+    """The times are in random order, some of them twice, and include the ends of the solve."""
     y0 = torch.linspace(0.5, 1.5, 6, dtype=torch.float64).view(2, 3).requires_grad_()
     dense = solved(name, ends, y0=y0, controller=FixedStep(dt=0.15)).dense
     generator = torch.Generator().manual_seed(0)
@@ -121,7 +121,7 @@ def test_many_times_at_once_are_each_time_alone(name: str, ends: Tensor) -> None
     torch.testing.assert_close(of_all, of_each, rtol=1e-12, atol=0)
 
 
-def test_no_time_gives_no_state() -> None:
+def test_an_empty_tensor_of_times_gives_an_empty_tensor_of_states() -> None:
     assert solved().dense(torch.empty(0, 4, dtype=torch.float64)).shape == (0, 4, 2, 3)
 
 
@@ -133,7 +133,7 @@ def test_one_time_outside_among_many_is_named(outside: float) -> None:
 
 @pytest.mark.parametrize("name", ["dopri5", "dopri8", "rk4"])
 def test_dense_output_is_differentiable_in_its_time(name: str) -> None:
-    """Its slope is f's, and one power of the step less accurate."""
+    """The derivative in time is f, one power of the step less accurate than the state."""
     dense = solved(name).dense
     times = torch.linspace(0.1, 1.9, 11, dtype=torch.float64).requires_grad_()
     (slopes,) = torch.autograd.grad(dense(times).sum(), times)

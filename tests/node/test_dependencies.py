@@ -1,4 +1,4 @@
-"""What a field depends on is found, once, wherever it has it from and whenever it reads it."""
+"""The tensors that a field depends on are found once, wherever they are held and whenever the field reads them."""
 
 from collections.abc import Callable
 
@@ -8,62 +8,80 @@ from torch import Tensor, nn
 
 from node import solve
 from tests.support.gradients import tensor
-from tests.support.lawful import T, assert_lawful, backprop_of, every_mode, gradients, how, or_refused
+from tests.support.right_or_refused import (
+    T,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
+    every_mode,
+    gradients,
+    none_if_refused,
+)
 
 Y0 = tensor(0.5, -0.3)
 W = tensor(0.3, 0.1, 0.0, -0.2).view(2, 2).requires_grad_()
 V = tensor(0.4, -0.3).requires_grad_()
-OF_W = torch.empty(0)  # a global name, of exp(w)
+EXP_W = torch.empty(0)  # exp(w) under a global name
 
 
 class Holding(nn.Module):
-    """A field that has exp(w) as an attribute, and w as its parameter."""
+    """A field that holds exp(w) as an attribute and w as a parameter."""
 
     def __init__(self) -> None:
         super().__init__()
         self.w = W
-        self.of_w = torch.exp(W)
+        self.exp_w = torch.exp(W)
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        return torch.tanh(y @ self.of_w - y @ self.w)
+        return torch.tanh(y @ self.exp_w - y @ self.w)
 
 
-def of_both() -> Callable[[Tensor, Tensor], Tensor]:
-    of_w = torch.exp(W)
-    return lambda t, y: torch.tanh(y @ of_w - y @ W)
+def reads_w_and_exp_w() -> Callable[[Tensor, Tensor], Tensor]:
+    exp_w = torch.exp(W)
+    return lambda t, y: torch.tanh(y @ exp_w - y @ W)
 
 
-def of_the_outcome() -> Callable[[Tensor, Tensor], Tensor]:
-    of_w = torch.exp(W)
-    return lambda t, y: torch.tanh(y @ of_w)
+def reads_exp_w_only() -> Callable[[Tensor, Tensor], Tensor]:
+    exp_w = torch.exp(W)
+    return lambda t, y: torch.tanh(y @ exp_w)
 
 
-def by_a_global_name() -> Callable[[Tensor, Tensor], Tensor]:
-    global OF_W
-    OF_W = torch.exp(W)
-    return lambda t, y: torch.tanh(y @ OF_W - y @ W)
+def reads_exp_w_by_a_global_name() -> Callable[[Tensor, Tensor], Tensor]:
+    global EXP_W
+    EXP_W = torch.exp(W)
+    return lambda t, y: torch.tanh(y @ EXP_W - y @ W)
 
 
-def later() -> Callable[[Tensor, Tensor], Tensor]:
+def reads_v_in_later_calls() -> Callable[[Tensor, Tensor], Tensor]:
     return lambda t, y: torch.tanh(y @ W) if t < 0.5 else V * y
 
 
-def its_outcome_later() -> Callable[[Tensor, Tensor], Tensor]:
-    of_v = torch.exp(V)
-    return lambda t, y: torch.tanh(y @ W) if t < 0.5 else of_v * y
+def reads_exp_v_in_later_calls() -> Callable[[Tensor, Tensor], Tensor]:
+    exp_v = torch.exp(V)
+    return lambda t, y: torch.tanh(y @ W) if t < 0.5 else exp_v * y
 
 
 FIELDS: dict[str, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
-    make.__name__: make for make in (Holding, of_both, of_the_outcome, by_a_global_name, later, its_outcome_later)
+    make.__name__: make
+    for make in (
+        Holding,
+        reads_w_and_exp_w,
+        reads_exp_w_only,
+        reads_exp_w_by_a_global_name,
+        reads_v_in_later_calls,
+        reads_exp_v_in_later_calls,
+    )
 }
 
 
-def loss(name: str, way: dict[str, object]) -> Tensor:
-    return solve(FIELDS[name](), Y0, T, max_steps=10_000, **way).y.square().sum()
+def loss(name: str, arguments: dict[str, object]) -> Tensor:
+    return solve(FIELDS[name](), Y0, T, max_steps=10_000, **arguments).y.square().sum()
 
 
 @every_mode
 @pytest.mark.parametrize("name", FIELDS)
-def test_what_a_field_reads_gets_its_gradient_once_or_is_named(name: str, mode: str) -> None:
-    true = gradients(lambda: loss(name, backprop_of(mode)), [W, V])
-    assert_lawful(or_refused(lambda: gradients(lambda: loss(name, how(mode)), [W, V])), true, mode)
+def test_a_tensor_that_a_field_reads_gets_its_gradient_once_or_is_refused(name: str, mode: str) -> None:
+    true = gradients(lambda: loss(name, backprop_arguments_of(mode)), [W, V])
+    assert_right_or_refused(
+        none_if_refused(lambda: gradients(lambda: loss(name, arguments_of(mode)), [W, V])), true, mode
+    )

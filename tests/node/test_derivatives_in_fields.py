@@ -1,4 +1,4 @@
-"""Fields that take derivatives inside themselves, share weights or are plain functions, in every way of solving."""
+"""Fields that take derivatives inside, share weights or are plain functions, in every mode and kind of solver."""
 
 from collections.abc import Callable
 
@@ -15,17 +15,17 @@ from tests.support.gradients import relative_error, tensor
 T = tensor(0.0, 0.3, 0.5)
 Y0 = tensor(0.8, -0.4)
 STEPS = FixedStep(dt=0.05)
-WAYS = {
+CASES = {
     f"{gradient}-{solver}": (gradient, solver)
     for gradient in ADJOINTS
     for solver in ("rk4", "implicit_euler", "rodas4", "reversible_rk4")
     if not ADJOINTS[gradient].unsupported(SOLVERS[solver])
 }
-every_way = pytest.mark.parametrize(("gradient", "solver"), WAYS.values(), ids=WAYS)
+every_case = pytest.mark.parametrize(("gradient", "solver"), CASES.values(), ids=CASES)
 
 
 class Energy(nn.Module):
-    """H = (w y1^2 + y2^2) / 2 + y1^4 / 4: tr of nothing, and known slopes."""
+    """The energy H = (w q^2 + p^2) / 2 + q^4 / 4 of a state (q, p)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Energy(nn.Module):
 
 
 class ByFormula(Energy):
-    """Hamilton's equations, written out."""
+    """Hamilton's equations with the derivatives of H written out."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         q, p = y.unbind(-1)
@@ -45,7 +45,7 @@ class ByFormula(Energy):
 
 
 class ByAutograd(Energy):
-    """Hamilton's equations with the slopes as programs take them: on y itself where it is part of a graph."""
+    """Hamilton's equations with the derivatives by autograd: in y itself if y requires grad, else in a detached y."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -55,7 +55,7 @@ class ByAutograd(Energy):
 
 
 class ByClone(Energy):
-    """The same on a clone of y."""
+    """Hamilton's equations with the derivatives by autograd, in a clone of y."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -71,7 +71,7 @@ def gradients(f: nn.Module, gradient: str, solver: str) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.parametrize("field", [ByAutograd, ByClone])
-@every_way
+@every_case
 def test_a_field_may_take_gradients_inside(field: type[nn.Module], gradient: str, solver: str) -> None:
     found, true = gradients(field(), gradient, solver), gradients(ByFormula(), gradient, solver)
     assert relative_error(found, true) < 1e-12
@@ -90,8 +90,8 @@ class Tied(nn.Module):
         return self.c(torch.tanh(self.a(y)))
 
 
-@every_way
-def test_tied_weights_have_one_gradient_and_stay_parameters(gradient: str, solver: str) -> None:
+@every_case
+def test_tied_weights_have_the_summed_gradient_and_stay_tied(gradient: str, solver: str) -> None:
     f = Tied()
     found = gradients(f, gradient, solver)
     apart = nn.ModuleList([nn.Linear(2, 2).double() for _ in range(2)])
@@ -107,8 +107,8 @@ def test_tied_weights_have_one_gradient_and_stay_parameters(gradient: str, solve
     assert f.a.weight is f.c.weight
 
 
-@every_way
-def test_a_plain_function_with_parameters_told_has_their_gradient(gradient: str, solver: str) -> None:
+@every_case
+def test_a_plain_function_has_the_gradient_of_the_parameters_passed_to_the_solve(gradient: str, solver: str) -> None:
     f = ByFormula()
     w = f.w.detach().clone().requires_grad_()
     y0 = Y0.clone().requires_grad_()
@@ -121,7 +121,7 @@ def test_a_plain_function_with_parameters_told_has_their_gradient(gradient: str,
     assert relative_error(torch.autograd.grad(y.square().sum(), (y0, w)), gradients(f, gradient, solver)) < 1e-12
 
 
-def test_what_a_function_holds_is_a_constant_though_it_was_made_of_its_input() -> None:
+def test_a_tensor_held_by_a_function_is_a_constant_though_computed_from_the_input() -> None:
     y = tensor(2.0).requires_grad_()
     held = y.square()
     value, (rows,) = products(lambda y: held * y, (y,), torch.ones(1, 1, dtype=torch.float64))
@@ -130,7 +130,7 @@ def test_what_a_function_holds_is_a_constant_though_it_was_made_of_its_input() -
 
 
 class OneAtATime(torch.autograd.Function):
-    """y^2, whose backward pass cannot be taken for many rows at once."""
+    """y^2 with a backward pass that `vmap` cannot batch, as it branches on a number."""
 
     @staticmethod
     def forward(ctx: object, y: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ class OneAtATime(torch.autograd.Function):
 
 
 @pytest.mark.parametrize("solver", ["implicit_euler", "rodas4"])
-def test_a_function_of_the_users_own_need_not_know_of_vmap(solver: str) -> None:
+def test_a_stiff_solver_takes_an_autograd_function_that_vmap_cannot_batch(solver: str) -> None:
     how = {"solver": solver, "controller": STEPS}
     found = solve(lambda t, y: -OneAtATime.apply(y), Y0, T, **how).y
     torch.testing.assert_close(found, solve(lambda t, y: -y * y, Y0, T, **how).y)
@@ -170,7 +170,7 @@ def jacobian_of(function: Callable[[Tensor], Tensor], y: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("where", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_products_are_found_wherever_they_are_taken(where: Callable[[], object]) -> None:
+def test_products_are_right_under_every_grad_mode(where: Callable[[], object]) -> None:
     with where():
         value, (rows,) = products(torch.sin, (Y0.clone(),), torch.eye(2, dtype=torch.float64))
         assert not rows.is_inference() or where is torch.inference_mode
@@ -185,8 +185,8 @@ def test_a_state_made_in_inference_mode_has_a_jacobian_outside_it() -> None:
 
 
 @pytest.mark.parametrize("gradient", ADJOINTS)
-def test_a_field_that_asks_for_gradients_where_there_are_none_is_answered_in_one_line(gradient: str) -> None:
-    """As programs that were written for one way of training do."""
+def test_a_field_that_takes_a_gradient_under_no_grad_is_refused_in_one_line(gradient: str) -> None:
+    """The field expects y to require grad, as in programs that were written for one mode only."""
     energy = Energy()
 
     def field(t: Tensor, y: Tensor) -> Tensor:
@@ -194,13 +194,16 @@ def test_a_field_that_asks_for_gradients_where_there_are_none_is_answered_in_one
 
     solver = "reversible_rk4" if gradient == "reversible" else "rk4"
     how = {"solver": solver, "controller": STEPS, "gradient": gradient, "parameters": (energy.w,)}
-    with torch.no_grad(), pytest.raises(ValueError, match=r"^the vector field takes derivatives .*: begin f ") as told:
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match=r"^the vector field takes derivatives .*: begin f ") as refused,
+    ):
         solve(field, Y0, T, **how)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("gradient", ADJOINTS)
-def test_a_start_that_requires_grad_is_no_trouble_under_no_grad(gradient: str) -> None:
+def test_a_start_that_requires_grad_is_solved_under_no_grad(gradient: str) -> None:
     solver = "reversible_rk4" if gradient == "reversible" else "rk4"
     y0 = (2 * PAIRS).requires_grad_()
     how = {"solver": solver, "controller": STEPS, "gradient": gradient}
@@ -215,7 +218,7 @@ def series() -> Tensor:
 
 PAIRS = tensor(0.8, -0.4, 0.3, 0.1).view(2, 2)
 How = dict[str, object]
-# Models of a field on (..., 2), and what they make of it.
+# Models of a field on (..., 2), and a call of the model that gives a tensor.
 MODELS_OF: dict[str, Callable[[nn.Module, How], tuple[nn.Module, Callable[[nn.Module], Tensor]]]] = {
     "neural_ode": lambda f, how: (NeuralODE(f, **how), lambda m: m(PAIRS, T)),
     "augmented_neural_ode": lambda f, how: (
@@ -249,7 +252,7 @@ def test_every_model_takes_fields_that_take_gradients(model: Callable, gradient:
 
 
 class Total(Energy):
-    """The energy as a Hamiltonian takes it."""
+    """The energy with the signature that `Hamiltonian` needs: (t, y) -> (..., 1)."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         return super().forward(y).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""The coefficients of ESDIRK methods: their order conditions, stability, and how a mistyped one is refused."""
+"""The coefficients of ESDIRK methods: order conditions, stability, and the refusal of a mistyped coefficient."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def matrix(solver: ESDIRK) -> np.ndarray:
 
 
 def at_infinity(a: np.ndarray, b: np.ndarray) -> float:
-    """R(z) = 1 + z b (I - z a)^-1 1, far out on the negative axis."""
+    """The stability function R(z) = 1 + z b (I - z a)^-1 1 at z = -1e8."""
     z = -1e8
     return 1 + z * b @ np.linalg.solve(np.eye(len(a)) - z * a, np.ones(len(a)))
 
@@ -40,7 +40,7 @@ def test_order_conditions_hold_up_to_the_claimed_order_and_fail_beyond(solver: E
 
 @every_method
 def test_the_embedded_method_is_one_order_below(solver: ESDIRK) -> None:
-    """That is, the error estimate vanishes below its power of dt and not at it."""
+    """The weights of the error estimate satisfy the conditions below its power of dt, and not those at that power."""
     a = matrix(solver)
     for order in range(1, solver.error_order):
         assert residual(solver.tableau.b_error, a, order, theta=0.0) < 2e-15
@@ -48,16 +48,16 @@ def test_the_embedded_method_is_one_order_below(solver: ESDIRK) -> None:
 
 
 @every_method
-def test_stages_are_of_their_order(solver: ESDIRK) -> None:
-    """a c^(k - 1) = c^k / k: a stiff method's order does not fall below it."""
+def test_stages_have_the_claimed_stage_order(solver: ESDIRK) -> None:
+    """a c^(k - 1) = c^k / k for k up to the stage order, below which the order on stiff problems does not fall."""
     a, c = matrix(solver), np.array(solver.tableau.c)
     for k in range(1, 1 + STAGE_ORDER.get(solver.name, 2)):
         np.testing.assert_allclose(a @ c ** (k - 1), c**k / k, rtol=0, atol=1e-15)
 
 
 @every_method
-def test_they_are_l_stable_and_their_estimate_of_what_is_stiff_is_bounded(solver: ESDIRK) -> None:
-    """But implicit Euler's estimate, which takes f at the start as it is."""
+def test_methods_are_l_stable_and_their_error_estimate_is_bounded_at_infinity(solver: ESDIRK) -> None:
+    """The estimate of implicit Euler is excepted: it contains f at the start."""
     a = matrix(solver)
     y = 1j * np.logspace(-3, 5, 400)
     eye, ones = np.eye(len(a)), np.ones(len(a))
@@ -68,7 +68,7 @@ def test_they_are_l_stable_and_their_estimate_of_what_is_stiff_is_bounded(solver
 
 
 @every_method
-def test_f_is_called_within_the_step_and_stages_are_those_published(solver: ESDIRK) -> None:
+def test_nodes_lie_within_the_step_and_the_number_of_stages_is_the_published_one(solver: ESDIRK) -> None:
     assert 0 <= min(solver.tableau.c) < max(solver.tableau.c) == solver.tableau.c[-1]
     assert solver.stages == STAGES[solver.name]
 
@@ -81,7 +81,7 @@ def test_gamma_of_kvaerno3_is_a_root_of_its_polynomial() -> None:
 @pytest.mark.parametrize("part", ["gamma", "c", "a", "b_error"])
 @every_method
 def test_a_mistyped_coefficient_is_refused(solver: ESDIRK, part: str) -> None:
-    """Also by 2e-12, as one wrong digit of a denominator makes it."""
+    """An error of 2e-12 is refused, which is about that of one wrong digit in a long denominator."""
     value = getattr(solver.tableau, part)
     if part == "gamma":
         wrong = value + 2e-12
@@ -108,6 +108,6 @@ def test_a_row_of_the_wrong_length_is_refused(change: dict[str, tuple], message:
 
 
 def test_a_method_whose_last_stage_is_not_y1_is_refused() -> None:
-    """The rule of the middle: the implicit stage is at 1/2."""
+    """The implicit midpoint rule: its stage is at 1/2."""
     with pytest.raises(ValueError, match=r"^c runs from 0\.0 to 0\.5 and must from 0 to 1: y1 is the last stage$"):
         type(KVAERNO3.tableau)(gamma=0.5, c=(0.0, 0.5), a=((), (0.0,)), b_error=(0.0, 0.0))

@@ -1,4 +1,4 @@
-"""What an event's time and state depend on, to higher orders, from event to event, and where that is not known."""
+"""Derivatives of an event's time and state: of higher orders, through chains of events, and where they are refused."""
 
 import math
 
@@ -14,12 +14,12 @@ HOW = {
     "fixed": {"solver": "dopri8", "controller": FixedStep(dt=0.25)},
 }
 every_controller = pytest.mark.parametrize("how", HOW.values(), ids=HOW)
-twice = pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
+every_mode_with_higher_derivatives = pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
 close = torch.testing.assert_close
 
 
 def derivatives(value: Tensor, inputs: tuple[Tensor, ...], order: int) -> list[Tensor]:
-    """All first ones, those of a weighted sum of them, and so on."""
+    """All first derivatives of the value, then those of a weighted sum of them, and so on up to this order."""
     found = []
     for _ in range(order):
         of_inputs = torch.autograd.grad(value, inputs, create_graph=True)
@@ -29,12 +29,12 @@ def derivatives(value: Tensor, inputs: tuple[Tensor, ...], order: int) -> list[T
     return found
 
 
-@twice
+@every_mode_with_higher_derivatives
 @every_controller
 def test_the_second_derivatives_of_an_events_time_are_those_of_the_formula(
     how: dict[str, object], gradient: str
 ) -> None:
-    """z' = a z reaches 2 at t* = ln(2 / z0) / a; with a = 0.7 and z0 = 1 the three are 4.042, 2.041 and 1.429."""
+    """z' = a z reaches 2 at t* = ln(2 / z0) / a; at a = 0.7, z0 = 1 the three are 4.042, 2.041 and 1.429."""
     field, z0 = Growth(), tensor(1.0).requires_grad_()
     event = solve(field, z0, tensor(0.0, 5.0), event=Event(lambda t, z: z - 2), gradient=gradient, **how).event
     of_a, of_z0 = torch.autograd.grad(event.t, (field.alpha, z0), create_graph=True)
@@ -58,13 +58,13 @@ class Driven(nn.Module):
 
 
 @pytest.mark.exhaustive
-@twice
+@every_mode_with_higher_derivatives
 @every_controller
 @pytest.mark.parametrize("t0", [0.1, 1.2], ids=["forwards", "backwards"])
 def test_derivatives_of_an_events_time_and_state_are_exact_to_the_fourth_order(
     how: dict[str, object], gradient: str, t0: float
 ) -> None:
-    """g = y - c e^t + const, in the start, its time, the field's parameter and g's own; by implicit differentiation."""
+    """g = y - c e^t + const; in y0, t0, the parameter r of the field and the parameter c of g."""
     field, c = Driven(), tensor(-0.2).requires_grad_()
     y0, t = tensor(0.6).requires_grad_(), tensor(t0, 1.4 - t0).requires_grad_()
     there = 0.9 if t0 < 0.5 else 0.4
@@ -79,7 +79,7 @@ def test_derivatives_of_an_events_time_and_state_are_exact_to_the_fourth_order(
     level[0] = g(tensor(there), y_at(tensor(there))).item()
     event = solve(field, y0, t, event=Event(g), gradient=gradient, **how).event
     exact = tensor(there)
-    for _ in range(6):  # of Newton's steps, which double the order that is right
+    for _ in range(6):  # Newton's steps, each of which doubles the order of the derivatives that are right
         rate = field.r * y_at(exact) ** 2 * exact.cos() - c * exact.exp()
         exact = exact - g(exact, y_at(exact)) / rate
     close(event.t, exact[0], rtol=0, atol=1e-9)
@@ -93,7 +93,7 @@ def test_derivatives_of_an_events_time_and_state_are_exact_to_the_fourth_order(
         derivatives(event.t, inputs, 5)
 
 
-def test_a_mode_of_first_derivatives_refuses_the_second_ones_of_an_event() -> None:
+def test_a_mode_of_first_derivatives_refuses_the_second_derivatives_of_an_event() -> None:
     gradient = "forward"
     field = Growth()
     event = solve(
@@ -107,8 +107,8 @@ def test_a_mode_of_first_derivatives_refuses_the_second_ones_of_an_event() -> No
 
 @every_gradient
 @pytest.mark.parametrize("direction", [0, 1])
-def test_the_entry_that_changed_its_sign_is_the_one_that_is_differentiated(gradient: str, direction: int) -> None:
-    """One entry in units of 1e-8 of the other's, and one that stays at zero: dt*/da = -ln 2 / a^2 = -1.4146."""
+def test_the_entry_of_g_that_changed_its_sign_is_differentiated(gradient: str, direction: int) -> None:
+    """Another entry is 1e-8 times as large, another stays at zero: dt*/da = -ln 2 / a^2 = -1.4146."""
     field = Growth()
 
     def g(t: Tensor, z: Tensor) -> Tensor:
@@ -122,8 +122,8 @@ def test_the_entry_that_changed_its_sign_is_the_one_that_is_differentiated(gradi
     close(of_a.item(), -1.41458, rtol=0, atol=1e-4)
 
 
-def test_a_body_on_the_floor_of_a_box_meets_the_wall() -> None:
-    """Height and place: the height rests at zero with no rate, and the wall is met at x = 1."""
+def test_an_entry_that_rests_at_zero_does_not_hide_the_event_of_another() -> None:
+    """A body on the floor of a box: its height rests at zero with no rate, and it meets the wall at x = 1."""
     v = tensor(0.5).requires_grad_()
     solution = solve(
         lambda t, y: torch.cat((0 * y[:1], v)), tensor(0.0, 0.0), tensor(0.0, 9.0),
@@ -132,8 +132,8 @@ def test_a_body_on_the_floor_of_a_box_meets_the_wall() -> None:
     close(torch.autograd.grad(solution.event.t, v)[0], tensor(-1 / 0.25), rtol=0, atol=1e-8)
 
 
-def test_an_output_that_the_event_meets_depends_on_its_time_and_the_event_does_not() -> None:
-    """y' = 1 from 0 is 1 at t0 + 1, the second output."""
+def test_an_output_at_the_event_depends_on_its_output_time_and_the_event_does_not() -> None:
+    """y' = 1, y0 = 0: y = 1 at t0 + 1, which is the second output."""
     t = tensor(0.0, 1.0, 2.0).requires_grad_()
     solution = solve(
         lambda t, y: torch.ones_like(y), tensor(0.0), t, event=Event(lambda t, y: y - 1), solver="euler",
@@ -160,7 +160,7 @@ WITHOUT_RATE = {
 @pytest.mark.parametrize("g", WITHOUT_RATE.values(), ids=WITHOUT_RATE)
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_g_without_a_rate_finds_the_event_and_refuses_the_gradient_of_its_time(g: object, recorded: bool) -> None:
-    """z' = a z from 0.25 reaches 0.5 at ln 2 / a, which is a rise: a fall is not found."""
+    """z' = a z, z0 = 0.25 rises to 0.5 at ln 2 / a; with direction=-1 there is no event."""
     field, z0 = Growth(), tensor(0.25).requires_grad_()
     with torch.set_grad_enabled(recorded):
         solution = solve(field, z0, tensor(0.0, 0.5, 3.0), event=Event(g, direction=1), **HOW["adaptive"])
@@ -184,13 +184,13 @@ def test_a_g_without_a_rate_finds_the_event_and_refuses_the_gradient_of_its_time
         (lambda t, y: y * 1j, ValueError, "g returned torch.complex128, which has no sign"),
     ],
 )
-def test_a_g_that_has_no_sign_is_answered_in_one_line(g: object, error: type[Exception], message: str) -> None:
+def test_a_g_without_a_sign_is_refused(g: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         solve(Growth(), tensor(0.25), tensor(0.0, 3.0), event=Event(g), **HOW["fixed"])
 
 
 class Ball(nn.Module):
-    """Height and velocity under a learnable gravity, and what each bounce leaves of the speed."""
+    """A ball's height and velocity, with learnable gravity and restitution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -201,7 +201,7 @@ class Ball(nn.Module):
 
 
 def bounced(ball: Ball, height: Tensor, times: int, **how: object) -> Tensor:
-    """The time of the last bounce: the sum of the flights, each from its own start."""
+    """The time of the last bounce: the sum of the flights, each solved from t = 0."""
     y, total = torch.cat((height, tensor(0.0))), tensor(0.0)[0]
     event = Event(lambda t, y: y[0], direction=-1)
     for _ in range(times):
@@ -212,7 +212,7 @@ def bounced(ball: Ball, height: Tensor, times: int, **how: object) -> Tensor:
 
 @every_gradient
 def test_a_ball_that_bounces_five_times_has_the_gradients_of_the_formula(gradient: str) -> None:
-    """t = sqrt(2 h / g) (1 + 2 (r + r^2 + r^3 + r^4)); to the second order where the mode has it."""
+    """t = sqrt(2 h / g) (1 + 2 (r + r^2 + r^3 + r^4)); second derivatives too, where the mode has them."""
     ball, height = Ball(), tensor(3.0).requires_grad_()
     solver = "reversible_dopri5" if gradient == "reversible" else "dopri5"
     time = bounced(ball, height, 5, solver=solver, controller=FixedStep(dt=0.05), gradient=gradient)

@@ -1,4 +1,4 @@
-"""A solve that stops at a root: where it stops, what it gives up to there, and what the root depends on."""
+"""Events: where a solve stops, its outputs before the event, and the gradients of the event's time and state."""
 
 import math
 
@@ -17,7 +17,7 @@ def tensor(*values: float) -> Tensor:
 
 
 class Falling(nn.Module):
-    """A ball: height and velocity, with gravity learnable."""
+    """A ball's height and velocity, with learnable gravity."""
 
     def __init__(self, gravity: float = 9.81):
         super().__init__()
@@ -38,8 +38,8 @@ def dropped(event: Event, t: Tensor | None = None, **how: object) -> Solution[Te
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-def test_a_solve_stops_at_the_root_and_its_outputs_end_there(name: str) -> None:
-    """The ball of 10 m: sqrt(2 h / g), also by a fixed step."""
+def test_a_solve_stops_at_the_root_and_later_outputs_are_nan(name: str) -> None:
+    """A ball dropped from 10 m lands at sqrt(2 h / g), by adaptive and by fixed steps."""
     solver = SOLVERS[name]
     controller = PIDController(rtol=1e-7, atol=1e-7) if solver.adaptive and solver.order > 2 else FixedStep(dt=1e-3)
     solution = dropped(Event(height), solver=name, controller=controller)
@@ -63,7 +63,7 @@ def test_the_time_of_an_event_is_as_exact_as_the_solve() -> None:
         assert abs(solution.event.t.item() - math.asin(math.log(2))) < 30 * tolerance
 
 
-def test_without_a_root_the_end_is_reached() -> None:
+def test_without_a_root_the_solve_reaches_the_end() -> None:
     solution = dropped(Event(lambda t, y: y[0] + 1e6))
     assert solution.status is Status.success
     assert solution.event is None
@@ -71,7 +71,7 @@ def test_without_a_root_the_end_is_reached() -> None:
 
 
 @pytest.mark.parametrize(("direction", "expected"), [(0, math.pi / 2), (-1, math.pi / 2), (1, 3 * math.pi / 2)])
-def test_a_direction_takes_falls_or_rises_only(direction: int, expected: float) -> None:
+def test_direction_minus_one_finds_falls_only_and_direction_one_rises_only(direction: int, expected: float) -> None:
     solution = solve(
         lambda t, y: torch.cos(t).expand_as(y), tensor(0.0), tensor(0.0, 7.0), solver="dopri5", controller=TIGHT,
         event=Event(lambda t, y: torch.cos(t), direction=direction),
@@ -79,29 +79,29 @@ def test_a_direction_takes_falls_or_rises_only(direction: int, expected: float) 
     assert solution.event.t.item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_direction_is_a_sign() -> None:
+def test_a_direction_other_than_a_sign_is_refused() -> None:
     with pytest.raises(ValueError, match="direction is 2 and must be -1, 0 or 1"):
         Event(height, direction=2)
 
 
-def test_a_start_on_the_root_is_no_event_but_the_return_is() -> None:
-    """Thrown up from the ground: it comes back after 2 v / g."""
+def test_a_root_at_the_start_is_no_event_and_the_return_to_it_is() -> None:
+    """A ball thrown up from the ground with v is back at 2 v / g."""
     solution = dropped(Event(height), y0=tensor(0.0, 5.0))
     assert solution.event.t.item() == pytest.approx(2 * 5 / 9.81, abs=1e-9)
 
 
-def test_the_first_of_several_entries_stops_the_solve() -> None:
+def test_the_first_root_of_several_entries_stops_the_solve() -> None:
     solution = dropped(Event(lambda t, y: torch.stack((y[0] - 2.0, y[0] - 7.0, t - 5))))
     assert solution.event.t.item() == pytest.approx(math.sqrt(2 * 3 / 9.81), abs=1e-9)
 
 
-def test_backwards_in_time_an_event_stops_too() -> None:
+def test_a_solve_backwards_in_time_stops_at_an_event() -> None:
     solution = dropped(Event(lambda t, y: y[0] - 5.0), t=tensor(0.0, -3.0))
     assert solution.event.t.item() == pytest.approx(-math.sqrt(2 * 5 / 9.81), abs=1e-9)
 
 
 @every_gradient
-def test_gradients_of_the_time_and_of_the_state_there_are_exact(gradient: str) -> None:
+def test_gradients_of_the_time_and_state_of_an_event_are_those_of_the_formula(gradient: str) -> None:
     """t = sqrt(2 h / g), and v = -sqrt(2 h g)."""
     field, y0 = Falling(), tensor(10.0, 0.0).requires_grad_()
     threshold = nn.Parameter(tensor(1.0))
@@ -121,7 +121,7 @@ def test_gradients_of_the_time_and_of_the_state_there_are_exact(gradient: str) -
 
 
 @every_gradient
-def test_the_states_before_an_event_are_those_of_a_solve_without_and_so_are_their_gradients(gradient: str) -> None:
+def test_states_before_an_event_and_their_gradients_are_those_of_a_solve_without_an_event(gradient: str) -> None:
     field, y0, t = Falling(), tensor(10.0, 0.0).requires_grad_(), tensor(0.0, 0.5, 1.0)
     how = {"solver": "dopri5", "controller": TIGHT, "gradient": gradient}
     stopped = solve(field, y0, torch.cat((t, tensor(10.0))), event=Event(height), **how)
@@ -131,16 +131,16 @@ def test_the_states_before_an_event_are_those_of_a_solve_without_and_so_are_thei
     torch.testing.assert_close(of_stopped, torch.autograd.grad(plain.y.square().sum(), (y0, field.gravity)))
 
 
-def test_with_and_without_a_graph_the_event_is_the_same() -> None:
+def test_the_event_is_the_same_with_and_without_a_graph() -> None:
     recorded = dropped(Event(height))
     with torch.no_grad():
         bare = dropped(Event(height))
     assert recorded.event.t.item() == pytest.approx(bare.event.t.item(), abs=1e-12)
     torch.testing.assert_close(recorded.event.y, bare.event.y, rtol=1e-10, atol=1e-10)
-    assert bare.stats.nfe_forward < recorded.stats.nfe_forward  # the graph is that of a second solve
+    assert bare.stats.nfe_forward < recorded.stats.nfe_forward  # with a graph the solve is repeated up to the event
 
 
-def test_a_state_that_is_a_tuple_has_its_event() -> None:
+def test_a_tuple_state_has_its_event() -> None:
     solution = solve(
         lambda t, y: (y[1], torch.full_like(y[1], -9.81)), (tensor(10.0), tensor(0.0)), tensor(0.0, 10.0),
         solver="dopri5", controller=TIGHT, event=Event(lambda t, y: y[0]),
@@ -155,11 +155,10 @@ def test_a_failure_before_the_event_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, solver in SOLVERS.items() if solver.order > 3])
-def test_in_float32_the_root_is_as_sharp_as_the_steps_rounding(name: str) -> None:
-    """Within 1e-6 (8 roundings) of the root that the same steps have in float64, and g there is 0; linear systems round
-    more.
+def test_in_float32_the_root_is_as_exact_as_the_rounding_of_the_steps(name: str) -> None:
+    """The root is within 1e-6 (8 roundings) of that of the same steps in float64, and g is zero at it.
 
-    Dense output of vern7 alone is off by 2e-5 in float32.
+    Solvers that solve linear systems have larger rounding errors. Dense output of vern7 in float32 is off by 2e-5.
     """
 
     def turned(dtype: torch.dtype, level: float) -> EventPoint[Tensor]:
@@ -169,14 +168,14 @@ def test_in_float32_the_root_is_as_sharp_as_the_steps_rounding(name: str) -> Non
         return solve(lambda t, y: torch.stack((-y[1], y[0])), start, t, **how).event
 
     for level in (0.9, 0.35, -0.2, -0.6):
-        sharp, found = turned(torch.float64, level), turned(torch.float32, level)
-        assert found.t.item() == pytest.approx(sharp.t.item(), abs=1e-5 if SOLVERS[name].needs_jacobian else 1e-6)
+        exact, found = turned(torch.float64, level), turned(torch.float32, level)
+        assert found.t.item() == pytest.approx(exact.t.item(), abs=1e-5 if SOLVERS[name].needs_jacobian else 1e-6)
         assert found.y[0].item() == pytest.approx(level, abs=1e-6)
-        assert sharp.y[0].item() == pytest.approx(level, abs=1e-8)
+        assert exact.y[0].item() == pytest.approx(level, abs=1e-8)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_root_in_time_alone_is_the_float32_next_to_it(dtype: torch.dtype) -> None:
+def test_a_root_in_time_alone_is_found_to_half_a_float32_rounding(dtype: torch.dtype) -> None:
     solution = solve(
         lambda t, y: torch.ones_like(y), torch.zeros(1), torch.tensor([0.0, 2.0], dtype=dtype), solver="dopri5",
         controller=FixedStep(dt=0.7), event=Event(lambda t, y: t - 1 / 3),
@@ -184,13 +183,13 @@ def test_a_root_in_time_alone_is_the_float32_next_to_it(dtype: torch.dtype) -> N
     assert solution.event.t.item() == pytest.approx(1 / 3, abs=torch.finfo(torch.float32).eps / 4)
 
 
-def test_a_g_that_is_not_a_number_for_a_while_keeps_the_sign_it_had() -> None:
-    """NaN from 0.2 to 0.9, on the way from a height to the ground."""
+def test_a_g_that_is_nan_for_a_while_keeps_its_sign_before() -> None:
+    """g is NaN from t = 0.2 to 0.9, between the drop and the ground."""
     event = Event(lambda t, y: y[0] + torch.where((t > 0.2) & (t < 0.9), torch.nan, 0.0))
     solution = dropped(event, controller=FixedStep(dt=0.05))
     assert solution.event.t.item() == pytest.approx(math.sqrt(2 * 10 / 9.81), abs=1e-9)
 
 
-def test_the_entry_that_stopped_the_solve_is_told() -> None:
+def test_event_entry_is_the_entry_that_stopped_the_solve() -> None:
     solution = dropped(Event(lambda t, y: torch.stack((t - 5, y[0] - 7.0, y[0] - 2.0)).view(3, 1)))
     assert solution.event_entry == 1

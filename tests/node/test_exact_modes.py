@@ -1,4 +1,4 @@
-"""Modes that are exact for the computed solution: checkpointed, reversible and forward give what backprop gives."""
+"""Modes that are exact for the computed solution: checkpointed, reversible and forward give backprop's gradient."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from node.solvers import AsynchronousLeapfrog, Solver
 from tests.support.families import ADAPTIVE, REVERSIBLE
 from tests.support.gradients import NET_Y0, Net, Spiral, gradient_of, mean_abs, relative_error, tensor
 
-# Outputs on steps of 1/16, within them, and two within one.
+# Outputs at the ends of steps of 1/16, within steps, and two within one step.
 T = tensor(0.0, 0.13, 0.25, 0.26, 0.27, 0.5, 0.8, 1.0)
 TOLERANCE = PIDController(rtol=1e-4, atol=1e-4)
 CONTROLLERS = {"fixed": FixedStep(dt=1 / 16), "adaptive": TOLERANCE}
@@ -37,25 +37,25 @@ def solver_for(mode: Adjoint) -> Solver:
 
 
 @pytest.mark.parametrize(("solver", "kind", "mode", "tolerance"), CASES.values(), ids=CASES)
-def test_the_gradient_is_backprops_through_the_same_steps(
+def test_the_gradient_equals_backprops_through_the_same_steps(
     solver: Solver, kind: str, mode: Adjoint, tolerance: float
 ) -> None:
     how = {"solver": solver, "controller": CONTROLLERS[kind]}
-    reference = gradient_of(mean_abs, Net(), NET_Y0, T, gradient=Backprop(), **how)
-    assert relative_error(gradient_of(mean_abs, Net(), NET_Y0, T, gradient=mode, **how), reference) < tolerance
+    by_backprop = gradient_of(mean_abs, Net(), NET_Y0, T, gradient=Backprop(), **how)
+    assert relative_error(gradient_of(mean_abs, Net(), NET_Y0, T, gradient=mode, **how), by_backprop) < tolerance
 
 
 @pytest.mark.parametrize("budget", [1, 2, 5, 8, 31, 32, None])
 def test_any_budget_gives_the_same_gradient_of_a_thousand_steps(budget: int | None) -> None:
     how = {"solver": "heun", "controller": FixedStep(dt=0.0125 if budget == 1 else 0.0015)}
     t = tensor(0.0, 0.7, 1.5)
-    reference = gradient_of(mean_abs, Spiral(), tensor(2.0, 0.0), t, gradient="backprop", **how)
+    by_backprop = gradient_of(mean_abs, Spiral(), tensor(2.0, 0.0), t, gradient="backprop", **how)
     found = gradient_of(mean_abs, Spiral(), tensor(2.0, 0.0), t, gradient=Checkpointed(budget), **how)
-    assert relative_error(found, reference) < 1e-12
+    assert relative_error(found, by_backprop) < 1e-12
 
 
 class Pendulum(nn.Module):
-    """Undamped: nothing here makes a reversible method unstable."""
+    """A pendulum without damping, on which reversible methods are stable."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,21 +68,21 @@ class Pendulum(nn.Module):
 @pytest.mark.exhaustive
 @pytest.mark.separable
 @pytest.mark.parametrize("name", REVERSIBLE)
-def test_a_thousand_steps_undone_give_backprops_gradient(name: str) -> None:
+def test_a_thousand_fixed_steps_give_backprops_gradient_in_reversible_mode(name: str) -> None:
     how = {"solver": name, "controller": FixedStep(dt=0.01)}
     t, y0 = tensor(0.0, 3.3, 10.0), tensor(1.5, 0.0)
-    reference = gradient_of(mean_abs, Pendulum(), y0, t, gradient="backprop", **how)
-    assert relative_error(gradient_of(mean_abs, Pendulum(), y0, t, gradient="reversible", **how), reference) < 1e-8
+    by_backprop = gradient_of(mean_abs, Pendulum(), y0, t, gradient="backprop", **how)
+    assert relative_error(gradient_of(mean_abs, Pendulum(), y0, t, gradient="reversible", **how), by_backprop) < 1e-8
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in REVERSIBLE if name in ADAPTIVE])
-def test_a_thousand_steps_of_changing_size_undone_give_backprops_gradient(name: str) -> None:
+def test_a_thousand_adaptive_steps_give_backprops_gradient_in_reversible_mode(name: str) -> None:
     controller = PIDController(rtol=1e-5, atol=1e-5, max_step=0.01)
     how = {"solver": name, "controller": controller}
     t, y0 = tensor(0.0, 3.3, 10.0), tensor(1.5, 0.0)
-    reference = gradient_of(mean_abs, Pendulum(), y0, t, gradient="backprop", **how)
-    assert relative_error(gradient_of(mean_abs, Pendulum(), y0, t, gradient="reversible", **how), reference) < 1e-8
+    by_backprop = gradient_of(mean_abs, Pendulum(), y0, t, gradient="backprop", **how)
+    assert relative_error(gradient_of(mean_abs, Pendulum(), y0, t, gradient="reversible", **how), by_backprop) < 1e-8
 
 
 @every_exact_mode
@@ -107,7 +107,7 @@ def test_gradgradcheck_passes(mode: Adjoint) -> None:
     assert torch.autograd.gradgradcheck(states, (tensor(0.9).requires_grad_(), tensor(0.7).requires_grad_()))
 
 
-def test_a_mode_of_first_derivatives_names_those_that_have_second_ones() -> None:
+def test_a_refused_second_derivative_names_the_modes_that_have_it() -> None:
     gradient, y0 = "forward", tensor(0.9).requires_grad_()
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": gradient, "parameters": ()}
     y = solve(lambda t, y: -(y**2), y0, tensor(0.0, 1.0), **how).y
@@ -130,7 +130,7 @@ def test_gradients_pass_through_dense_output(mode: Adjoint) -> None:
 
 @every_exact_mode
 @pytest.mark.parametrize("gridded", [False, True], ids=["jump_t", "one-sided grid"])
-def test_steps_are_restarted_after_a_jump_of_f_and_are_recomputed_so(mode: Adjoint, gridded: bool) -> None:
+def test_recomputed_steps_are_restarted_after_a_jump_of_f_as_in_the_forward_pass(mode: Adjoint, gridded: bool) -> None:
     net = Net()
 
     class Jumps(nn.Module):
@@ -156,7 +156,7 @@ def test_steps_are_restarted_after_a_jump_of_f_and_are_recomputed_so(mode: Adjoi
 
 
 @every_exact_mode
-def test_a_tuple_of_tensors_has_its_gradients(mode: Adjoint) -> None:
+def test_a_tuple_state_has_backprops_gradients(mode: Adjoint) -> None:
     w = tensor(0.5, -0.8).requires_grad_()
 
     def f(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -171,7 +171,7 @@ def test_a_tuple_of_tensors_has_its_gradients(mode: Adjoint) -> None:
     assert relative_error(gradients(mode), gradients(Backprop())) < 1e-12
 
 
-def test_a_mode_refuses_solvers_that_it_does_not_go_with() -> None:
+def test_a_mode_refuses_solvers_that_it_does_not_support() -> None:
     how = {"controller": FixedStep(dt=0.1), "parameters": ()}
     for gradient, solver, reason in (
         ("reversible", "dopri5", r"dopri5 cannot be undone: take a reversible solver, .* or gradient='checkpointed'"),
@@ -181,8 +181,8 @@ def test_a_mode_refuses_solvers_that_it_does_not_go_with() -> None:
             solve(lambda t, y: -y, tensor(1.0), tensor(0.0, 1.0), solver=solver, gradient=gradient, **how)
 
 
-def test_steps_that_rounding_keeps_from_being_undone_are_told() -> None:
-    """A damped leapfrog's reverse multiplies rounding by 1 / |1 - 2 eta|: here by 5 a step."""
+def test_steps_that_rounding_keeps_from_being_reversed_raise() -> None:
+    """The reverse of a damped leapfrog multiplies rounding by 1 / |1 - 2 eta|, which is 5 a step here."""
     y0 = tensor(1.5, 0.0).requires_grad_()
     how = {"solver": AsynchronousLeapfrog(eta=0.6), "controller": FixedStep(dt=0.05), "gradient": "reversible"}
     solution = solve(Pendulum(), y0, tensor(0.0, 5.0), **how)
@@ -192,7 +192,7 @@ def test_steps_that_rounding_keeps_from_being_undone_are_told() -> None:
 
 
 @pytest.mark.parametrize("mode", [Checkpointed(), Checkpointed(2), Reversible()], ids=str)
-def test_a_gradient_that_is_not_finite_is_told(mode: Adjoint) -> None:
+def test_a_gradient_that_is_not_finite_raises(mode: Adjoint) -> None:
     """A square root has no derivative at zero, where the first evaluation is."""
     y0 = tensor(0.0).requires_grad_()
     how = {"solver": solver_for(mode), "controller": FixedStep(dt=0.1), "gradient": mode, "parameters": ()}
@@ -210,7 +210,7 @@ def test_tangents_that_are_not_finite_end_the_solve() -> None:
 
 
 @pytest.mark.parametrize("mode", [Checkpointed(), Reversible(), Forward(), ContinuousAdjoint()], ids=lambda m: m.name)
-def test_the_status_of_the_backward_pass_is_known_after_it(mode: Adjoint) -> None:
+def test_the_status_of_the_backward_pass_is_none_before_it_and_success_after(mode: Adjoint) -> None:
     y0 = tensor(1.0).requires_grad_()
     how = {"solver": solver_for(mode), "controller": TOLERANCE, "gradient": mode, "parameters": ()}
     solution = solve(lambda t, y: -y, y0, tensor(0.0, 1.0), **how)

@@ -1,4 +1,4 @@
-"""Fields as users write them: what they return, keep and write into."""
+"""Fields that reuse buffers, write into their arguments, return one tensor twice, tie weights or return no tensor."""
 
 import copy
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from torch import Tensor, nn
 from node import SOLVERS, FixedStep, Solution, solve
 from node.solvers import Solver
 from tests.support.gradients import every_solver, tensor
-from tests.support.lawful import (
+from tests.support.right_or_refused import (
     MODES,
     T,
-    assert_lawful,
-    backprop_of,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
     every_mode,
     gradients,
-    how,
     is_refusal,
-    or_refused,
-    wrong,
+    mismatch,
+    none_if_refused,
 )
 
 Y0 = tensor(0.5, -0.3, 0.8)
@@ -33,7 +33,7 @@ def rate(t: Tensor, y: Tensor) -> Tensor:
 
 
 class Buffers:
-    """Fields that give tensors which they write into again: dy/dt in one buffer, two, a view or a detached one."""
+    """Fields that return dy/dt in a reused buffer: one, two in turn, a view of a longer one, or a detached one."""
 
     def __init__(self, kind: str):
         self.kind, self.calls = kind, 0
@@ -52,43 +52,45 @@ class Buffers:
         return kept.detach() if self.kind == "detached" else kept
 
 
-def into_y(t: Tensor, y: Tensor) -> Tensor:
+def writes_into_y(t: Tensor, y: Tensor) -> Tensor:
     dy = rate(t, y)
     y.add_(1.0)
     return dy
 
 
-def y_itself(t: Tensor, y: Tensor) -> Tensor:
+def returns_y_changed_in_place(t: Tensor, y: Tensor) -> Tensor:
     return y.mul_(-0.5)
 
 
-def into_t(t: Tensor, y: Tensor) -> Tensor:
+def writes_into_t(t: Tensor, y: Tensor) -> Tensor:
     dy = rate(t, y)
     t.add_(1.0)
     return dy
 
 
-# Each with the field that it stands for.
+# Each field with the equivalent field that writes into nothing.
 WRITERS: dict[str, tuple[Callable[[], Callable[..., Tensor]], Callable[..., Tensor]]] = {
     **{kind: (lambda kind=kind: Buffers(kind), rate) for kind in ("out", "one", "two in turn", "a view", "detached")},
-    "into y": (lambda: into_y, rate),
-    "y itself": (lambda: y_itself, lambda t, y: -0.5 * y),
-    "into t": (lambda: into_t, rate),
+    "into y": (lambda: writes_into_y, rate),
+    "y itself": (lambda: returns_y_changed_in_place, lambda t, y: -0.5 * y),
+    "into t": (lambda: writes_into_t, rate),
 }
 
 
 @every_solver
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refused(writer: str, solver: Solver) -> None:
-    make, meant = WRITERS[writer]
+def test_a_field_that_writes_into_its_results_or_arguments_is_solved_right_or_refused(
+    writer: str, solver: Solver
+) -> None:
+    make, equivalent = WRITERS[writer]
     y0, t = Y0.clone(), T.clone()
 
     def solved(f: Callable[..., Tensor]) -> Solution[Tensor]:
         with torch.no_grad():
             return solve(f, y0, t, solver=solver, controller=FixedStep(dt=0.1))
 
-    true = solved(meant).y
-    found = or_refused(lambda: [solved(make()).y])
+    true = solved(equivalent).y
+    found = none_if_refused(lambda: [solved(make()).y])
     assert torch.equal(y0, Y0)
     assert torch.equal(t, T)
     if found is not None:
@@ -97,20 +99,24 @@ def test_a_field_that_writes_into_what_it_gives_or_gets_is_solved_right_or_refus
 
 @every_mode
 @pytest.mark.parametrize("writer", ["a view", "into y", "y itself", "into t"])
-def test_a_field_that_writes_into_what_it_gives_or_gets_has_the_gradient_or_is_refused(mode: str, writer: str) -> None:
-    """The other buffers are filled with numbers, on which no gradient hangs."""
-    make, meant = WRITERS[writer]
+def test_a_field_that_writes_into_its_results_or_arguments_has_the_gradient_or_is_refused(
+    mode: str, writer: str
+) -> None:
+    """The other buffers hold detached numbers, so that no gradient flows through them."""
+    make, equivalent = WRITERS[writer]
     y0 = Y0.clone().requires_grad_()
 
-    def loss(f: Callable[..., Tensor], way: dict[str, object]) -> Tensor:
-        return solve(f, y0, T, parameters=(), max_steps=1000, **way).y.square().sum()
+    def loss(f: Callable[..., Tensor], arguments: dict[str, object]) -> Tensor:
+        return solve(f, y0, T, parameters=(), max_steps=1000, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(meant, backprop_of(mode)), [y0])
-    assert_lawful(or_refused(lambda: gradients(lambda: loss(make(), how(mode)), [y0])), true, mode)
+    true = gradients(lambda: loss(equivalent, backprop_arguments_of(mode)), [y0])
+    assert_right_or_refused(
+        none_if_refused(lambda: gradients(lambda: loss(make(), arguments_of(mode)), [y0])), true, mode
+    )
 
 
 class Twice(nn.Module):
-    """A state of two parts with one and the same rate."""
+    """A field of a state of two parts that returns one tensor as the derivative of both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,22 +130,25 @@ class Twice(nn.Module):
 
 
 @every_mode
-def test_a_tensor_that_f_gives_twice_has_both_its_gradients(mode: str) -> None:
+def test_a_tensor_that_f_returns_for_two_parts_gets_the_gradients_of_both(mode: str) -> None:
     f = Twice()
 
-    def loss(way: dict[str, object]) -> Tensor:
-        a, b = solve(f, (Y0, Y0), T, **way).y
+    def loss(arguments: dict[str, object]) -> Tensor:
+        a, b = solve(f, (Y0, Y0), T, **arguments).y
         return a.square().sum() + b.sum()
 
-    found, true = (gradients(lambda w=way: loss(w), f.parameters()) for way in (how(mode), backprop_of(mode)))
-    assert not wrong(found, true, 1e-6)
+    found, true = (
+        gradients(lambda w=arguments: loss(w), f.parameters())
+        for arguments in (arguments_of(mode), backprop_arguments_of(mode))
+    )
+    assert not mismatch(found, true, 1e-6)
 
 
 @every_mode
-def test_a_tensor_that_f_gives_again_and_again_keeps_no_hooks(mode: str) -> None:
-    """y' = p: the same parameter in every call; it is as before, and dy(1)/dp = 1."""
+def test_a_parameter_that_f_returns_in_every_call_keeps_no_hooks(mode: str) -> None:
+    """y' = p returns the parameter itself; dy(1)/dp = 1."""
     p = nn.Parameter(Y0.clone())
-    (found,) = gradients(lambda: solve(lambda t, y: p, Y0, T, parameters=(p,), **how(mode)).y[-1].sum(), [p])
+    (found,) = gradients(lambda: solve(lambda t, y: p, Y0, T, parameters=(p,), **arguments_of(mode)).y[-1].sum(), [p])
     torch.testing.assert_close(found, torch.ones_like(p), rtol=1e-9, atol=0)
     assert not p._backward_hooks
     calls: list[Tensor] = []
@@ -149,7 +158,7 @@ def test_a_tensor_that_f_gives_again_and_again_keeps_no_hooks(mode: str) -> None
 
 
 class Tied(nn.Module):
-    """A submodule and a parameter under two names each."""
+    """A module that holds a submodule and a parameter under two names each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,15 +173,15 @@ class Tied(nn.Module):
 
 @every_mode
 @pytest.mark.parametrize("solver", ["dopri5", "rodas4", "rodas5p", "implicit_euler"])
-@pytest.mark.parametrize("changed", [False, True], ids=["as it was", "with a parameter replaced before backward"])
+@pytest.mark.parametrize("changed", [False, True], ids=["unchanged", "with a submodule replaced before backward"])
 def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, changed: bool) -> None:
     if MODES[mode].unsupported(SOLVERS[solver]):
         return
     true_f, f = Tied(), Tied()
-    way = {"solver": solver, "controller": FixedStep(dt=0.02 if solver == "dopri5" else 0.1)}
-    true = gradients(lambda: solve(true_f, Y0, T, gradient="backprop", **way).y.sum(), true_f.parameters())
+    arguments = {"solver": solver, "controller": FixedStep(dt=0.02 if solver == "dopri5" else 0.1)}
+    true = gradients(lambda: solve(true_f, Y0, T, gradient="backprop", **arguments).y.sum(), true_f.parameters())
     leaves = list(f.parameters())
-    loss = solve(f, Y0, T, gradient=MODES[mode], **way).y.sum()
+    loss = solve(f, Y0, T, gradient=MODES[mode], **arguments).y.sum()
     if changed:
         f.b = nn.Linear(3, 3, dtype=torch.float64)
     before = {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)}
@@ -180,12 +189,12 @@ def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, 
     assert {name: id(x) for name, x in f.named_parameters(remove_duplicate=False)} == before
     assert f.c is f.a
     exact = MODES[mode].exactness.startswith("exact")
-    assert not wrong(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
+    assert not mismatch(found, true, 1e-9 if exact else 1e-6 if solver == "dopri5" else 0.2)
 
 
 @every_mode
 @pytest.mark.parametrize(
-    ("gives", "error"),
+    ("field", "error"),
     [
         (lambda t, y: None, TypeError),
         (lambda t, y: (x for x in (y,)), TypeError),
@@ -197,19 +206,19 @@ def test_tied_weights_have_their_gradient_and_stay_tied(mode: str, solver: str, 
     ],
     ids=["None", "a generator", "another device", "a float", "an array", "a dict", "a sparse tensor"],
 )
-def test_a_field_that_gives_no_tensor_of_the_states_kind_is_refused_in_words(
-    mode: str, gives: Any, error: type[Exception]
+def test_a_field_that_returns_no_tensor_like_the_state_is_refused_in_one_line(
+    mode: str, field: Any, error: type[Exception]
 ) -> None:
     with pytest.raises(error) as refused:
-        solve(gives, Y0.clone().requires_grad_(), T, parameters=(), **how(mode))
+        solve(field, Y0.clone().requires_grad_(), T, parameters=(), **arguments_of(mode))
     assert is_refusal(refused.value)
 
 
 @every_mode
-def test_a_copy_of_a_module_that_was_solved_is_a_module_of_its_own(mode: str) -> None:
+def test_a_deep_copy_of_a_solved_module_is_solved_alike_and_independently(mode: str) -> None:
     f = Tied()
-    solve(f, Y0, T, **how(mode)).y.sum().backward()
+    solve(f, Y0, T, **arguments_of(mode)).y.sum().backward()
     other = copy.deepcopy(f)
     other.zero_grad()
-    solve(other, Y0, T, **how(mode)).y.sum().backward()
+    solve(other, Y0, T, **arguments_of(mode)).y.sum().backward()
     torch.testing.assert_close([p.grad for p in other.parameters()], [p.grad for p in f.parameters()])

@@ -1,4 +1,4 @@
-"""Jumps as a polynomial over a step: the same moments, in a basis that is orthogonal."""
+"""The forcing of a backward step: a polynomial with the moments of the jumps at outputs, in the Legendre basis."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from tests.support.gradients import tensor
 
 
 @pytest.mark.parametrize("degree", range(6))
-def test_a_forcing_has_the_moments_of_its_jumps_and_of_one_it_is_the_steps_projection(degree: int) -> None:
+def test_a_forcing_has_the_moments_of_its_jumps(degree: int) -> None:
     t, dt, times, jumps = 2.0, -0.5, (1.9, 1.72, 1.6), tensor(1.0, -2.0, 0.3).unsqueeze(1)
     forcing = Forcing(t, dt, times, jumps, degree)
     nodes = gauss_legendre(8)
@@ -25,7 +25,7 @@ def test_a_forcing_has_the_moments_of_its_jumps_and_of_one_it_is_the_steps_proje
         assert moment == pytest.approx(exact, abs=1e-13)
 
 
-def test_the_legendre_polynomials_are_orthogonal_and_one_at_the_end() -> None:
+def test_the_legendre_polynomials_are_orthogonal_and_one_at_one() -> None:
     assert legendre(1.0, 5) == [1.0] * 6
     for i, j in itertools.product(range(6), repeat=2):
         values = [(node.weight, legendre(2 * node.x - 1, 5)) for node in gauss_legendre(6)]

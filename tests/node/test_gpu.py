@@ -1,4 +1,4 @@
-"""What a solve does on a CUDA device is what it does on the CPU, and it waits for the device once a step."""
+"""A solve on a CUDA device equals the solve on the CPU, and it synchronises with the device once a step."""
 
 import warnings
 
@@ -17,7 +17,9 @@ on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds
 @on_a_gpu
 @every_gradient
 @every_case
-def test_a_solve_on_the_gpu_is_the_cpus_to_rounding(solver: str, controller: Controller, gradient: str) -> None:
+def test_a_solve_on_the_gpu_equals_that_on_the_cpu_to_rounding(
+    solver: str, controller: Controller, gradient: str
+) -> None:
     t = seconds(0, 0.35, 1)
     on_cpu = torch.linspace(0.5, 1.5, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
     on_gpu = on_cpu.detach().cuda().requires_grad_()
@@ -34,24 +36,24 @@ def test_a_solve_on_the_gpu_is_the_cpus_to_rounding(solver: str, controller: Con
 @pytest.mark.gpu
 @on_a_gpu
 @pytest.mark.parametrize("name", EXPLICIT)
-def test_a_step_waits_for_the_gpu_once_at_most(name: str) -> None:
-    """To learn its error; the start takes three norms, the end a look at whether all is finite."""
+def test_a_step_synchronises_with_the_gpu_once_at_most(name: str) -> None:
+    """A step reads its error; beside that the start reads three norms, and the end whether all states are finite."""
     y0, t = torch.ones(3, device="cuda"), seconds(0, 0.35, 1)
     controller = TOLERANCE if SOLVERS[name].adaptive else FIXED
     solve(field, y0, t, solver=name, controller=controller)
     torch.cuda.set_sync_debug_mode("warn")
     try:
-        with warnings.catch_warnings(record=True) as waits:
+        with warnings.catch_warnings(record=True) as synchronisations:
             warnings.simplefilter("always")
             stats = solve(field, y0, t, solver=name, controller=controller).stats
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert len(waits) <= stats.n_accepted + stats.n_rejected + 6
+    assert len(synchronisations) <= stats.n_accepted + stats.n_rejected + 6
 
 
 @pytest.mark.gpu
 @on_a_gpu
-def test_times_on_the_cpu_serve_a_state_on_the_gpu() -> None:
+def test_times_may_be_on_the_cpu_beside_a_state_on_the_gpu() -> None:
     y0 = torch.ones(3, device="cuda")
     solution = solve(field, y0, seconds(0, 1), solver="dopri5", controller=TOLERANCE).require_success()
     assert solution.y.device.type == "cuda"

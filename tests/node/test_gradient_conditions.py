@@ -1,4 +1,4 @@
-"""The conditions of the forward pass hold in the backward pass too, in every mode."""
+"""Autocast, replaced parameters and frozen parameters of the forward pass hold in the backward pass of every mode."""
 
 import copy
 
@@ -23,8 +23,8 @@ How = dict[str, object]
 
 
 @every_mode
-def test_parameters_put_in_by_functional_call_get_the_gradient(how: How) -> None:
-    """The module has its own ones back by the time of the backward pass."""
+def test_parameters_passed_by_functional_call_get_the_gradient(how: How) -> None:
+    """By the time of the backward pass the module has its own parameters again."""
     model, other = (NeuralODE(Net(), controller=TOLERANCE, **how) for _ in range(2))
     with torch.no_grad():
         for parameter in other.parameters():
@@ -40,21 +40,21 @@ def test_parameters_put_in_by_functional_call_get_the_gradient(how: How) -> None
 
 
 @every_mode
-def test_a_parameter_that_is_replaced_after_the_solve_leaves_its_gradient_alone(how: How) -> None:
+def test_a_parameter_that_is_replaced_after_the_solve_still_gets_its_gradient(how: How) -> None:
     net = Net()
     y = solve(net, NET_Y0, T, controller=TOLERANCE, **how).y
     before = net.inner
     net.inner = nn.Parameter(torch.zeros_like(before))
     y.square().sum().backward()
-    reference = Net()
-    solve(reference, NET_Y0, T, controller=TOLERANCE, **how).y.square().sum().backward()
-    torch.testing.assert_close(before.grad, reference.inner.grad)
+    unchanged = Net()
+    solve(unchanged, NET_Y0, T, controller=TOLERANCE, **how).y.square().sum().backward()
+    torch.testing.assert_close(before.grad, unchanged.inner.grad)
     assert net.inner.grad is None
 
 
 @every_mode
 def test_autocast_around_the_solve_holds_in_its_backward_pass(how: How) -> None:
-    """The products of the net are taken in bfloat16 in both passes, and the gradient is right to its resolution."""
+    """The matrix products are in bfloat16 in both passes, and the gradient is right to the resolution of bfloat16."""
     torch.manual_seed(0)
     net = MLP(4, width=16)
     seen: list[torch.dtype] = []
@@ -66,28 +66,28 @@ def test_autocast_around_the_solve_holds_in_its_backward_pass(how: How) -> None:
     assert y.dtype == torch.float32
     y.square().sum().backward()
     assert set(seen) == {torch.bfloat16}
-    in_full = copy.deepcopy(net)
-    in_full.zero_grad()
-    solve(in_full, y0, T.float(), **how).y.square().sum().backward()
-    found, true = (tuple(p.grad for p in module.parameters()) for module in (net, in_full))
+    in_float32 = copy.deepcopy(net)
+    in_float32.zero_grad()
+    solve(in_float32, y0, T.float(), **how).y.square().sum().backward()
+    found, true = (tuple(p.grad for p in module.parameters()) for module in (net, in_float32))
     assert 1e-6 < relative_error(found, true) < 0.03
 
 
 @pytest.mark.parametrize("solver", ["rk4", "ab4", "reversible_heun", "rodas4"])
-def test_what_a_solver_adds_up_under_autocast_keeps_the_states_precision(solver: str) -> None:
-    """y' = 1e-3 y, a sum, not a product of matrices, is the same with autocast and without."""
+def test_a_solvers_sums_under_autocast_keep_the_precision_of_the_state(solver: str) -> None:
+    """y' = 1e-3 y contains no matrix product, so autocast changes nothing."""
 
     def end() -> Tensor:
         y0, t = torch.full((3, 2), 1.0), torch.tensor([0.0, 0.55, 1.0])
         return solve(lambda t, y: 1e-3 * y, y0, t, solver=solver, controller=FixedStep(dt=0.1)).y
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        under = end()
-    assert torch.equal(under, end())
+        with_autocast = end()
+    assert torch.equal(with_autocast, end())
 
 
 @every_mode
-def test_a_frozen_net_gives_the_gradient_in_y0_alone(how: How) -> None:
+def test_a_frozen_net_leaves_the_gradient_in_y0_alone(how: How) -> None:
     net, y0 = Net().requires_grad_(False), NET_Y0.clone().requires_grad_()
     solve(net, y0, T, controller=TOLERANCE, **how).y.square().sum().backward()
     trained, y1 = Net(), NET_Y0.clone().requires_grad_()
@@ -97,23 +97,26 @@ def test_a_frozen_net_gives_the_gradient_in_y0_alone(how: How) -> None:
 
 
 @every_mode
-def test_nothing_that_needs_a_gradient_leaves_no_graph(how: How) -> None:
+def test_a_solve_in_which_nothing_requires_grad_leaves_no_graph(how: How) -> None:
     assert not solve(Net().requires_grad_(False), NET_Y0, T, controller=TOLERANCE, **how).y.requires_grad
 
 
 @every_mode
-def test_a_closures_parameters_get_their_gradients(how: How) -> None:
-    """y' = a cos(t) y, in a and a matrix computed from other parameters."""
+def test_the_parameters_of_a_closure_get_their_gradients(how: How) -> None:
+    """y' = a cos(t) y + y M, in a and in w, from which M = w w^T / 4 is computed."""
     a, w = tensor(0.5).requires_grad_(), torch.eye(2, dtype=torch.float64).requires_grad_()
     matrix = w @ w.T / 4
 
     def f(t: Tensor, y: Tensor) -> Tensor:
         return a * torch.cos(t) * y + y @ matrix
 
-    def loss(t_end: float, **way: object) -> Tensor:
+    def loss(t_end: float, **arguments: object) -> Tensor:
         y0 = tensor(1.0, -0.4)
         return (
-            solve(f, y0, tensor(0.0, t_end), controller=TOLERANCE, parameters=(a, matrix), **way).y[-1].square().sum()
+            solve(f, y0, tensor(0.0, t_end), controller=TOLERANCE, parameters=(a, matrix), **arguments)
+            .y[-1]
+            .square()
+            .sum()
         )
 
     found = torch.autograd.grad(loss(1.0, **how), (a, w), retain_graph=True)

@@ -1,4 +1,4 @@
-"""Where gradients flow: to which outputs, samples, dtypes and parameters, and what is left as it was."""
+"""Where gradients flow: outputs, samples, dtypes and parameters; and that a solve changes none of its arguments."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from tests.support.gradients import (
 
 
 @every_gradient
-def test_gradient_in_y0_at_the_start_time_is_that_of_the_output_itself(gradient: str) -> None:
+def test_the_output_at_the_start_has_the_identity_as_its_gradient_in_y0(gradient: str) -> None:
     y0 = tensor(1.0, 2.0).requires_grad_()
     y = solve(Spiral(), y0, tensor(0.0, 1.0), solver="dopri5", controller=TOLERANCE, gradient=gradient).y
     y[0].square().sum().backward()
@@ -36,7 +36,7 @@ def test_gradient_in_y0_at_the_start_time_is_that_of_the_output_itself(gradient:
 
 
 @every_gradient
-def test_gradient_of_a_single_output_is_the_identity(gradient: str) -> None:
+def test_a_solve_with_one_output_time_has_the_identity_as_its_gradient(gradient: str) -> None:
     y0 = tensor(1.0, 2.0).requires_grad_()
     y = solve(Spiral(), y0, tensor(0.0), solver="dopri5", controller=TOLERANCE, gradient=gradient).y
     y.square().sum().backward()
@@ -56,7 +56,7 @@ def test_gradient_of_a_loss_over_all_outputs_is_the_sum_of_the_gradients_at_each
 
 
 @every_gradient
-def test_gradient_of_a_batch_is_that_of_its_samples(gradient: str) -> None:
+def test_gradient_of_a_batch_is_that_of_its_samples_one_by_one(gradient: str) -> None:
     net, t = Net(), tensor(0.0, 0.35, 1.0)
     y0 = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3)
     how = {"solver": "rk4", "controller": FixedStep(dt=0.05), "gradient": gradient}
@@ -67,7 +67,7 @@ def test_gradient_of_a_batch_is_that_of_its_samples(gradient: str) -> None:
 
 
 @every_gradient
-def test_gradient_in_float32_is_float64s_to_single_precision(gradient: str) -> None:
+def test_gradient_in_float32_equals_that_in_float64_to_single_precision(gradient: str) -> None:
     y0, t = NET_Y0, tensor(0.0, 0.35, 1.0)
     how = {"solver": "rk4", "controller": FixedStep(dt=0.05), "gradient": gradient}
     double = gradient_of(mean_abs, Net(), y0, t, **how)
@@ -96,7 +96,7 @@ def test_gradients_of_float32_parameters_are_float32_beside_a_float64_state(grad
 
 
 @every_gradient
-def test_an_unused_parameter_and_a_frozen_one_get_no_gradient(gradient: str) -> None:
+def test_unused_and_frozen_parameters_get_no_gradient(gradient: str) -> None:
     net = Net()
     y0 = tensor(0.1, 0.2, 0.3).requires_grad_()
     solve(net, y0, tensor(0.0, 1.0), solver="dopri5", controller=TOLERANCE, gradient=gradient).y.sum().backward()
@@ -106,7 +106,7 @@ def test_an_unused_parameter_and_a_frozen_one_get_no_gradient(gradient: str) -> 
 
 
 @every_gradient
-def test_a_state_that_needs_no_gradient_leaves_the_parameters_theirs(gradient: str) -> None:
+def test_parameters_get_their_gradients_beside_a_state_that_needs_none(gradient: str) -> None:
     net, y0 = Net(), tensor(0.1, 0.2, 0.3)
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": gradient}
     solve(net, y0, tensor(0.0, 1.0), **how).y.abs().mean().backward()
@@ -125,8 +125,8 @@ def test_a_field_without_parameters_gives_the_gradient_in_y0(gradient: str) -> N
 
 
 @every_gradient
-def test_parameters_that_are_handed_over_may_be_computed_from_others(gradient: str) -> None:
-    """As a hypernetwork's are: z' = (a^2) z, and the gradient reaches a."""
+def test_the_parameters_passed_to_a_solve_may_be_computed_from_others(gradient: str) -> None:
+    """z' = a^2 z with parameters=(a^2,), as with a hypernetwork: the gradient reaches a."""
     a = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
     rate = a**2
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": gradient, "parameters": (rate,)}
@@ -136,7 +136,7 @@ def test_parameters_that_are_handed_over_may_be_computed_from_others(gradient: s
 
 @every_gradient
 def test_backwards_in_time_gradients_are_those_of_the_inverse_flow(gradient: str) -> None:
-    """z' = alpha z from T back to 0: z(0) = z(T) exp(-alpha T)."""
+    """z' = alpha z, solved from T back to 0: z(0) = z(T) exp(-alpha T)."""
     z0, alpha, t_end = 1.3, 0.7, 1.5
     found = gradient_of(
         lambda z: z[-1].sum(), Growth(), tensor(z0), tensor(t_end, 0.4, 0.0),
@@ -149,7 +149,7 @@ def test_backwards_in_time_gradients_are_those_of_the_inverse_flow(gradient: str
 @pytest.mark.parametrize("no_graph", [torch.no_grad, torch.inference_mode])
 @every_gradient
 @every_solver
-def test_without_grad_mode_no_graph_is_left_and_the_states_are_the_same(
+def test_under_no_grad_the_states_are_the_same_and_have_no_graph(
     solver: Solver, gradient: str, no_graph: Callable[[], object]
 ) -> None:
     net, t = Net(), tensor(0.0, 0.33, 1.0)
@@ -165,7 +165,7 @@ def test_without_grad_mode_no_graph_is_left_and_the_states_are_the_same(
 
 
 @every_solver
-def test_a_solve_in_inference_mode_does_not_spoil_a_later_training(solver: Solver) -> None:
+def test_training_works_after_a_solve_in_inference_mode(solver: Solver) -> None:
     weights.cache_clear()
     how = {"solver": solver, "controller": FixedStep(dt=0.1), "gradient": "backprop"}
     with torch.inference_mode():
@@ -174,7 +174,7 @@ def test_a_solve_in_inference_mode_does_not_spoil_a_later_training(solver: Solve
     assert all(g.isfinite().all() and g.any() for g in found)
 
 
-def test_the_adjoints_own_solver_and_tolerance_serve_the_backward_pass_alone() -> None:
+def test_the_solver_and_tolerance_of_the_adjoint_change_the_backward_pass_alone() -> None:
     net, t, y0 = Net(), tensor(0.0, 1.0), tensor(0.1, 0.2, 0.3)
     forward = {"solver": "bosh3", "controller": PIDController(rtol=1e-4, atol=1e-4)}
     coarse, fine = (
@@ -188,7 +188,7 @@ def test_the_adjoints_own_solver_and_tolerance_serve_the_backward_pass_alone() -
     b.y.sum().backward()
     assert a.stats.nfe_forward == b.stats.nfe_forward
     assert a.stats.nfe_backward < b.stats.nfe_backward
-    assert a.stats.nfe_backward % 6 == 3  # whether f is what it was; dopri5: two to start and six a step
+    assert a.stats.nfe_backward % 6 == 3  # one to check that f is unchanged; dopri5: two to start, six a step
 
 
 @every_gradient
@@ -201,7 +201,7 @@ def test_gradient_of_a_scalar_state_is_a_scalar(gradient: str) -> None:
 
 
 @every_gradient
-def test_parameters_and_state_are_left_as_they_were(gradient: str) -> None:
+def test_a_solve_and_its_backward_pass_change_neither_parameters_nor_states(gradient: str) -> None:
     net, y0 = Net(), tensor(0.1, 0.2, 0.3).requires_grad_()
     before = [p.detach().clone() for p in (*net.parameters(), y0)]
     y = solve(net, y0, tensor(0.0, 0.5, 1.0), solver="dopri5", controller=TOLERANCE, gradient=gradient).y
@@ -212,10 +212,10 @@ def test_parameters_and_state_are_left_as_they_were(gradient: str) -> None:
 
 
 @pytest.mark.parametrize("controller", [TOLERANCE, FixedStep(dt=0.1)], ids=["adaptive", "fixed"])
-def test_the_adjoint_goes_back_through_the_states_that_the_forward_pass_found(
+def test_the_adjoint_restarts_from_the_forward_state_at_each_output(
     controller: PIDController | FixedStep,
 ) -> None:
-    """At each output time it starts from the output, not from where it has drifted to."""
+    """At each output time the backward solve takes the state of the forward pass, not its own, which has drifted."""
     seen: list[tuple[float, Tensor]] = []
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -230,8 +230,8 @@ def test_the_adjoint_goes_back_through_the_states_that_the_forward_pass_found(
         assert any(then == time and torch.equal(found, state) for then, found in seen)
 
 
-def test_parameters_that_do_not_matter_do_not_loosen_the_adjoints_steps() -> None:
-    """The largest of the norms of y, of a and of the parameters counts: zeros do not dilute it."""
+def test_unused_parameters_do_not_change_the_steps_of_the_adjoint() -> None:
+    """The error norm is the largest of those of y, of the adjoint a and of the parameters: zeros do not dilute it."""
 
     def backward_cost(*parameters: Tensor) -> int:
         y0 = tensor(1.0, -2.0).requires_grad_()

@@ -1,4 +1,4 @@
-"""Gradients: exact for the computed solution, true to the tolerance, and the same as torchdiffeq's."""
+"""Gradients: exact for the computed solution, true to the tolerance, and equal to torchdiffeq's."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from node import ADJOINTS, SOLVERS, FixedStep, PIDController, solve
 from node.solvers import Solver
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import MULTISTEP
 from tests.support.gradients import (
     NET_T,
@@ -33,7 +33,7 @@ from tests.support.gradients import (
 
 @pytest.fixture(scope="module")
 def spiral_truth() -> tuple[Tensor, ...]:
-    """By both ways of differentiating, which share no code but the steps."""
+    """The gradient at 1e-12 by backprop, checked by the adjoint, which shares no code with it but the steps."""
     tight = {"solver": "dopri8", "controller": PIDController(rtol=1e-12, atol=1e-12)}
     truth = gradient_of(mean_abs, Spiral(), SPIRAL_Y0, SPIRAL_T, gradient="backprop", **tight)
     other = gradient_of(mean_abs, Spiral(), SPIRAL_Y0, SPIRAL_T, gradient="adjoint", **tight)
@@ -51,14 +51,14 @@ def net_truth() -> tuple[Tensor, ...]:
 
 
 def order_of(gradient: str, solver: Solver) -> int:
-    """The gradient's: the interpolating adjoint's y(t) is dense output, with an error O(dt^(dense_order + 1))."""
+    """The order of the gradient's error: the interpolating adjoint reads y(t) to O(dt^(dense_order + 1))."""
     return min(solver.order, solver.dense_order + 1) if gradient == "interpolating" else solver.order
 
 
 @pytest.mark.parametrize("times", [(0.0, 0.2, 0.33, 0.61, 0.8), (0.8, 0.55, 0.0)], ids=["forwards", "backwards"])
 @every_solver
 def test_backprop_is_the_gradient_of_the_computed_solution(solver: Solver, times: tuple[float, ...]) -> None:
-    """Against finite differences, at outputs within steps and on them, in y0 and in a parameter."""
+    """Backprop equals finite differences in y0 and in a parameter, at outputs within steps and at their ends."""
 
     def states(y0: Tensor, p: Tensor) -> Tensor:
         def f(t: Tensor, y: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def test_gradient_error_falls_with_the_tolerance(name: str, gradient: str, spira
             gradient_of(
                 mean_abs, Spiral(), SPIRAL_Y0, SPIRAL_T,
                 solver=name, gradient=gradient,
-                controller=PIDController(rtol=asked(name, tolerance), atol=asked(name, tolerance)),
+                controller=PIDController(rtol=tolerance_for(name, tolerance), atol=tolerance_for(name, tolerance)),
             ),
             spiral_truth,
         )
@@ -103,10 +103,10 @@ def test_gradient_error_falls_with_the_tolerance(name: str, gradient: str, spira
 
 @every_gradient
 @every_solver
-def test_gradient_error_falls_with_the_fixed_step_as_the_solvers_order(
+def test_gradient_error_falls_with_the_fixed_step_with_the_order_of_the_solver(
     solver: Solver, gradient: str, net_truth: tuple[Tensor, ...]
 ) -> None:
-    """Outputs lie on steps; the rounding of so few steps is 1e-13."""
+    """Outputs are ends of steps; the rounding of so few steps is about 1e-13."""
     errors = [
         relative_error(
             gradient_of(mean_abs, Net(), NET_Y0, NET_T, solver=solver, controller=FixedStep(dt=dt), gradient=gradient),
@@ -119,20 +119,20 @@ def test_gradient_error_falls_with_the_fixed_step_as_the_solvers_order(
 
 @pytest.mark.parametrize("name", ["bosh3", "dopri5", "dopri8"])
 @every_gradient
-def test_gradient_is_torchdiffeqs(name: str, gradient: str) -> None:
-    """Both within a tolerance of 1e-8 of the truth, so within some tolerances of each other."""
+def test_gradient_equals_torchdiffeqs_within_some_tolerances(name: str, gradient: str) -> None:
+    """Node and torchdiffeq solve at a tolerance of 1e-8."""
     net, y0, t = Net(), NET_Y0, NET_T
     ours = gradient_of(mean_abs, net, y0, t, solver=name, controller=TOLERANCE, gradient=gradient)
     theirs_y0 = y0.clone().requires_grad_()
     odeint = torchdiffeq.odeint if gradient == "backprop" else torchdiffeq.odeint_adjoint
-    # A method that interpolates its end value errs by more than its tolerance: it is told to step on the outputs.
+    # torchdiffeq interpolates its outputs, with an error beyond the tolerance: `step_t` makes its steps end on them.
     y = odeint(net, theirs_y0, t, rtol=1e-8, atol=1e-8, method=name, options={"step_t": t})
     theirs = torch.autograd.grad(y.abs().mean(), (theirs_y0, net.inner, net.outer))
     assert relative_error(ours, theirs) < 1e-6
 
 
 @pytest.mark.parametrize(("node_name", "name"), [("euler", "euler"), ("midpoint", "midpoint"), ("rk4_38", "rk4")])
-def test_backprop_through_fixed_steps_is_torchdiffeqs_to_rounding(node_name: str, name: str) -> None:
+def test_backprop_through_fixed_steps_equals_torchdiffeqs_to_rounding(node_name: str, name: str) -> None:
     net, y0, t = Net(), NET_Y0, NET_T
     ours = gradient_of(mean_abs, net, y0, t, solver=node_name, controller=FixedStep(dt=0.125), gradient="backprop")
     theirs_y0 = y0.clone().requires_grad_()
@@ -144,17 +144,17 @@ def test_backprop_through_fixed_steps_is_torchdiffeqs_to_rounding(node_name: str
 @pytest.mark.parametrize("t_end", [1.0, 3.0])
 @every_gradient
 @every_adaptive_solver
-def test_gradients_of_linear_growth_are_the_exact_formulas(name: str, gradient: str, t_end: float) -> None:
+def test_gradients_of_linear_growth_are_those_of_the_formula(name: str, gradient: str, t_end: float) -> None:
     """L = z(T)^2: dL/dz0 = 2 z0 exp(2 alpha T), dL/dalpha = 2 T z0^2 exp(2 alpha T).
 
-    Steps of tolerance^(1/k) and an error of order p: tolerance^(p/k), which is less exact for p < k (fehlberg45).
+    Steps are O(tolerance^(1/k)), so an error of order p is O(tolerance^(p/k)), which is larger for p < k (fehlberg45).
     """
     tolerance = 1e-5 if SOLVERS[name].order < 3 else 1e-8
     rel = 50 * tolerance ** (order_of(gradient, SOLVERS[name]) / SOLVERS[name].error_order)
     z0, alpha = 1.3, 0.7
     found = gradient_of(
         lambda z: z[-1].square().sum(), Growth(), torch.tensor(z0, dtype=torch.float64), tensor(0.0, t_end),
-        solver=name, controller=PIDController(rtol=asked(name, tolerance), atol=asked(name, tolerance)),
+        solver=name, controller=PIDController(rtol=tolerance_for(name, tolerance), atol=tolerance_for(name, tolerance)),
         gradient=gradient,
     )  # fmt: skip
     growth = math.exp(2 * alpha * t_end)

@@ -1,4 +1,4 @@
-"""Implicit Euler: the equation of its step, and what it does where that has no solution."""
+"""Implicit Euler: the equation of its step, its error estimate, and steps whose equation has no solution."""
 
 import math
 
@@ -22,8 +22,8 @@ def test_implicit_euler_solves_its_equation_to_rounding() -> None:
         assert change.abs().max() < 1e-15 * y1.abs().max()
 
 
-def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
-    """Here it is 1e-10 in a step of 1e-9, and no value of y solves the equation better."""
+def test_newtons_iteration_stops_at_the_rounding_of_f() -> None:
+    """f has a rounding of 1e-10, which no iteration can reduce, in a step that changes y by 1e-9."""
     calls, y = [], tensor(1.0, 2.0)
 
     def rough(t: Tensor, y: Tensor) -> Tensor:
@@ -35,8 +35,8 @@ def test_implicit_euler_stops_where_the_rounding_of_f_stops_it() -> None:
     assert len(calls) < 10
 
 
-def test_implicit_euler_carries_f_without_its_stiffness() -> None:
-    """y1 is right to 1e-16, of which f makes 1e-4."""
+def test_the_carried_slope_is_not_magnified_by_the_stiffness() -> None:
+    """y1 has a rounding error of 1e-16, which f(t1, y1) would multiply by 1e12 to an error of 1e-4."""
     y = torch.linspace(0.3, 1.7, 8, dtype=torch.float64)
     f = UserField.of(lambda t, z: -1e12 * (z - y * torch.exp(t)) + y * torch.exp(t), y)
     workspace = IMPLICIT_EULER.workspace(y, record=False)
@@ -45,15 +45,15 @@ def test_implicit_euler_carries_f_without_its_stiffness() -> None:
     torch.testing.assert_close(carry, y * math.expm1(0.1) / 0.1, rtol=1e-11, atol=0)
 
 
-def test_implicit_euler_estimates_its_error_with_its_sign() -> None:
+def test_the_error_estimate_has_the_sign_of_the_error() -> None:
     f, y = UserField.of(lambda t, y: -2 * y, tensor(1.0, 3.0)), tensor(1.0, 3.0)
     workspace = IMPLICIT_EULER.workspace(y, record=False)
     step = IMPLICIT_EULER.step(f, 0.0, y, 1e-3, IMPLICIT_EULER.start(f, 0.0, y), workspace, estimate=True)
     torch.testing.assert_close(step.error, step.y1 - math.exp(-2e-3) * y, rtol=5e-3, atol=0)
 
 
-def test_an_equation_without_a_solution_costs_its_own_sample_only() -> None:
-    """y1 = y + dt y1^2 has none for 4 dt y > 1; and a sample at rest stays so."""
+def test_an_equation_without_a_solution_fails_its_own_sample_only() -> None:
+    """y1 = y + dt y1^2 has no solution for 4 dt y > 1; a sample at rest stays at rest."""
     y = tensor(1.0, 0.1, 0.0).view(3, 1)
     y1 = one_step(
         IMPLICIT_EULER, UserField.of(lambda t, y: y * y, y, samples=True), torch.zeros_like(y), y, torch.ones_like(y)
@@ -62,7 +62,7 @@ def test_an_equation_without_a_solution_costs_its_own_sample_only() -> None:
     torch.testing.assert_close(y1[1:, 0], tensor((1 - math.sqrt(0.6)) / 2, 0.0))
 
 
-def test_a_step_whose_equation_has_no_solution_is_rejected_or_told() -> None:
+def test_a_step_whose_equation_has_no_solution_is_rejected_or_ends_a_fixed_solve() -> None:
     y0, t = tensor(1.0), tensor(0.0, 0.5)
 
     def squared(t: Tensor, y: Tensor) -> Tensor:

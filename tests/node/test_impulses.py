@@ -1,4 +1,4 @@
-"""Backward solves over many outputs: as few evaluations as over few, and gradients as true as by landing on each."""
+"""Backward solves that spread the jumps at many outputs over longer steps: cheap, and as exact as landing on them."""
 
 import itertools
 import math
@@ -49,7 +49,7 @@ TIMES = {"regular": regular, "irregular": irregular}
 
 
 @pytest.fixture(scope="module")
-def truths() -> dict[tuple[str, str], tuple[Tensor, ...]]:
+def true_gradients() -> dict[tuple[str, str], tuple[Tensor, ...]]:
     return {
         (field, times): gradient(make(), y0, TIMES[times](t_end, 101), "backprop", "dopri8", 1e-12)
         for (field, (make, y0, t_end)), times in itertools.product(FIELDS.items(), TIMES)
@@ -58,7 +58,7 @@ def truths() -> dict[tuple[str, str], tuple[Tensor, ...]]:
 
 @every_mode
 @pytest.mark.parametrize(("n", "factor"), [(11, 1.3), (101, 1.3), (1001, 2.0)])
-def test_many_outputs_cost_hardly_more_than_two(n: int, factor: float, mode: str) -> None:
+def test_a_thousand_outputs_cost_at_most_twice_as_much_as_two(n: int, factor: float, mode: str) -> None:
     costs = [gradient_and_cost(Spiral(), tensor(2.0, 0.0), regular(1.5, m), mode, "dopri5", 1e-5)[1] for m in (2, n)]
     assert costs[1] <= factor * costs[0]
 
@@ -74,12 +74,12 @@ def test_many_outputs_cost_hardly_more_than_two(n: int, factor: float, mode: str
         ("dopri8", "regular"),
     ],
 )
-def test_the_error_falls_with_the_tolerance_and_is_about_that_of_a_landing_on_each(
-    name: str, times: str, field: str, truths: dict[tuple[str, str], tuple[Tensor, ...]]
+def test_spread_outputs_have_an_error_that_falls_with_the_tolerance_as_with_landing(
+    name: str, times: str, field: str, true_gradients: dict[tuple[str, str], tuple[Tensor, ...]]
 ) -> None:
-    """And at most some tolerances: landing on each in up to twenty times as many steps, its error may be far less."""
+    """The error is at most 3 times that of landing on each output, which takes up to 20 times as many steps."""
     make, y0, t_end = FIELDS[field]
-    t, true, (loose, tight) = TIMES[times](t_end, 101), truths[field, times], (1e-4, 1e-7)
+    t, true, (loose, tight) = TIMES[times](t_end, 101), true_gradients[field, times], (1e-4, 1e-7)
     landing = relative_error(gradient(make(), y0, t, LAND["adjoint"], name, tight), true)
     for mode in SPREAD.values():
         first, last = (relative_error(gradient(make(), y0, t, mode, name, x), true) for x in (loose, tight))
@@ -88,7 +88,7 @@ def test_the_error_falls_with_the_tolerance_and_is_about_that_of_a_landing_on_ea
 
 
 @every_mode
-def test_outputs_a_few_steps_apart_are_all_landed_on(mode: str) -> None:
+def test_steps_end_on_outputs_that_are_a_few_steps_apart(mode: str) -> None:
     t = regular(1.5, 6)
     spread, landed = (
         gradient_and_cost(Spiral(), tensor(2.0, 0.0), t, kind[mode], "dopri5", 1e-7) for kind in (SPREAD, LAND)
@@ -98,8 +98,8 @@ def test_outputs_a_few_steps_apart_are_all_landed_on(mode: str) -> None:
 
 
 @every_mode
-def test_a_solve_that_lands_steps_on_each_output_once(mode: str) -> None:
-    """Also where the step that is wanted would meet the start time to the last bit, with outputs before it."""
+def test_with_land_steps_end_on_each_output_once(mode: str) -> None:
+    """This holds also where the next step would end exactly at the start time, with outputs before it."""
     times: list[float] = []
 
     class Seen(Spiral):
@@ -112,14 +112,14 @@ def test_a_solve_that_lands_steps_on_each_output_once(mode: str) -> None:
     times.clear()
     y.abs().mean().backward()
     assert set(t.tolist()) <= set(times)
-    solved = times[3:]  # after one that tells whether f is what it was, and two for the first step
-    latest = itertools.accumulate(solved, min)
-    assert all(now < before + 2e-3 for now, before in zip(solved, latest, strict=True))
+    within_solve = times[3:]  # after one that checks that f is unchanged, and two for the first step
+    latest = itertools.accumulate(within_solve, min)
+    assert all(now < before + 2e-3 for now, before in zip(within_solve, latest, strict=True))
 
 
 @every_mode
 def test_a_field_that_contracts_does_not_blow_up_backwards(mode: str) -> None:
-    """y' = -k y, k = 20, T = 3, whose reverse magnifies by exp(60): sum y = y0 sum exp(-k t)."""
+    """y' = -k y, k = 20, T = 3: backwards errors grow by exp(60); sum y = y0 sum exp(-k t)."""
 
     class Decay(nn.Module):
         def __init__(self) -> None:
@@ -138,8 +138,8 @@ def test_a_field_that_contracts_does_not_blow_up_backwards(mode: str) -> None:
         assert found[1].item() == pytest.approx(-(t * decay).sum().item(), rel=1e-4)
 
 
-def growth_of(t: Tensor, weights: Tensor, mode: object, **how: object) -> tuple[Tensor, ...]:
-    """The error of the gradients of a weighted sum of z(t) = z0 exp(alpha (t - t[0])), relative."""
+def gradient_errors(t: Tensor, weights: Tensor, mode: object, **how: object) -> tuple[Tensor, ...]:
+    """The relative errors of the gradients, in z0 and alpha, of a weighted sum of z(t) = z0 exp(alpha (t - t[0]))."""
     f, z0 = Growth().to(t.dtype), torch.tensor(1.3, dtype=t.dtype, requires_grad=True)
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-8, atol=1e-8), **how}
     z = solve(f, z0, t, gradient=mode, **how).y
@@ -167,39 +167,39 @@ def test_a_loss_on_one_of_many_outputs_has_its_gradient(i: int, mode: str) -> No
 
 @every_mode
 @pytest.mark.parametrize("kind", ["spread", "land"])
-def test_outputs_may_be_next_to_each_other_and_to_the_ends(kind: str, mode: str) -> None:
+def test_outputs_may_be_very_close_to_each_other_and_to_the_ends(kind: str, mode: str) -> None:
     near = 1e-9
     t = tensor(0.0, near, 2 * near, 0.5, 0.5 + near, 0.5 + 2 * near, 0.5 + 1e-15, 1.0 - near, 1.0).unique()
     weights = torch.linspace(0.5, 1.5, len(t), dtype=torch.float64)
-    assert max(growth_of(t, weights, {"spread": SPREAD, "land": LAND}[kind][mode])) < 1e-7
+    assert max(gradient_errors(t, weights, {"spread": SPREAD, "land": LAND}[kind][mode])) < 1e-7
 
 
 @every_mode
-def test_backwards_in_time_outputs_are_spread_too(mode: str) -> None:
+def test_many_outputs_backwards_in_time_have_their_gradients(mode: str) -> None:
     weights = torch.linspace(0.5, 1.5, 101, dtype=torch.float64)
-    assert max(growth_of(regular(2.0, 101).flip(0), weights, mode)) < 1e-7
+    assert max(gradient_errors(regular(2.0, 101).flip(0), weights, mode)) < 1e-7
 
 
 @every_mode
 def test_float32_is_right_to_single_precision(mode: str) -> None:
     controller = PIDController(rtol=1e-5, atol=1e-5)
-    assert max(growth_of(regular(2.0, 101).float(), torch.ones(101), mode, controller=controller)) < 1e-4
+    assert max(gradient_errors(regular(2.0, 101).float(), torch.ones(101), mode, controller=controller)) < 1e-4
 
 
 @every_mode
 @pytest.mark.parametrize("solver", ["bosh3", "rodas4", "rodas5p", "implicit_euler", "abm4", "reversible_dopri5"])
 def test_other_kinds_of_solvers_take_many_outputs(solver: str, mode: str) -> None:
-    """Rosenbrock methods differentiate the forcing in time; with fixed steps, or a past, a solver lands on each."""
+    """Rosenbrock methods differentiate the forcing in time; fixed-step and multistep solvers land on each output."""
     tolerance = {"implicit_euler": 1e-4}.get(solver, 1e-7)
     controller = PIDController(rtol=tolerance, atol=tolerance) if SOLVERS[solver].adaptive else FixedStep(0.01)
     weights = torch.linspace(0.5, 1.5, 41, dtype=torch.float64)
-    errors = growth_of(regular(1.0, 41), weights, mode, solver=solver, controller=controller)
+    errors = gradient_errors(regular(1.0, 41), weights, mode, solver=solver, controller=controller)
     assert max(errors) < (2e-2 if solver == "implicit_euler" else 1e-5)
 
 
 @every_mode
 def test_a_tuple_and_a_complex_state_take_many_outputs(mode: str) -> None:
-    """y' = i w y and x' = -w x."""
+    """The complex state y' = i w y, and the tuple (x' = -w x, z' = cos(t) x)."""
     w = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
     t, controller = regular(2.0, 101), PIDController(rtol=1e-9, atol=1e-9)
     y0 = torch.tensor([1 + 0.5j, -0.3 + 2j], dtype=torch.complex128, requires_grad=True)
@@ -223,17 +223,17 @@ def test_a_tuple_and_a_complex_state_take_many_outputs(mode: str) -> None:
 
 @every_mode
 def test_fixed_steps_land_on_outputs_off_their_grid(mode: str) -> None:
-    """So that the order is the solver's."""
+    """Landing on them keeps the order of rk4."""
     t, weights = irregular(1.0, 8), torch.linspace(0.5, 1.5, 8, dtype=torch.float64)
     errors = [
-        max(growth_of(t, weights, mode, solver="rk4", controller=FixedStep(dt))).item() for dt in (1 / 16, 1 / 32)
+        max(gradient_errors(t, weights, mode, solver="rk4", controller=FixedStep(dt))).item() for dt in (1 / 16, 1 / 32)
     ]
     assert errors[1] < errors[0] / 2**3.5
 
 
 @every_mode
 def test_after_a_forward_failure_the_outputs_that_were_reached_have_their_gradient(mode: str) -> None:
-    """y' = y^2 from 1 ends at t = 1: y = y0 / (1 - y0 t)."""
+    """y' = y^2, y0 = 1 has a pole at t = 1: y = y0 / (1 - y0 t)."""
     y0, t = tensor(1.0).requires_grad_(), torch.cat((regular(0.9, 10), tensor(1.5, 2.0)))
     controller = PIDController(rtol=1e-8, atol=1e-8)
     how = {"solver": "dopri5", "controller": controller, "gradient": mode, "parameters": ()}
@@ -245,7 +245,7 @@ def test_after_a_forward_failure_the_outputs_that_were_reached_have_their_gradie
 
 
 @every_mode
-def test_where_only_the_start_was_reached_its_own_gradient_is_all(mode: str) -> None:
+def test_where_only_the_start_was_reached_its_gradient_is_the_identity(mode: str) -> None:
     y0 = tensor(1.0).requires_grad_()
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-6, atol=1e-6), "gradient": mode, "parameters": ()}
     solution = solve(lambda t, y: y * math.nan, y0, tensor(0.0, 1.0), **how)
@@ -253,7 +253,7 @@ def test_where_only_the_start_was_reached_its_own_gradient_is_all(mode: str) -> 
 
 
 @every_mode
-def test_the_status_of_the_backward_solve_is_told(mode: str) -> None:
+def test_the_status_of_the_backward_solve_is_in_the_stats(mode: str) -> None:
     f, y0, t = Spiral(), tensor(2.0, 0.0).requires_grad_(), regular(1.5, 11)
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-6, atol=1e-6)}
     solution = solve(f, y0, t, gradient=mode, **how)
@@ -269,9 +269,9 @@ def test_the_status_of_the_backward_solve_is_told(mode: str) -> None:
 
 @every_mode
 @pytest.mark.parametrize("controller", [PIDController(rtol=1e-6, atol=1e-6), FixedStep(0.1)], ids=["adaptive", "fixed"])
-def test_a_gradient_that_is_not_finite_is_told_as_the_solves_or_as_the_losss(controller: object, mode: str) -> None:
+def test_a_gradient_that_is_not_finite_raises_or_warns_if_it_is_that_of_the_loss(controller: object, mode: str) -> None:
     class Root(nn.Module):
-        """y' = p sqrt(y), p = 0: nothing moves, and the derivative in y at 0 is infinite, or 0 times that."""
+        """y' = p sqrt(y), p = 0: y is constant, and the derivative in y at 0 is infinite or NaN."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -295,6 +295,6 @@ def test_a_gradient_that_is_not_finite_is_told_as_the_solves_or_as_the_losss(con
 
 
 @every_mode
-def test_a_wrong_choice_is_answered_in_a_line(mode: str) -> None:
+def test_an_unknown_value_of_outputs_is_refused(mode: str) -> None:
     with pytest.raises(ValueError, match=f"^{mode}: outputs is 'lands' and must be one of spread, land"):
         type(ADJOINTS[mode])(outputs="lands")

@@ -1,4 +1,4 @@
-"""A wrong call is refused at the door, in one line: what is wrong, what was seen, what to do."""
+"""A wrong call is refused in one line, before f is called: what is wrong, what was seen, what to do."""
 
 import math
 import re
@@ -96,7 +96,7 @@ def test_a_derivative_of_another_shape_is_refused(
 
 
 @every_gradient
-def test_a_derivative_may_have_dimensions_of_one_entry_that_the_state_has_not(gradient: str) -> None:
+def test_a_derivative_may_have_additional_dimensions_of_length_one(gradient: str) -> None:
     true = call(lambda t, y: -y, gradient=gradient).y
     assert torch.equal(call(lambda t, y: -y.unsqueeze(0), gradient=gradient).y, true)
 
@@ -108,14 +108,14 @@ def test_a_complex_derivative_of_a_real_state_is_refused(gradient: str) -> None:
 
 
 @every_gradient
-def test_a_plain_function_is_taken_and_one_tensor_as_parameters_is_not(gradient: str) -> None:
+def test_a_plain_function_is_accepted_and_a_single_tensor_as_parameters_is_refused(gradient: str) -> None:
     assert call(lambda t, y: -y, gradient=gradient).status is Status.success
     for given, seen in ((torch.ones(2, 2), "is one tensor"), (["w"], "has an entry of type str")):
         with pytest.raises(TypeError, match=rf"^parameters {seen}.*: pass a tuple"):
             call(lambda t, y: -y, gradient=gradient, parameters=given)
 
 
-def test_a_wrong_call_evaluates_nothing() -> None:
+def test_a_wrong_call_is_refused_before_f_is_called() -> None:
     calls = []
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -128,14 +128,14 @@ def test_a_wrong_call_evaluates_nothing() -> None:
     assert calls == []
 
 
-def test_values_are_taken_where_names_are() -> None:
+def test_a_solver_and_a_mode_may_be_given_as_values_instead_of_names() -> None:
     by_name = call(solver="tsit5", gradient="backprop")
     by_value = call(solver=SOLVERS["tsit5"], gradient=Backprop())
     assert torch.equal(by_name.y, by_value.y)
 
 
 @pytest.mark.parametrize("registry", [SOLVERS, ADJOINTS], ids=["SOLVERS", "ADJOINTS"])
-def test_a_registry_knows_each_value_by_its_own_name(registry: dict[str, object]) -> None:
+def test_each_value_is_registered_under_its_own_name(registry: dict[str, object]) -> None:
     assert {name: value.name for name, value in registry.items()} == {name: name for name in registry}
 
 
@@ -154,7 +154,7 @@ def test_tolerances_must_not_be_negative_nor_both_zero(rtol: float, atol: float)
 
 
 @pytest.mark.parametrize("limits", [(0.0, 10.0), (1.0, 10.0), (0.2, 1.0), (-0.2, 10.0), (0.2, 0.5), (math.nan, 10.0)])
-def test_step_factors_must_shrink_and_grow(limits: tuple[float, float]) -> None:
+def test_step_factors_must_lie_below_and_above_one(limits: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="0 < factor_min < 1 < factor_max is needed"):
         PIDController(rtol=1e-3, atol=1e-3, factor_min=limits[0], factor_max=limits[1])
 
@@ -171,7 +171,7 @@ def test_safety_lies_between_zero_and_one(safety: float) -> None:
         PIDController(rtol=1e-3, atol=1e-3, safety=safety)
 
 
-def test_no_tolerance_and_no_step_size_is_a_default() -> None:
+def test_tolerances_and_step_sizes_have_no_default() -> None:
     with pytest.raises(TypeError):
         solve(Decay(), Y0, T, solver="dopri5")
     with pytest.raises(TypeError):

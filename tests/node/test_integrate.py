@@ -1,4 +1,4 @@
-"""The loop alone, with a solver whose steps are written down."""
+"""The loop over steps alone, with a solver whose steps and errors are prescribed."""
 
 import math
 from collections.abc import Callable
@@ -25,11 +25,11 @@ def vector(*values: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Scripted(TableauSolver):
-    """y1 = y + dt with the written errors, the last of them for ever, and without one evaluation of f."""
+    """Steps y1 = y + dt that have the given errors, the last of which repeats, and evaluate no f."""
 
     errors: tuple[float, ...] = (0.0,)
     dense_with_f1: bool = False
-    asked: list[tuple[float, Tensor, float, Tensor]] = field(default_factory=list)  # t, y, dt, carry
+    tried_steps: list[tuple[float, Tensor, float, Tensor]] = field(default_factory=list)  # t, y, dt, carry
 
     stages = 1
 
@@ -42,8 +42,8 @@ class Scripted(TableauSolver):
     def step(
         self, f: UserField, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
-        error = self.errors[min(len(self.asked), len(self.errors) - 1)]
-        self.asked.append((t, y, dt, carry))
+        error = self.errors[min(len(self.tried_steps), len(self.errors) - 1)]
+        self.tried_steps.append((t, y, dt, carry))
         return Step(y + dt, torch.full_like(y, error) if estimate else None, None)
 
     def dense(self, f: UserField, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
@@ -72,10 +72,10 @@ def run(
     return loop, flat
 
 
-def test_rejected_step_leaves_the_state_alone() -> None:
+def test_a_rejected_step_leaves_the_state_alone() -> None:
     solver = scripted(0.0, 50.0, math.nan, 2.0, 0.0)
     loop, _ = run(solver, ABSOLUTE, 0.0, 9.0, dt=0.1)
-    first, tried, again, once_more, taken = solver.asked[:5]
+    first, tried, again, once_more, taken = solver.tried_steps[:5]
     assert first[0] == 0.0
     for retry in (again, once_more, taken):
         assert retry[0] == tried[0] == 0.1
@@ -96,45 +96,45 @@ def test_a_rejected_step_is_not_evaluated_again_at_its_start() -> None:
 @pytest.mark.parametrize("controller", [ABSOLUTE, FixedStep(dt=0.1)], ids=["adaptive", "fixed"])
 @pytest.mark.parametrize("t_end", [1.0, -1.0, 0.05, 0.7])
 def test_the_last_step_ends_on_the_end_time_to_the_bit(controller: Controller, t_end: float) -> None:
-    solver = scripted(1.0)  # an error of the tolerance: the step stays
+    solver = scripted(1.0)  # the error equals the tolerance, so the step stays the same
     loop, _ = run(solver, controller, 0.0, t_end, dt=0.1)
     assert loop.t == t_end
-    assert loop.n_accepted == len(solver.asked) == max(1, round(abs(t_end) / 0.1))
-    assert all(math.copysign(1.0, dt) == math.copysign(1.0, t_end) for _, _, dt, _ in solver.asked)
+    assert loop.n_accepted == len(solver.tried_steps) == max(1, round(abs(t_end) / 0.1))
+    assert all(math.copysign(1.0, dt) == math.copysign(1.0, t_end) for _, _, dt, _ in solver.tried_steps)
 
 
 @pytest.mark.parametrize("t_end", [1.0, 0.7])
-def test_ten_thousand_fixed_steps_begin_where_they_should(t_end: float) -> None:
-    """At i dt: a sum of dt's would be off by more than a step's slack, and take a step too many."""
+def test_ten_thousand_fixed_steps_start_at_multiples_of_dt(t_end: float) -> None:
+    """A sum of dt's would be off by more than the slack at the end, and a step too many would be taken."""
     solver, dt = scripted(), t_end / 10_000
     loop, _ = run(solver, FixedStep(dt=dt), 0.0, t_end)
     assert loop.n_accepted == 10_000
-    assert max(abs(t - i * dt) for i, (t, _, _, _) in enumerate(solver.asked)) < 1e-15
+    assert max(abs(t - i * dt) for i, (t, _, _, _) in enumerate(solver.tried_steps)) < 1e-15
 
 
 def test_a_step_cut_short_to_land_on_a_time_does_not_shorten_the_next() -> None:
     solver = scripted(1.0)
     run(solver, replace(ABSOLUTE, step_t=(1.001,)), 0.0, 2.0, dt=0.1)
-    assert [dt for _, _, dt, _ in solver.asked[10:12]] == pytest.approx([0.001, 0.1])
+    assert [dt for _, _, dt, _ in solver.tried_steps[10:12]] == pytest.approx([0.001, 0.1])
 
 
-def test_the_first_step_that_is_given_is_taken_and_costs_nothing() -> None:
+def test_a_given_first_step_is_taken_and_costs_no_evaluation() -> None:
     solver = scripted()
     loop, f = run(solver, ABSOLUTE, 0.0, 1.0, dt=0.25)
-    assert solver.asked[0][2] == 0.25
+    assert solver.tried_steps[0][2] == 0.25
     assert f.calls == loop.n_accepted
 
 
-def test_outputs_within_a_step_are_interpolated_and_those_at_its_end_are_its_state() -> None:
+def test_outputs_within_a_step_are_interpolated_and_at_its_end_equal_its_state() -> None:
     solver = scripted(dense_with_f1=True)  # with f1 = 7, which is not the slope of the steps
     loop, f = run(solver, FixedStep(dt=0.5), 0.0, 0.1, 0.5, 0.6, 0.7, 1.0, f=lambda t, y: torch.full_like(y, 7.0))
     y = loop.at_outputs()
     torch.testing.assert_close(y[:, 0], vector(1.0, 1.7, 1.5, 1.5 + 0.7, 1.5 + 1.4, 2.0))
-    assert f.calls == 3  # f0, and f1 of both steps: the first is handed on
+    assert f.calls == 3  # f0, and f1 of both steps, of which the first is f0 of the next step
     assert loop.n_accepted == 2
 
 
-def test_errors_that_no_step_cures_end_in_dt_underflow() -> None:
+def test_an_error_that_no_step_size_reduces_ends_in_dt_underflow() -> None:
     loop, _ = run(scripted(100.0), PIDController(rtol=0.0, atol=1.0, first_step=0.1), 1.0, 2.0)
     assert (loop.status, loop.n_accepted, loop.t) == (Status.dt_underflow, 0, 1.0)
     assert loop.at_outputs()[1].isnan().all()
@@ -148,11 +148,11 @@ def test_errors_that_are_never_finite_end_in_non_finite(error: float) -> None:
 
 
 @pytest.mark.parametrize("controller", [ABSOLUTE, FixedStep(dt=0.25)], ids=["adaptive", "fixed"])
-def test_max_steps_ends_the_loop_after_so_many(controller: Controller) -> None:
+def test_max_steps_ends_the_loop_after_that_many_steps(controller: Controller) -> None:
     solver = scripted(1.0)
     loop, _ = run(solver, controller, 0.0, 0.25, 0.5, 2.0, dt=0.25, max_steps=3)
     assert (loop.status, loop.n_accepted, loop.t) == (Status.max_steps, 3, 0.75)
-    assert len(solver.asked) == 3
+    assert len(solver.tried_steps) == 3
     y = loop.at_outputs()
     assert torch.equal(y[:3, 0], vector(1.0, 1.25, 1.5))
     assert y[3].isnan().all()
@@ -160,8 +160,10 @@ def test_max_steps_ends_the_loop_after_so_many(controller: Controller) -> None:
 
 @pytest.mark.parametrize("controller", [ABSOLUTE, FixedStep(dt=0.5)], ids=["adaptive", "fixed"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_dense_output_that_is_not_finite_in_the_last_step_is_told(controller: Controller, value: float) -> None:
-    """f(1, y) is taken by the last interpolant alone: every state is finite."""
+def test_dense_output_that_is_not_finite_in_the_last_step_ends_in_non_finite(
+    controller: Controller, value: float
+) -> None:
+    """Only the last interpolant reads f(1, y), so every state is finite."""
     loop, _ = run(
         scripted(1.0, dense_with_f1=True), controller, 0.0, 0.25, 0.75, 1.0,
         f=lambda t, y: torch.full_like(y, value if t == 1 else 1.0), dt=0.5,

@@ -1,4 +1,4 @@
-"""The interpolating adjoint: its path, its quadrature, and what it does not depend on."""
+"""The interpolating adjoint: its stored path, its quadrature, its cost and its memory."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ TOLERANCE = PIDController(rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("n", range(1, 9))
-def test_n_nodes_integrate_polynomials_of_degree_2n_minus_1_and_no_more(n: int) -> None:
+def test_n_nodes_integrate_polynomials_up_to_degree_2n_minus_1_exactly(n: int) -> None:
     def error(power: int) -> float:
         return abs(sum(node.weight * node.x**power for node in gauss_legendre(n)) - Fraction(1, power + 1))
 
@@ -29,8 +29,8 @@ def test_n_nodes_integrate_polynomials_of_degree_2n_minus_1_and_no_more(n: int) 
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_the_path_is_each_steps_polynomial_and_its_slope_in_time_too(sign: float) -> None:
-    """Of y = t^2 + t in three pieces; also beyond their ends, where rounding may lead."""
+def test_the_path_has_the_states_and_slopes_of_each_steps_polynomial(sign: float) -> None:
+    """y = t^2 + t in three pieces, also read slightly beyond their ends, as rounding may do."""
     ends = [sign * t for t in (0.0, 0.3, 0.35, 1.0)]
     pieces = [
         DensePiece(t, t1 - t, tensor(t * t + t), torch.stack((tensor((2 * t + 1) * (t1 - t)), tensor((t1 - t) ** 2))))
@@ -45,8 +45,8 @@ def test_the_path_is_each_steps_polynomial_and_its_slope_in_time_too(sign: float
 
 
 @pytest.mark.parametrize("field", [Spiral, Net])
-def test_the_gradients_are_backprops_at_a_tight_tolerance(field: type[nn.Module]) -> None:
-    """At 1e-12: the same but for what rounding makes of some hundred steps."""
+def test_the_gradients_equal_backprops_at_a_tight_tolerance(field: type[nn.Module]) -> None:
+    """The tolerance is 1e-12; what differs is the rounding of some hundred steps."""
     y0, t = (tensor(2.0, 0.0), torch.linspace(0, 1.5, 11, dtype=torch.float64)) if field is Spiral else (NET_Y0, NET_T)
     how = {"solver": "vern7", "controller": PIDController(rtol=1e-12, atol=1e-12)}
     found, true = (
@@ -56,8 +56,8 @@ def test_the_gradients_are_backprops_at_a_tight_tolerance(field: type[nn.Module]
     assert relative_error(found[1:], true[1:]) < 1e-9
 
 
-def test_nothing_is_reversed_so_that_a_contraction_between_two_outputs_does_no_harm() -> None:
-    """y' = -k y over T = 3, k = 20: the continuous adjoint's y grows there by exp(60)."""
+def test_a_contraction_between_two_outputs_is_differentiated_as_no_state_is_reversed() -> None:
+    """y' = -k y over T = 3, k = 20: in the continuous adjoint an error of y would grow by exp(60) backwards."""
     t, y0 = tensor(0.0, 3.0), tensor(1.0, -2.0).requires_grad_()
     k = torch.tensor(20.0, dtype=torch.float64, requires_grad=True)
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-8, atol=1e-60), "parameters": (k,)}
@@ -68,8 +68,8 @@ def test_nothing_is_reversed_so_that_a_contraction_between_two_outputs_does_no_h
     assert found[1].item() == pytest.approx(3 * decay, rel=1e-5)
 
 
-def test_the_error_of_the_parameters_gradients_makes_no_step_smaller() -> None:
-    """y' = -y / 2 + w sin 50 t at w = 0: only the integral swings."""
+def test_the_error_of_the_parameters_gradients_does_not_control_the_step() -> None:
+    """y' = -y / 2 + w sin 20 t at w = 0: only the gradient in w oscillates."""
 
     def cost(mode: str) -> tuple[int, float]:
         w, y0 = tensor(0.0).requires_grad_(), tensor(1.0).requires_grad_()
@@ -82,7 +82,7 @@ def test_the_error_of_the_parameters_gradients_makes_no_step_smaller() -> None:
     assert cost("interpolating")[0] < 0.5 * cost("adjoint")[0]
 
 
-def test_a_solver_and_tolerance_of_its_own_serve_the_backward_solve() -> None:
+def test_the_backward_solve_takes_its_own_solver_and_tolerance() -> None:
     def cost(mode: InterpolatingAdjoint) -> int:
         y0 = NET_Y0.clone().requires_grad_()
         solution = solve(Net(), y0, NET_T, solver="dopri8", controller=TOLERANCE, gradient=mode)
@@ -93,10 +93,10 @@ def test_a_solver_and_tolerance_of_its_own_serve_the_backward_solve() -> None:
     assert cost(loose) < cost(InterpolatingAdjoint())
 
 
-def test_a_step_costs_its_stages_and_half_its_order_for_the_parameters() -> None:
-    """rk4 in 10 steps: 4 stages, f at the end for dense output, which the next step starts from, and 2 nodes.
+def test_a_backward_step_costs_its_stages_and_half_its_order_for_the_parameters() -> None:
+    """rk4 in 10 steps: 4 stages a step, the first of which is also the end slope of the step before, and 2 nodes.
 
-    One call more is at the start of the solve: it tells whether f is what it was.
+    Two more calls are f at the last end, and one that checks that f is unchanged.
     """
     y0 = NET_Y0.clone().requires_grad_()
     solution = solve(Net(), y0, tensor(0.0, 1.0), solver="rk4", controller=FixedStep(0.1), gradient="interpolating")
@@ -111,7 +111,7 @@ def test_a_step_costs_its_stages_and_half_its_order_for_the_parameters() -> None
     assert solution.stats.nfe_backward == 10 * 4 + 1
 
 
-def test_dense_output_is_kept_for_the_backward_pass_and_not_told_unasked() -> None:
+def test_dense_output_kept_for_the_backward_pass_is_shown_only_if_requested() -> None:
     how = {"solver": "dopri5", "controller": TOLERANCE, "gradient": "interpolating"}
     y0 = NET_Y0.clone().requires_grad_()
     solution = solve(Net(), y0, NET_T, **how)
@@ -119,13 +119,13 @@ def test_dense_output_is_kept_for_the_backward_pass_and_not_told_unasked() -> No
     solution.y.sum().backward()
     with pytest.raises(RuntimeError, match="second time"):
         solution.y.sum().backward()
-    asked = solve(Net(), y0, NET_T, dense=True, **how)
-    assert asked.dense is not None
-    asked.y.sum().backward()
+    requested = solve(Net(), y0, NET_T, dense=True, **how)
+    assert requested.dense is not None
+    requested.y.sum().backward()
 
 
 @pytest.mark.parametrize("gradient", ["adjoint", "interpolating"])
-def test_memory_does_not_grow_with_steps_but_for_the_states_that_are_kept(gradient: str) -> None:
+def test_memory_grows_with_steps_only_by_the_states_that_are_kept(gradient: str) -> None:
     n = 4096
     weight = torch.linspace(-1, 1, n, dtype=torch.float64, requires_grad=True)
     y0 = torch.ones(n, dtype=torch.float64, requires_grad=True)
@@ -146,8 +146,8 @@ def test_memory_does_not_grow_with_steps_but_for_the_states_that_are_kept(gradie
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e6])
-def test_a_multiple_of_a_loss_is_differentiated_in_the_same_steps(factor: float) -> None:
-    """Also where the loss is so small that its gradient lies below atol."""
+def test_a_scaled_loss_is_differentiated_in_the_same_steps(factor: float) -> None:
+    """This holds also for a loss so small that its gradient lies below atol."""
 
     def gradients(factor: float) -> tuple[tuple[torch.Tensor, ...], int]:
         net, y0 = Net(), NET_Y0.clone().requires_grad_()

@@ -1,4 +1,4 @@
-"""The derivatives of f that stiff solvers need: exact, of each sample its own, from one call."""
+"""The derivatives of f in y and t for stiff solvers: exact, for each sample, from one call of f."""
 
 import math
 
@@ -25,7 +25,7 @@ def test_derivatives_are_exact_and_cost_one_call() -> None:
     assert f.calls == 2
 
 
-def test_samples_have_derivatives_of_their_own_from_one_call_with_their_own_shape() -> None:
+def test_each_sample_has_its_own_derivatives_from_one_call_in_the_batchs_shape() -> None:
     seen = []
 
     def field(t: Tensor, y: Tensor) -> Tensor:
@@ -38,12 +38,12 @@ def test_samples_have_derivatives_of_their_own_from_one_call_with_their_own_shap
     torch.testing.assert_close(found.dt[:, 1:], -2 * torch.sin(2 * TIMES))
 
 
-def test_a_joint_batch_is_one_state_whose_jacobian_has_blocks() -> None:
+def test_a_joint_batch_has_a_block_diagonal_jacobian() -> None:
     found = linearise(UserField.of(Oscillator(), BATCH), 0.7, BATCH.view(-1), solver="")
     torch.testing.assert_close(found.dy, torch.block_diag(*map(jacobian, BATCH)))
 
 
-def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic() -> None:
+def test_a_complex_state_has_the_jacobian_of_its_real_and_imaginary_parts() -> None:
     y = torch.tensor([1.0 + 2.0j, 3.0 - 1.0j], dtype=torch.complex128)
     found = linearise(UserField.of(lambda t, y: y * y.conj().flip(0) + 1j * t, y), 0.7, y, solver="")
 
@@ -59,8 +59,8 @@ def test_a_complex_state_has_the_jacobian_of_its_parts_though_f_is_not_analytic(
     torch.testing.assert_close(real @ torch.view_as_real(x).view(-1), torch.view_as_real(b).view(-1))
 
 
-def test_time_has_its_derivative_also_where_f_jumps() -> None:
-    """At a jump f is called beside it; its slope there is the one from inside."""
+def test_the_derivative_in_time_at_a_jump_is_that_from_inside() -> None:
+    """At a jump f is called just inside the step."""
     f = UserField.of(lambda t, y: y * t.square(), torch.ones(1, dtype=torch.float64))
     f.between(0.5, 1.0)
     torch.testing.assert_close(linearise(f, 0.5, tensor(1.0), solver="").dt, tensor(1.0))

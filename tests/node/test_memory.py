@@ -1,4 +1,4 @@
-"""Peak live bytes of a training step over the number of steps, as the allocator tells them."""
+"""The peak of live bytes in a training step, measured at the allocator, as a function of the number of steps."""
 
 import functools
 import math
@@ -46,7 +46,7 @@ def peak(gradient: Adjoint, solver: str, steps: int) -> int:
     [(ContinuousAdjoint(), "midpoint"), (Reversible(), "reversible_midpoint"), (Reversible(), "alf")],
     ids=["adjoint", "reversible midpoint", "reversible alf"],
 )
-def test_memory_is_flat_in_steps(gradient: Adjoint, solver: str) -> None:
+def test_memory_does_not_grow_with_the_number_of_steps(gradient: Adjoint, solver: str) -> None:
     assert peak(gradient, solver, 1000) == pytest.approx(peak(gradient, solver, 10), rel=0.05)
 
 
@@ -58,10 +58,10 @@ def test_with_a_checkpoint_a_step_memory_grows_by_one_state_a_step() -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("steps", [100, 1000])
-def test_with_a_budget_of_the_steps_square_root_memory_grows_by_no_more_states(steps: int) -> None:
+def test_with_a_budget_of_the_square_root_of_the_steps_memory_grows_by_that_many_states(steps: int) -> None:
     budget = math.isqrt(steps)
     grown = peak(Checkpointed(budget), "midpoint", steps) - peak(Checkpointed(3), "midpoint", 10)
-    assert grown <= budget * STATE + 100 * steps  # a step's times are some numbers of Python's
+    assert grown <= budget * STATE + 100 * steps  # the times of a step are some Python numbers
 
 
 @pytest.mark.exhaustive

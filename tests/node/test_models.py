@@ -1,4 +1,4 @@
-"""Models: a net as a vector field, a vector field as a model that trains."""
+"""Models: an MLP as a vector field, and a Neural ODE as a model that can be trained."""
 
 import itertools
 
@@ -38,33 +38,33 @@ def test_an_mlp_gives_a_derivative_in_the_states_shape(shape: tuple[int, ...], t
 
 @pytest.mark.parametrize("time", [False, True], ids=["autonomous", "with time"])
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_an_mlp_has_so_many_hidden_layers_of_such_a_width(depth: int, time: bool) -> None:
+def test_an_mlp_has_the_given_number_and_width_of_hidden_layers(depth: int, time: bool) -> None:
     mlp = MLP(3, width=7, depth=depth, time=time)
     widths = [3 + time, *[7] * depth, 3]
     assert [(layer.in_features, layer.out_features) for layer in linears(mlp)] == list(itertools.pairwise(widths))
     assert sum(isinstance(layer, nn.Tanh) for layer in mlp.modules()) == depth
 
 
-def test_an_mlp_is_its_formula() -> None:
+def test_an_mlp_computes_its_formula() -> None:
     mlp, y = MLP(2, width=4), torch.randn(5, 2)
     first, last = linears(mlp)
     expected = torch.tanh(y @ first.weight.t() + first.bias) @ last.weight.t() + last.bias
     torch.testing.assert_close(mlp(torch.tensor(0.0), y), expected)
 
 
-def test_an_mlp_applies_to_each_sample_alone() -> None:
+def test_an_mlp_applies_to_each_sample_separately() -> None:
     mlp, y, t = MLP(3, width=7, time=True), torch.randn(4, 3), torch.tensor(0.3)
     torch.testing.assert_close(mlp(t, y), torch.stack([mlp(t, sample) for sample in y]))
 
 
 def test_only_an_mlp_with_time_depends_on_time() -> None:
-    y, now, then = torch.randn(5, 3), torch.tensor(0.1), torch.tensor(0.9)
+    y, early, late = torch.randn(5, 3), torch.tensor(0.1), torch.tensor(0.9)
     without, with_time = MLP(3, width=7), MLP(3, width=7, time=True)
-    assert torch.equal(without(now, y), without(then, y))
-    assert not torch.allclose(with_time(now, y), with_time(then, y))
+    assert torch.equal(without(early, y), without(late, y))
+    assert not torch.allclose(with_time(early, y), with_time(late, y))
 
 
-def test_an_mlp_takes_the_activation_that_it_is_given() -> None:
+def test_an_mlp_has_the_given_activation() -> None:
     mlp = MLP(2, width=4, depth=2, activation=nn.Softplus)
     assert sum(isinstance(layer, nn.Softplus) for layer in mlp.modules()) == 2
     assert not any(isinstance(layer, nn.Tanh) for layer in mlp.modules())
@@ -78,7 +78,7 @@ def test_std_draws_the_weights_and_sets_the_biases_to_zero(std: float) -> None:
         assert not layer.bias.any()
 
 
-def test_without_std_the_weights_are_torchs_own() -> None:
+def test_without_std_the_weights_have_torchs_default() -> None:
     torch.manual_seed(1)
     mlp = MLP(3, width=7)
     torch.manual_seed(1)
@@ -87,7 +87,7 @@ def test_without_std_the_weights_are_torchs_own() -> None:
 
 
 @every_gradient
-def test_a_models_forward_is_the_states_of_its_solve(gradient: str) -> None:
+def test_the_forward_pass_of_a_model_gives_the_states_of_its_solve(gradient: str) -> None:
     model = NeuralODE(MLP(2, width=4), "rk4", controller=STEPS, gradient=gradient)
     y0, t = torch.randn(3, 2), torch.tensor([0.0, 0.25, 1.0])
     solution = model.solve(y0, t)
@@ -98,7 +98,7 @@ def test_a_models_forward_is_the_states_of_its_solve(gradient: str) -> None:
     assert solution.y.shape == (3, 3, 2)
 
 
-def test_a_models_parameters_are_its_vector_fields() -> None:
+def test_the_parameters_of_a_model_are_those_of_its_vector_field() -> None:
     mlp = MLP(2, width=4)
     model = NeuralODE(mlp, "dopri5", controller=PIDController(rtol=1e-3, atol=1e-3))
     assert list(map(id, model.parameters())) == list(map(id, mlp.parameters()))
@@ -125,7 +125,7 @@ def test_a_model_of_a_plain_function_has_no_parameters() -> None:
 
 
 def trained(gradient: str, steps: int) -> tuple[NeuralODE, list[float]]:
-    """A quarter turn of the plane, learnt from eight points; and the loss before each step."""
+    """A model that learns a quarter turn of the plane from eight points, and the loss before each step."""
     torch.manual_seed(0)
     model = NeuralODE(MLP(2, width=16), "rk4", controller=STEPS, gradient=gradient)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -150,11 +150,11 @@ def test_a_few_steps_of_an_optimiser_train_a_model(gradient: str) -> None:
 
 
 @pytest.mark.parametrize("gradient", [name for name in ADJOINTS if name != "backprop"])
-def test_every_way_to_differentiate_trains_to_the_same_loss(gradient: str) -> None:
-    """Gradients that are right to rk4's error differ by too little to be seen in the loss."""
-    _, reference = trained("backprop", steps=20)
+def test_every_gradient_mode_trains_to_the_same_loss(gradient: str) -> None:
+    """The gradients differ by the error of rk4, which is too small to be seen in the loss."""
+    _, by_backprop = trained("backprop", steps=20)
     _, losses = trained(gradient, steps=20)
-    assert losses == pytest.approx(reference, rel=1e-3)
+    assert losses == pytest.approx(by_backprop, rel=1e-3)
 
 
 @every_gradient

@@ -1,4 +1,4 @@
-"""An augmented Neural ODE: zeros appended, and what they make possible."""
+"""An augmented Neural ODE appends zeros to the state, which lets it separate what a plain one cannot."""
 
 import pytest
 import torch
@@ -21,14 +21,14 @@ def augmented(**how: object) -> AugmentedNeuralODE:
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 3), (2, 4, 3)], ids=str)
-def test_the_states_are_those_of_a_neural_ode_that_begins_with_zeros_appended(shape: tuple[int, ...]) -> None:
+def test_the_states_are_those_of_a_neural_ode_whose_start_has_zeros_appended(shape: tuple[int, ...]) -> None:
     model, y0 = augmented(), torch.randn(shape)
     with_zeros = torch.cat([y0, torch.zeros(*shape[:-1], 2)], dim=-1)
     assert torch.equal(model(y0, T), NeuralODE(model.ode.vector_field, "rk4", controller=STEPS)(with_zeros, T))
     assert model(y0, T).shape == (3, *shape[:-1], 5)
 
 
-def test_projected_states_are_the_features_that_were_given() -> None:
+def test_projected_states_have_the_features_of_the_input_alone() -> None:
     whole, y0 = augmented(), torch.randn(4, 3)
     projected = augmented(project=True)
     projected.load_state_dict(whole.state_dict())
@@ -36,7 +36,7 @@ def test_projected_states_are_the_features_that_were_given() -> None:
     assert torch.equal(projected(y0, T)[0], y0)
 
 
-def test_zeros_may_be_an_images_channels() -> None:
+def test_zeros_may_be_appended_as_channels_of_an_image() -> None:
     class Convolution(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -56,20 +56,20 @@ def test_zeros_may_be_an_images_channels() -> None:
         assert not states[0, :, 3:].any()
 
 
-def test_solve_tells_what_it_cost() -> None:
+def test_solve_gives_the_states_and_the_number_of_evaluations() -> None:
     solution = augmented().solve(torch.randn(4, 3), T)
     assert solution.stats.nfe_forward == 40
     assert solution.y.shape == (3, 4, 5)
 
 
-def test_no_new_dimension_or_one_counted_from_the_front_is_refused() -> None:
+def test_zero_new_dimensions_or_a_dim_counted_from_the_front_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^augment_dims is 0 and must be at least 1"):
         AugmentedNeuralODE(MLP(3, width=8), "rk4", augment_dims=0, controller=STEPS)
     with pytest.raises(ValueError, match=r"^dim is 1 and is counted from the end"):
         augmented(dim=1)
 
 
-def test_max_steps_is_handed_on() -> None:
+def test_max_steps_is_passed_to_the_solve() -> None:
     model = AugmentedNeuralODE(
         MLP(4, width=8), "dopri5", augment_dims=1, controller=PIDController(rtol=1e-6, atol=1e-6), max_steps=1
     )
@@ -77,17 +77,17 @@ def test_max_steps_is_handed_on() -> None:
         model(torch.randn(4, 3), T)
 
 
-# Dupont, Doucet & Teh (2019), section 3: points of |x| < 1/2 are to be told from those of 1 < |x| < 3/2.
+# Dupont, Doucet & Teh (2019), section 3: a model is to separate points of |x| < 1/2 from those of 1 < |x| < 3/2.
 OUTER = torch.linspace(1.0, 1.5, 32)
 SPHERES = torch.cat([-OUTER.flip(0), torch.linspace(-0.5, 0.5, 64), OUTER]).unsqueeze(1)
 LABEL = torch.where(SPHERES.abs() < 0.75, -1.0, 1.0)
-# A flow of the line keeps its order, so that a linear function of y(1) is monotone in y(0). The best monotone function
-# has the pooled mean (1/4 - 1/2) / (3/4) = -1/3 for the inner points and one side's: 3/4 (1 - 1/9) is its mean square.
+# A flow on the line keeps the order of points, so a linear function of y(1) is monotone in y(0). The best monotone
+# function gives the inner points and one side the pooled mean (1/4 - 1/2) / (3/4) = -1/3; its loss is 3/4 (1 - 1/9).
 BEST_MONOTONE = 2 / 3
 
 
 def loss_on_spheres(ode: nn.Module, dims: int) -> list[float]:
-    """The mean squared errors of a linear readout while it and the field are trained."""
+    """The mean squared errors of a linear readout in each step of training the readout and the field."""
     readout = nn.Linear(dims, 1)
     optimiser = torch.optim.Adam([*ode.parameters(), *readout.parameters()], lr=0.02)
     losses = []
@@ -100,14 +100,14 @@ def loss_on_spheres(ode: nn.Module, dims: int) -> list[float]:
     return losses
 
 
-def test_a_plain_neural_ode_cannot_tell_concentric_spheres_apart() -> None:
-    """It comes near to what a monotone function can do, and no nearer than that."""
+def test_a_plain_neural_ode_cannot_separate_concentric_spheres() -> None:
+    """The loss approaches that of the best monotone function and does not fall below it."""
     losses = loss_on_spheres(NeuralODE(MLP(1, width=32), "rk4", controller=STEPS), 1)
     assert min(losses) > BEST_MONOTONE - 1e-3
     assert losses[-1] < BEST_MONOTONE + 0.05
 
 
-def test_an_augmented_one_can() -> None:
-    """With zeros that do not move, or that are not read, it is a plain one, whose loss is above 0.66."""
+def test_an_augmented_neural_ode_separates_concentric_spheres() -> None:
+    """If the appended dimension stayed zero or were not read, the loss would be that of a plain one, above 0.66."""
     ode = AugmentedNeuralODE(MLP(2, width=32), "rk4", augment_dims=1, controller=STEPS)
     assert loss_on_spheres(ode, 2)[-1] < 0.1

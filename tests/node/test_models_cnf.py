@@ -1,4 +1,4 @@
-"""A continuous normalising flow: a density that is exact, sums to one and is the one that samples come from."""
+"""A continuous normalising flow: its density is exact, integrates to one and is that of its samples."""
 
 import math
 
@@ -15,7 +15,7 @@ A = torch.tensor([[0.3, 0.8], [-0.5, 0.4]], dtype=torch.float64)
 
 
 class Linear(nn.Module):
-    """y' = A y, whose flow is y(1) = exp(A) y(0) with determinant exp(tr A)."""
+    """y' = A y, which maps y(0) to y(1) = exp(A) y(0) with determinant exp(tr A)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,8 +34,8 @@ def linear_flow(**how: object) -> CNF:
     return CNF(Linear(), "dopri8", shape=(2,), controller=PRECISE, **how).double()
 
 
-def curved_flow(**how: object) -> CNF:
-    """One whose density is far from normal."""
+def nonlinear_flow(**how: object) -> CNF:
+    """A flow whose density is far from normal."""
     field = MLP(2, width=16, time=True, std=0.4)
     return CNF(field, "rk4", shape=(2,), controller=FixedStep(dt=0.05), **how).double()
 
@@ -45,12 +45,12 @@ def points(n: int = 7) -> Tensor:
 
 
 def grid(half_width: float, n: int) -> tuple[Tensor, float]:
-    """Points (n^2, 2) of a square around the origin and the area that each stands for."""
+    """The points (n^2, 2) of a square grid around the origin, and the area of a cell of the grid."""
     side = torch.linspace(-half_width, half_width, n, dtype=torch.float64)
     return torch.cartesian_prod(side, side), (2 * half_width / (n - 1)) ** 2
 
 
-def test_the_density_under_a_linear_field_is_the_exact_change_of_variables() -> None:
+def test_the_density_under_a_linear_field_is_that_of_the_change_of_variables() -> None:
     x, e = points(), torch.matrix_exp(A)
     z, log_det = linear_flow()(x)
     torch.testing.assert_close(z, x @ torch.linalg.inv(e).t(), rtol=0, atol=1e-7)
@@ -60,8 +60,8 @@ def test_the_density_under_a_linear_field_is_the_exact_change_of_variables() -> 
 
 
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
-def test_the_log_determinant_is_that_of_the_maps_jacobian(direction: str) -> None:
-    flow, x = curved_flow(), points(4)
+def test_the_log_determinant_is_that_of_the_jacobian_of_the_map(direction: str) -> None:
+    flow, x = nonlinear_flow(), points(4)
     mapped = getattr(flow, direction)
     jacobians = [torch.autograd.functional.jacobian(lambda x: mapped(x)[0], sample) for sample in x]
     expected = torch.stack([jacobian.slogdet()[1] for jacobian in jacobians])
@@ -69,8 +69,8 @@ def test_the_log_determinant_is_that_of_the_maps_jacobian(direction: str) -> Non
     torch.testing.assert_close(mapped(x)[1], expected, rtol=0, atol=1e-5)
 
 
-def test_the_inverse_undoes_the_forward_map_and_its_determinant() -> None:
-    flow, x = curved_flow(), points()
+def test_the_inverse_map_gives_the_input_back_and_the_negative_log_determinant() -> None:
+    flow, x = nonlinear_flow(), points()
     z, log_det = flow(x)
     back, log_det_back = flow.inverse(z)
     assert (z - x).abs().mean() > 0.1
@@ -78,9 +78,9 @@ def test_the_inverse_undoes_the_forward_map_and_its_determinant() -> None:
     torch.testing.assert_close(log_det_back, -log_det, rtol=0, atol=1e-5)
 
 
-def test_the_density_sums_to_one_and_is_that_of_the_samples() -> None:
-    """The mean log-density of samples is that of the density on a grid, to four standard errors."""
-    flow = curved_flow()
+def test_the_density_integrates_to_one_and_is_that_of_the_samples() -> None:
+    """The mean log-density of samples equals the integral of p log p on a grid, to four standard errors."""
+    flow = nonlinear_flow()
     x, area = grid(8.0, 161)
     with torch.no_grad():
         log_p = flow.log_density(x)
@@ -91,8 +91,8 @@ def test_the_density_sums_to_one_and_is_that_of_the_samples() -> None:
     assert abs(of_samples.mean() - negative_entropy) < 4 * of_samples.std() / math.sqrt(2000)
 
 
-def test_samples_are_the_base_densitys_draws_mapped() -> None:
-    flow = curved_flow()
+def test_samples_are_mapped_samples_of_the_base_density() -> None:
+    flow = nonlinear_flow()
     torch.manual_seed(1)
     x = flow.sample(6)
     torch.manual_seed(1)
@@ -101,7 +101,7 @@ def test_samples_are_the_base_densitys_draws_mapped() -> None:
     torch.testing.assert_close(flow(x)[0], flow.base.sample((6,)), rtol=0, atol=1e-5)
 
 
-def test_another_base_density_takes_the_normal_ones_place() -> None:
+def test_another_base_density_replaces_the_normal_one() -> None:
     zeros = torch.zeros(2, dtype=torch.float64)
     base = Independent(Laplace(zeros, 0.5), 1)
     flow, x = linear_flow(base=base), points()
@@ -111,8 +111,8 @@ def test_another_base_density_takes_the_normal_ones_place() -> None:
     assert flow.base is base
 
 
-def test_signs_are_kept_during_a_solve_and_drawn_anew_for_the_next() -> None:
-    """e' A e is tr A plus or minus the sum of A's other two entries, constant if e is: a mix would lie between."""
+def test_rademacher_noise_is_constant_during_a_solve_and_drawn_for_each_solve() -> None:
+    """e^T A e is tr A +- (A_12 + A_21), constant if e is; the mean over changing signs would lie between these two."""
     flow, x = linear_flow(trace="rademacher"), points(64)
     flow.controller = FixedStep(dt=0.1)
     either = torch.stack([A.trace() + sign * (A[0, 1] + A[1, 0]) for sign in (-1, 1)])
@@ -124,8 +124,8 @@ def test_signs_are_kept_during_a_solve_and_drawn_anew_for_the_next() -> None:
 
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
 @pytest.mark.parametrize("trace", ["rademacher", "gaussian"])
-def test_a_later_forward_pass_leaves_an_earlier_ones_noise_alone(trace: str, gradient: str) -> None:
-    flow, x = curved_flow(trace=trace, gradient=gradient), points()
+def test_a_later_forward_pass_does_not_change_the_noise_of_an_earlier_one(trace: str, gradient: str) -> None:
+    flow, x = nonlinear_flow(trace=trace, gradient=gradient), points()
     gradients = []
     for later in (False, True):
         torch.manual_seed(1)
@@ -146,7 +146,7 @@ def test_a_sample_may_have_any_shape() -> None:
     assert flow.sample(7).shape == (7, 2, 3)
 
 
-def test_a_wrong_base_shape_or_trace_is_answered_with_what_is_needed() -> None:
+def test_a_wrong_base_shape_or_trace_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^base has event shape \(\) and a sample has \(2,\)"):
         linear_flow(base=Normal(0.0, 1.0))
     with pytest.raises(ValueError, match=r"^x has shape \(5, 3\): it must end in \(2,\)"):

@@ -1,4 +1,4 @@
-"""A continuous normalising flow learns two moons."""
+"""Training of a continuous normalising flow on two moons."""
 
 import pytest
 import torch
@@ -12,10 +12,10 @@ from tests.support.point_clouds import moons
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("trace", ["exact", "rademacher"])
 def test_a_flow_learns_two_moons_better_than_any_normal_density(trace: str) -> None:
-    """Its mean log-likelihood of held-out points beats by 0.3 nats that of the normal density fitted to these points.
+    """The mean log-likelihood of held-out points is 0.3 nats above that of the normal density fitted to these points.
 
-    A flow that ignores its field stays below a normal density; one that gets its trace wrong, in sign or size, claims
-    any likelihood, of a density that does not sum to one.
+    A flow that ignored its field would stay below the normal density. A wrong trace may give any likelihood, but of a
+    density that does not integrate to one.
     """
     torch.manual_seed(0)
     field = MLP(2, width=64, depth=2, time=True)

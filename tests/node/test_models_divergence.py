@@ -1,4 +1,4 @@
-"""The trace of df/dy: exact, and as Hutchinson's estimate, whose mean and variance are known."""
+"""The divergence tr(df/dy): exact, and by Hutchinson's estimate, whose mean and variance have known formulas."""
 
 import math
 
@@ -14,8 +14,8 @@ DRAWS = 20_000
 every_estimate = pytest.mark.parametrize("trace", ["rademacher", "gaussian"])
 
 
-class OfAllEntries(nn.Module):
-    """A field for which each entry of a sample (..., *shape) depends on all others."""
+class CoupledField(nn.Module):
+    """A field in which each entry of a sample (..., *shape) depends on all other entries."""
 
     def __init__(self, *shape: int):
         super().__init__()
@@ -47,7 +47,7 @@ def jacobian(f: nn.Module, sample: Tensor) -> Tensor:
 def test_the_exact_divergence_is_the_trace_of_each_samples_jacobian(
     batch: tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
-    f, y = OfAllEntries(*shape).double(), torch.randn(*batch, *shape, dtype=torch.float64)
+    f, y = CoupledField(*shape).double(), torch.randn(*batch, *shape, dtype=torch.float64)
     dy, trace = divergence(f, y, shape, "exact")
     expected = torch.stack([jacobian(f, sample).trace() for sample in y.reshape(-1, *shape)])
     torch.testing.assert_close(trace, expected.reshape(batch))
@@ -55,12 +55,12 @@ def test_the_exact_divergence_is_the_trace_of_each_samples_jacobian(
 
 
 @every_estimate
-def test_the_mean_of_hutchinsons_estimate_is_the_trace_and_its_variance_is_known(trace: str) -> None:
-    """With S the symmetric part of J: 2 |S|^2 for normal noise, and without the diagonal's share for signs.
+def test_hutchinsons_estimate_has_the_mean_and_variance_of_the_formula(trace: str) -> None:
+    """Mean tr J; variance 2 |S|^2 for normal noise, S = (J + J^T) / 2, without the diagonal of S for Rademacher noise.
 
-    Noise that were zero or constant, shared by the samples or drawn apart on the two sides of J, would not show both.
+    Noise that is constant, shared by the samples or different on the two sides of J would fail the mean or variance.
     """
-    f, y = OfAllEntries(3).double(), torch.randn(3, dtype=torch.float64)
+    f, y = CoupledField(3).double(), torch.randn(3, dtype=torch.float64)
     j = jacobian(f, y)
     s = (j + j.t()) / 2
     of_diagonal = s.diagonal().square().sum() if trace == "rademacher" else 0.0
@@ -70,29 +70,29 @@ def test_the_mean_of_hutchinsons_estimate_is_the_trace_and_its_variance_is_known
     assert estimates.var().item() == pytest.approx(variance.item(), rel=0.1)
 
 
-def test_signs_give_the_exact_trace_where_entries_do_not_depend_on_each_other() -> None:
+def test_rademacher_noise_gives_the_exact_trace_of_a_diagonal_jacobian() -> None:
     f, y = (lambda t, y: torch.sin(t * y)), torch.randn(5, 3, dtype=torch.float64)
     torch.testing.assert_close(divergence(f, y, (3,), "rademacher")[1], divergence(f, y, (3,), "exact")[1])
 
 
 @pytest.mark.parametrize("trace", TRACES)
 def test_the_divergence_is_differentiable_in_state_and_parameters(trace: str) -> None:
-    f, y = OfAllEntries(3).double(), torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    f, y = CoupledField(3).double(), torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     probes = TRACES[trace](y, (3,))
     names, values = zip(*f.named_parameters(), strict=True)
 
     def at(y: Tensor, *parameters: Tensor) -> Tensor:
-        def handed(t: Tensor, y: Tensor) -> Tensor:
+        def with_parameters(t: Tensor, y: Tensor) -> Tensor:
             return torch.func.functional_call(f, dict(zip(names, parameters, strict=True)), (t, y))
 
-        return Divergence(handed, probes, (3,))(NOW, (y, y.new_zeros(2)))[1]
+        return Divergence(with_parameters, probes, (3,))(NOW, (y, y.new_zeros(2)))[1]
 
     assert torch.autograd.gradcheck(at, (y, *values))
 
 
 @pytest.mark.parametrize("trace", TRACES)
 def test_the_divergence_is_the_same_under_no_grad(trace: str) -> None:
-    f, y = OfAllEntries(3).double(), torch.randn(2, 3, dtype=torch.float64)
+    f, y = CoupledField(3).double(), torch.randn(2, 3, dtype=torch.float64)
     field = Divergence(f, TRACES[trace](y, (3,)), (3,))
     with torch.no_grad():
         dy, without = field(NOW, (y, y.new_zeros(2)))
@@ -102,7 +102,7 @@ def test_the_divergence_is_the_same_under_no_grad(trace: str) -> None:
 
 
 @every_estimate
-def test_noise_is_drawn_anew_for_each_field_and_sample(trace: str) -> None:
+def test_noise_is_drawn_for_each_field_and_each_sample(trace: str) -> None:
     y = torch.zeros(2, 64)
     first, second = (TRACES[trace](y, (64,)) for _ in range(2))
     assert first.shape == (1, 2, 64)

@@ -1,4 +1,4 @@
-"""Vector fields: each is its formula, in every shape, under every kind of time."""
+"""The vector fields among the models: formulas, shapes, dtypes, times of samples, and derivatives."""
 
 import pytest
 import torch
@@ -40,14 +40,14 @@ def test_a_field_gives_a_derivative_in_the_states_shape_and_dtype(name: str, sha
 
 @every_field
 @pytest.mark.parametrize("shape", [(5, 4), (5, 3, 4)], ids=str)
-def test_a_field_takes_each_samples_own_time(name: str, shape: tuple[int, ...]) -> None:
+def test_a_field_takes_a_time_for_each_sample(name: str, shape: tuple[int, ...]) -> None:
     f, t, y = field(name), doubles(5), doubles(*shape)
     alone = torch.stack([f(time, sample) for time, sample in zip(t, y, strict=True)])
     torch.testing.assert_close(f(t.view(5, *(1,) * (len(shape) - 1)), y), alone)
 
 
 @every_field
-def test_a_field_is_the_same_with_and_without_grad_and_leaves_a_graph_only_with(name: str) -> None:
+def test_a_field_gives_the_same_under_no_grad_without_a_graph(name: str) -> None:
     f, t, y = field(name), doubles(), doubles(5, 4)
     with torch.no_grad():
         without = f(t, y)
@@ -57,7 +57,7 @@ def test_a_field_is_the_same_with_and_without_grad_and_leaves_a_graph_only_with(
 
 
 @every_field
-def test_a_fields_derivative_in_state_and_parameters_is_that_of_finite_differences(name: str) -> None:
+def test_the_derivatives_of_a_field_in_state_and_parameters_equal_finite_differences(name: str) -> None:
     f, t, y = field(name), doubles(), doubles(3, 4).requires_grad_()
     names, values = zip(*f.named_parameters(), strict=True)
 
@@ -74,12 +74,12 @@ def test_a_field_is_solved_by_a_method_that_needs_its_jacobian(name: str) -> Non
     torch.testing.assert_close(stiff, explicit, rtol=1e-7, atol=1e-7)
 
 
-def test_an_mlp_may_give_another_number_of_features() -> None:
+def test_an_mlp_may_have_another_number_of_outputs() -> None:
     mlp = MLP(4, width=7, out=3)
     assert mlp(torch.tensor(0.0), torch.randn(5, 4)).shape == (5, 3)
 
 
-def test_a_concat_squash_field_is_its_formula() -> None:
+def test_a_concat_squash_field_computes_its_formula() -> None:
     f, t, y = ConcatSquash(2, width=7, activation=nn.Softplus), torch.tensor(0.3), torch.randn(5, 2)
     layers = [
         (layer.linear.weight, layer.linear.bias, layer.gate.weight, layer.gate.bias, layer.shift.weight)
@@ -94,7 +94,7 @@ def test_a_concat_squash_field_is_its_formula() -> None:
     torch.testing.assert_close(f(t, y), x)
 
 
-def test_a_second_order_field_moves_positions_by_velocities_and_velocities_by_the_acceleration() -> None:
+def test_a_second_order_field_is_the_velocity_and_the_acceleration() -> None:
     acceleration = MLP(4, width=7, out=2, time=True)
     t, x, v = torch.tensor(0.3), torch.randn(5, 2), torch.randn(5, 2)
     y = torch.cat([x, v], dim=1)
@@ -102,7 +102,7 @@ def test_a_second_order_field_moves_positions_by_velocities_and_velocities_by_th
     assert torch.equal(SecondOrder(acceleration)(t, y), expected)
 
 
-def test_a_second_order_field_of_a_spring_is_an_oscillation() -> None:
+def test_a_second_order_field_of_a_spring_oscillates_as_the_formula() -> None:
     spring = SecondOrder(lambda t, y: -4 * y[..., :1])
     t = torch.linspace(0, 3, 7, dtype=torch.float64)
     y = solve(spring, torch.tensor([1.0, 0.0], dtype=torch.float64), t, solver="dopri8", controller=PRECISE).y
@@ -120,7 +120,7 @@ def test_a_hamiltonian_field_of_a_quadratic_energy_is_linear() -> None:
 
 
 def test_a_hamiltonian_field_conserves_its_energy_before_it_is_trained() -> None:
-    """A wrong sign, or halves that are swapped, change an energy by about as much as it varies over the states."""
+    """With a wrong sign or swapped halves the energy would change by about as much as it varies over the states."""
     energy = MLP(4, width=16, out=1, std=1.0).double()
     y0, t = doubles(8, 4), torch.linspace(0, 10, 5)
     y = solve(Hamiltonian(energy), y0, t, solver="dopri8", controller=PRECISE).require_success().y.detach()
@@ -131,7 +131,7 @@ def test_a_hamiltonian_field_conserves_its_energy_before_it_is_trained() -> None
 
 
 @pytest.mark.parametrize("name", ["mlp", "concat_squash", "second_order"])
-def test_a_field_in_a_half_is_solved(name: str) -> None:
+def test_a_field_in_bfloat16_is_solved_in_bfloat16(name: str) -> None:
     f, y0 = FIELDS[name]().bfloat16(), torch.randn(5, 4, dtype=torch.bfloat16)
     y = solve(f, y0, torch.tensor([0.0, 1.0]), solver="rk4", controller=FixedStep(dt=0.1)).require_success().y
     assert y.dtype == torch.bfloat16

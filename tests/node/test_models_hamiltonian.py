@@ -1,4 +1,4 @@
-"""A Hamiltonian field learns a pendulum and keeps its energy for long."""
+"""A Hamiltonian field learns a pendulum and conserves its energy over long times."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def energy(y: Tensor) -> Tensor:
 
 
 def trained(field: nn.Module) -> NeuralODE:
-    """On short windows of 32 swings."""
+    """A model trained on short windows of 32 trajectories."""
     y0 = 3 * torch.rand(32, 2) - 1.5
     target = solve(pendulum, y0, WINDOW, solver="rk4", controller=FixedStep(dt=0.05)).y
     model = NeuralODE(field, "rk4", controller=STEPS)
@@ -37,7 +37,7 @@ def trained(field: nn.Module) -> NeuralODE:
 
 
 def drift(model: NeuralODE) -> float:
-    """By how much the pendulum's true energy changes in the mean over a long swing that the model predicts."""
+    """The mean change of the pendulum's true energy over long trajectories that the model predicts."""
     y0 = 2 * torch.rand(32, 2, generator=torch.Generator().manual_seed(1)) - 1
     with torch.no_grad():
         h = energy(model(y0, LONG))
@@ -45,8 +45,8 @@ def drift(model: NeuralODE) -> float:
 
 
 @pytest.mark.exhaustive
-def test_a_learned_pendulum_keeps_its_energy_where_a_plain_field_does_not() -> None:
-    """Fifty times as long as the windows. Both fit these to 1e-3; a field that conserves no energy then drifts."""
+def test_a_learned_hamiltonian_conserves_the_energy_and_a_plain_field_does_not() -> None:
+    """The prediction is fifty times as long as the windows, to which both models fit to 1e-3."""
     torch.manual_seed(0)
     hamiltonian = trained(Hamiltonian(MLP(2, width=32, out=1)))
     plain = trained(MLP(2, width=32))

@@ -1,4 +1,4 @@
-"""A latent ODE: the encoder, the bound, and what it says of times that it has not seen."""
+"""A latent ODE: its encoder, its evidence lower bound, and its forecasts."""
 
 import pytest
 import torch
@@ -22,14 +22,14 @@ def small(**how: object) -> LatentODE:
     return LatentODE(encoder, MLP(3, width=8), decoder, "rk4", noise_std=0.5, controller=STEPS, **how)
 
 
-def test_the_encoder_is_a_gru_from_the_last_observation_to_the_first_with_the_gaps_in_time() -> None:
+def test_the_encoder_is_a_gru_backwards_over_observations_and_time_gaps() -> None:
     encoder, x = RecognitionRNN(2, 3, width=6), torch.randn(4, 5, 2)
     gru = encoder.rnn
     h = torch.zeros(5, 6)
     for i, gap in ((3, 0.0), (2, T[3] - T[2]), (1, T[2] - T[1]), (0, T[1] - T[0])):
-        entered = torch.cat([x[i], torch.full((5, 1), float(gap))], dim=1) @ gru.weight_ih_l0.t() + gru.bias_ih_l0
-        of_h = h @ gru.weight_hh_l0.t() + gru.bias_hh_l0
-        (r, z, n), (hr, hz, hn) = entered.chunk(3, dim=1), of_h.chunk(3, dim=1)
+        from_input = torch.cat([x[i], torch.full((5, 1), float(gap))], dim=1) @ gru.weight_ih_l0.t() + gru.bias_ih_l0
+        from_h = h @ gru.weight_hh_l0.t() + gru.bias_hh_l0
+        (r, z, n), (hr, hz, hn) = from_input.chunk(3, dim=1), from_h.chunk(3, dim=1)
         update = torch.sigmoid(z + hz)
         h = (1 - update) * torch.tanh(n + torch.sigmoid(r + hr) * hn) + update * h
     mean, log_variance = (h @ encoder.readout.weight.t() + encoder.readout.bias).split(3, dim=1)
@@ -39,13 +39,13 @@ def test_the_encoder_is_a_gru_from_the_last_observation_to_the_first_with_the_ga
     assert (q.batch_shape, q.event_shape) == ((5,), (3,))
 
 
-def test_one_series_is_encoded_as_it_is_in_a_batch() -> None:
+def test_one_series_is_encoded_as_in_a_batch() -> None:
     encoder, x = RecognitionRNN(2, 3, width=6), torch.randn(4, 5, 2)
     torch.testing.assert_close(encoder(x[:, 1], T).mean, encoder(x, T).mean[1])
 
 
-def test_the_bound_is_its_formula() -> None:
-    """log N(x; decoded, 1/4) summed over times and features, less the divergence of two normal densities."""
+def test_the_bound_is_that_of_the_formula() -> None:
+    """The bound is log N(x; decoded, 1/4), summed over times and features, less the KL divergence of q from N(0, 1)."""
     model, x = small(), torch.randn(4, 5, 2)
     torch.manual_seed(1)
     found = model.elbo(x, T)
@@ -58,8 +58,8 @@ def test_the_bound_is_its_formula() -> None:
     assert found.shape == (5,)
 
 
-def test_the_bound_is_tight_where_q_is_the_posterior_and_below_elsewhere() -> None:
-    """A latent state that stands still, seen once: p(x) = N(0, 1 + s^2), and q = N(x / (1 + s^2), s^2 / (1 + s^2))."""
+def test_the_bound_is_tight_if_q_is_the_posterior_and_lower_otherwise() -> None:
+    """A constant latent state, observed once: p(x) = N(0, 1 + s^2), posterior N(x / (1 + s^2), s^2 / (1 + s^2))."""
     s, x, t = 0.5, torch.randn(1, 1000, 1, dtype=torch.float64), torch.tensor([0.0])
     exact = Normal(0.0, (1 + s**2) ** 0.5).log_prob(x[0, :, 0])
     for shift, is_posterior in ((0.0, True), (0.5, False)):
@@ -76,8 +76,8 @@ def test_the_bound_is_tight_where_q_is_the_posterior_and_below_elsewhere() -> No
         assert bound < exact.mean() + 0.1
 
 
-def test_a_forecast_begins_where_the_observations_do() -> None:
-    """From z0 at t[0], whether the times that are asked for begin there, later or before."""
+def test_a_forecast_starts_at_the_first_observation() -> None:
+    """The forecast is solved from z0 at t[0], whether its times start there, later or earlier."""
     model, x = small(), torch.randn(4, 5, 2)
     z0 = model.encoder(x, T).mean
     whole = model(x, T, torch.tensor([0.2, 1.0, 2.0]))
@@ -88,7 +88,7 @@ def test_a_forecast_begins_where_the_observations_do() -> None:
 
 
 def spirals(n: int, t: Tensor) -> Tensor:
-    """That open out from a random angle: (len(t), n, 2)."""
+    """Spirals that open outwards, each from a random angle: (len(t), n, 2)."""
     angle = t[:, None] + 2 * torch.pi * torch.rand(n)
     return (0.5 + 0.1 * t)[:, None, None] * torch.stack((angle.cos(), angle.sin()), dim=-1)
 
@@ -103,10 +103,10 @@ def rms(error: Tensor) -> float:
 
 @pytest.mark.exhaustive
 def test_a_latent_ode_extrapolates_spirals_beyond_the_observed_window() -> None:
-    """Seen at 24 irregular times within [0, 6.3], forecast at 8 within [6.3, 9].
+    """Observations at 24 irregular times within [0, 6.3], a forecast at 8 times within [6.3, 9].
 
-    To hold the last observation or their mean errs by about 1; so does a model whose z0 knows nothing of x, or whose
-    latent state does not follow x in time. A third of that is asked for.
+    The last observation or the mean of all, as a forecast, has an error of about 1; so has a model whose z0 does not
+    depend on x or whose latent state does not follow x in time. The test requires a third of that error.
     """
     seen = 6.3 * torch.cat([torch.zeros(1), torch.rand(23).sort().values])
     later = 6.3 + 2.7 * torch.rand(8).sort().values

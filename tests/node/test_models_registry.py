@@ -1,4 +1,4 @@
-"""What every model keeps: its dtype, its state_dict, its gradient in every mode, and no NaN to train on."""
+"""Properties of every model: dtype, state_dict, gradients in every mode, and an error instead of NaN."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ SOLVING = ["augmented_neural_ode", "cnf", "cnf, rademacher", "latent_ode", "neur
 
 @dataclass(frozen=True)
 class Example:
-    """A small model, and what it makes of (5, 2) or, for time series, (3, 5, 2)."""
+    """A small model, and a call of the model on points (5, 2), or on time series (3, 5, 2) made from them."""
 
     build: Callable[..., nn.Module]  # called with solver, controller and gradient, of which a field needs none
     call: Callable[[nn.Module, Tensor], Tensor]
@@ -83,7 +83,7 @@ def build(name: str, *, solver: str = "rk4", dt: float = 0.1, gradient: str = "b
 
 
 def output(name: str, model: nn.Module, x: Tensor) -> Tensor:
-    """What the model makes of x, with the same noise every time."""
+    """The output of the model for x, with the same noise in every call."""
     torch.manual_seed(1)
     return EXAMPLES[name].call(model, x)
 
@@ -92,7 +92,7 @@ def points() -> Tensor:
     return torch.randn(5, 2, dtype=torch.float64)
 
 
-def test_every_registered_model_has_an_example_here_and_is_an_exported_class() -> None:
+def test_every_registered_model_is_an_exported_class_with_an_example() -> None:
     assert {name.partition(",")[0] for name in EXAMPLES} == set(MODELS)
     assert all(isinstance(build(name), MODELS[name.partition(",")[0]]) for name in EXAMPLES)
 
@@ -121,7 +121,7 @@ def test_a_model_under_no_grad_gives_the_same_and_leaves_no_graph(name: str) -> 
 
 @every_model
 def test_every_parameter_of_a_model_has_a_gradient(name: str) -> None:
-    """But for an energy's constant, which no motion shows."""
+    """The additive constant of an energy is excepted: the motion does not depend on it."""
     model = build(name)
     output(name, model, points()).sin().sum().backward()
     without = [n for n, parameter in model.named_parameters() if parameter.grad is None]
@@ -137,8 +137,8 @@ def gradient_of(name: str, solver: str, gradient: str) -> tuple[Tensor, ...]:
 @every_solving_model
 @pytest.mark.parametrize("solver", ["rk4", "reversible_rk4"])
 @pytest.mark.parametrize("gradient", [mode for mode in ADJOINTS if mode != "backprop"])
-def test_every_way_to_differentiate_gives_a_model_the_same_gradient(name: str, solver: str, gradient: str) -> None:
-    """To the solver's error of 1e-7 or so: a term that is missed, as of the trace, is of the gradient's size."""
+def test_every_mode_gives_a_model_the_same_gradient(name: str, solver: str, gradient: str) -> None:
+    """The gradients differ by the solver's error of about 1e-7; a missing term, as of the trace, would show."""
     assert relative_error(gradient_of(name, solver, gradient), gradient_of(name, solver, "backprop")) < 1e-5
 
 

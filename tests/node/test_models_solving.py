@@ -1,4 +1,4 @@
-"""Every model that solves can be told all that a solve can be."""
+"""Every model that contains a solve passes on all arguments of `solve`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STEPS, TOLERANCE = FixedStep(dt=0.1), PIDController(rtol=1e-6, atol=1e-6)
 
 @dataclass(frozen=True)
 class Example:
-    """A model of a field that fits it, and a solve of it with outputs at 0 and 1 at least."""
+    """A model made from a field, and a solve of the model whose outputs include t = 0 and t = 1."""
 
     build: Callable[..., nn.Module]
     solve: Callable[..., Solution[Any]]
@@ -54,7 +54,7 @@ def states(y: Any) -> Tensor:
 
 
 @every_model
-def test_a_model_takes_gradients_to_parameters_that_it_is_told(example: Example) -> None:
+def test_a_model_differentiates_in_the_parameters_that_it_is_given(example: Example) -> None:
     w = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     found = []
     for gradient in ("backprop", "checkpointed", "adjoint"):
@@ -67,7 +67,7 @@ def test_a_model_takes_gradients_to_parameters_that_it_is_told(example: Example)
 
 
 @every_model
-def test_a_models_samples_may_have_their_own_steps(example: Example) -> None:
+def test_the_samples_of_a_model_may_have_their_own_steps(example: Example) -> None:
     solution = example.solve(example.build(decay, "dopri5", controller=TOLERANCE, batch="independent"))
     assert solution.samples is not None
     exact = Y0 * torch.exp(-torch.sin(tensor(1.0)))
@@ -75,7 +75,7 @@ def test_a_models_samples_may_have_their_own_steps(example: Example) -> None:
 
 
 @every_model
-def test_a_models_callbacks_are_called_in_each_step(example: Example) -> None:
+def test_the_callbacks_of_a_model_are_called_in_each_step(example: Example) -> None:
     seen: list[float] = []
     callbacks = Callbacks(accept=lambda t, y, dt: seen.append(dt))
     solution = example.solve(example.build(decay, "rk4", controller=STEPS, callbacks=callbacks))
@@ -83,8 +83,8 @@ def test_a_models_callbacks_are_called_in_each_step(example: Example) -> None:
 
 
 @every_model
-def test_a_models_solve_may_stop_at_an_event(example: Example) -> None:
-    """y decays by exp(-sin t): to nine tenths at t = asin(-log 0.9)."""
+def test_the_solve_of_a_model_may_stop_at_an_event(example: Example) -> None:
+    """y = y0 exp(-sin t) is 0.9 y0 at t = asin(-log 0.9)."""
     event = Event(lambda t, y: states(y)[0, 0] - 0.9 * Y0[0, 0])
     solution = example.solve(example.build(decay, "dopri5", controller=TOLERANCE), event=event)
     assert solution.status is Status.event
@@ -92,20 +92,20 @@ def test_a_models_solve_may_stop_at_an_event(example: Example) -> None:
 
 
 @every_model
-def test_a_models_solve_may_be_kept_as_a_function_of_time(example: Example) -> None:
+def test_the_solve_of_a_model_may_give_dense_output(example: Example) -> None:
     solution = example.solve(example.build(decay, "dopri5", controller=TOLERANCE), dense=True)
     found = states(solution.dense(0.5))
     torch.testing.assert_close(found[:, :2], Y0 * torch.exp(-torch.sin(tensor(0.5))), rtol=1e-4, atol=1e-5)
 
 
-def test_a_flows_solve_gives_the_log_determinants_on_the_way() -> None:
-    """-sin t for each of two dimensions, whatever the trace."""
+def test_the_solve_of_a_flow_gives_the_log_determinants_at_all_outputs() -> None:
+    """The log-determinant is -sin t for each of two dimensions, with every trace."""
     for how in ({"trace": "exact"}, {"trace": "rademacher"}, {"trace": "exact", "batch": "independent"}):
         _, log_dets = CNF(decay, "dopri5", shape=(2,), controller=TOLERANCE, **how).solve(Y0, T).y
         torch.testing.assert_close(log_dets, -2 * torch.sin(T).unsqueeze(1).expand(3, 3), rtol=0, atol=1e-5)
 
 
 @every_model
-def test_an_unknown_argument_is_refused_at_the_door(example: Example) -> None:
+def test_an_unknown_argument_is_refused_when_the_model_is_made(example: Example) -> None:
     with pytest.raises(TypeError, match="gradients"):
         example.build(decay, "rk4", controller=STEPS, gradients="adjoint")

@@ -1,4 +1,4 @@
-"""Outcomes: a solve that cannot end is a status with advice and the part that was reached, never a silent NaN."""
+"""Outcomes: a solve that fails gives a status with advice and the outputs that were reached, never a silent NaN."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from node import (
     solve,
 )
 from node.solvers import Solver
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import ADAPTIVE, IMPLICIT, ROSENBROCK
 
 TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
@@ -36,7 +36,7 @@ def seconds(*values: float) -> Tensor:
 
 
 def blows_up(t: Tensor, y: Tensor) -> Tensor:
-    """y' = y^2 from 1: y = 1 / (1 - t), up to the pole at 1."""
+    """y' = y^2, y0 = 1: y = 1 / (1 - t), with a pole at t = 1."""
     return y**2
 
 
@@ -46,7 +46,7 @@ def is_nan(*values: Tensor) -> bool:
 
 @every_gradient
 @every_adaptive_solver
-def test_max_steps_counts_accepted_and_rejected_and_keeps_what_was_reached(name: str, gradient: str) -> None:
+def test_max_steps_counts_accepted_and_rejected_steps_and_keeps_reached_outputs(name: str, gradient: str) -> None:
     how = {"solver": name, "controller": TOLERANCE, "gradient": gradient, "parameters": ()}
     t = seconds(0.0, 1e-4, 50.0, 100.0)
     solution = solve(lambda t, y: torch.cos(5 * t) * y, seconds(1.0, 2.0), t, max_steps=7, **how)
@@ -59,7 +59,7 @@ def test_max_steps_counts_accepted_and_rejected_and_keeps_what_was_reached(name:
 
 @every_gradient
 @every_solver
-def test_max_steps_ends_a_fixed_solve_after_so_many(solver: Solver, gradient: str) -> None:
+def test_max_steps_ends_a_fixed_solve_after_that_many_steps(solver: Solver, gradient: str) -> None:
     how = {"solver": solver, "controller": FixedStep(dt=0.1), "gradient": gradient, "parameters": ()}
     t = seconds(0.0, 0.25, 0.5, 0.75, 1.0)
     cut = solve(lambda t, y: -y, seconds(1.0), t, max_steps=5, **how)
@@ -73,7 +73,7 @@ def test_max_steps_ends_a_fixed_solve_after_so_many(solver: Solver, gradient: st
 @every_gradient
 @every_adaptive_solver
 def test_an_adaptive_solve_stops_before_a_pole(name: str, gradient: str) -> None:
-    controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
+    controller = PIDController(rtol=tolerance_for(name, 1e-3), atol=tolerance_for(name, 1e-3))
     how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(blows_up, seconds(1.0), seconds(0.0, 0.25, 0.5, 1.1, 2.0), **how)
     assert solution.status in (Status.dt_underflow, Status.non_finite)
@@ -83,8 +83,8 @@ def test_an_adaptive_solve_stops_before_a_pole(name: str, gradient: str) -> None
 
 @every_gradient
 @pytest.mark.parametrize("solver", [SOLVERS[name] for name in SOLVERS if name not in ROSENBROCK], ids=lambda s: s.name)
-def test_a_fixed_solve_past_a_pole_is_non_finite_with_what_came_before(solver: Solver, gradient: str) -> None:
-    """But a Rosenbrock method's, whose steps are rational functions and may go over it."""
+def test_a_fixed_solve_past_a_pole_is_non_finite_and_keeps_earlier_outputs(solver: Solver, gradient: str) -> None:
+    """Rosenbrock methods are excepted: their steps are rational functions and may pass the pole."""
     how = {"solver": solver, "controller": FixedStep(dt=0.01), "gradient": gradient, "parameters": ()}
     solution = solve(blows_up, seconds(1.0), seconds(0.0, 0.25, 0.5, 1.8, 2.0), **how)
     assert solution.status is Status.non_finite
@@ -96,14 +96,14 @@ def test_a_fixed_solve_past_a_pole_is_non_finite_with_what_came_before(solver: S
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @every_gradient
 @every_adaptive_solver
-def test_a_field_that_stops_being_finite_is_told(
+def test_a_field_that_becomes_non_finite_ends_the_solve_in_non_finite(
     name: str, gradient: str, value: float, controller: PIDController | FixedStep
 ) -> None:
     def f(t: Tensor, y: Tensor) -> Tensor:
         return -y if t < 1 else torch.full_like(y, value)
 
     if controller.adaptive:
-        controller = PIDController(rtol=asked(name, 1e-3), atol=asked(name, 1e-3))
+        controller = PIDController(rtol=tolerance_for(name, 1e-3), atol=tolerance_for(name, 1e-3))
     how = {"solver": name, "controller": controller, "gradient": gradient, "parameters": ()}
     solution = solve(f, seconds(1.0, 2.0), seconds(0.0, 0.3, 0.6, 1.5, 2.0), **how)
     assert solution.status is Status.non_finite
@@ -114,7 +114,7 @@ def test_a_field_that_stops_being_finite_is_told(
 
 
 @every_solver
-def test_a_field_that_is_never_finite_reaches_the_start_alone(solver: Solver) -> None:
+def test_a_field_that_is_never_finite_gives_the_start_only(solver: Solver) -> None:
     for controller in (FixedStep(dt=0.1), TOLERANCE) if solver.adaptive else (FixedStep(dt=0.1),):
         solution = solve(
             lambda t, y: y * math.nan, seconds(1.0, 2.0), seconds(0.0, 0.55, 1.0), solver=solver, controller=controller
@@ -126,8 +126,8 @@ def test_a_field_that_is_never_finite_reaches_the_start_alone(solver: Solver) ->
 
 
 @every_solver
-def test_dense_output_from_a_derivative_that_is_infinite_at_the_end_is_told(solver: Solver) -> None:
-    """y' = (1 - t)^(-1/2): y(1) is finite and y'(1) is not, which only an interpolant in the last step may see."""
+def test_outputs_interpolated_with_an_infinite_derivative_are_not_a_success(solver: Solver) -> None:
+    """y' = (1 - t)^(-1/2): y(1) is finite and y'(1) is infinite, which only the last interpolant may read."""
     solution = solve(
         lambda t, y: (1 - t).rsqrt().expand_as(y), seconds(0.0), seconds(0.0, 0.95, 1.0),
         solver=solver, controller=FixedStep(dt=0.1),
@@ -139,7 +139,7 @@ def test_dense_output_from_a_derivative_that_is_infinite_at_the_end_is_told(solv
 @every_gradient
 @every_solver
 def test_a_gradient_after_a_partial_solve_is_finite_or_refused(solver: Solver, gradient: str) -> None:
-    """Of the outputs that were reached, with nothing of what was not."""
+    """The gradient of the outputs that were reached contains nothing of the others."""
     y0 = seconds(1.0).requires_grad_()
     how = {"solver": solver, "controller": FixedStep(dt=0.1), "gradient": gradient, "parameters": ()}
     solution = solve(lambda t, y: -y, y0, seconds(0.0, 0.5, 1.0), max_steps=5, **how)
@@ -153,7 +153,7 @@ def test_a_gradient_after_a_partial_solve_is_finite_or_refused(solver: Solver, g
 
 
 class Root(nn.Module):
-    """y' = p sqrt(y): from 0 the solution rests, and df/dy is infinite there."""
+    """y' = p sqrt(y), which rests at y = 0, where df/dy is infinite."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class Root(nn.Module):
 def test_an_adjoint_solve_that_is_not_finite_raises_and_leaves_no_gradient(
     name: str, controller: PIDController | FixedStep
 ) -> None:
-    """Its derivative is infinite at the start, so that an implicit method fails forwards."""
+    """df/dy is infinite at the start; implicit methods are excepted, as they fail forwards."""
     f, y0 = Root(), seconds(0.0, 1.0).requires_grad_()
     solution = solve(f, y0, seconds(0.0, 0.5, 1.0), solver=name, controller=controller, gradient="adjoint")
     assert solution.status is Status.success
@@ -179,7 +179,7 @@ def test_an_adjoint_solve_that_is_not_finite_raises_and_leaves_no_gradient(
 
 
 @every_adaptive_solver
-def test_an_adjoint_solve_that_runs_out_of_steps_raises_with_the_advice(name: str) -> None:
+def test_an_adjoint_solve_that_runs_out_of_steps_raises_with_advice(name: str) -> None:
     tight = ContinuousAdjoint(controller=PIDController(rtol=1e-9, atol=1e-9))
     y0, t = seconds(1.0).requires_grad_(), seconds(0.0, 2.0)
 
@@ -197,7 +197,7 @@ def test_an_adjoint_solve_that_runs_out_of_steps_raises_with_the_advice(name: st
 
 
 @every_failure
-def test_require_success_raises_the_statuss_name_and_advice(status: Status) -> None:
+def test_require_success_raises_with_the_name_and_advice_of_the_status(status: Status) -> None:
     solution = Solution(t=seconds(0.0), y=seconds(1.0), status=status, stats=Stats())
     with pytest.raises(SolveError, match=f"^{status.name}: ") as raised:
         solution.require_success()
@@ -206,7 +206,7 @@ def test_require_success_raises_the_statuss_name_and_advice(status: Status) -> N
 
 
 @every_failure
-def test_every_failure_says_what_to_do(status: Status) -> None:
+def test_every_failed_status_gives_advice(status: Status) -> None:
     advice = {
         Status.max_steps: "raise max_steps",
         Status.non_finite: "take a smaller step or tolerance",
@@ -217,13 +217,13 @@ def test_every_failure_says_what_to_do(status: Status) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.success, Status.event])
-def test_require_success_of_a_success_is_the_solution_itself(status: Status) -> None:
+def test_require_success_of_a_successful_solution_returns_it(status: Status) -> None:
     solution = Solution(t=seconds(0.0), y=seconds(1.0), status=status, stats=Stats())
     assert solution.require_success() is solution
 
 
 @every_gradient
-def test_a_model_whose_solve_fails_raises_and_its_solve_says_why(gradient: str) -> None:
+def test_a_model_whose_solve_fails_raises_with_the_status_of_its_solve(gradient: str) -> None:
     class Exploding(nn.Module):
         def forward(self, t: Tensor, y: Tensor) -> Tensor:
             return y**2

@@ -1,4 +1,4 @@
-"""Samples with steps of their own: each as if it were solved alone, whatever stands beside it."""
+"""Per-sample stepping: each sample is solved as if it were alone, whatever the other samples are."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ from node import (
     solve,
 )
 from node.controller import COEFFICIENTS, Controller
-from tests.support.samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, alone, assert_as_alone, tensor, together
+from tests.support.samples import DIRECTIONS, FEW, TOLERANCE, Y0, Pendulum, T, alone, assert_as_alone, tensor, together
 
 every_adaptive_solver = pytest.mark.parametrize("name", [name for name in SOLVERS if SOLVERS[name].adaptive])
 
@@ -28,9 +28,9 @@ def van_der_pol(t: Tensor, y: Tensor) -> Tensor:
     return torch.stack((v, 10 * (1 - x * x) * v - x), dim=-1)
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @every_adaptive_solver
-def test_each_sample_is_solved_as_if_it_were_alone(name: str, t: Tensor) -> None:
+def test_each_sample_is_solved_as_if_alone(name: str, t: Tensor) -> None:
     how = {"solver": name, "controller": TOLERANCE}
     batch = together(Pendulum(), Y0, t, **how)
     assert_as_alone(batch, alone(Pendulum(), Y0, t, **how))
@@ -53,30 +53,30 @@ CONTROLLERS = {
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS.values(), ids=CONTROLLERS)
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize("name", FEW)
-def test_each_sample_keeps_to_the_controller_as_if_it_were_alone(name: str, t: Tensor, controller: Controller) -> None:
+def test_each_sample_follows_the_controller_as_if_alone(name: str, t: Tensor, controller: Controller) -> None:
     how = {"solver": name, "controller": controller}
     assert_as_alone(together(Pendulum(), Y0, t, **how), alone(Pendulum(), Y0, t, **how))
 
 
 @pytest.mark.parametrize("name", ["euler", "rk4", "abm4"])
-def test_methods_without_an_error_estimate_take_the_same_fixed_steps(name: str) -> None:
+def test_methods_without_an_error_estimate_take_the_same_fixed_steps_for_every_sample(name: str) -> None:
     how = {"solver": name, "controller": FixedStep(dt=0.03)}
     assert_as_alone(together(Pendulum(), Y0, T, **how), alone(Pendulum(), Y0, T, **how), atol=1e-12)
 
 
 class Switch(nn.Module):
-    """The push turns round at t = 1/3 and at t = 0.7, where the new one holds; not a number at t = 1/3 itself."""
+    """y' = push(t) - y, whose push changes its sign at t = 1/3, where it is NaN, and back from t = 0.7 on."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         push = torch.where((t < 1 / 3) | (t >= 0.7), 1.0, -2.0).where(t != 1 / 3, math.nan)
         return push - y
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize("name", FEW)
-def test_each_sample_meets_the_jumps_of_f_and_sees_its_limit_from_either_side(name: str, t: Tensor) -> None:
+def test_each_sample_steps_to_the_jumps_of_f_and_reads_f_from_either_side(name: str, t: Tensor) -> None:
     how = {"solver": name, "controller": replace(TOLERANCE, jump_t=(1 / 3, 0.7), step_t=(0.5,))}
     y0 = tensor([0.0], [30.0], [-1.0])
     batch = together(Switch(), y0, t, **how).require_success()
@@ -84,9 +84,9 @@ def test_each_sample_meets_the_jumps_of_f_and_sees_its_limit_from_either_side(na
     assert len(set(batch.samples.n_accepted.tolist())) > 1
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize("name", FEW)
-def test_each_sample_may_have_times_of_its_own(name: str, t: Tensor) -> None:
+def test_each_sample_may_have_its_own_output_times(name: str, t: Tensor) -> None:
     times = t * tensor(1.0, 0.3, 2.0).unsqueeze(1) + tensor(0.0, 5.0, -1.0).unsqueeze(1)
     how = {"solver": name, "controller": replace(TOLERANCE, step_t=(0.2, 0.4, 5.1))}
     batch = together(Pendulum(), Y0, times, **how)
@@ -95,7 +95,7 @@ def test_each_sample_may_have_times_of_its_own(name: str, t: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_sample_does_not_depend_on_its_neighbours(name: str) -> None:
+def test_a_sample_does_not_depend_on_the_other_samples(name: str) -> None:
     how = {"solver": name, "controller": TOLERANCE}
     generator = torch.Generator().manual_seed(0)
     first = together(Pendulum(), Y0, T, **how)
@@ -106,7 +106,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(name: str) -> None:
         assert batch.samples.n_rejected[len(others) :].tolist() == first.samples.n_rejected.tolist()
 
 
-def test_a_hard_sample_is_as_exact_among_a_thousand_at_rest_as_it_is_alone() -> None:
+def test_a_hard_sample_among_a_thousand_at_rest_is_as_exact_as_alone() -> None:
     y0 = torch.zeros(1001, 2, dtype=torch.float64)
     y0[500, 0] = 2.0
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-4, atol=1e-4)}
@@ -121,7 +121,7 @@ def test_a_hard_sample_is_as_exact_among_a_thousand_at_rest_as_it_is_alone() -> 
     assert batch.samples.n_accepted[501] < batch.samples.n_accepted[500] == single.stats.n_accepted
 
 
-def test_t_and_y_have_the_shapes_that_were_promised() -> None:
+def test_f_gets_t_as_a_column_and_y_as_the_batch() -> None:
     seen = set()
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -138,8 +138,8 @@ def test_t_and_y_have_the_shapes_that_were_promised() -> None:
     assert (y.shape, y.dtype) == ((len(T), 3), torch.bfloat16)
 
 
-def test_an_output_that_a_step_meets_but_for_rounding_is_the_step_s_state() -> None:
-    """0.1 i is not linspace's to the last bit; dense output would cost vern7 five evaluations a step."""
+def test_an_output_within_rounding_of_the_end_of_a_step_is_its_state() -> None:
+    """0.1 i differs from `linspace` in the last bit; dense output would cost vern7 five evaluations a step."""
     t = torch.linspace(0, 1, 11, dtype=torch.float64)
     solution = together(Pendulum(), Y0, t, solver="vern7", controller=FixedStep(dt=0.1))
     assert solution.stats.nfe_forward == 10 * SOLVERS["vern7"].stages
@@ -159,7 +159,7 @@ def test_f_is_not_called_beyond_the_end_of_a_sample(controller: Controller, sign
     assert (torch.stack(seen) <= ends).all()
 
 
-def test_a_tuple_is_cut_along_the_first_dimension_of_each_tensor() -> None:
+def test_the_first_dimension_of_each_tensor_of_a_tuple_is_that_of_samples() -> None:
     def f(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         a, b = y
         return -(b.sum(dim=(-2, -1)).unsqueeze(-1)) * torch.cos(t) * a, a.sum(dim=-1)[..., None, None] - b
@@ -177,7 +177,7 @@ def test_a_tuple_is_cut_along_the_first_dimension_of_each_tensor() -> None:
             torch.testing.assert_close(part[:, i], expected, rtol=0, atol=1e-10)
 
 
-def test_a_complex_state_and_a_tolerance_for_each_sample_are_kept() -> None:
+def test_a_complex_state_may_have_a_tolerance_for_each_sample() -> None:
     y0 = torch.tensor([[1 + 0j, 2j], [3 - 1j, 0.5]], dtype=torch.complex128)
     rtol = tensor([1e-3], [1e-8])
     batch = together(
@@ -200,18 +200,18 @@ def test_reported_evaluations_are_the_calls_made(name: str, y0: Tensor, record: 
     assert solution.stats.nfe_forward == field.calls > 0
 
 
-def test_an_fsal_method_costs_two_to_start_and_its_stages_a_step_of_the_slowest() -> None:
+def test_an_fsal_solve_costs_the_stages_of_the_slowest_samples_steps_and_two_to_start() -> None:
     solution = together(Pendulum(), Y0, T, solver="dopri5", controller=TOLERANCE)
     assert solution.stats.nfe_forward == 2 + 6 * (solution.samples.n_accepted + solution.samples.n_rejected).max()
 
 
-def test_one_time_of_output_gives_the_start() -> None:
+def test_a_single_output_time_gives_the_start() -> None:
     solution = together(Pendulum(), Y0, T[:1], solver="dopri5", controller=TOLERANCE)
     assert torch.equal(solution.y, Y0.unsqueeze(0))
     assert (solution.status, solution.stats.nfe_forward) == (Status.success, 0)
 
 
-def test_the_joint_batch_has_no_statistics_of_samples() -> None:
+def test_a_joint_batch_has_no_statistics_of_samples() -> None:
     assert solve(Pendulum(), Y0[0], T, solver="dopri5", controller=TOLERANCE).samples is None
 
 
@@ -228,7 +228,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_what_does_not_go_together_is_refused_in_a_line(message: str) -> None:
+def test_arguments_that_do_not_fit_samples_are_refused_in_one_line(message: str) -> None:
     call = {"f": lambda t, y: y, "y0": Y0, "t": T, "solver": "dopri5", "controller": TOLERANCE, "batch": "independent"}
     with pytest.raises(ValueError, match=message) as refusal:
         solve(**{**call, **WRONG[message]})

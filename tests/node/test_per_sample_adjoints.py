@@ -1,4 +1,4 @@
-"""The continuous adjoints of samples with steps of their own: backprop's gradients, to the tolerance."""
+"""The continuous adjoints with per-sample stepping give backprop's gradients, to the tolerance."""
 
 import math
 
@@ -11,7 +11,7 @@ from node.adjoint import ADJOINTS, Adjoint, InterpolatingAdjoint
 from node.controller import Controller
 from tests.support.families import CONTROLLED, REVERSIBLE
 from tests.support.gradients import relative_error
-from tests.support.samples import WAYS, Y0, Pendulum, T, explosion, tensor, together
+from tests.support.samples import DIRECTIONS, Y0, Pendulum, T, explosion, tensor, together
 
 TIGHT = PIDController(rtol=1e-9, atol=1e-9)
 OWN_TIMES = T * tensor(1.0, 0.3, 2.0).unsqueeze(1)
@@ -25,22 +25,22 @@ def gradients(f: nn.Module, y0: Tensor, t: Tensor, weights: Tensor, **how: objec
     return torch.autograd.grad((y * weights).nansum(), (y0, *f.parameters()))
 
 
-def error_beside_backprop(mode: str | Adjoint, y0: Tensor, t: Tensor, weights: Tensor, **how: object) -> float:
+def difference_from_backprop(mode: str | Adjoint, y0: Tensor, t: Tensor, weights: Tensor, **how: object) -> float:
     f = how.pop("f", None) or Pendulum()
     found, true = (gradients(f, y0, t, weights, gradient=g, **how) for g in (mode, "backprop"))
     return relative_error(found, true)
 
 
-@pytest.mark.parametrize("t", [T, 1 - T, OWN_TIMES, OWN_TIMES.flip(1)], ids=[*WAYS, "own", "own backwards"])
+@pytest.mark.parametrize("t", [T, 1 - T, OWN_TIMES, OWN_TIMES.flip(1)], ids=[*DIRECTIONS, "own", "own backwards"])
 @every_adjoint
-def test_gradients_are_backprops_to_the_tolerance(mode: str, t: Tensor) -> None:
-    assert error_beside_backprop(mode, Y0, t, WEIGHTS, solver="dopri5", controller=TIGHT) < 1e-6
+def test_gradients_equal_backprops_to_the_tolerance(mode: str, t: Tensor) -> None:
+    assert difference_from_backprop(mode, Y0, t, WEIGHTS, solver="dopri5", controller=TIGHT) < 1e-6
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in {**CONTROLLED, **REVERSIBLE} if SOLVERS[name].adaptive])
 @every_adjoint
-def test_any_adaptive_solver_goes_back(mode: str, name: str) -> None:
+def test_every_adaptive_solver_can_be_differentiated_by_the_adjoints(mode: str, name: str) -> None:
     how = {"solver": name, "controller": PIDController(rtol=1e-6, atol=1e-6)}
     found = gradients(Pendulum(), Y0, OWN_TIMES, WEIGHTS, gradient=mode, **how)
     true = gradients(Pendulum(), Y0, OWN_TIMES, WEIGHTS, solver="dopri8", controller=TIGHT)
@@ -53,15 +53,15 @@ FIXED = {"rk4": ("rk4", FixedStep(dt=0.01)), "midpoint": ("midpoint", FixedStep(
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "controller"), FIXED.values(), ids=FIXED)
 @every_adjoint
-def test_fixed_steps_go_on_from_each_output(mode: str, name: str, controller: Controller) -> None:
-    assert error_beside_backprop(mode, Y0, OWN_TIMES, WEIGHTS, solver=name, controller=controller) < 1e-4
+def test_fixed_backward_steps_restart_at_each_output(mode: str, name: str, controller: Controller) -> None:
+    assert difference_from_backprop(mode, Y0, OWN_TIMES, WEIGHTS, solver=name, controller=controller) < 1e-4
 
 
 @pytest.mark.parametrize(
     "mode", [ContinuousAdjoint(outputs="land"), InterpolatingAdjoint(outputs="land")], ids=lambda mode: mode.name
 )
-def test_the_way_back_costs_what_that_of_the_slowest_sample_does(mode: Adjoint) -> None:
-    """But for the quadrature, over each try that some sample accepts."""
+def test_the_backward_pass_costs_as_much_as_that_of_the_slowest_sample(mode: Adjoint) -> None:
+    """In interpolating mode the quadrature costs more: it covers every step that any sample accepts."""
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-5, atol=1e-5), "gradient": mode}
 
     def cost(y0: Tensor, **how: object) -> int:
@@ -74,7 +74,7 @@ def test_the_way_back_costs_what_that_of_the_slowest_sample_does(mode: Adjoint) 
 
 
 class Edge(nn.Module):
-    """y' = rate y^2, of which the root of a negative y is no number."""
+    """y' = rate y^2 for y >= 0, and NaN for y < 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Edge(nn.Module):
 
 
 @every_adjoint
-def test_a_sample_that_fails_harms_no_other_and_has_the_gradient_of_what_it_reached(mode: str) -> None:
+def test_a_failed_sample_changes_no_other_gradient_and_has_that_of_its_reached_outputs(mode: str) -> None:
     t, how = tensor(1.0, 1.1, 1.4, 2.0), {"solver": "dopri5", "controller": TIGHT, "gradient": mode}
     y0, weights = tensor([0.4], [-1.0], [2.0], [math.nan], [0.2]), torch.ones(4, 5, 1, dtype=torch.float64)
     found = gradients(Edge(), y0, t, weights, **how)
@@ -99,16 +99,16 @@ def test_a_sample_that_fails_harms_no_other_and_has_the_gradient_of_what_it_reac
 
 
 @every_adjoint
-def test_a_loss_of_some_outputs_of_some_samples_goes_back_from_these(mode: str) -> None:
+def test_a_loss_on_some_outputs_of_some_samples_has_backprops_gradient(mode: str) -> None:
     weights = torch.zeros_like(WEIGHTS)
     weights[3, 0], weights[5, 2], weights[0, 1] = 1.0, -2.0, 3.0
-    assert error_beside_backprop(mode, Y0, OWN_TIMES, weights, solver="dopri5", controller=TIGHT) < 1e-6
+    assert difference_from_backprop(mode, Y0, OWN_TIMES, weights, solver="dopri5", controller=TIGHT) < 1e-6
     found = gradients(Pendulum(), Y0, T, torch.zeros_like(WEIGHTS), solver="bosh3", controller=TIGHT, gradient=mode)
     assert all((x == 0).all() for x in found)
 
 
 @every_adjoint
-def test_tuples_complex_states_and_single_precision_have_their_gradients(mode: str) -> None:
+def test_tuples_complex_states_and_float32_have_backprops_gradients(mode: str) -> None:
     w = tensor(0.5).requires_grad_()
 
     def pair(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -132,7 +132,7 @@ def test_tuples_complex_states_and_single_precision_have_their_gradients(mode: s
 
 
 @every_adjoint
-def test_a_tolerance_for_each_sample_and_jumps_of_f_hold_backwards_too(mode: str) -> None:
+def test_tolerances_of_samples_and_jumps_of_f_hold_in_the_backward_pass(mode: str) -> None:
     class Switch(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -144,12 +144,12 @@ def test_a_tolerance_for_each_sample_and_jumps_of_f_hold_backwards_too(mode: str
 
     controller = PIDController(rtol=tensor([1e-9, 1e-8], [1e-9, 1e-9], [1e-9, 1e-10]), atol=1e-9, jump_t=(1 / 3,))
     how = {"solver": "dopri5", "controller": controller, "f": Switch()}
-    assert error_beside_backprop(mode, Y0, T, WEIGHTS, **how) < 1e-6
+    assert difference_from_backprop(mode, Y0, T, WEIGHTS, **how) < 1e-6
 
 
 @every_adjoint
 def test_output_times_and_events_have_gradients(mode: str) -> None:
-    """y' = a y at y = 2: t* = log(2 / y0) / a."""
+    """y' = a y reaches 2 at t* = log(2 / y0) / a."""
     a, y0 = nn.Parameter(tensor(0.7)), tensor([1.0], [0.5], [1.5]).requires_grad_()
     how = {"solver": "dopri5", "controller": TIGHT, "gradient": mode, "parameters": (a,)}
     t = tensor(0.0, 0.2, 1.2).requires_grad_()
@@ -164,18 +164,18 @@ def test_output_times_and_events_have_gradients(mode: str) -> None:
     assert of_t[1].item() == pytest.approx(0.7 * grown * start.sum().item(), rel=1e-6)
 
 
-def test_callbacks_are_told_of_the_way_back() -> None:
-    told: list[tuple[Tensor, ...]] = []
-    mode = ContinuousAdjoint(callbacks=Callbacks(accept=lambda t, z, dt: told.append((t, *z, dt))))
+def test_callbacks_of_the_adjoint_are_called_in_the_backward_pass() -> None:
+    calls: list[tuple[Tensor, ...]] = []
+    mode = ContinuousAdjoint(callbacks=Callbacks(accept=lambda t, z, dt: calls.append((t, *z, dt))))
     y = together(Pendulum(), Y0.clone().requires_grad_(), T, solver="dopri5", controller=TIGHT, gradient=mode).y
     y.sum().backward()
-    assert {tuple(x.shape for x in call) for call in told} == {((3,), (3, 2), (3, 2), (3,))}
-    assert all((dt <= 0).all() for *_, dt in told)
-    torch.testing.assert_close(sum(dt for *_, dt in told), torch.full((3,), -1.0, dtype=torch.float64))
+    assert {tuple(x.shape for x in call) for call in calls} == {((3,), (3, 2), (3, 2), (3,))}
+    assert all((dt <= 0).all() for *_, dt in calls)
+    torch.testing.assert_close(sum(dt for *_, dt in calls), torch.full((3,), -1.0, dtype=torch.float64))
 
 
 @every_adjoint
-def test_a_backward_solve_that_fails_says_so(mode: str) -> None:
+def test_a_backward_solve_that_fails_raises_with_its_status(mode: str) -> None:
     modes = {"adjoint": ContinuousAdjoint(max_steps=2), "interpolating": InterpolatingAdjoint(max_steps=2)}
     how = {"solver": "dopri5", "controller": TIGHT, "gradient": modes[mode], "parameters": ()}
     y = together(explosion, tensor([0.4], [0.2]).requires_grad_(), T, **how).y
@@ -202,7 +202,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_what_does_not_go_with_samples_is_refused_in_a_line(message: str) -> None:
+def test_options_that_per_sample_stepping_does_not_support_are_refused_in_one_line(message: str) -> None:
     mode, name = REFUSED[message]
     with pytest.raises(ValueError, match=message) as refusal:
         together(Pendulum(), Y0, T, solver=name, controller=FixedStep(0.1), gradient=mode)

@@ -1,4 +1,4 @@
-"""Samples with steps of their own as functions of time: each as if it were solved alone."""
+"""Dense output with per-sample stepping equals that of each sample alone."""
 
 import math
 
@@ -11,14 +11,14 @@ from node.adjoint import Adjoint, Backprop
 from node.controller import Controller
 from tests.support.gradients import relative_error
 from tests.support.per_sample_modes import every_mode, solver_for
-from tests.support.samples import TOLERANCE, WAYS, Y0, Pendulum, T, explosion, tensor, together
+from tests.support.samples import DIRECTIONS, TOLERANCE, Y0, Pendulum, T, explosion, tensor, together
 
 OWN_TIMES = T * tensor(1.0, 0.3, 2.0).unsqueeze(1) + tensor(0.0, 5.0, -1.0).unsqueeze(1)
 every_solver = pytest.mark.parametrize("name", SOLVERS)
 
 
 def within(t: Tensor) -> Tensor:
-    """Times of each sample's own in (B, T) times of output, ends among them, in no order."""
+    """Unordered times (B, 7) within the output times (B, T) of each sample, the ends included."""
     shares = tensor(0.3, 0.0, 0.999, 1.0, 0.5, 0.01, 0.3)
     return torch.lerp(t[:, :1], t[:, -1:], shares)
 
@@ -27,9 +27,9 @@ def controller_for(name: str) -> Controller:
     return TOLERANCE if SOLVERS[name].adaptive else FixedStep(dt=0.07)
 
 
-@pytest.mark.parametrize("t", [OWN_TIMES, OWN_TIMES.flip(1)], ids=WAYS)
+@pytest.mark.parametrize("t", [OWN_TIMES, OWN_TIMES.flip(1)], ids=DIRECTIONS)
 @every_solver
-def test_dense_output_is_that_of_each_sample_alone(name: str, t: Tensor) -> None:
+def test_dense_output_equals_that_of_each_sample_alone(name: str, t: Tensor) -> None:
     how = {"solver": name, "controller": controller_for(name), "dense": True}
     dense, times = together(Pendulum(), Y0, t, **how).dense, within(t)
     single = [solve(Pendulum(), y, row, **how).dense for y, row in zip(Y0, t, strict=True)]
@@ -38,7 +38,7 @@ def test_dense_output_is_that_of_each_sample_alone(name: str, t: Tensor) -> None
     assert (dense.t0.tolist(), dense.t1.tolist()) == (t[:, 0].tolist(), t[:, -1].tolist())
 
 
-def test_one_time_many_and_many_of_each_sample_have_the_shapes_of_outputs() -> None:
+def test_one_time_many_times_and_times_of_each_sample_have_the_shapes_of_outputs() -> None:
     dense = together(Pendulum(), Y0, T, solver="dopri5", controller=TOLERANCE, dense=True).dense
     times = tensor(0.9, 0.1)
     assert dense(0.9).shape == dense(times[0]).shape == (3, 2)
@@ -47,7 +47,7 @@ def test_one_time_many_and_many_of_each_sample_have_the_shapes_of_outputs() -> N
     assert torch.equal(dense(times.expand(3, 2)), dense(times))
 
 
-def test_dense_output_of_tuples_and_complex_states_is_of_their_kind() -> None:
+def test_dense_output_of_tuples_and_complex_states_has_their_type() -> None:
     def pair(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return 1j * y[0] * t, -y[1] * t[..., None]
 
@@ -59,7 +59,7 @@ def test_dense_output_of_tuples_and_complex_states_is_of_their_kind() -> None:
     torch.testing.assert_close(decay, y0[1] * torch.exp(-half.unsqueeze(3)), rtol=1e-6, atol=1e-6)
 
 
-def test_a_sample_that_fails_is_not_a_number_beyond_and_the_others_go_on() -> None:
+def test_a_failed_sample_is_nan_after_its_failure_and_the_others_continue() -> None:
     how = {"solver": "rk4", "controller": FixedStep(dt=0.01), "dense": True}
     ceiling = together(lambda t, y: explosion(t, y).where(y <= 10, math.nan), tensor([2.0], [0.4]), T, **how)
     assert ceiling.samples.status == (Status.non_finite, Status.success)
@@ -78,7 +78,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_dense_output_says_no_more_than_the_solve(message: str) -> None:
+def test_dense_output_refuses_times_outside_of_the_solve(message: str) -> None:
     dense = together(Pendulum(), Y0, OWN_TIMES, solver="bosh3", controller=TOLERANCE, dense=True).dense
     with pytest.raises(ValueError, match=message) as refusal:
         dense(WRONG[message])
@@ -86,7 +86,7 @@ def test_dense_output_says_no_more_than_the_solve(message: str) -> None:
 
 
 @every_mode
-def test_dense_output_has_the_gradient_of_outputs(mode: Adjoint) -> None:
+def test_dense_output_has_the_same_gradient_as_outputs(mode: Adjoint) -> None:
     times = OWN_TIMES[:, 0:1] + (OWN_TIMES[:, -1:] - OWN_TIMES[:, 0:1]) * tensor(0.0, 0.2, 0.7, 0.8, 1.0)
     how = {"solver": solver_for(mode), "controller": TOLERANCE, "gradient": mode}
     weights = torch.linspace(-1, 2, times.numel() * 2, dtype=torch.float64).view(-1, 3, 2)
@@ -100,7 +100,7 @@ def test_dense_output_has_the_gradient_of_outputs(mode: Adjoint) -> None:
 
 
 @every_mode
-def test_dense_output_and_outputs_share_a_gradient_and_have_second_ones(mode: Adjoint) -> None:
+def test_a_loss_of_outputs_and_dense_output_has_first_and_second_derivatives(mode: Adjoint) -> None:
     def states(y0: Tensor, p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         how = {"solver": solver_for(mode), "controller": FixedStep(dt=0.2), "gradient": mode, "parameters": (p,)}
         solution = together(lambda t, y: -p * y**2 * torch.cos(t), y0, tensor(0.0, 0.3, 0.5), dense=True, **how)
@@ -113,7 +113,7 @@ def test_dense_output_and_outputs_share_a_gradient_and_have_second_ones(mode: Ad
 
 
 @every_mode
-def test_a_failed_sample_harms_no_gradient_through_dense_output(mode: Adjoint) -> None:
+def test_a_failed_sample_does_not_change_gradients_through_dense_output(mode: Adjoint) -> None:
     def grads(y0: Tensor) -> tuple[Tensor, ...]:
         y0, rate = y0.clone().requires_grad_(), tensor(1.0).requires_grad_()
         how = {"solver": solver_for(mode), "controller": TOLERANCE, "gradient": mode, "parameters": (rate,)}
@@ -125,7 +125,7 @@ def test_a_failed_sample_harms_no_gradient_through_dense_output(mode: Adjoint) -
     torch.testing.assert_close(found[1], expected[1], rtol=1e-9, atol=1e-9)
 
 
-def test_without_being_asked_for_there_is_none_and_under_no_grad_every_mode_has_it() -> None:
+def test_dense_output_is_none_unless_requested_and_under_no_grad_every_mode_has_it() -> None:
     how = {"solver": "dopri5", "controller": TOLERANCE}
     assert together(Pendulum(), Y0, T, **how).dense is None
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Samples with steps of their own that stop at events of their own: each as if it were solved alone."""
+"""Events with per-sample stepping: each sample stops at its own event as if solved alone."""
 
 import math
 
@@ -15,7 +15,7 @@ TIGHT = PIDController(rtol=1e-9, atol=1e-9)
 
 
 class Falling(nn.Module):
-    """Balls: height and velocity, with gravity learnable and a drag."""
+    """Heights and velocities of balls, with learnable gravity and a drag."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ CASES = {"shared": (low, TIMES), "own": (low_or_fast, TIMES * tensor(1.0, 0.2, 1
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", SOLVERS)
-def test_each_sample_stops_where_it_stops_alone(name: str, case: str) -> None:
+def test_each_sample_stops_at_the_same_event_as_alone(name: str, case: str) -> None:
     g, t = CASES[case]
     controller = PIDController(rtol=1e-5, atol=1e-5) if SOLVERS[name].adaptive else FixedStep(dt=0.03)
     how = {"solver": name, "controller": controller, "event": Event(g), "dense": True}
@@ -67,7 +67,7 @@ def test_each_sample_stops_where_it_stops_alone(name: str, case: str) -> None:
         torch.testing.assert_close(batch.dense(times)[0, i], sample.dense(middle), rtol=1e-7, atol=1e-7)
 
 
-def test_after_its_event_a_sample_is_not_a_number() -> None:
+def test_a_sample_is_nan_after_its_event() -> None:
     with torch.no_grad():
         solution = together(Falling(), Y0, TIMES, solver="dopri5", controller=TIGHT, event=Event(low), dense=True)
     late = TIMES.unsqueeze(1) > solution.event.t
@@ -79,15 +79,17 @@ def test_after_its_event_a_sample_is_not_a_number() -> None:
 
 @pytest.mark.parametrize("sign", [1.0, -1.0], ids=["forwards", "backwards"])
 @pytest.mark.parametrize(("direction", "expected"), [(0, [0.5, 0.5]), (-1, [0.5, 1.5]), (1, [1.5, 0.5])])
-def test_a_direction_takes_falls_or_rises_only(direction: int, expected: list[float], sign: float) -> None:
-    """cos(pi y) for y' = 1, from y = 0, where it falls first, and from y = 1."""
+def test_direction_minus_one_finds_falls_only_and_direction_one_rises_only(
+    direction: int, expected: list[float], sign: float
+) -> None:
+    """g = cos(pi y), y' = 1: from y = 0 g falls through its first root, from y = 1 it rises."""
     event = Event(lambda t, y: torch.cos(math.pi * y), direction=direction)
     how = {"solver": "rk4", "controller": FixedStep(0.2), "event": event}
     solution = together(lambda t, y: torch.ones_like(y), tensor([0.0], [1.0]), tensor(0.0, sign * 4), **how)
     assert solution.event.t.tolist() == pytest.approx([sign * t for t in expected], abs=1e-12)
 
 
-def test_a_start_on_the_root_is_no_event_but_the_return_is_and_a_boolean_is_an_event_too() -> None:
+def test_a_root_at_the_start_is_no_event_and_a_boolean_g_has_events() -> None:
     y0 = tensor([0.0, 5.0], [0.0, 8.0], [3.0, 0.0])
     how = {"solver": "rk4", "controller": FixedStep(0.03)}
     free = lambda t, y: torch.stack((y[:, 1], torch.full_like(y[:, 1], -9.81)), dim=1)  # noqa: E731
@@ -98,8 +100,8 @@ def test_a_start_on_the_root_is_no_event_but_the_return_is_and_a_boolean_is_an_e
     assert solution.event.t.tolist() == pytest.approx([9 / 9.81, 12 / 9.81, 4 / 9.81], abs=1e-9)
 
 
-def results(batch: bool, mode: Adjoint, name: str) -> tuple[Tensor, ...]:
-    """The gradient of sums over times, states and outputs before events, of samples together or one by one."""
+def event_gradients(batch: bool, mode: Adjoint, name: str) -> tuple[Tensor, ...]:
+    """The gradient of a sum over event times, event states and outputs, solved as a batch or one by one."""
     f, y0, threshold = Falling(), Y0.clone().requires_grad_(), nn.Parameter(torch.ones((), dtype=Y0.dtype))
     t = (TIMES * tensor(1.0, 0.2, 1.0, 3.0, 1.5).unsqueeze(1)).requires_grad_()
     how = {"solver": name, "controller": TIGHT, "gradient": mode, "parameters": tuple(f.parameters())}
@@ -121,20 +123,23 @@ def results(batch: bool, mode: Adjoint, name: str) -> tuple[Tensor, ...]:
     return torch.autograd.grad(loss, (y0, threshold, f.gravity, t))
 
 
-WAYS = [(solver_for(mode), mode) for mode in MODES.values()] + [("rodas4", Backprop()), ("rodas4", Checkpointed())]
+SOLVERS_AND_MODES = [(solver_for(mode), mode) for mode in MODES.values()] + [
+    ("rodas4", Backprop()),
+    ("rodas4", Checkpointed()),
+]
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("name", "mode"), WAYS, ids=str)
-def test_gradients_are_those_of_each_sample_alone(name: str, mode: Adjoint) -> None:
-    found, alone = results(True, mode, name), results(False, mode, name)
+@pytest.mark.parametrize(("name", "mode"), SOLVERS_AND_MODES, ids=str)
+def test_gradients_equal_those_of_each_sample_alone(name: str, mode: Adjoint) -> None:
+    found, alone = event_gradients(True, mode, name), event_gradients(False, mode, name)
     for one, other in zip(found, alone, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 @every_mode
-def test_the_time_and_state_of_an_event_have_derivatives_of_higher_orders_too(mode: Adjoint) -> None:
-    """y' = a y at y = 2: t* = log(2 / y0) / a, beside a sample that ends before it."""
+def test_the_time_and_state_of_an_event_have_derivatives_up_to_the_third_order(mode: Adjoint) -> None:
+    """y' = a y reaches 2 at t* = log(2 / y0) / a; one of three samples ends before."""
     a, y0 = tensor(0.7)[0].requires_grad_(), tensor([1.0], [0.5], [1.5]).requires_grad_()
     how = {"solver": solver_for(mode), "controller": TIGHT, "gradient": mode, "parameters": (a,)}
     solution = together(lambda t, y: a * y, y0, tensor(0.0, 1.2), event=Event(lambda t, y: y - 2), **how)
@@ -154,7 +159,7 @@ def test_the_time_and_state_of_an_event_have_derivatives_of_higher_orders_too(mo
         assert max(x.abs().max().item() for x in of_state) < 1e-7
 
 
-def test_a_sample_that_fails_or_has_no_event_harms_no_gradient_of_events() -> None:
+def test_samples_that_fail_or_have_no_event_do_not_change_gradients_of_events() -> None:
     def grads(y0: Tensor) -> tuple[Tensor, ...]:
         y0, rate = y0.clone().requires_grad_(), tensor(1.0).requires_grad_()
         event = Event(lambda t, y: torch.sqrt(y) - 1)
@@ -170,7 +175,7 @@ def test_a_sample_that_fails_or_has_no_event_harms_no_gradient_of_events() -> No
     torch.testing.assert_close(found[1], expected[1])
 
 
-def test_the_time_of_an_event_without_a_rate_is_found_and_has_no_gradient() -> None:
+def test_an_event_whose_g_has_no_rate_is_found_and_its_gradient_is_refused() -> None:
     y0 = tensor([0.0], [0.2]).requires_grad_()
     how = {"solver": "rk4", "controller": FixedStep(0.1), "event": Event(lambda t, y: torch.sign(y - 0.55))}
     solution = together(lambda t, y: torch.ones_like(y), y0, tensor(0.0, 1.0), **how)
@@ -181,7 +186,7 @@ def test_the_time_of_an_event_without_a_rate_is_found_and_has_no_gradient() -> N
     assert torch.equal(found, torch.ones_like(y0))
 
 
-def test_tuples_of_states_and_halves_have_their_events() -> None:
+def test_tuple_states_in_float32_have_events() -> None:
     y0 = Y0[:, :1].float(), Y0[:, 1:].float().unsqueeze(2)
     how = {"solver": "dopri5", "controller": PIDController(rtol=1e-6, atol=1e-6)}
     event = Event(lambda t, y: y[0])
@@ -203,7 +208,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("message", WRONG)
-def test_an_event_that_is_not_of_samples_is_refused_in_a_line(message: str) -> None:
+def test_a_g_without_a_value_for_each_sample_is_refused_in_one_line(message: str) -> None:
     error = TypeError if "a float" in message else ValueError
     with pytest.raises(error, match=message) as refusal:
         together(Falling(), Y0, T, solver="rk4", controller=FixedStep(0.1), event=Event(WRONG[message]))

@@ -1,4 +1,4 @@
-"""Gradients where a sample with steps of its own fails: those of what it reached, and none into the others."""
+"""Gradients beside a failed sample: it has those of the outputs that it reached, and changes none of the others."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.support.samples import FEW, TOLERANCE, explosion, tensor, together
 
 
 class Singular(nn.Module):
-    """y' = rate y^2, not a number for y < 0, nor from t = 3 / 2 on where y > 3."""
+    """y' = rate y^2, but NaN for y < 0, and from t = 3 / 2 on for y > 3."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,12 +30,12 @@ SINGULAR_Y0 = {
     "from its start": [0.4, -1.0, 0.2],
     "not a number": [0.4, math.nan, 0.2],
     "the first": [-1.0, 0.2, 0.4],
-    "on the way": [0.4, 2.0, 0.2],
-    "at a place": [0.4, 1.6, 0.2],
+    "at a pole": [0.4, 2.0, 0.2],
+    "at a time": [0.4, 1.6, 0.2],
     "several": [math.nan, 0.4, -1.0, 2.0, 0.2, 1.6],
 }
 
-LEAKS = [
+SOLVERS_AND_MODES = [
     *((name, mode) for name in (*FEW, "rk4") for mode in (Backprop(), Checkpointed())),
     ("dopri5", Checkpointed(2)),
     ("kvaerno3", Backprop()),
@@ -50,8 +50,8 @@ LEAKS = [
     ids=["adaptive", "rejecting", "fixed"],
 )
 @pytest.mark.parametrize("values", SINGULAR_Y0.values(), ids=SINGULAR_Y0)
-@pytest.mark.parametrize(("name", "mode"), LEAKS, ids=str)
-def test_no_nan_leaks_from_a_failed_sample_into_gradients_of_others(
+@pytest.mark.parametrize(("name", "mode"), SOLVERS_AND_MODES, ids=str)
+def test_a_failed_sample_leaves_no_nan_in_the_gradients_of_the_others(
     name: str, mode: Adjoint, values: list[float], controller: Controller
 ) -> None:
     if controller.adaptive and not SOLVERS[name].adaptive:
@@ -74,8 +74,8 @@ def test_no_nan_leaks_from_a_failed_sample_into_gradients_of_others(
 
 
 @every_mode
-def test_a_failed_sample_has_the_gradients_of_what_it_reached(mode: Adjoint) -> None:
-    """y = y0 / (1 - y0 t): where 2 has failed, 0.4 continues."""
+def test_a_failed_sample_has_the_gradients_of_the_outputs_that_it_reached(mode: Adjoint) -> None:
+    """y = y0 / (1 - y0 t): the sample from 2 fails, that from 0.4 continues."""
     t, y0 = tensor(0.0, 0.3, 1.0), tensor([2.0], [0.4]).requires_grad_()
     how = {"solver": solver_for(mode), "controller": FixedStep(dt=0.01), "gradient": mode, "parameters": ()}
     solution = together(Ceiling(), y0, t, **how)
@@ -88,8 +88,8 @@ def test_a_failed_sample_has_the_gradients_of_what_it_reached(mode: Adjoint) -> 
 
 
 @pytest.mark.parametrize("mode", [Checkpointed(), Reversible()], ids=str)
-def test_a_state_from_which_there_is_no_way_back_harms_no_other_sample(mode: Adjoint) -> None:
-    """The step that takes the second sample beyond 3 hands on what is not a number."""
+def test_a_carry_of_nan_does_not_change_the_gradients_of_other_samples(mode: Adjoint) -> None:
+    """The carry of the step that takes the second sample beyond 3 is NaN, so that this step cannot be reversed."""
     t, f = tensor(1.0, 1.1, 1.55, 2.0), Singular()
 
     def grads(y0: Tensor) -> tuple[Tensor, ...]:
@@ -103,7 +103,7 @@ def test_a_state_from_which_there_is_no_way_back_harms_no_other_sample(mode: Adj
 
 
 class Edge(nn.Module):
-    """y' = rate, not a number from t = 1 on where y > 3 / 2: neither is its derivative."""
+    """y' = rate, but NaN with a derivative of NaN from t = 1 on for y > 3 / 2."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Edge(nn.Module):
 
 
 @pytest.mark.parametrize("mode", [Backprop(), Checkpointed(), Checkpointed(1)], ids=str)
-def test_an_output_lost_to_the_slope_at_the_end_of_its_step_has_no_gradient(mode: Adjoint) -> None:
+def test_an_output_that_is_nan_by_the_slope_at_the_end_of_its_step_has_no_gradient(mode: Adjoint) -> None:
     f, y0 = Edge(), tensor([1.0], [0.0]).requires_grad_()
     how = {"solver": "midpoint", "controller": FixedStep(dt=0.5), "gradient": mode}
     y = together(f, y0, tensor(0.0, 0.75, 1.0), **how).y
@@ -125,14 +125,14 @@ def test_an_output_lost_to_the_slope_at_the_end_of_its_step_has_no_gradient(mode
 
 
 class Ceiling(nn.Module):
-    """y' = y^2, not a number where y > 10."""
+    """y' = y^2, but NaN for y > 10."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         return (y * y).where(y <= 10, math.nan)
 
 
 @every_mode
-def test_a_failed_sample_leaves_the_gradient_of_shared_times_alone(mode: Adjoint) -> None:
+def test_a_failed_sample_does_not_change_the_gradient_of_shared_times(mode: Adjoint) -> None:
     t = tensor(0.0, 0.25, 0.5).requires_grad_()
     found = []
     for y0 in (tensor([1.0]), tensor([1.0], [math.nan])):

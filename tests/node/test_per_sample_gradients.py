@@ -1,4 +1,4 @@
-"""Gradients through samples with steps of their own: each mode's are backprop's, and those of each sample alone."""
+"""Gradients with per-sample stepping: those of every mode equal backprop's, and those of each sample alone."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from node.controller import Controller
 from tests.support.families import ADAPTIVE, REVERSIBLE
 from tests.support.gradients import relative_error
 from tests.support.per_sample_modes import EXACT, every_mode, solver_for
-from tests.support.samples import FEW, TOLERANCE, WAYS, Y0, Pendulum, T, tensor, together
+from tests.support.samples import DIRECTIONS, FEW, TOLERANCE, Y0, Pendulum, T, tensor, together
 
 every_exact_mode = pytest.mark.parametrize("mode", EXACT.values(), ids=EXACT)
 WEIGHTS = torch.linspace(-1, 2, len(T) * Y0.numel(), dtype=torch.float64).view(len(T), *Y0.shape)
@@ -26,7 +26,7 @@ def gradients(f: nn.Module, y0: Tensor, t: Tensor, weights: Tensor, **how: objec
     return torch.autograd.grad((y * weights).sum(), (y0, *f.parameters()))
 
 
-def error_beside_backprop(mode: Adjoint, y0: Tensor, t: Tensor, f: nn.Module | None = None, **how: object) -> float:
+def difference_from_backprop(mode: Adjoint, y0: Tensor, t: Tensor, f: nn.Module | None = None, **how: object) -> float:
     f = f or Pendulum()
     weights = WEIGHTS[: t.shape[-1], :, : y0.shape[1]]
     found, true = (gradients(f, y0, t, weights, batch="independent", gradient=g, **how) for g in (mode, Backprop()))
@@ -36,9 +36,9 @@ def error_beside_backprop(mode: Adjoint, y0: Tensor, t: Tensor, f: nn.Module | N
 ALONE = [(name, Backprop()) for name in ADAPTIVE] + [(solver_for(mode), mode) for mode in EXACT.values()]
 
 
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize(("name", "mode"), ALONE, ids=[f"{name}-{mode.name}" for name, mode in ALONE])
-def test_gradients_are_those_of_each_sample_alone(name: str, mode: Adjoint, t: Tensor) -> None:
+def test_gradients_equal_those_of_each_sample_alone(name: str, mode: Adjoint, t: Tensor) -> None:
     f, how = Pendulum(), {"solver": name, "controller": replace(TOLERANCE, first_step=1.0)}
     found = gradients(f, Y0, t, WEIGHTS, batch="independent", gradient=mode, **how)
     single = [gradients(f, y, t, WEIGHTS[:, i], **how) for i, y in enumerate(Y0)]
@@ -61,19 +61,19 @@ CASES = {
 
 
 @pytest.mark.parametrize(("name", "controller", "mode"), CASES.values(), ids=CASES)
-def test_gradients_are_backprops_through_the_same_steps(name: str, controller: Controller, mode: Adjoint) -> None:
-    """Samples end at different times, and where the first step is too long for all of them, or some, they reject it."""
-    assert error_beside_backprop(mode, Y0, OWN_TIMES, solver=name, controller=controller) < 1e-12
+def test_gradients_equal_backprops_through_the_same_steps(name: str, controller: Controller, mode: Adjoint) -> None:
+    """Samples end at different times, and all or some of them reject a first step that is too long."""
+    assert difference_from_backprop(mode, Y0, OWN_TIMES, solver=name, controller=controller) < 1e-12
 
 
 @pytest.mark.parametrize("budget", [1, 2, 5, 1000])
 def test_any_budget_gives_the_same_gradient(budget: int) -> None:
     how = {"solver": "bosh3", "controller": TOLERANCE}
-    assert error_beside_backprop(Checkpointed(budget), Y0, OWN_TIMES, **how) < 1e-12
+    assert difference_from_backprop(Checkpointed(budget), Y0, OWN_TIMES, **how) < 1e-12
 
 
 class Switch(nn.Module):
-    """The push turns round at t = 1/3 and at t = 0.7, where the new one holds; not a number at t = 1/3 itself."""
+    """y' = push(t) cos y - y, whose push changes its sign at t = 1/3, where it is NaN, and back from t = 0.7 on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,23 +91,23 @@ JUMPS = {
 
 
 @pytest.mark.parametrize("controller", JUMPS.values(), ids=JUMPS)
-@pytest.mark.parametrize("t", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("t", DIRECTIONS.values(), ids=DIRECTIONS)
 @pytest.mark.parametrize(
     ("name", "mode"),
     [(name, mode) for name in (*FEW, *REVERSIBLE) for mode in EXACT.values() if not mode.unsupported(SOLVERS[name])],
     ids=str,
 )
-def test_samples_are_restarted_at_jumps_of_f_and_are_recomputed_so(
+def test_recomputed_samples_are_restarted_at_jumps_of_f_as_in_the_forward_pass(
     name: str, mode: Adjoint, t: Tensor, controller: Controller
 ) -> None:
     if controller.adaptive and not SOLVERS[name].adaptive:
         controller = FixedGrid((0.2, 1 / 3, 0.6, 0.7), one_sided=True)
     y0 = tensor([0.0], [3.0], [-1.0])
-    assert error_beside_backprop(mode, y0, t, Switch(), solver=name, controller=controller) < 1e-12
+    assert difference_from_backprop(mode, y0, t, Switch(), solver=name, controller=controller) < 1e-12
 
 
 class Burst(nn.Module):
-    """Slow, and from t = 1/2 on fast."""
+    """A slow field up to t = 1/2 and a fast one from then on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Burst(nn.Module):
 
 @pytest.mark.parametrize("name", ["alf", "reversible_heun", "reversible_dopri5"])
 @pytest.mark.parametrize("mode", [Checkpointed(), Checkpointed(2), Reversible()], ids=str)
-def test_a_sample_restarted_in_a_try_that_all_rejected_is_restarted_in_the_next(name: str, mode: Adjoint) -> None:
+def test_a_sample_restarted_in_a_step_that_is_rejected_is_restarted_in_the_next_try(name: str, mode: Adjoint) -> None:
     how = {"solver": name, "controller": replace(TOLERANCE, jump_t=(0.5,)), "gradient": mode}
     t = tensor(0.0, 0.3, 0.5, 0.6)
     n_rejected = [together(Burst(), Y0[:1, :1], t[:end], **how).stats.n_rejected for end in (3, 4)]
@@ -145,7 +145,7 @@ def test_gradcheck_and_gradgradcheck_pass(mode: Adjoint) -> None:
 
 
 @every_exact_mode
-def test_tuples_complex_states_and_single_precision_have_their_gradients(mode: Adjoint) -> None:
+def test_tuples_complex_states_and_float32_have_backprops_gradients(mode: Adjoint) -> None:
     w = tensor(0.5).requires_grad_()
 
     def pair(t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -169,7 +169,7 @@ def test_tuples_complex_states_and_single_precision_have_their_gradients(mode: A
 
 
 @pytest.mark.parametrize("budget", [None, 2])
-def test_a_recomputed_try_costs_its_stages_once(budget: int | None) -> None:
+def test_a_recomputed_step_costs_its_stages_once(budget: int | None) -> None:
     y0 = Y0.clone().requires_grad_()
     how = {"solver": "rk4", "controller": FixedStep(dt=0.25), "gradient": Checkpointed(budget)}
     solution = together(Pendulum(), y0, tensor(0.0, 1.0), **how)

@@ -1,4 +1,4 @@
-"""Samples with steps of their own that fail: each says how, and harms no other."""
+"""Failures with per-sample stepping: each failed sample has its own status, and the others are as if alone."""
 
 import math
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.samples import FEW, TOLERANCE, Pendulum, T, alone, assert_as_
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_sample_that_leaves_the_finite_numbers_harms_no_other(name: str) -> None:
+def test_a_sample_that_becomes_non_finite_does_not_change_the_others(name: str) -> None:
     t = tensor(1.0, 1.2, 1.4, 1.9, 3.0)
     y0 = tensor([-1.0], [2.0], [math.nan], [0.4], [1.0])
     how = {"solver": name, "controller": PIDController(rtol=1e-4, atol=1e-4)}
@@ -38,7 +38,7 @@ def test_a_sample_that_leaves_the_finite_numbers_harms_no_other(name: str) -> No
 
 
 class Noise:
-    """y' = -y, but above 1 a slope that changes its sign from call to call: no step is small enough."""
+    """y' = -y, but for y > 1 a slope that changes its sign in every call, so that no step is small enough."""
 
     def __init__(self) -> None:
         self.slope = 1e100
@@ -48,7 +48,7 @@ class Noise:
         return torch.where(y > 1, self.slope, -y)
 
 
-def test_a_sample_whose_step_underflows_says_so() -> None:
+def test_a_sample_whose_step_underflows_has_the_status_dt_underflow() -> None:
     y0, t = tensor([2.0], [0.5]), tensor(1.0, 1.5, 2.0)
     how = {"solver": "dopri5", "controller": replace(TOLERANCE, first_step=0.1)}
     batch = together(Noise(), y0, t, **how)
@@ -70,7 +70,7 @@ def test_max_steps_holds_for_each_sample(controller: Controller) -> None:
     assert batch.samples.n_accepted[0] + batch.samples.n_rejected[0] == 3
 
 
-def test_a_fixed_step_into_infinity_ends_that_sample_alone() -> None:
+def test_a_fixed_step_to_infinity_ends_its_sample_alone() -> None:
     y0 = tensor([1e300], [0.1])
     batch = together(explosion, y0, tensor(0.0, 0.05, 1.0), solver="rk4", controller=FixedStep(dt=0.1))
     assert batch.samples.status == (Status.non_finite, Status.success)
@@ -78,7 +78,7 @@ def test_a_fixed_step_into_infinity_ends_that_sample_alone() -> None:
     assert batch.y[-1, 1].item() == pytest.approx(1 / 9, rel=1e-6)
 
 
-def test_dense_output_that_is_not_finite_in_a_last_step_is_told_of_that_sample_alone() -> None:
+def test_dense_output_that_is_not_finite_fails_its_sample_alone() -> None:
     def f(t: Tensor, y: Tensor) -> Tensor:
         return torch.where((t >= 1) & (y > 1.5), math.inf, torch.ones_like(y))
 

@@ -1,4 +1,4 @@
-"""The controller of samples with steps of their own: each is judged, and started, as one alone."""
+"""Step size control of samples: accepted steps, next steps and first steps equal those of a single sample."""
 
 import math
 from dataclasses import replace
@@ -21,7 +21,7 @@ FILTERS = {**COEFFICIENTS, "D < 0": (0.2, 0.4, -0.1), "no I": (0.3, 0.0, 0.0), "
 @pytest.mark.parametrize("limits", [(0.0, math.inf), (0.02, 0.5)], ids=["free", "limited"])
 @pytest.mark.parametrize("coefficients", FILTERS.values(), ids=FILTERS)
 @pytest.mark.parametrize("order", [2, 5, 8])
-def test_every_sample_is_judged_as_one_would_be(
+def test_every_sample_is_judged_as_a_single_sample(
     coefficients: tuple[float, float, float], limits: tuple[float, float], order: int
 ) -> None:
     control = replace(TOLERANCE, coefficients=coefficients, min_step=limits[0], max_step=limits[1])
@@ -29,24 +29,24 @@ def test_every_sample_is_judged_as_one_would_be(
     ratio, dt = (np.array([case[i] for case in cases]) for i in (0, 1))
     memory = tuple(np.array([case[2][i] for case in cases]) for i in (0, 1))
     verdicts, after = judge(control, ratio, dt, memory, order)
-    forgetful, nothing = judge(control, ratio, dt, None, order)
+    without_memory, nothing = judge(control, ratio, dt, None, order)
     assert nothing is None
     for i, case in enumerate(cases):
         expected = control.judge(*case, order)
-        assert verdicts.accepted[i] == forgetful.accepted[i] == expected.accepted
+        assert verdicts.accepted[i] == without_memory.accepted[i] == expected.accepted
         assert verdicts.dt[i] == pytest.approx(expected.dt, rel=1e-14)
         assert (after[0][i], after[1][i]) == expected.memory
         if coefficients[0] == coefficients[2] == 0.0:
-            assert forgetful.dt[i] == pytest.approx(expected.dt, rel=1e-14)
-    few = ratio <= 1
-    accepted, _ = judge(control, ratio[few], dt[few], None, order)
+            assert without_memory.dt[i] == pytest.approx(expected.dt, rel=1e-14)
+    within_tolerance = ratio <= 1
+    accepted, _ = judge(control, ratio[within_tolerance], dt[within_tolerance], None, order)
     assert accepted.all_accepted
-    np.testing.assert_array_equal(accepted.dt, forgetful.dt[few])
+    np.testing.assert_array_equal(accepted.dt, without_memory.dt[within_tolerance])
 
 
 @pytest.mark.parametrize("t", [(0.5, 3.0), (0.5, -3.0)], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("order", [2, 5, 8])
-def test_every_sample_starts_with_the_step_that_one_would(order: int, t: tuple[float, float]) -> None:
+def test_every_sample_starts_with_the_first_step_of_a_single_sample(order: int, t: tuple[float, float]) -> None:
     special = [torch.full((1, 3), value) for value in (0.0, math.nan, 5.0)]
     y0 = torch.cat((*special, torch.logspace(-9, 9, 21).view(7, 3))).double()
     control = replace(TOLERANCE, max_step=0.5, min_step=1e-5)

@@ -1,10 +1,10 @@
-"""Random programs: every mode gives the gradient that backprop gives, and backprop that of finite differences.
+"""Random programs: every mode gives backprop's gradient, and backprop's gradient equals finite differences.
 
-`make test` tries the same few each time. So many in all, and new ones each time, are tried by
+`make test` tries the same few programs each time. This tries 2000, new ones each time:
 
     NODEBENCH_DRAWS=2000 .venv/bin/python -m pytest -n 2 tests/node/test_random_modules.py
 
-A program that fails is shrunk, and printed with all that makes it again.
+A program that fails is shrunk and printed with everything that is needed to make it again.
 """
 
 import os
@@ -15,14 +15,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from node import SOLVERS, Callbacks, FixedStep, PIDController
-from tests.support.lawful import EXACT, MODES, TIGHT, is_refusal, wrong
 from tests.support.random_fields import Draw, draws
 from tests.support.random_modules import Program
+from tests.support.right_or_refused import EXACT, MODES, TIGHT, is_refusal, mismatch
 
 DRAWS = os.environ.get("NODEBENCH_DRAWS")
 FIXED = FixedStep(dt=0.1)
 LOOSE = PIDController(rtol=1e-4, atol=1e-5)
-# For each family of solvers the ways in which its programs are solved, in all modes that go with them.
+# For each family of solvers the solvers and controllers of its programs, which are solved in all modes that fit.
 FAMILIES: dict[str, list[tuple[str, Any]]] = {
     "explicit, fixed": [("rk4", FIXED), ("heun", FIXED), ("ssprk3", FIXED)],
     "explicit, adaptive": [("dopri5", LOOSE), ("bosh3", LOOSE), ("tsit5", LOOSE)],
@@ -42,7 +42,7 @@ few = settings(
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_mode_gives_backprops_gradient_or_says_why_not(family: str) -> None:
+def test_every_mode_gives_backprops_gradient_or_is_refused(family: str) -> None:
     solve_specs = FAMILIES[family]
     modes = MODES if family == "to the tolerance" else {n: m for n, m in MODES.items() if n in EXACT or n == "budget"}
 
@@ -60,18 +60,21 @@ def test_every_mode_gives_backprops_gradient_or_says_why_not(family: str) -> Non
             found, others = gradient(program, how | {"gradient": mode})
             if found is None:
                 continue
-            # Rounding differs with a graph. An unstable field magnifies it into steps that differ, and so do gradients.
+            # Rounding depends on the graph. An unstable field magnifies it to different steps and gradients.
             apart = max((abs(a - b) for a, b in zip(steps, others, strict=True)), default=0.0)
             tolerance = 1e-9 if mode.exactness.startswith("exact") else 1e-5
-            said = wrong(found, true, tolerance + min(1e4 * apart, 1e-6))
-            assert not said, f"{name}, {solver}, {[*program.leaves]}: {said}"
+            wrong = mismatch(found, true, tolerance + min(1e4 * apart, 1e-6))
+            assert not wrong, f"{name}, {solver}, {[*program.leaves]}: {wrong}"
 
     holds()
 
 
 @pytest.mark.parametrize("family", ["explicit, fixed", "implicit", "to the tolerance"])
-def test_backprops_gradient_is_that_of_finite_differences(family: str) -> None:
-    """Along a direction in all leaves at once. Times count as of the true solution: they go with a tight tolerance."""
+def test_backprops_gradient_equals_finite_differences(family: str) -> None:
+    """The derivative is along a random direction in all leaves at once.
+
+    The gradient in times is that of the true solution, so times and events are tested at a tight tolerance only.
+    """
     tight = family == "to the tolerance"
 
     @few
@@ -88,15 +91,15 @@ def test_backprops_gradient_is_that_of_finite_differences(family: str) -> None:
         generator = torch.Generator().manual_seed(draw.seed)
         direction = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in leaves]
         slope = sum(float((g * d).sum()) for g, d in zip(found, direction, strict=True))
-        true = difference(program, how, direction, 2e-4 if tight else 1e-4)
-        # A solve to a tolerance is off by as much, in each of the differences by more than a thousand times that.
+        true = directional_derivative(program, how, direction, 2e-4 if tight else 1e-4)
+        # An adaptive solve has an error of about its tolerance; a difference divides that by a step of 2e-4.
         assert slope == pytest.approx(true, rel=1e-5 if tight else 1e-7, abs=3e-5 if tight else 1e-8)
 
     holds()
 
 
 def gradient(program: Program, how: dict[str, Any]) -> tuple[list[torch.Tensor] | None, list[float]]:
-    """The loss's gradient to every leaf, or None where it is refused in words; and where the steps started."""
+    """The gradient of the loss in every leaf, or None if it is refused; and the times at which steps started."""
     leaves, starts = list(program.leaves.values()), []
     callbacks = Callbacks(accept=lambda t, y, dt: starts.append(t))
     try:
@@ -108,8 +111,8 @@ def gradient(program: Program, how: dict[str, Any]) -> tuple[list[torch.Tensor] 
     return [torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True)], starts
 
 
-def difference(program: Program, how: dict[str, Any], direction: list[torch.Tensor], step: float) -> float:
-    """The derivative of the loss along the direction, by a central difference of fourth order."""
+def directional_derivative(program: Program, how: dict[str, Any], direction: list[torch.Tensor], step: float) -> float:
+    """The derivative of the loss along the direction, by a central difference of order 4."""
     leaves = [leaf.detach() for leaf in program.leaves.values()]
     before = [leaf.clone() for leaf in leaves]
 

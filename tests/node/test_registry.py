@@ -1,4 +1,4 @@
-"""Registries: what they hold, how it gets in, and what they say of a name that is not there."""
+"""Registries: their entries, registration, entry points of installed packages, and errors for unknown names."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def things() -> Registry[Thing]:
 
 
 @pytest.mark.parametrize("registry", [SOLVERS, ADJOINTS, MODELS], ids=lambda registry: registry.kind)
-def test_what_ships_is_built_in_and_has_a_line_of_documentation(registry: Registry[object]) -> None:
+def test_every_shipped_entry_is_built_in_and_has_a_line_of_documentation(registry: Registry[object]) -> None:
     assert len(registry) >= 6
     for name in registry:
         assert registry.origin(name) == BUILT_IN
@@ -52,9 +52,9 @@ def test_a_class_is_registered_by_a_decorator_under_another_name() -> None:
     assert classes.doc("other") == "A line."
 
 
-def test_a_second_value_of_a_name_is_refused_with_both_origins(things: Registry[Thing]) -> None:
+def test_a_second_value_under_one_name_is_refused_with_both_origins(things: Registry[Thing]) -> None:
     with registering_from(Origin("file", "a.py")):
-        things.register(things.register(Thing("one")))  # the same one again changes nothing
+        things.register(things.register(Thing("one")))  # registering the same value again changes nothing
     with (
         registering_from(Origin("file", "b.py")),
         pytest.raises(RegistryError, match=r"two of the name 'one' .*: one by file a.py, one by file b.py: give one"),
@@ -110,7 +110,7 @@ print("torch" in sys.modules)
 """
 
 
-def test_an_entry_point_is_imported_when_it_is_asked_for_by_name(tmp_path) -> None:
+def test_an_entry_point_is_imported_when_its_name_is_looked_up(tmp_path) -> None:
     info = tmp_path / "mine-1.0.dist-info"
     info.mkdir()
     (info / "entry_points.txt").write_text(DISTRIBUTION)

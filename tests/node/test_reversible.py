@@ -1,4 +1,4 @@
-"""Reversible solvers: their steps can be undone, and what else their papers promise."""
+"""Reversible solvers: their steps can be reversed; orders, stability of rounding and costs as in their papers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def distance(one: State, other: State) -> float:
 
 
 def backwards(solver: ReversibleSolver, f: UserField, times: Sequence, sizes: Sequence, state: State) -> list[State]:
-    """The states from the start to the end of the steps, recovered from the last."""
+    """The states at the starts of the steps and at the end, in order of time, recovered from the end."""
     workspace, states = solver.workspace(state[0], record=False), [state]
     for t, dt in zip(reversed(times[:-1]), reversed(sizes), strict=True):
         y1, carry1 = states[-1]
@@ -43,16 +43,16 @@ def backwards(solver: ReversibleSolver, f: UserField, times: Sequence, sizes: Se
     return states[::-1]
 
 
-def growth(solver: ReversibleSolver) -> float:
-    """By which a reversed step multiplies rounding, apart from what f does."""
+def rounding_factor(solver: ReversibleSolver) -> float:
+    """The factor by which a reversed step multiplies rounding errors, apart from that of f."""
     if isinstance(solver, AsynchronousLeapfrog):
         return 1 / abs(1 - 2 * solver.eta)
     return 1 / solver.coupling if isinstance(solver, ReversibleRungeKutta) else 1.0
 
 
-def undone(solver: ReversibleSolver, n: int, way: float) -> float:
-    """The greatest distance between states on the way of n steps of changing size, and as they are recovered."""
-    sizes = [way * 0.01 * (1.2 + math.sin(i)) for i in range(n)]
+def recovery_error(solver: ReversibleSolver, n: int, sign: float) -> float:
+    """The largest distance between the states of n steps of changing size and the states recovered from the end."""
+    sizes = [sign * 0.01 * (1.2 + math.sin(i)) for i in range(n)]
     f, y0 = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     times, states = forwards(solver, f, 0.5, y0, sizes)
     assert distance(states[-1], states[0]) > 0.1
@@ -61,14 +61,14 @@ def undone(solver: ReversibleSolver, n: int, way: float) -> float:
 
 @pytest.mark.separable
 @pytest.mark.parametrize("solver", REGISTERED, ids=lambda solver: solver.name)
-def test_a_thousand_steps_are_undone(solver: ReversibleSolver) -> None:
-    assert undone(solver, 1000, 1.0) < 1e-10
+def test_a_thousand_steps_are_reversed_to_rounding(solver: ReversibleSolver) -> None:
+    assert recovery_error(solver, 1000, 1.0) < 1e-10
 
 
 @every_method
-def test_steps_backwards_in_time_are_undone(solver: ReversibleSolver) -> None:
-    """Damped leapfrog's too, though its rounding grows 1.25-fold a step."""
-    assert undone(solver, 40, -1.0) < (1e-10 if growth(solver) > 1.01 else 1e-13)
+def test_steps_backwards_in_time_are_reversed_to_rounding(solver: ReversibleSolver) -> None:
+    """The rounding of the damped leapfrog grows 1.25-fold a step."""
+    assert recovery_error(solver, 40, -1.0) < (1e-10 if rounding_factor(solver) > 1.01 else 1e-13)
 
 
 @pytest.mark.parametrize(
@@ -80,19 +80,19 @@ def test_steps_backwards_in_time_are_undone(solver: ReversibleSolver) -> None:
     ],
     ids=["coupling 0.9", "coupling 0.8", "eta 0.95"],
 )
-def test_reversing_multiplies_rounding_as_the_coupling_says(solver: ReversibleSolver) -> None:
-    """In the worst of many states, each with its own rounding."""
+def test_a_reversed_step_multiplies_rounding_by_the_factor_of_the_coupling(solver: ReversibleSolver) -> None:
+    """The error is the largest over many states, each with its own rounding."""
     y0, sizes = torch.linspace(0.1, 0.9, 97, dtype=torch.float64), [0.1] * 100
     f = UserField.of(lambda t, y: torch.cos(t).expand_as(y), y0)
     times, states = forwards(solver, f, 0.0, y0, sizes)
     recovered = backwards(solver, f, times, sizes, states[-1])
     lost = [distance(a, b) for a, b in zip(states, recovered, strict=True)]
-    assert math.log(lost[0] / lost[60]) / 60 == pytest.approx(math.log(growth(solver)), rel=0.1)
+    assert math.log(lost[0] / lost[60]) / 60 == pytest.approx(math.log(rounding_factor(solver)), rel=0.1)
 
 
 @every_method
 def test_a_reversed_step_calls_f_at_the_times_of_the_step(solver: ReversibleSolver) -> None:
-    """To the last bit, so that an f that jumps at a time gives the same value."""
+    """The times are equal to the last bit, so that an f that jumps at a time gives the same value."""
     called: list[float] = []
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -101,14 +101,14 @@ def test_a_reversed_step_calls_f_at_the_times_of_the_step(solver: ReversibleSolv
 
     sizes = [0.1 / (1 + i % 3) for i in range(7)]
     times, states = forwards(solver, UserField.of(f, tensor(2.0, 0.0)), 0.3, tensor(2.0, 0.0), sizes)
-    forth = set(called)
+    forward_times = set(called)
     called.clear()
     backwards(solver, UserField.of(f, tensor(2.0, 0.0)), times, sizes, states[-1])
-    assert set(called) <= forth
+    assert set(called) <= forward_times
 
 
 @every_method
-def test_a_step_leaves_y_and_carry_alone_and_gives_the_same_again(solver: ReversibleSolver) -> None:
+def test_a_step_does_not_change_y_and_carry_and_can_be_repeated(solver: ReversibleSolver) -> None:
     f, y = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     _, states = forwards(solver, f, 0.0, y, [0.1, 0.2])
     y, carry = states[-1]
@@ -123,7 +123,7 @@ def test_a_step_leaves_y_and_carry_alone_and_gives_the_same_again(solver: Revers
 
 
 def riccati_errors(solver: ReversibleSolver, grid: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Of y, and of the mean of y and z, at the end of y' = -y^2 cos t from several y0."""
+    """The errors of y, and of the mean of y and z, at the end of y' = -y^2 cos t from several y0."""
     y0 = 1 / tensor(1.6, 2.0, 2.5, -1.8)
     exact = 1 / (1 / y0 + math.sin(2.5))
     errors, of_mean = [], []
@@ -137,15 +137,15 @@ def riccati_errors(solver: ReversibleSolver, grid: Sequence[int]) -> tuple[list[
 
 @every_base
 def test_the_reversible_form_has_the_order_of_its_base(base: ExplicitRungeKutta) -> None:
-    """At least: with an odd order and a small leading term, as tsit5's, the next one is seen."""
+    """The observed order is at least that; with a small leading term, as for tsit5, it may be the next order."""
     grid = [32, 64, 128] if base.order < 5 else [12, 16, 24]
     errors, _ = riccati_errors(ReversibleRungeKutta(base), grid)
     assert slope(errors, grid) > base.order - 0.3
 
 
 @every_base
-def test_the_first_step_of_the_reversible_form_is_its_bases(base: ExplicitRungeKutta) -> None:
-    """So that the local error is the same, and its estimate too."""
+def test_the_first_step_of_the_reversible_form_equals_that_of_its_base(base: ExplicitRungeKutta) -> None:
+    """So the local error and its estimate are the same."""
     f, y, solver = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), ReversibleRungeKutta(base)
     of_base, of_solver = (
         s.step(f, 0.3, y, 0.2, s.start(f, 0.3, y), s.workspace(y, record=False), estimate=base.adaptive)
@@ -159,7 +159,7 @@ def test_the_first_step_of_the_reversible_form_is_its_bases(base: ExplicitRungeK
 
 @pytest.mark.parametrize("name", ["euler", "heun3", "ssprk3", "bosh3"])
 def test_errors_of_odd_order_have_opposite_signs_in_y_and_z(name: str) -> None:
-    """Psi_-dt errs by the sign that Psi_dt has not, so that the mean is of one order more."""
+    """The errors of Psi_dt and Psi_-dt have opposite signs, so the order of the mean is higher by one."""
     order, grid = SOLVERS[name].order, [64, 128, 256]
     errors, of_mean = riccati_errors(ReversibleRungeKutta(SOLVERS[name], coupling=1.0), grid)
     assert slope(errors, grid) == pytest.approx(order, abs=0.1)
@@ -167,7 +167,7 @@ def test_errors_of_odd_order_have_opposite_signs_in_y_and_z(name: str) -> None:
 
 
 def test_damped_leapfrog_is_of_order_one() -> None:
-    """Its v lags behind f by (1 - eta) / (2 eta) dt f', so that y' = cos t errs by just as much, times dt."""
+    """v lags behind f by (1 - eta) / (2 eta) dt f', so y' = cos t errs by that factor times dt (f(t) - f(0))."""
     for eta, order in ((1.0, 2), (0.9, 1), (0.6, 1)):
         solver = AsynchronousLeapfrog(eta=eta)
         assert (solver.order, solver.dense_order) == (order, order)
@@ -186,10 +186,8 @@ TOLERANCE = PIDController(rtol=1e-4, atol=1e-4)
 
 @pytest.mark.parametrize("controller", [FixedStep(dt=0.1), TOLERANCE], ids=["fixed", "adaptive"])
 @every_method
-def test_the_calls_made_are_those_of_its_stages(
-    solver: ReversibleSolver, controller: FixedStep | PIDController
-) -> None:
-    """Of the last stage of a base with FSAL the estimate alone has need."""
+def test_a_solve_calls_f_once_for_each_stage(solver: ReversibleSolver, controller: FixedStep | PIDController) -> None:
+    """The last stage of a base with FSAL is evaluated only for the error estimate."""
     if controller is TOLERANCE and not solver.adaptive:
         with pytest.raises(ValueError, match="gives no error estimate"):
             solve(pendulum, tensor(2.0, 0.0), tensor(0.0, 2.0), solver=solver, controller=controller)
@@ -212,25 +210,27 @@ def test_the_calls_made_are_those_of_its_stages(
 def test_a_reversed_step_costs_no_more_than_a_step(solver: ReversibleSolver) -> None:
     f, y, sizes = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0), [0.1] * 10
     times, states = forwards(solver, f, 0.0, y, sizes)
-    forth = f.calls
+    forward_times = f.calls
     backwards(solver, f, times, sizes, states[-1])
     start = 0 if isinstance(solver, ReversibleRungeKutta) else 1
-    assert f.calls - forth == forth - start
+    assert f.calls - forward_times == forward_times - start
 
 
 @every_method
-def test_samples_with_their_own_clocks_are_solved_and_reversed_as_if_alone(solver: ReversibleSolver) -> None:
+def test_each_sample_with_its_own_times_is_solved_and_reversed_as_if_alone(solver: ReversibleSolver) -> None:
     y0, t0 = tensor(2.0, 0.0, 0.5, 1.0, -1.0, 0.3).reshape(3, 2), tensor(0.0, 1.0, 2.5).reshape(3, 1)
     sizes = [tensor(0.1 * (1 + i % 2), 0.13 / (1 + i % 3), -0.07).reshape(3, 1) for i in range(6)]
-    together = trip(solver, UserField.of(pendulum, y0, samples=True), t0, y0, sizes)
+    together = there_and_back(solver, UserField.of(pendulum, y0, samples=True), t0, y0, sizes)
     for i, y in enumerate(y0):
-        alone = trip(solver, UserField.of(pendulum, y), t0[i].item(), y, [size[i].item() for size in sizes])
+        alone = there_and_back(solver, UserField.of(pendulum, y), t0[i].item(), y, [size[i].item() for size in sizes])
         for of_all, own in zip(together, alone, strict=True):
             torch.testing.assert_close(of_all.select(-2, i), own, rtol=0, atol=1e-12)
 
 
-def trip(solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, sizes: Sequence) -> list[Tensor]:
-    """The parts of the end, of the start recovered from it, and the last step's error and dense output."""
+def there_and_back(
+    solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, sizes: Sequence
+) -> list[Tensor]:
+    """The parts of the end state and of the recovered start, and dense output and error of the last step."""
     times, states = forwards(solver, f, t, y, sizes)
     recovered = backwards(solver, f, times, sizes, states[-1])
     workspace = solver.workspace(y, record=False)
@@ -248,7 +248,7 @@ def test_the_dtype_of_the_state_is_kept(solver: ReversibleSolver, dtype: torch.d
     times, states = forwards(solver, f, 0.0, y0, [0.05] * 20)
     assert {part.dtype for part in parts(states[-1])} == {dtype}
     assert states[-1][0].item() == pytest.approx(math.e**rate, rel=0.05)
-    if growth(solver) < 1.01:
+    if rounding_factor(solver) < 1.01:
         assert distance(backwards(solver, f, times, [0.05] * 20, states[-1])[0], states[0]) < 1e-5
 
 
@@ -261,6 +261,6 @@ def test_the_dtype_of_the_state_is_kept(solver: ReversibleSolver, dtype: torch.d
         (lambda: ReversibleRungeKutta(SOLVERS["rk4"], coupling=1.5), "reversible_rk4: coupling is 1.5 and must lie"),
     ],
 )
-def test_a_parameter_that_makes_no_reversible_step_is_refused(make: Callable[[], Any], message: str) -> None:
+def test_a_parameter_without_a_reversible_step_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""Reversible solvers between the ends of a step: what their dense output joins, and its order."""
+"""Dense output of reversible solvers: the states and slopes that it joins, its cost, and its order."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_dense_output_joins_the_ends_of_the_step(solver: ReversibleSolver) -> No
 @pytest.mark.parametrize(
     "solver", [ALF, AsynchronousLeapfrog(eta=0.9), HEUN], ids=["alf", "alf 0.9", "reversible_heun"]
 )
-def test_dense_output_has_the_slopes_that_are_carried_at_both_ends(solver: ReversibleSolver) -> None:
+def test_dense_output_has_the_carried_slopes_at_both_ends_of_the_step(solver: ReversibleSolver) -> None:
     f, y = UserField.of(pendulum, tensor(2.0, 0.0)), tensor(2.0, 0.0)
     _, states = forwards(solver, f, 0.0, y, [0.1] * 5)
     y, carry = states[-1]
@@ -54,7 +54,7 @@ def test_dense_output_has_the_slopes_that_are_carried_at_both_ends(solver: Rever
 
 
 @every_method
-def test_order_within_steps_is_one_above_that_of_dense_output_or_the_solvers(solver: ReversibleSolver) -> None:
+def test_order_within_steps_is_one_above_that_of_dense_output_and_at_most_the_solvers(solver: ReversibleSolver) -> None:
     def error(n: int) -> float:
         inside = (torch.arange(n, dtype=torch.float64) + 0.3) * (2.5 / n)
         y = solve(

@@ -1,4 +1,4 @@
-"""Gradients through bare steps of reversible solvers, taped and recovered, and through their dense output."""
+"""Gradients through steps of reversible solvers, by a graph and from recovered states, and through dense output."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from tests.support.reversibles import every_method, forwards, parts, tensor
 
 
 @every_method
-def test_gradients_through_steps_are_those_of_finite_differences(solver: ReversibleSolver) -> None:
+def test_gradients_through_steps_equal_finite_differences(solver: ReversibleSolver) -> None:
     a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
 
     def stepped(y: Tensor, a: Tensor) -> tuple[Tensor, ...]:
@@ -23,7 +23,7 @@ def test_gradients_through_steps_are_those_of_finite_differences(solver: Reversi
 
 
 @every_method
-def test_gradients_of_dense_output_are_those_of_finite_differences(solver: ReversibleSolver) -> None:
+def test_gradients_of_dense_output_equal_finite_differences(solver: ReversibleSolver) -> None:
     def dense(y: Tensor, a: Tensor) -> Tensor:
         t = tensor(0.0, 0.1, 0.25, 0.5)
         return solve(lambda t, y: torch.tanh(a * y) * torch.cos(t), y, t, solver=solver, controller=FixedStep(0.2)).y
@@ -32,13 +32,13 @@ def test_gradients_of_dense_output_are_those_of_finite_differences(solver: Rever
 
 
 @every_method
-def test_a_gradient_from_recovered_states_is_that_through_the_tape(solver: ReversibleSolver) -> None:
-    """Each step is undone, recomputed with a graph of its own, and gone back through."""
+def test_a_gradient_from_recovered_states_equals_that_through_the_graph(solver: ReversibleSolver) -> None:
+    """Each step is reversed, recomputed with its own graph, and differentiated."""
     a = tensor(0.3, -1.2, 0.8, 0.1).reshape(2, 2).requires_grad_()
     f = UserField.of(lambda t, y: torch.tanh(a @ y) * torch.cos(t), tensor(0.0, 0.0))
     sizes, y0 = [0.1 * (1 + i % 2) for i in range(20)], tensor(0.5, -1.0).requires_grad_()
-    times, taped = forwards(solver, f, 0.0, y0, sizes, record=True)
-    true = torch.autograd.grad(taped[-1][0].square().sum(), (y0, a))
+    times, with_graph = forwards(solver, f, 0.0, y0, sizes, record=True)
+    true = torch.autograd.grad(with_graph[-1][0].square().sum(), (y0, a))
 
     with torch.no_grad():
         state = forwards(solver, f, 0.0, y0, sizes)[1][-1]

@@ -1,4 +1,4 @@
-"""The coefficients of Rosenbrock methods: their order conditions, and how a mistyped one is refused."""
+"""The coefficients of Rosenbrock methods: order conditions, and the refusal of a mistyped coefficient."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ DENSE_ORDERS = [(solver, theta) for solver in ROSENBROCK.values() for theta in (
 
 
 class Classical(NamedTuple):
-    """A Rosenbrock method in terms of k_i: Hairer & Wanner (1996), eq. IV.7.4, with beta = alpha + gamma."""
+    """A Rosenbrock method in terms of the k_i: Hairer & Wanner (1996), eq. IV.7.4; beta = alpha + gamma."""
 
     alpha: np.ndarray
     gamma: np.ndarray
@@ -28,7 +28,7 @@ class Classical(NamedTuple):
 
 
 def classical(tableau: RosenbrockTableau) -> Classical:
-    """gamma = (I / gamma - c)^-1 and alpha = a gamma: what section IV.7 derives the other form from."""
+    """The form from which section IV.7 derives that of the tableau: Gamma = (I / gamma - c)^-1, alpha = a Gamma."""
     stages = len(tableau.b)
 
     def full(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:
@@ -39,7 +39,7 @@ def classical(tableau: RosenbrockTableau) -> Classical:
 
 
 def elementary_weights(method: Classical, tree: Tree) -> np.ndarray:
-    """Hairer & Wanner (1996), eq. IV.7.11: beta where a vertex has one branch, alpha where it has more."""
+    """The elementary weights, Hairer & Wanner (1996), eq. IV.7.11: beta at vertices with one branch, else alpha."""
     branches = [elementary_weights(method, branch) for branch in tree]
     matrix = method.alpha + method.gamma if len(branches) == 1 else method.alpha
     return math.prod((matrix @ phi for phi in branches), start=np.ones(len(matrix)))
@@ -54,13 +54,13 @@ def density(tree: Tree) -> int:
 
 
 def residual(method: Classical, weights: np.ndarray, order: int, theta: float = 1.0) -> float:
-    """The worst of the conditions of one order, at theta dt."""
+    """The largest residual of the conditions of this order for y(t + theta dt)."""
     exact = {tree: theta**order / density(tree) for tree in trees(order)}
     return max(abs(weights @ elementary_weights(method, tree) - value) for tree, value in exact.items())
 
 
 @every_rosenbrock
-def test_coefficients_satisfy_the_conditions_of_the_claimed_order_and_no_more(solver: Solver) -> None:
+def test_order_conditions_hold_up_to_the_claimed_order_and_fail_beyond(solver: Solver) -> None:
     method = classical(solver.tableau)
     b = method.row(solver.tableau.b)
     assert max(residual(method, b, order) for order in range(1, solver.order + 1)) < 1e-13
@@ -85,8 +85,8 @@ def test_dense_output_satisfies_the_conditions_of_its_order(solver: Solver, thet
 
 
 @every_rosenbrock
-def test_the_last_two_stages_are_the_embedded_method_and_the_method(solver: Solver) -> None:
-    """Stiffly accurate: b is the last row of beta."""
+def test_methods_are_stiffly_accurate(solver: Solver) -> None:
+    """b is the last row of beta."""
     method = classical(solver.tableau)
     np.testing.assert_allclose((method.alpha + method.gamma)[-1], method.row(solver.tableau.b), rtol=0, atol=1e-12)
 

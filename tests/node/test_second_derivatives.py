@@ -1,4 +1,4 @@
-"""Second derivatives by the continuous adjoints: those of backprop, to the tolerance."""
+"""Second derivatives by the continuous adjoints equal those of backprop, to the tolerance."""
 
 import pytest
 import torch
@@ -12,8 +12,8 @@ TIGHT = PIDController(rtol=1e-9, atol=1e-10)
 every_continuous_mode = pytest.mark.parametrize("gradient", ["adjoint", "interpolating"])
 
 
-class Started(nn.Module):
-    """A net with a start of its own, which depends on a parameter of it too: a real or complex tensor, or a tuple."""
+class FieldWithStart(nn.Module):
+    """A field whose start, a real or complex tensor or a tuple, depends on one of its parameters."""
 
     def __init__(self, state: str):
         super().__init__()
@@ -39,7 +39,7 @@ class Started(nn.Module):
 
 
 def second_derivatives(gradient: str, state: str, times: Tensor) -> list[Tensor]:
-    f = Started(state)
+    f = FieldWithStart(state)
     y = solve(f, f.start(), times, solver="dopri5", controller=TIGHT, gradient=gradient).y
     loss = sum(part[1].pow(3).sum() + part[-1].square().sum() for part in f.parts(y))
     inputs = (f.net.inner, f.net.outer, f.scale)
@@ -50,14 +50,14 @@ def second_derivatives(gradient: str, state: str, times: Tensor) -> list[Tensor]
 @every_continuous_mode
 @pytest.mark.parametrize("times", [T, 1 - T], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("state", ["real", "complex", "tuple"])
-def test_second_derivatives_are_those_of_backprop(gradient: str, state: str, times: Tensor) -> None:
+def test_second_derivatives_equal_those_of_backprop(gradient: str, state: str, times: Tensor) -> None:
     found, true = (second_derivatives(mode, state, times) for mode in (gradient, "backprop"))
     for one, other in zip(found, true, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6 * float(other.abs().max()))
 
 
 @every_continuous_mode
-def test_derivatives_of_the_third_order_are_exact_too(gradient: str) -> None:
+def test_third_derivatives_are_those_of_the_formula(gradient: str) -> None:
     """y = y0 exp(a t): the third derivative in a is t^3 y."""
     a = tensor(-0.7).requires_grad_()
     y = solve(lambda t, y: a * y, tensor(2.0), T, solver="dopri5", controller=TIGHT, gradient=gradient).y[-1]
@@ -67,8 +67,8 @@ def test_derivatives_of_the_third_order_are_exact_too(gradient: str) -> None:
 
 
 @every_continuous_mode
-def test_an_events_time_has_its_second_derivative(gradient: str) -> None:
-    """y' = a y from 1 to 2: t* = ln(2) / a, whose second derivative at a = 0.7 is 2 ln(2) / a^3 = 4.042."""
+def test_the_second_derivative_of_an_events_time_is_that_of_the_formula(gradient: str) -> None:
+    """y' = a y, y0 = 1 reaches 2 at t* = ln(2) / a; its second derivative at a = 0.7 is 2 ln(2) / a^3 = 4.042."""
     a = tensor(0.7).requires_grad_()
     event = solve(
         lambda t, y: a * y,
@@ -85,7 +85,7 @@ def test_an_events_time_has_its_second_derivative(gradient: str) -> None:
 
 
 @every_continuous_mode
-def test_what_was_computed_outside_of_the_field_has_first_derivatives_only(gradient: str) -> None:
+def test_a_tensor_computed_outside_of_the_field_has_first_derivatives_only(gradient: str) -> None:
     w = tensor(0.3).requires_grad_()
     rate = torch.exp(w)
     y = solve(lambda t, y: -rate * y, tensor(2.0), T, solver="dopri5", controller=TIGHT, gradient=gradient).y[-1]

@@ -1,4 +1,4 @@
-"""What a solve takes and gives: any shape, both dtypes, both directions of time and any outputs."""
+"""A solve takes states of any shape, layout and dtype, both directions of time, and any output times."""
 
 import math
 
@@ -11,7 +11,7 @@ from node.controller import Controller
 from node.solvers import Solver
 from node.solvers.explicit.stages import weights
 from tests.support.cases import FIXED, every_case, every_gradient, field, seconds
-from tests.support.estimates import asked
+from tests.support.estimates import tolerance_for
 from tests.support.families import EXPLICIT, IMPLICIT, ONE_STEP, PRECISE
 
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS)
@@ -21,7 +21,7 @@ every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], i
 @every_dtype
 @pytest.mark.parametrize("shape", [(), (1,), (24,), (2, 3, 4), (2, 1, 12)], ids=str)
 @every_case
-def test_a_states_shape_is_kept_and_makes_no_difference(
+def test_the_shape_of_the_state_is_kept_and_does_not_change_the_result(
     solver: str, controller: Controller, shape: tuple[int, ...], dtype: torch.dtype
 ) -> None:
     count = math.prod(shape)
@@ -32,12 +32,12 @@ def test_a_states_shape_is_kept_and_makes_no_difference(
     assert shaped.y.dtype == dtype
     assert torch.equal(shaped.y[0], flat.reshape(shape))
     assert torch.equal(shaped.t, t)
-    reference = solve(field, flat, t, solver=solver, controller=controller).y
-    assert torch.equal(shaped.y.reshape(3, count), reference)
+    expected = solve(field, flat, t, solver=solver, controller=controller).y
+    assert torch.equal(shaped.y.reshape(3, count), expected)
 
 
 @pytest.mark.parametrize("solver", [SOLVERS[name] for name in SOLVERS if name not in IMPLICIT], ids=lambda s: s.name)
-def test_f_sees_time_as_a_scalar_of_ys_dtype_and_y_in_its_shape(solver: Solver) -> None:
+def test_f_gets_t_as_a_scalar_of_the_states_dtype_and_y_in_its_shape(solver: Solver) -> None:
     seen = set()
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -50,17 +50,17 @@ def test_f_sees_time_as_a_scalar_of_ys_dtype_and_y_in_its_shape(solver: Solver) 
 
 @pytest.mark.parametrize("t", [(0.25, 1.0, 2.0), (2.0, 1.0, 0.25)], ids=["forwards", "backwards"])
 @every_case
-def test_f_is_never_asked_outside_the_interval(solver: str, controller: Controller, t: tuple[float, ...]) -> None:
-    asked = []
+def test_f_is_never_called_outside_the_interval(solver: str, controller: Controller, t: tuple[float, ...]) -> None:
+    called_at = []
 
     def f(t: Tensor, y: Tensor) -> Tensor:
-        asked.append(t.item())
+        called_at.append(t.item())
         return -3 * y
 
     solve(f, torch.ones(1, dtype=torch.float64), seconds(*t), solver=solver, controller=controller)
-    assert min(asked) >= 0.25 - 1e-15
-    assert max(asked) <= 2.0 + 1e-15
-    assert asked[0] == t[0]
+    assert min(called_at) >= 0.25 - 1e-15
+    assert max(called_at) <= 2.0 + 1e-15
+    assert called_at[0] == t[0]
 
 
 @every_case
@@ -74,8 +74,8 @@ def test_forwards_and_back_returns_to_the_start(solver: str, controller: Control
 
 
 @every_case
-def test_a_solve_backwards_is_the_solve_of_the_mirrored_field(solver: str, controller: Controller) -> None:
-    """With s = -t, y(s)' = -f(-s, y): the same steps and, to rounding, the same states."""
+def test_a_solve_backwards_equals_the_solve_of_the_mirrored_field(solver: str, controller: Controller) -> None:
+    """With s = -t, dy/ds = -f(-s, y): the steps are the same, and the states to rounding."""
     y0, t = torch.linspace(0.5, 1.5, 4, dtype=torch.float64), seconds(1.0, 0.55, 0.1)
     backwards = solve(field, y0, t, solver=solver, controller=controller)
     mirrored = solve(lambda s, y: -field(-s, y), y0, -t, solver=solver, controller=controller)
@@ -86,7 +86,7 @@ def test_a_solve_backwards_is_the_solve_of_the_mirrored_field(solver: str, contr
 @pytest.mark.parametrize("layout", ["strided", "transposed", "expanded", "cut"])
 @every_gradient
 @every_case
-def test_a_states_memory_layout_makes_no_difference(
+def test_the_memory_layout_of_the_state_does_not_change_the_result(
     solver: str, controller: Controller, gradient: str, layout: str
 ) -> None:
     grid = torch.linspace(0.5, 1.5, 12, dtype=torch.float64)
@@ -147,10 +147,12 @@ def test_a_single_output_time_is_the_start(solver: str, controller: Controller, 
 
 
 @every_case
-def test_a_thousand_outputs_are_those_asked_for_alone(solver: str, controller: Controller) -> None:
-    """Outputs do not guide the steps, so that few and many outputs are the same curve, but for the rounding of sums.
+def test_a_few_of_a_thousand_outputs_equal_those_of_a_solve_with_these_alone(
+    solver: str, controller: Controller
+) -> None:
+    """Outputs do not change the steps, so only the rounding of the sums in dense output differs.
 
-    That is the larger, the larger the terms of b_i(theta) are: up to 1207 in vern7, 88 in tsit5.
+    It is proportional to the largest coefficient of b_i(theta): 1207 in vern7, 88 in tsit5.
     """
     largest = max(abs(x) for row in EXPLICIT[solver].tableau.dense for x in row) if solver in EXPLICIT else 50
     rounding = max(1e-14, torch.finfo(torch.float64).eps * largest)
@@ -166,8 +168,8 @@ def test_a_thousand_outputs_are_those_asked_for_alone(solver: str, controller: C
 
 @pytest.mark.parametrize("t", [(0.0, 0.3, 1.1), (1.1, 0.8, 0.0)], ids=["forwards", "backwards"])
 @every_solver
-def test_outputs_on_a_step_are_a_solve_that_ends_there(solver: Solver, t: tuple[float, ...]) -> None:
-    """dt = 0.1 meets 0.3 but for rounding, and then no interpolant is asked."""
+def test_an_output_at_the_end_of_a_step_equals_a_solve_that_ends_there(solver: Solver, t: tuple[float, ...]) -> None:
+    """Three steps of 0.1 meet 0.3 but for rounding, and the output is not interpolated."""
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     whole = solve(field, y0, seconds(*t), solver=solver, controller=FixedStep(dt=0.1))
     part = solve(field, y0, seconds(*t[:2]), solver=solver, controller=FixedStep(dt=0.1))
@@ -176,7 +178,7 @@ def test_outputs_on_a_step_are_a_solve_that_ends_there(solver: Solver, t: tuple[
 
 
 @pytest.mark.parametrize("solver", ONE_STEP.values(), ids=ONE_STEP)
-def test_the_last_step_is_shortened_to_land_on_the_end(solver: Solver) -> None:
+def test_the_last_step_is_shortened_to_end_at_the_end_time(solver: Solver) -> None:
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     whole = solve(field, y0, seconds(0, 1), solver=solver, controller=FixedStep(dt=0.3))
     first = solve(field, y0, seconds(0, 0.9), solver=solver, controller=FixedStep(dt=0.3)).y[-1]
@@ -186,7 +188,7 @@ def test_the_last_step_is_shortened_to_land_on_the_end(solver: Solver) -> None:
 
 
 @every_solver
-def test_a_step_longer_than_the_interval_is_one_step_over_it(solver: Solver) -> None:
+def test_a_step_longer_than_the_interval_is_shortened_to_it(solver: Solver) -> None:
     y0 = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
     long = solve(field, y0, seconds(0, 0.5), solver=solver, controller=FixedStep(dt=100.0))
     exact = solve(field, y0, seconds(0, 0.5), solver=solver, controller=FixedStep(dt=0.5))
@@ -195,8 +197,8 @@ def test_a_step_longer_than_the_interval_is_one_step_over_it(solver: Solver) -> 
 
 
 @pytest.mark.parametrize("steps", [3, 10, 49, 1000])
-def test_a_fixed_step_that_divides_the_interval_takes_so_many_steps(steps: int) -> None:
-    """A sum of dt's would take one more, or end short of the end."""
+def test_a_fixed_step_that_divides_the_interval_takes_exactly_that_many_steps(steps: int) -> None:
+    """With times summed up from dt's there might be one more step."""
     for t_end in (1.0, 0.7, 2 * math.pi):
         solution = solve(
             field, torch.ones(1, dtype=torch.float64), seconds(0, t_end),
@@ -234,7 +236,9 @@ def test_a_solve_can_be_repeated_to_the_bit(solver: str, controller: Controller)
 
 @every_gradient
 @every_case
-def test_torchs_default_device_makes_no_difference(solver: str, controller: Controller, gradient: str) -> None:
+def test_the_default_device_of_torch_does_not_change_the_result(
+    solver: str, controller: Controller, gradient: str
+) -> None:
     y0, t = torch.linspace(0.5, 1.5, 5, dtype=torch.float64), seconds(0, 0.35, 1)
     how = {"solver": solver, "controller": controller, "gradient": gradient, "parameters": ()}
     usual = solve(field, y0, t, **how)
@@ -247,8 +251,8 @@ def test_torchs_default_device_makes_no_difference(solver: str, controller: Cont
 
 
 @pytest.mark.parametrize("name", PRECISE)
-def test_an_entry_that_rests_at_zero_needs_no_absolute_tolerance(name: str) -> None:
-    y0, controller = seconds(1.0, 0.0), PIDController(rtol=asked(name, 1e-5), atol=0.0)
+def test_an_entry_at_rest_at_zero_needs_no_absolute_tolerance(name: str) -> None:
+    y0, controller = seconds(1.0, 0.0), PIDController(rtol=tolerance_for(name, 1e-5), atol=0.0)
     solution = solve(lambda t, y: -y, y0, seconds(0, 1), solver=name, controller=controller)
     assert solution.status is Status.success
     torch.testing.assert_close(solution.y[-1], seconds(math.exp(-1), 0), rtol=1e-4, atol=0)

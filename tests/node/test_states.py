@@ -1,4 +1,4 @@
-"""States of every kind are the flat real vector that they stand for: tuples, complex numbers, halves."""
+"""Tuples, complex tensors and half-precision tensors as states are solved as the equivalent real vector."""
 
 import math
 import warnings
@@ -19,7 +19,7 @@ def controller_for(name: str) -> FixedStep | PIDController:
     return PIDController(rtol=1e-4, atol=1e-6) if SOLVERS[name].adaptive else FixedStep(dt=0.1)
 
 
-class Turning(nn.Module):
+class Rotation(nn.Module):
     """z' = (decay + i omega cos t) z, for a complex z or for the pair (x, y)."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ def gradients(field: nn.Module, y: tuple[Tensor, Tensor], y0: tuple[Tensor, ...]
 
 
 @every_solver
-def test_a_tuple_is_solved_as_its_parts_side_by_side(name: str) -> None:
+def test_a_tuple_is_solved_as_the_concatenation_of_its_parts(name: str) -> None:
     how = {"solver": name, "controller": controller_for(name)}
     a, b = torch.tensor([[1.0, -0.5]], dtype=torch.float64), torch.tensor([2.0, 0.1, 0.3], dtype=torch.float64)
 
@@ -64,9 +64,9 @@ def test_a_tuple_is_solved_as_its_parts_side_by_side(name: str) -> None:
 
 
 @every_gradient
-def test_a_complex_state_is_the_pair_of_its_parts_and_so_are_its_gradients(gradient: str) -> None:
-    """But for the error norm, which takes the modulus of an entry."""
-    field, how = Turning(), {"solver": "dopri5", "controller": FixedStep(dt=0.05), "gradient": gradient}
+def test_a_complex_state_and_its_gradients_equal_those_of_the_pair_of_its_parts(gradient: str) -> None:
+    """Steps are fixed, as the error norm of a complex state is of moduli."""
+    field, how = Rotation(), {"solver": "dopri5", "controller": FixedStep(dt=0.05), "gradient": gradient}
     z0 = complex_start().requires_grad_()
     pair = z0.detach().real.clone().requires_grad_(), z0.detach().imag.clone().requires_grad_()
     z = solve(field, z0, T, **how).require_success().y
@@ -79,27 +79,29 @@ def test_a_complex_state_is_the_pair_of_its_parts_and_so_are_its_gradients(gradi
 
 
 @pytest.mark.parametrize("name", ["dopri5", "tsit5", "dopri8"])
-def test_a_complex_state_reaches_its_exact_answer(name: str) -> None:
+def test_a_complex_state_ends_in_the_exact_solution(name: str) -> None:
     z0 = complex_start()
-    z = solve(Turning(), z0, T, solver=name, controller=TIGHT).require_success().y
+    z = solve(Rotation(), z0, T, solver=name, controller=TIGHT).require_success().y
     exact = z0 * torch.exp(torch.complex(-0.3 * T, 2.0 * torch.sin(T))).view(-1, 1, 1)
     torch.testing.assert_close(z, exact, rtol=1e-7, atol=1e-8)
 
 
-def test_turning_a_complex_state_changes_no_step() -> None:
-    """The norm is of moduli: z and i z are one problem."""
-    straight, turned = (
-        solve(Turning(), factor * complex_start(), T, solver="dopri5", controller=TIGHT) for factor in (1.0, 1j)
+def test_multiplying_a_complex_state_by_i_changes_no_step() -> None:
+    """The error norm is of moduli, which are the same for z and i z."""
+    straight, rotated = (
+        solve(Rotation(), factor * complex_start(), T, solver="dopri5", controller=TIGHT) for factor in (1.0, 1j)
     )
-    assert straight.stats == turned.stats
-    torch.testing.assert_close(1j * straight.y, turned.y)
+    assert straight.stats == rotated.stats
+    torch.testing.assert_close(1j * straight.y, rotated.y)
 
 
 @pytest.mark.exhaustive
 @every_gradient
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_a_half_state_is_right_to_its_own_resolution_over_a_thousand_steps(dtype: torch.dtype, gradient: str) -> None:
-    """Summed in halves, a thousand steps of 0.001 would stand still at the first power of two beyond the resolution."""
+def test_a_half_precision_state_is_right_to_its_resolution_after_a_thousand_steps(
+    dtype: torch.dtype, gradient: str
+) -> None:
+    """In a sum in half precision, steps of 0.001 would be lost in rounding; the sum is kept in float32."""
     seen: set[torch.dtype] = set()
 
     def f(t: Tensor, y: Tensor) -> Tensor:
@@ -123,7 +125,7 @@ def in_float32(**tolerance: float) -> Solution:
     return solve(lambda t, y: -y, torch.ones(2), torch.tensor([0.0, 0.1]), solver="dopri5", controller=controller)
 
 
-def test_a_tolerance_below_the_dtypes_resolution_warns_once_and_names_both() -> None:
+def test_a_tolerance_below_the_resolution_of_the_dtype_warns_once_and_names_both() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for _ in range(3):
@@ -135,14 +137,14 @@ def test_a_tolerance_below_the_dtypes_resolution_warns_once_and_names_both() -> 
 
 
 @pytest.mark.parametrize("tolerance", [{"rtol": 1e-6, "atol": 0.0}, {"rtol": 0.0, "atol": 1e-6}])
-def test_a_tolerance_that_the_dtype_can_keep_warns_of_nothing(tolerance: dict[str, float]) -> None:
+def test_a_tolerance_above_the_resolution_of_the_dtype_gives_no_warning(tolerance: dict[str, float]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         in_float32(**tolerance)
 
 
-def test_a_tolerance_for_each_entry_is_kept_by_each() -> None:
-    """A decaying entry that must be right beside one that is allowed any error."""
+def test_each_entry_is_kept_to_its_own_tolerance() -> None:
+    """One entry must be exact beside another that may have any error."""
     y0 = torch.ones(2, dtype=torch.float64)
 
     def f(t: Tensor, y: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Solvers for stiff problems: their stability, their costs, their derivatives, and what they refuse."""
+"""Stiff solvers: their stability, costs and derivatives, and the fields that they refuse."""
 
 import math
 import re
@@ -28,8 +28,8 @@ every_stiff_solver = pytest.mark.parametrize("solver", STIFF.values(), ids=STIFF
 
 
 @every_stiff_solver
-def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
-    """L-stability: |R(-1e8)| is as small as a rational function that vanishes at infinity makes it."""
+def test_stiff_solvers_are_l_stable(solver: Solver) -> None:
+    """|R(z)| < 20 / |z| for z to -1e8, as R(z) vanishes at infinity."""
     rates = tensor(-1e4, -1e6, -1e8)
     y1 = one_step(solver, UserField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert (y1.abs() < 20 / rates.abs()).all()
@@ -37,8 +37,8 @@ def test_what_is_infinitely_stiff_is_gone_after_a_step(solver: Solver) -> None:
 
 
 @every_stiff_solver
-def test_no_oscillation_grows(solver: Solver) -> None:
-    """A-stability: |R(i x)| <= 1 on the imaginary axis, with a complex state."""
+def test_stiff_solvers_are_a_stable(solver: Solver) -> None:
+    """|R(i x)| <= 1 on the imaginary axis, which a complex state shows."""
     rates = 1j * torch.logspace(-3, 6, 60, dtype=torch.float64)
     y1 = one_step(solver, UserField.of(lambda t, y: rates * y, rates), 0.0, torch.ones_like(rates), 1.0)
     assert y1.abs().max() <= 1 + 1e-12
@@ -46,7 +46,7 @@ def test_no_oscillation_grows(solver: Solver) -> None:
 
 
 @every_stiff_solver
-def test_a_stiff_solution_that_moves_is_followed_with_steps_of_its_own_size(solver: Solver) -> None:
+def test_steps_are_sized_for_the_solution_and_not_for_the_stiffness(solver: Solver) -> None:
     """Prothero & Robinson (1974): y' = -1e6 (y - cos t) - sin t, y(0) = 1; dopri5 would need dt < 3.3e-6."""
     t = torch.linspace(0, 2, 41, dtype=torch.float64)
     y0 = torch.ones(1, dtype=torch.float64)
@@ -59,7 +59,7 @@ def test_a_stiff_solution_that_moves_is_followed_with_steps_of_its_own_size(solv
 
 
 @every_stiff_solver
-def test_samples_step_as_each_would_alone(solver: Solver) -> None:
+def test_each_sample_steps_as_if_alone(solver: Solver) -> None:
     dt = tensor(0.3, -0.1, 0.05).view(3, 1)
     together = UserField.of(Oscillator(), BATCH, samples=True)
     y1 = one_step(solver, together, TIMES, BATCH, dt)
@@ -69,7 +69,7 @@ def test_samples_step_as_each_would_alone(solver: Solver) -> None:
 
 
 @every_stiff_solver
-def test_a_rejected_step_leaves_what_the_next_try_starts_from_alone(solver: Solver) -> None:
+def test_a_rejected_step_does_not_change_the_next_try(solver: Solver) -> None:
     y, f = BATCH[0].clone(), UserField.of(Oscillator(), BATCH[0])
     workspace, carry = solver.workspace(y, record=False), solver.start(f, 0.1, y)
     solver.step(f, 0.1, y, 5.0, carry, workspace, estimate=True)
@@ -80,7 +80,7 @@ def test_a_rejected_step_leaves_what_the_next_try_starts_from_alone(solver: Solv
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @every_stiff_solver
-def test_calls_are_those_reported(solver: Solver, dtype: torch.dtype) -> None:
+def test_reported_evaluations_are_the_calls_of_f(solver: Solver, dtype: torch.dtype) -> None:
     field = Counted(Oscillator().to(dtype))
     t = torch.tensor([0.0, 0.01, 1.0, 3.0], dtype=dtype)
     controller = PIDController(rtol=1e-3, atol=1e-3, first_step=1.0)
@@ -91,10 +91,10 @@ def test_calls_are_those_reported(solver: Solver, dtype: torch.dtype) -> None:
 
 
 @every_rosenbrock
-def test_a_rosenbrock_step_costs_its_stages_and_a_rejected_one_keeps_the_first(solver: Solver) -> None:
+def test_a_rosenbrock_step_costs_its_stages_and_the_first_is_kept_after_a_rejection(solver: Solver) -> None:
     controller = PIDController(rtol=1e-3, atol=1e-3, first_step=1.0)
     stats = solve(Oscillator(), BATCH[0], tensor(0.0, 3.0), solver=solver, controller=controller).stats
-    to_start = 1  # f0, of which the controller sizes a first step that is not given
+    to_start = 1  # f0, from which the controller would choose a first step
     tried = stats.n_accepted + stats.n_rejected
     assert stats.nfe_forward == to_start + stats.n_accepted + (solver.stages - 1) * tried
 
@@ -103,7 +103,7 @@ def test_a_rosenbrock_step_costs_its_stages_and_a_rejected_one_keeps_the_first(s
     ("solver", "rate"), [(IMPLICIT_EULER, 1.0), (RODAS4, 4.0)], ids=lambda x: getattr(x, "name", x)
 )
 def test_a_singular_matrix_rejects_the_step(solver: Solver, rate: float) -> None:
-    """I - gamma dt J = 0 in a first step of 1."""
+    """I - gamma dt J = 0 at the first step of 1."""
     controller = PIDController(rtol=1e-3, atol=1e-3, first_step=1.0)
     y0, t = tensor(1.0), tensor(0.0, 2.0)
     solution = solve(lambda t, y: rate * y, y0, t, solver=solver, controller=controller).require_success()
@@ -112,19 +112,19 @@ def test_a_singular_matrix_rejects_the_step(solver: Solver, rate: float) -> None
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("way", ["joint", "independent"])
+@pytest.mark.parametrize("batch", ["joint", "independent"])
 @every_stiff_solver
-def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: str) -> None:
-    """Two steps, by finite differences; through the Jacobian too."""
-    dt = tensor(0.2, 0.1, 0.05).view(3, 1) if way == "independent" else 0.2
-    t = TIMES if way == "independent" else 0.1
-    start = BATCH if way == "independent" else BATCH[0]
+def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, batch: str) -> None:
+    """Derivatives of two steps, also through the Jacobian, equal finite differences."""
+    dt = tensor(0.2, 0.1, 0.05).view(3, 1) if batch == "independent" else 0.2
+    t = TIMES if batch == "independent" else 0.1
+    start = BATCH if batch == "independent" else BATCH[0]
 
     def two_steps(y: Tensor, mu: Tensor) -> Tensor:
         def field(t: Tensor, y: Tensor) -> Tensor:
             return torch.func.functional_call(Oscillator(), {"mu": mu}, (t, y))
 
-        f = UserField.of(field, start, samples=way == "independent")
+        f = UserField.of(field, start, samples=batch == "independent")
         workspace = solver.workspace(y, record=True)
         first = solver.step(f, t, y, dt, solver.start(f, t, y), workspace, estimate=True)
         carry = solver.start(f, t + dt, first.y1) if first.carry is None else first.carry
@@ -137,8 +137,8 @@ def test_first_and_second_derivatives_of_steps_are_exact(solver: Solver, way: st
 
 
 @every_stiff_solver
-def test_backprop_calls_nothing_and_counts_its_products(solver: Solver) -> None:
-    """One product a stage of a Rosenbrock step; two an implicit stage, for two derivatives, and one to start."""
+def test_backprop_calls_f_never_and_counts_its_products(solver: Solver) -> None:
+    """A Rosenbrock stage takes one product; an implicit stage two, for two derivatives; the start of ESDIRK one."""
     field = Counted(Oscillator())
     y0 = BATCH[0].clone().requires_grad_()
     solution = solve(field, y0, tensor(0.0, 1.0), solver=solver, controller=FixedStep(0.1))
@@ -166,14 +166,14 @@ def through_autograd(t: Tensor, y: Tensor) -> Tensor:
 def test_a_field_that_cannot_be_differentiated_is_refused_in_one_line(
     solver: Solver, field: Callable[[Tensor, Tensor], Tensor]
 ) -> None:
-    told_what = f"^{solver.name} needs df/dy, but the vector field's output has no derivative in y.*explicit solver"
-    with pytest.raises(ValueError, match=told_what) as told:
+    message = f"^{solver.name} needs df/dy, but the vector field's output has no derivative in y.*explicit solver"
+    with pytest.raises(ValueError, match=message) as refused:
         solve(field, BATCH[0], tensor(0.0, 1.0), solver=solver, controller=FixedStep(0.1))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 @every_stiff_solver
-def test_a_field_that_is_wrong_in_itself_says_so_itself(solver: Solver) -> None:
+def test_an_error_raised_by_the_field_itself_is_shown_as_it_is(solver: Solver) -> None:
     with pytest.raises(RuntimeError, match=re.escape("mat1 and mat2 shapes cannot be multiplied")):
         solve(lambda t, y: y @ torch.eye(3).double(), BATCH, tensor(0.0, 1.0), solver=solver, controller=FixedStep(0.1))
 
@@ -192,12 +192,12 @@ def test_a_field_may_branch_write_in_place_and_share_memory(solver: Solver) -> N
 
 
 @every_stiff_solver
-def test_where_nothing_is_differentiated_a_solution_has_no_graph(solver: Solver) -> None:
-    """Though its steps take derivatives."""
+def test_a_solution_has_no_graph_if_nothing_requires_grad(solver: Solver) -> None:
+    """The Jacobians that the steps take leave no graph."""
     field = Oscillator().requires_grad_(False)
     y = solve(field, tensor(1.0, 0.0), tensor(0.0, 2.0), solver=solver, controller=FixedStep(0.5)).y
     assert not y.requires_grad
 
 
-def test_the_registry_holds_them() -> None:
+def test_stiff_solvers_are_registered_under_their_names() -> None:
     assert [SOLVERS[name] for name in STIFF] == list(STIFF.values())

@@ -1,4 +1,4 @@
-"""Tableaus: what is derived from them, what is refused, and Butcher's conditions for the orders that are claimed."""
+"""Butcher tableaus: derived properties, refused coefficients, and Butcher's conditions for the claimed orders."""
 
 import itertools
 import math
@@ -36,14 +36,14 @@ PUBLISHED = {
     "vern7": (10, False),
     "dopri8": (14, True),
 }
-# Order q of dense output, with a local error of O(dt^(q + 1)), where it is not the least of the method's order and
-# the polynomial's degree; and the residual to which it all but satisfies the next one's conditions.
+# The order q of dense output (local error O(dt^(q + 1))) where it is not the minimum of the method's order and the
+# polynomial's degree; and a bound of the small residual of the conditions of order q + 1.
 DENSE_ORDER = {"dopri8": 5, "vern7": 6}
 NEXT_RESIDUAL = {"dopri8": 2e-5, "vern7": 3e-7}
 
 
 def stage_matrix(tableau: ButcherTableau, rows: int) -> np.ndarray:
-    """a as a square matrix; rows beyond the step's are those of f(t1, y1) and of dense output's own stages."""
+    """a as a square matrix; rows after those of the step are of f(t1, y1) and of the stages of dense output."""
     a = np.zeros((rows, rows))
     for i, row in enumerate([*tableau.a, tableau.b, *tableau.dense_a][:rows]):
         a[i, : len(row)] = row
@@ -62,7 +62,10 @@ def claimed_dense_order(solver: ExplicitRungeKutta) -> int:
 
 
 def with_each_coefficient_changed(tableau: ButcherTableau) -> Iterator[tuple[str, dict[str, tuple]]]:
-    """The row that should be named, and the field with one of its coefficients off by 1 % (0.01 where it is zero)."""
+    """For each coefficient the row that an error must name, and the field with the coefficient changed.
+
+    It is changed by 1 %, or by 0.01 if it is zero.
+    """
     for field in fields(tableau):
         value = getattr(tableau, field.name)
         if not value:
@@ -76,7 +79,7 @@ def with_each_coefficient_changed(tableau: ButcherTableau) -> Iterator[tuple[str
                 yield culprit, {field.name: changed if flat else (*value[:i], changed, *value[i + 1 :])}
 
 
-def test_counts_of_rooted_trees_are_the_known_ones() -> None:
+def test_the_numbers_of_rooted_trees_are_the_known_ones() -> None:
     assert [len(trees(order)) for order in range(1, 10)] == [1, 1, 2, 4, 9, 20, 48, 115, 286]
 
 
@@ -89,14 +92,14 @@ def test_order_conditions_hold_up_to_the_claimed_order_and_fail_beyond(solver: E
 
 
 @every_method
-def test_a_mistake_that_keeps_every_sum_breaks_an_order_condition(solver: ExplicitRungeKutta) -> None:
-    """What the sums cannot see, the conditions do: 1 % of a coefficient moved to its neighbour in the row.
+def test_a_mistake_that_keeps_all_sums_breaks_an_order_condition(solver: ExplicitRungeKutta) -> None:
+    """1 % of each coefficient is moved to its neighbour in the row, which the checks of sums cannot detect.
 
-    A stage that y1 does without (the last one of fehlberg45 and vern7) is seen in the error estimate. The conditions
-    of order 2 know no more of a row of a than its sum.
+    A stage that y1 does not use (the last one of fehlberg45 and vern7) changes the conditions of the error estimate.
+    The conditions up to order 2 depend on a row of a only through its sum.
     """
     tableau = solver.tableau
-    rows = tableau.a[:-1] if tableau.fsal else tableau.a  # FSAL's last row is b again, or FSAL is lost
+    rows = tableau.a[:-1] if tableau.fsal else tableau.a  # with FSAL the last row is b; a change of it alone ends FSAL
     rows = rows if solver.order > 2 else ()
     found = 0
     for name, i, row in [("b", 0, tableau.b), *(("a", i, row) for i, row in enumerate(rows))]:
@@ -112,14 +115,14 @@ def test_a_mistake_that_keeps_every_sum_breaks_an_order_condition(solver: Explic
                 residuals += [residual(wrong.b_error, a, order, theta=0.0) for order in range(1, solver.error_order)]
             assert max(residuals) > 1e-9
             found += 1
-    assert found > 0 or solver.name in ("euler", "midpoint")  # in which no sum has two terms
+    assert found > 0 or solver.name in ("euler", "midpoint")  # whose sums have one term each
 
 
 @pytest.mark.parametrize(
     "solver", [solver for solver in RUNGE_KUTTA if solver.tableau.dense_a], ids=lambda solver: solver.name
 )
 def test_a_mistake_in_a_stage_of_dense_output_breaks_an_order_condition(solver: ExplicitRungeKutta) -> None:
-    """1 % of a coefficient moved to its neighbour in the row, which keeps every sum."""
+    """1 % of each coefficient is moved to its neighbour in the row, which keeps all sums."""
     dense_a = solver.tableau.dense_a
     for i, row in enumerate(dense_a):
         for j, k in itertools.pairwise(j for j, x in enumerate(row) if x):
@@ -153,14 +156,14 @@ def test_order_conditions_of_dense_output_hold_inside_the_step(solver: ExplicitR
 
 
 @pytest.mark.parametrize("name", NEXT_RESIDUAL)
-def test_dense_output_all_but_satisfies_the_conditions_of_the_next_order(name: str) -> None:
-    """As the solvers' docstrings say: by design, not by rounding."""
+def test_dense_output_almost_satisfies_the_conditions_of_the_next_order(name: str) -> None:
+    """The residual is a small one by design, as the docstrings of the solvers say, and not rounding."""
     worst = max(dense_residual(SOLVERS[name], DENSE_ORDER[name] + 1, i / 50) for i in range(51))
     assert NEXT_RESIDUAL[name] / 3 < worst < NEXT_RESIDUAL[name]
 
 
 @every_method
-def test_dense_output_ends_where_the_step_ends(solver: ExplicitRungeKutta) -> None:
+def test_dense_output_at_the_end_of_the_step_is_y1(solver: ExplicitRungeKutta) -> None:
     at_the_end = np.sum(solver.tableau.dense, axis=1)
     expected = np.zeros(len(at_the_end))
     expected[: solver.tableau.stages] = solver.tableau.b
@@ -173,7 +176,7 @@ def test_last_stage_of_fehlberg2_is_f_at_its_embedded_solution() -> None:
 
 
 @every_method
-def test_row_sums_are_the_nodes_and_weights_sum_to_one(solver: ExplicitRungeKutta) -> None:
+def test_rows_sum_to_the_nodes_and_weights_sum_to_one(solver: ExplicitRungeKutta) -> None:
     tableau = solver.tableau
     np.testing.assert_allclose([math.fsum(row) for row in tableau.a], tableau.c, rtol=0, atol=1e-13)
     assert math.fsum(tableau.b) == pytest.approx(1.0, abs=1e-14)
@@ -199,7 +202,7 @@ def test_a_coefficient_off_by_one_per_cent_is_refused_with_its_row_and_both_sums
             replace(solver.tableau, **change)
 
 
-def test_the_refusal_says_which_numbers_differ() -> None:
+def test_the_error_of_a_mistyped_coefficient_names_the_row_and_both_sums() -> None:
     with pytest.raises(ValueError, match=r"^row 1 of a sums to 0\.25 and must sum to 0\.5: a coefficient is mistyped$"):
         ButcherTableau(c=(0.0, 0.5), a=((), (0.25,)), b=(0.0, 1.0))
     with pytest.raises(ValueError, match=r"^b sums to 1\.5 and must sum to 1\.0: a coefficient is mistyped$"):
@@ -221,7 +224,7 @@ def test_the_refusal_says_which_numbers_differ() -> None:
     ],
     ids=str,
 )
-def test_a_row_or_entry_too_many_or_too_few_is_refused(change: dict[str, tuple]) -> None:
+def test_too_many_or_too_few_rows_or_entries_are_refused(change: dict[str, tuple]) -> None:
     midpoint = ButcherTableau(c=(0.0, 0.5), a=((), (0.5,)), b=(0.0, 1.0))
     with pytest.raises(ValueError, match="each has one a stage"):
         replace(midpoint, **change)
@@ -239,7 +242,7 @@ def test_a_coefficient_that_is_nan_is_refused(change: dict[str, tuple]) -> None:
         replace(midpoint, **change)
 
 
-def test_only_a_last_stage_that_is_evaluated_at_y1_itself_makes_fsal() -> None:
+def test_fsal_needs_a_last_stage_at_y1() -> None:
     euler_twice = ButcherTableau(c=(0.0, 0.5, 1.0), a=((), (0.5,), (0.5, 0.5)), b=(0.5, 0.5, 0.0))
     assert euler_twice.ssal
     assert euler_twice.fsal

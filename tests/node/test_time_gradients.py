@@ -1,4 +1,4 @@
-"""Gradients to the output times: a later output is a state further along f, a later start one that is behind."""
+"""Gradients in the output times, the start time included: their values, orders, dtypes and counted evaluations."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ class Growth(nn.Module):
 @every_gradient
 @every_controller
 @pytest.mark.parametrize("times", [[0.2, 0.5, 1.3, 2.0], [2.0, 1.0, 0.3]], ids=["forwards", "backwards"])
-def test_gradients_to_times_states_and_parameters_are_those_of_the_exact_solution(
+def test_gradients_in_times_states_and_parameters_are_those_of_the_exact_solution(
     how: dict[str, object], times: list[float], gradient: str
 ) -> None:
     field = Growth()
@@ -46,7 +46,7 @@ def test_gradients_to_times_states_and_parameters_are_those_of_the_exact_solutio
 
 @every_gradient
 def test_the_evaluations_for_times_are_counted(gradient: str) -> None:
-    """One at the start and one an output."""
+    """One evaluation at the start and one for each output."""
     field, y0 = Growth(), torch.ones(1, dtype=torch.float64)
     t = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
     plain = solve(field, y0, t, gradient=gradient, **HOW["fixed"])
@@ -56,7 +56,7 @@ def test_the_evaluations_for_times_are_counted(gradient: str) -> None:
 
 
 def derivatives(value: Tensor, inputs: tuple[Tensor, ...], order: int) -> list[Tensor]:
-    """All first ones, those of a weighted sum of them, and so on."""
+    """All first derivatives of the value, then those of a weighted sum of them, and so on up to this order."""
     found = []
     for _ in range(order):
         of_inputs = torch.autograd.grad(value, inputs, create_graph=True)
@@ -67,7 +67,7 @@ def derivatives(value: Tensor, inputs: tuple[Tensor, ...], order: int) -> list[T
 
 
 class Driven(nn.Module):
-    """y' = r y^2 cos t, so that 1 / y = 1 / y0 - r (sin t - sin t0); times may be columns."""
+    """y' = r y^2 cos t, so that 1 / y = 1 / y0 - r (sin t - sin t0); t may be a column of times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ EXACT = {
 def test_derivatives_to_the_fourth_order_are_those_of_the_exact_solution(
     how: dict[str, object], times: list[float], gradient: str
 ) -> None:
-    """In times, states and parameters, in any order; a fifth one that involves a time is refused."""
+    """The derivatives are in times, states and parameters; a fifth derivative that involves a time is refused."""
     field, t = Driven(), torch.tensor(times, dtype=torch.float64, requires_grad=True)
     y0 = torch.tensor([0.5, -0.7], dtype=torch.float64, requires_grad=True)
     inputs, weights = (t, y0, field.r), torch.linspace(-1, 1, 6, dtype=torch.float64).view(3, 2)
@@ -116,7 +116,10 @@ class Decay(nn.Module):
 
 @every_gradient
 def test_the_slope_at_an_output_can_be_differentiated_in_every_mode(gradient: str) -> None:
-    """d2y/dt da = (1 + a) e^a at t = 1, y0 = 1: 0.14898. In the start's time it asks for a second one of the solve."""
+    """d2y/dt da = (1 + a) e^a = 0.14898 at t = 1, y0 = 1, a = -0.7.
+
+    In the start time it is a second derivative of the solve, which forward mode refuses.
+    """
     field, t = Decay(), torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
     solver = "reversible_dopri5" if gradient == "reversible" else "dopri5"
     y = solve(field, torch.ones(1, dtype=torch.float64), t, gradient=gradient, **HOW["adaptive"] | {"solver": solver}).y
@@ -130,7 +133,7 @@ def test_the_slope_at_an_output_can_be_differentiated_in_every_mode(gradient: st
 
 @pytest.mark.parametrize("per_sample", [False, True], ids=["one t", "a t for each"])
 @pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
-def test_with_steps_of_their_own_samples_have_the_second_derivatives_too(gradient: str, per_sample: bool) -> None:
+def test_per_sample_stepping_has_second_derivatives_in_times(gradient: str, per_sample: bool) -> None:
     field = Driven()
     y0 = torch.tensor([[0.5], [-0.7]], dtype=torch.float64, requires_grad=True)
     times = torch.tensor([0.2, 0.5, 0.9], dtype=torch.float64)
@@ -143,13 +146,13 @@ def test_with_steps_of_their_own_samples_have_the_second_derivatives_too(gradien
 
 
 @pytest.mark.parametrize("gradient", ["backprop", "checkpointed"])
-def test_a_tuple_of_complex_states_has_the_second_derivatives_too(gradient: str) -> None:
-    """z' = i w t z and u' = w u, so that z = z0 exp(i w (t^2 - t0^2) / 2)."""
+def test_a_tuple_of_complex_states_has_derivatives_in_times_to_the_third_order(gradient: str) -> None:
+    """z' = i w t z, u' = w u: z = z0 exp(i w (t^2 - t0^2) / 2), u = u0 exp(w (t - t0))."""
     w = nn.Parameter(torch.tensor(0.8, dtype=torch.float64))
     t = torch.tensor([0.2, 0.9], dtype=torch.float64, requires_grad=True)
     start = torch.tensor([0.5 + 0.3j], requires_grad=True, dtype=torch.complex128)
 
-    class Turning(nn.Module):
+    class Rotation(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.w = w
@@ -157,7 +160,7 @@ def test_a_tuple_of_complex_states_has_the_second_derivatives_too(gradient: str)
         def forward(self, t: Tensor, y: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             return 1j * self.w * t * y[0], self.w * y[1]
 
-    z, u = solve(Turning(), (start, start), t, gradient=gradient, **EXACT["adaptive"]).y
+    z, u = solve(Rotation(), (start, start), t, gradient=gradient, **EXACT["adaptive"]).y
     true = (
         start * torch.exp(0.5j * w * (t**2 - t[0] ** 2)).unsqueeze(1),
         start * torch.exp(w * (t - t[0]) + 0j).unsqueeze(1),
@@ -166,7 +169,7 @@ def test_a_tuple_of_complex_states_has_the_second_derivatives_too(gradient: str)
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=1e-6)
 
 
-def test_times_of_another_precision_have_their_gradients_in_it() -> None:
+def test_gradients_in_times_have_the_dtype_of_the_times() -> None:
     field, t = Driven().float(), torch.tensor([0.2, 0.9], dtype=torch.float64, requires_grad=True)
     y0 = torch.tensor([0.5], requires_grad=True)
     found, exact = (

@@ -1,4 +1,4 @@
-"""What breaks when a private part of torch goes: a test for each of `node.torch_private`, named by what needs it."""
+"""What each function of `node.torch_private` returns; the docstrings say what would break if torch changed it."""
 
 import ast
 from pathlib import Path
@@ -14,20 +14,23 @@ from node import torch_private
 PACKAGE = Path(node.__file__).parent
 
 
-def test_a_field_that_writes_into_its_state_is_seen_by_the_tensors_version() -> None:
+def test_version_of_counts_the_writes_into_a_tensor() -> None:
+    """A field that writes into its state is detected by this."""
     y = torch.zeros(2)
     before = y._version
     y.add_(1.0)
     assert y._version == before + 1
 
 
-def test_a_slope_that_is_a_view_of_the_fields_own_buffer_is_seen_by_its_base() -> None:
+def test_base_of_a_view_is_the_tensor_that_it_views() -> None:
+    """A derivative that is a view of a buffer of the field is detected by this."""
     buffer = torch.zeros(2, 3)
     assert buffer[0]._base is buffer
     assert buffer._base is None
 
 
-def test_a_solve_within_a_transform_of_torch_func_is_refused_or_takes_its_products() -> None:
+def test_in_transform_and_is_wrapped_are_true_within_torch_func() -> None:
+    """Within a transform a solve is refused or takes other products."""
     seen: list[bool] = []
 
     def f(x: Tensor) -> Tensor:
@@ -41,19 +44,23 @@ def test_a_solve_within_a_transform_of_torch_func_is_refused_or_takes_its_produc
     assert not torch_private.is_wrapped(torch.ones(2))
 
 
-def test_a_mode_without_tangents_refuses_dual_numbers() -> None:
+def test_in_dual_level_is_true_within_a_dual_level() -> None:
+    """Modes without forward-mode derivatives refuse dual numbers."""
     with forward_ad.dual_level():
         assert torch_private.in_dual_level()
     assert not torch_private.in_dual_level()
 
 
-def test_products_of_a_jacobian_are_taken_by_another_way_where_saved_tensors_have_hooks() -> None:
+def test_has_saved_tensors_hooks_is_true_within_such_hooks() -> None:
+    """With such hooks the products of a Jacobian are taken by another method."""
     with torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x):
         assert torch_private.has_saved_tensors_hooks()
     assert not torch_private.has_saved_tensors_hooks()
 
 
-def test_vmap_over_a_solve_is_refused_also_beneath_a_derivative() -> None:
+def test_is_batched_is_true_within_vmap_also_within_a_derivative() -> None:
+    """A solve within vmap is refused."""
+
     seen: list[bool] = []
 
     def f(x: Tensor) -> Tensor:
@@ -67,7 +74,8 @@ def test_vmap_over_a_solve_is_refused_also_beneath_a_derivative() -> None:
 
 
 @pytest.mark.parametrize("vectorised", [True, False])
-def test_a_backward_pass_of_many_losses_at_once_is_refused(vectorised: bool) -> None:
+def test_is_batched_backwards_is_true_for_many_losses_at_once(vectorised: bool) -> None:
+    """A backward pass of many losses at once is refused."""
     seen: list[bool] = []
 
     def see(bar: Tensor) -> None:
@@ -80,13 +88,15 @@ def test_a_backward_pass_of_many_losses_at_once_is_refused(vectorised: bool) -> 
     assert seen == [vectorised]
 
 
-def test_what_was_computed_outside_of_a_field_is_known_by_the_numbers_of_nodes() -> None:
+def test_number_of_a_later_node_is_larger() -> None:
+    """Tensors computed outside of a field are recognised by the numbers of their nodes."""
     x = torch.ones(2, requires_grad=True)
     first, second = x * 2, x * 3
     assert torch_private.number_of(first.grad_fn) < torch_private.number_of(second.grad_fn)
 
 
-def test_products_are_counted_by_one_hook_that_many_slopes_share() -> None:
+def test_a_shared_hook_is_called_for_each_of_its_tensors() -> None:
+    """The products of a backward pass are counted by one hook that all derivatives share."""
     seen: list[Tensor] = []
     hooks = {0: seen.append}
     x = torch.ones(2, requires_grad=True)
@@ -99,12 +109,14 @@ def test_products_are_counted_by_one_hook_that_many_slopes_share() -> None:
     assert torch.equal(x.grad, torch.full((2,), 13.0))  # the tensor's own hook is called too
 
 
-def test_running_statistics_are_spared_in_modules_that_write_to_them() -> None:
+def test_keeps_running_statistics_is_true_for_batch_norm_alone() -> None:
+    """The adjoint calls such modules without a change of their statistics."""
     assert torch_private.keeps_running_statistics(nn.BatchNorm1d(2))
     assert not torch_private.keeps_running_statistics(nn.LayerNorm(2))
 
 
-def test_a_copy_of_a_module_has_its_parameters_buffers_and_children() -> None:
+def test_a_module_keeps_its_parameters_buffers_and_children_under_these_names() -> None:
+    """The backward pass works on a copy of the module, which is made from these."""
     module = nn.Sequential(nn.BatchNorm1d(2))
     batch_norm = vars(module)[torch_private.CHILDREN]["0"]
     assert list(vars(batch_norm)[torch_private.PARAMETERS]) == ["weight", "bias"]
@@ -112,12 +124,15 @@ def test_a_copy_of_a_module_has_its_parameters_buffers_and_children() -> None:
     assert {torch_private.PARAMETERS, torch_private.BUFFERS, torch_private.CHILDREN} <= torch_private.OF_MODULES
 
 
-def test_a_compiled_module_is_not_copied() -> None:
+def test_is_compiled_is_true_for_compiled_modules() -> None:
+    """A compiled module is not copied."""
     assert torch_private.is_compiled(type(torch.compile(nn.Linear(2, 2))))
     assert not torch_private.is_compiled(nn.Linear)
 
 
-def test_the_operands_of_a_call_are_seen_by_a_dispatch_mode() -> None:
+def test_a_dispatch_mode_sees_the_operands_of_a_call() -> None:
+    """The tensors that a field reads are found by this."""
+
     seen: list[Tensor] = []
 
     class Seen(torch_private.TorchDispatchMode):

@@ -1,4 +1,4 @@
-"""odeint and odeint_adjoint give what torchdiffeq's own give: states, gradients and evaluations."""
+"""odeint gives the same states as torchdiffeq's with as many evaluations; `theirs` are the results of torchdiffeq."""
 
 import math
 
@@ -17,8 +17,8 @@ from tests.support.torchdiffeq_pairs import (
     Field,
     Pair,
     both,
-    both_ways,
-    every_adaptive_method_there,
+    both_directions,
+    every_adaptive_method_of_torchdiffeq,
     every_fixed_method,
     every_stepping_method,
     tensor,
@@ -28,38 +28,38 @@ from tests.support.torchdiffeq_pairs import (
 close = torch.testing.assert_close
 
 
-@both_ways
+@both_directions
 @every_fixed_method
-def test_fixed_steps_from_output_to_output_are_theirs_to_rounding(method: str, ends: tuple[float, float]) -> None:
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, times(ends), method=method))
+def test_fixed_steps_between_outputs_equal_torchdiffeqs_to_rounding(method: str, ends: tuple[float, float]) -> None:
+    ours, theirs = both(lambda library: library.odeint(Field(), Y0, times(ends), method=method))
     close(ours, theirs, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("interp", ["linear", "cubic"])
 @pytest.mark.parametrize("perturb", [False, True])
-@both_ways
+@both_directions
 @every_fixed_method
-def test_outputs_within_steps_of_a_size_are_theirs_to_rounding(
+def test_outputs_within_steps_of_step_size_equal_torchdiffeqs_to_rounding(
     method: str, ends: tuple[float, float], perturb: bool, interp: str
 ) -> None:
-    """0.3 divides neither the whole nor the way to an output."""
+    """0.3 divides neither the interval nor the distance to an output."""
     options = {"step_size": 0.3, "interp": interp, "perturb": perturb}
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, times(ends), method=method, options=options))
+    ours, theirs = both(lambda library: library.odeint(Field(), Y0, times(ends), method=method, options=options))
     close(ours, theirs, rtol=1e-14, atol=1e-15)
 
 
-@both_ways
+@both_directions
 @every_fixed_method
-def test_steps_on_a_users_grid_are_theirs_to_rounding(method: str, ends: tuple[float, float]) -> None:
+def test_steps_on_a_users_grid_equal_torchdiffeqs_to_rounding(method: str, ends: tuple[float, float]) -> None:
     def grid(func: object, y0: Tensor, t: Tensor) -> Tensor:
         return t[0] + (t[-1] - t[0]) * torch.linspace(0, 1, 8, dtype=torch.float64) ** 2
 
     options = {"grid_constructor": grid}
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, times(ends), method=method, options=options))
+    ours, theirs = both(lambda library: library.odeint(Field(), Y0, times(ends), method=method, options=options))
     close(ours, theirs, rtol=1e-14, atol=1e-15)
 
 
-def test_a_grid_constructor_gets_what_odeint_got() -> None:
+def test_a_grid_constructor_gets_the_arguments_of_odeint() -> None:
     seen: list[object] = []
 
     def grid(func: object, y0: object, t: Tensor) -> Tensor:
@@ -73,26 +73,26 @@ def test_a_grid_constructor_gets_what_odeint_got() -> None:
     assert seen[2] is t
 
 
-@both_ways
-@every_adaptive_method_there
-def test_adaptive_states_are_theirs_to_the_tolerance(method: str, ends: tuple[float, float]) -> None:
-    """They are told to step on the outputs: see below for what they give between."""
+@both_directions
+@every_adaptive_method_of_torchdiffeq
+def test_adaptive_states_equal_torchdiffeqs_to_the_tolerance(method: str, ends: tuple[float, float]) -> None:
+    """`step_t` makes torchdiffeq step to the outputs; its interpolated outputs are compared below."""
     t, tolerance = times(ends), TOLERANCES[method]
     how = {"method": method, "rtol": tolerance, "atol": tolerance, "options": {"step_t": t}}
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, t, **how))
+    ours, theirs = both(lambda library: library.odeint(Field(), Y0, t, **how))
     close(ours, theirs, rtol=0, atol=ERRORS.get(method, 5e-7))
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-7, 1e-10])
 @pytest.mark.parametrize("n", [2, 20])
-def test_dopri5_takes_their_evaluations_within_a_tenth(tolerance: float, n: int) -> None:
+def test_dopri5_takes_as_many_evaluations_as_torchdiffeqs_within_10_per_cent(tolerance: float, n: int) -> None:
     f, g, t = Field(), Field(), times((0.0, 10.0), n)
     node.odeint(f, Y0, t, rtol=tolerance, atol=tolerance)
     torchdiffeq.odeint(g, Y0, t, rtol=tolerance, atol=tolerance)
     assert f.calls == pytest.approx(g.calls, rel=0.1, abs=6)
 
 
-def test_the_defaults_are_theirs() -> None:
+def test_the_defaults_are_those_of_torchdiffeq() -> None:
     f, g, t = Field(), Field(), times((0.0, 3.0))
     ours, theirs = node.odeint(f, Y0, t), torchdiffeq.odeint(g, Y0, t)
     close(ours, theirs, rtol=0, atol=1e-7)
@@ -100,21 +100,26 @@ def test_the_defaults_are_theirs() -> None:
 
 
 @pytest.mark.parametrize(("method", "worse"), [("bosh3", 30), ("dopri8", 30), ("adaptive_heun", 1), ("dopri5", 0.1)])
-def test_between_steps_ours_is_no_worse_against_the_exact_solution(method: str, worse: float) -> None:
-    """y' = y cos t. They interpolate every output, the end too, and bosh3 by a midpoint of order 1."""
+def test_interpolated_outputs_are_more_exact_than_torchdiffeqs(method: str, worse: float) -> None:
+    """y' = y cos t. torchdiffeq interpolates every output, the end too; in bosh3 it does so by a midpoint of order 1.
+
+    `worse`: the factor by which its error is larger at least.
+    """
     t, y0 = times((0.0, 3.0), 30), tensor(1.0)
-    answers = both(lambda it: it.odeint(lambda t, y: y * t.cos(), y0, t, method=method, rtol=1e-6, atol=1e-6))
+    answers = both(lambda library: library.odeint(lambda t, y: y * t.cos(), y0, t, method=method, rtol=1e-6, atol=1e-6))
     ours, theirs = ((y[:, 0] - t.sin().exp()).abs().max().item() for y in answers)
     assert ours * worse < theirs
     assert ours < 5e-5
 
 
 def test_adaptive_heun_evaluates_f_at_the_end_of_a_step() -> None:
-    """They take the last stage for it, which is off by the error estimate: three times the error for half the calls."""
+    """torchdiffeq takes the last stage for it, which costs half the calls and has three times the error."""
     t, y0 = tensor(0.0, 2.0), tensor(1.0)
     options = {"first_step": 0.05, "max_step": 0.05, "min_step": 0.05, "step_t": t[1:]}
     ours, theirs = both(
-        lambda it: it.odeint(lambda t, y: -(y**2), y0, t, method="adaptive_heun", options=options)[-1].item() - 1 / 3
+        lambda library: (
+            library.odeint(lambda t, y: -(y**2), y0, t, method="adaptive_heun", options=options)[-1].item() - 1 / 3
+        )
     )
     assert 2.5 * abs(ours) < abs(theirs)
 

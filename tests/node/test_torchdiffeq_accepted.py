@@ -1,4 +1,4 @@
-"""What torchdiffeq solves is solved: states, slopes and options at the edge of what either takes."""
+"""Unusual states, derivatives and options that torchdiffeq accepts are accepted, with the same results."""
 
 import math
 from typing import Any
@@ -15,17 +15,19 @@ every_kind = pytest.mark.parametrize("method", ["dopri5", "rk4", "scipy_solver"]
 
 
 @every_kind
-def test_a_tuple_may_have_a_tensor_without_an_entry(method: str) -> None:
+def test_a_tuple_may_contain_an_empty_tensor(method: str) -> None:
     y0 = (Y0, torch.empty(3, 0, dtype=torch.float64))
-    ours, theirs = both(lambda it: it.odeint(lambda t, y: (-y[0], y[1]), y0, times((0.0, 1.0)), method=method))
+    ours, theirs = both(
+        lambda library: library.odeint(lambda t, y: (-y[0], y[1]), y0, times((0.0, 1.0)), method=method)
+    )
     close(ours, theirs, rtol=0, atol=1e-7)
 
 
 @every_kind
-def test_real_and_complex_tensors_in_a_tuple_are_complex(method: str) -> None:
+def test_a_tuple_of_real_and_complex_tensors_is_solved_as_complex(method: str) -> None:
     options = {"solver": "RK45"} if method == "scipy_solver" else None
     y0, how = (Y0 * (1 + 1j), Y0), {"method": method, "options": options}
-    ours, theirs = both(lambda it: it.odeint(lambda t, y: (1j * y[0], -y[1]), y0, times((0.0, 1.0)), **how))
+    ours, theirs = both(lambda library: library.odeint(lambda t, y: (1j * y[0], -y[1]), y0, times((0.0, 1.0)), **how))
     close(ours, theirs, rtol=0, atol=1e-6)
 
 
@@ -40,8 +42,8 @@ def test_real_and_complex_tensors_in_a_tuple_are_complex(method: str) -> None:
     ],
     ids=["() from (1,)", "a tuple", "a list", "a generator"],
 )
-def test_what_f_may_return_for_a_state(method: str, y0: Any, f: Any) -> None:
-    ours, theirs = both(lambda it: it.odeint(f, y0, times((0.0, 1.0)), method=method))
+def test_f_may_return_other_shapes_lists_and_generators(method: str, y0: Any, f: Any) -> None:
+    ours, theirs = both(lambda library: library.odeint(f, y0, times((0.0, 1.0)), method=method))
     if isinstance(ours, Tensor):
         ours, theirs = (ours,), (theirs,)
     for part, other in zip(ours, theirs, strict=True):
@@ -49,7 +51,7 @@ def test_what_f_may_return_for_a_state(method: str, y0: Any, f: Any) -> None:
 
 
 @pytest.mark.parametrize("interface", ["odeint", "odeint_adjoint"])
-def test_the_states_of_no_sample_are_none(interface: str) -> None:
+def test_a_batch_without_samples_gives_empty_states(interface: str) -> None:
     y0 = torch.empty(0, 2, dtype=torch.float64)
     assert getattr(node, interface)(Field(), y0, times((0.0, 1.0))).shape == (5, 0, 2)
 
@@ -67,6 +69,6 @@ def test_the_states_of_no_sample_are_none(interface: str) -> None:
         ("implicit_adams", {"max_order": 5.0, "step_size": 0.01}),
     ],
 )
-def test_an_option_at_its_limit_is_taken_as_theirs_is(method: str, options: dict[str, Any]) -> None:
-    ours, theirs = both(lambda it: it.odeint(Field(), Y0, tensor(0.0, 2.0), method=method, options=options))
+def test_an_option_at_its_limit_is_accepted_as_by_torchdiffeq(method: str, options: dict[str, Any]) -> None:
+    ours, theirs = both(lambda library: library.odeint(Field(), Y0, tensor(0.0, 2.0), method=method, options=options))
     close(ours, theirs, rtol=0, atol=1e-6)

@@ -1,4 +1,4 @@
-"""odeint_adjoint: what the backward solve is told, what it tells, and which gradients it gives."""
+"""odeint_adjoint: the options, callbacks and norms of the backward solve, and its gradients."""
 
 import copy
 from typing import Any
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import node
 from node.torchdiffeq_api.callbacks import ACCEPT, OF_ADAPTIVE, STEP
-from tests.support.torchdiffeq_pairs import PAIR_Y0, Y0, Field, Pair, Wide, both_ways, gradients, tensor, times
+from tests.support.torchdiffeq_pairs import PAIR_Y0, Y0, Field, Pair, Wide, both_directions, gradients, tensor, times
 
 close = torch.testing.assert_close
 
@@ -23,7 +23,7 @@ def backward_calls(f: nn.Module, t: Tensor, interface: Any = node.odeint_adjoint
 
 
 class Hidden(nn.Module):
-    """y' = -y / 2 + w sin 5 t at w = 0: only the gradient in w swings."""
+    """y' = -y / 2 + w sin 5 t at w = 0: only the gradient in w oscillates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ class Hidden(nn.Module):
         return -y / 2 + self.w * torch.sin(5 * t)
 
 
-def test_the_seminorm_saves_their_evaluations_and_keeps_the_gradient() -> None:
-    """An error of the parameters' gradients counts no longer; nothing but they depends on it."""
+def test_the_seminorm_saves_evaluations_as_in_torchdiffeq_and_keeps_the_gradient() -> None:
+    """The seminorm leaves out the error of the parameters' gradients, on which nothing else depends."""
     t, how = tensor(0.0, 5.0), {"rtol": 1e-6, "atol": 1e-6}
     calls, found = [], []
     for interface in (node.odeint_adjoint, torchdiffeq.odeint_adjoint):
@@ -46,12 +46,12 @@ def test_the_seminorm_saves_their_evaluations_and_keeps_the_gradient() -> None:
             found.append(f.w.grad[0].item())
     assert calls[1] < 0.6 * calls[0]
     assert calls[:2] == pytest.approx(calls[2:], rel=0.1)
-    truth = Hidden()
-    backward_calls(truth, t, node.odeint, rtol=1e-10, atol=1e-10)
-    assert found[:2] == pytest.approx([truth.w.grad[0].item()] * 2, rel=5e-3)
+    true_field = Hidden()
+    backward_calls(true_field, t, node.odeint, rtol=1e-10, atol=1e-10)
+    assert found[:2] == pytest.approx([true_field.w.grad[0].item()] * 2, rel=5e-3)
 
 
-def test_the_least_of_an_elements_tolerances_is_the_parameters() -> None:
+def test_parameters_have_the_smallest_of_elementwise_tolerances() -> None:
     t, tolerance = tensor(0.0, 5.0), tensor(1e-2, 1e-6)
     how = {"rtol": tolerance, "atol": tolerance}
     semi = backward_calls(Hidden(), t, **how, adjoint_options={"norm": "seminorm"})
@@ -59,14 +59,14 @@ def test_the_least_of_an_elements_tolerances_is_the_parameters() -> None:
 
 
 @pytest.mark.parametrize("method", ["euler", "rk4"])
-def test_the_seminorm_is_no_error_for_fixed_steps(method: str) -> None:
+def test_the_seminorm_is_accepted_with_fixed_steps(method: str) -> None:
     t = times((0.0, 1.0))
     plain = gradients(node.odeint_adjoint, t, method=method)
     close(gradients(node.odeint_adjoint, t, method=method, adjoint_options={"norm": "seminorm"}), plain)
 
 
 @pytest.mark.parametrize("f", [Field(), Pair()], ids=["tensor", "tuple"])
-def test_a_norm_of_the_adjoint_gets_the_tuple_that_theirs_gets(f: nn.Module) -> None:
+def test_a_norm_of_the_adjoint_gets_the_same_tuple_as_in_torchdiffeq(f: nn.Module) -> None:
     y0 = Y0 if isinstance(f, Field) else PAIR_Y0
     seen = []
     for interface in (node.odeint_adjoint, torchdiffeq.odeint_adjoint):
@@ -85,7 +85,7 @@ def test_a_norm_of_the_adjoint_gets_the_tuple_that_theirs_gets(f: nn.Module) -> 
 
 
 class Watched(Field):
-    """Keeps what its callbacks of the backward solve are called with."""
+    """A field that keeps the arguments with which its callbacks of the backward solve are called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Watched(Field):
 
 @pytest.mark.filterwarnings("ignore:Solver 'rk4' does not support callbacks")
 @pytest.mark.parametrize("method", ["dopri5", "rk4"])
-def test_callbacks_of_the_backward_solve_get_what_theirs_get(method: str) -> None:
+def test_callbacks_of_the_backward_solve_get_the_same_arguments_as_in_torchdiffeq(method: str) -> None:
     ours, theirs = Watched(), Watched()
     for f, interface in ((ours, node.odeint_adjoint), (theirs, torchdiffeq.odeint_adjoint)):
         y = interface(f, Y0, times((0.0, 2.0)), method=method, rtol=1e-6, atol=1e-6)
@@ -125,8 +125,8 @@ def test_callbacks_of_the_backward_solve_of_a_tuple_get_flat_states() -> None:
     assert seen[0] == seen[1] == [(), (7,), (7,), ()]
 
 
-def test_the_backward_solve_has_its_own_tolerance_method_and_options() -> None:
-    """Beside its steps' calls there is one at the start, which tells whether f is what it was."""
+def test_the_backward_solve_takes_its_own_tolerance_method_and_options() -> None:
+    """Beside the calls of its steps there is one at the start, which checks that f is unchanged."""
     t = tensor(0.0, 5.0)
     plain = backward_calls(Wide(), t, rtol=1e-6, atol=1e-6)
     assert backward_calls(Wide(), t, rtol=1e-6, atol=1e-6, adjoint_rtol=1e-3, adjoint_atol=1e-3) < 0.6 * plain
@@ -138,7 +138,7 @@ def test_the_backward_solve_has_its_own_tolerance_method_and_options() -> None:
     assert backward_calls(Wide(), t, method="rk4", options={"step_size": 0.5}) == 40 + 1
 
 
-def test_options_go_to_the_backward_solve_without_their_norm() -> None:
+def test_the_backward_solve_takes_the_forward_options_without_their_norm() -> None:
     calls = []
 
     def norm(state: Tensor) -> Tensor:
@@ -150,21 +150,21 @@ def test_options_go_to_the_backward_solve_without_their_norm() -> None:
     before = copy.copy(options)
     assert backward_calls(Wide(), tensor(0.0, 1.0), options=options) > 20 * 6
     assert options == before
-    assert set(calls) == {torch.Size([2])}  # of y and of dL/dy, one by one
+    assert set(calls) == {torch.Size([2])}  # called with y and with dL/dy, each apart
 
 
-@both_ways
+@both_directions
 @pytest.mark.parametrize("name", ["step_t", "jump_t"])
-def test_the_backward_solve_meets_its_own_step_t_and_jump_t(name: str, ends: tuple[float, float]) -> None:
+def test_the_backward_solve_steps_to_its_own_step_t_and_jump_t(name: str, ends: tuple[float, float]) -> None:
     f = Watched()
     y = node.odeint_adjoint(f, Y0, tensor(*ends), adjoint_options={name: tensor(0.7, 1.3)})
     y.sum().backward()
     assert {0.7, 1.3} <= {t0.item() for t0, _, _ in f.seen[ACCEPT]}
 
 
-@both_ways
+@both_directions
 def test_the_adjoint_of_a_field_that_jumps_is_exact(ends: tuple[float, float]) -> None:
-    """y' = k y before 1 and -k y after: y(2) = y(0), whatever k, also with an output at the jump."""
+    """y' = k y before 1 and -k y after: y(2) = y(0) for every k, with and without an output at the jump."""
 
     class Stairs(nn.Module):
         def __init__(self) -> None:
@@ -183,7 +183,7 @@ def test_the_adjoint_of_a_field_that_jumps_is_exact(ends: tuple[float, float]) -
         assert f.k.grad.item() == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_grid_constructor_is_asked_for_each_interval_backwards() -> None:
+def test_a_grid_constructor_is_called_for_each_interval_backwards() -> None:
     seen: list[list[float]] = []
 
     def grid(func: object, y0: object, t: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def test_a_grid_constructor_is_asked_for_each_interval_backwards() -> None:
         close(a, b, rtol=1e-10, atol=1e-12)
 
 
-def test_another_adjoint_method_needs_its_own_options_as_theirs_does() -> None:
+def test_another_adjoint_method_needs_its_own_options_as_in_torchdiffeq() -> None:
     for interface in (node.odeint_adjoint, torchdiffeq.odeint_adjoint):
         with pytest.raises(ValueError, match="adjoint_options"):
             interface(Field(), Y0, tensor(0.0, 1.0), options={"max_step": 0.1}, adjoint_method="rk4")
@@ -210,7 +210,7 @@ def test_another_adjoint_method_needs_its_own_options_as_theirs_does() -> None:
 
 
 @pytest.mark.parametrize(("norm", "error"), [("seminrom", ValueError), (3, TypeError)])
-def test_a_wrong_norm_of_the_adjoint_is_answered_in_one_line(norm: Any, error: type[Exception]) -> None:
+def test_a_wrong_norm_of_the_adjoint_is_refused(norm: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="pass 'seminorm' or a function of"):
         node.odeint_adjoint(Field(), Y0, tensor(0.0, 1.0), adjoint_options={"norm": norm})
 

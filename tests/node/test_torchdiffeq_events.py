@@ -1,4 +1,4 @@
-"""odeint with event_fn and odeint_event: where they stop, and what the event depends on."""
+"""odeint with event_fn and odeint_event: the time and state of the event, and their gradients."""
 
 import math
 from typing import Any
@@ -17,7 +17,7 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 
 
 class Falling(nn.Module):
-    """A ball: height and velocity, with gravity learnable."""
+    """A ball's height and velocity, with learnable gravity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,8 +31,8 @@ class Falling(nn.Module):
         return torch.stack((y[1], -self.gravity))
 
 
-class Turning(nn.Module):
-    """y' = i w y as two real numbers, whose first is zero at pi / 2 w."""
+class Rotation(nn.Module):
+    """y' = i w y as two real numbers; from (1, 0) the first is zero at pi / (2 w)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,9 +51,9 @@ START = tensor(1.0, 0.0)
 
 @both_interfaces
 @pytest.mark.parametrize("backwards", [False, True])
-def test_the_event_and_the_states_are_theirs(interface: str, backwards: bool) -> None:
+def test_the_event_and_its_state_equal_torchdiffeqs(interface: str, backwards: bool) -> None:
     t = tensor(0.5, -0.5 if backwards else 1.5)
-    ours, theirs = both(lambda it: getattr(it, interface)(Turning(), START, t, event_fn=height, **TIGHT))
+    ours, theirs = both(lambda library: getattr(library, interface)(Rotation(), START, t, event_fn=height, **TIGHT))
     (event_t, y), (event_t_there, y_there) = ours, theirs
     assert event_t.shape == event_t_there.shape
     assert event_t.item() == pytest.approx(0.5 + (-1 if backwards else 1) * math.pi / 2 / 1.3, abs=1e-8)
@@ -64,11 +64,11 @@ def test_the_event_and_the_states_are_theirs(interface: str, backwards: bool) ->
 
 @pytest.mark.parametrize("method", [*ADAPTIVE, *FIXED, *ADAMS])
 def test_every_method_finds_the_event(method: str) -> None:
-    """Far after t[1], which tells the direction only."""
+    """The event is far after t[1], which gives the direction only."""
     options = None if method in ADAPTIVE else {"step_size": 0.01, "interp": "cubic"}
     tolerance = {"rtol": 1e-6, "atol": 1e-6} if method in ("fehlberg2", "adaptive_heun") else TIGHT
     event_t, y = node.odeint(
-        Turning(), START, tensor(0.0, 1e-3), event_fn=height, method=method, options=options, **tolerance
+        Rotation(), START, tensor(0.0, 1e-3), event_fn=height, method=method, options=options, **tolerance
     )
     error = 0.05 if method == "euler" else 1e-2 if method == "fehlberg2" else 1e-3
     assert event_t.item() == pytest.approx(math.pi / 2 / 1.3, abs=error)
@@ -78,7 +78,7 @@ def test_every_method_finds_the_event(method: str) -> None:
 @pytest.mark.parametrize("far", [1.0, 1e3, 1e6])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_an_event_at_any_distance_is_found(dtype: torch.dtype, far: float) -> None:
-    """y' = 1: steps grow tenfold each, and none is bounded by t[1]."""
+    """y' = 1: each step is ten times as large as the one before, and t[1] does not limit it."""
     start = torch.zeros((), dtype=dtype)
     t = torch.tensor([0.0, 1.0], dtype=dtype)
     event_t, y = node.odeint(
@@ -89,10 +89,14 @@ def test_an_event_at_any_distance_is_found(dtype: torch.dtype, far: float) -> No
     assert y[1].item() == pytest.approx(far, rel=1e-5)
 
 
-def test_an_event_of_several_entries_is_the_first_of_them() -> None:
+def test_an_event_fn_with_several_entries_stops_at_the_first_root() -> None:
     ours, theirs = both(
-        lambda it: it.odeint(
-            Turning(), START, tensor(0.0, 1.0), event_fn=lambda t, y: torch.stack((y[0], y[1] - 0.5, y[0] + 2)), **TIGHT
+        lambda library: library.odeint(
+            Rotation(),
+            START,
+            tensor(0.0, 1.0),
+            event_fn=lambda t, y: torch.stack((y[0], y[1] - 0.5, y[0] + 2)),
+            **TIGHT,
         )
     )
     assert ours[0].item() == pytest.approx(math.asin(0.5) / 1.3, abs=1e-8)
@@ -100,9 +104,11 @@ def test_an_event_of_several_entries_is_the_first_of_them() -> None:
 
 
 @both_interfaces
-def test_an_event_that_is_zero_at_the_start_happens_there_as_theirs(interface: str) -> None:
+def test_a_root_at_the_start_is_an_event_there_as_in_torchdiffeq(interface: str) -> None:
     answers = both(
-        lambda it: getattr(it, interface)(Turning(), START, tensor(0.2, 1.0), event_fn=lambda t, y: y[1], **TIGHT)
+        lambda library: getattr(library, interface)(
+            Rotation(), START, tensor(0.2, 1.0), event_fn=lambda t, y: y[1], **TIGHT
+        )
     )
     for event_t, y in answers:
         assert event_t.item() == pytest.approx(0.2)
@@ -110,20 +116,20 @@ def test_an_event_that_is_zero_at_the_start_happens_there_as_theirs(interface: s
 
 
 @pytest.mark.parametrize("interface", ["odeint", "odeint_adjoint"])
-def test_odeint_gives_the_gradient_as_if_the_events_time_were_given(interface: str) -> None:
-    """As theirs: (0, -w) of the first component in y0 after a quarter turn, none in w through the time."""
+def test_odeint_gives_the_gradient_of_states_at_a_constant_event_time(interface: str) -> None:
+    """The gradient equals torchdiffeq's: the event's time counts as a constant."""
     found = []
     for library in (node, torchdiffeq):
-        f, y0 = Turning(), START.clone().requires_grad_()
+        f, y0 = Rotation(), START.clone().requires_grad_()
         _, y = getattr(library, interface)(f, y0, tensor(0.0, 1.0), event_fn=height, **TIGHT)
         found.append(torch.autograd.grad(y[1].sum(), (y0, f.w)))
     close(found[0], found[1], rtol=0, atol=1e-6)
 
 
 @both_interfaces
-def test_the_events_time_itself_can_be_differentiated(interface: str) -> None:
-    """A quarter turn, of the entry that changed: t0 + pi / 2 w, and dt*/dy0[1] = -1 / w. No part of the states is."""
-    f, y0, t = Turning(), START.clone().requires_grad_(), tensor(0.5, 1.0).requires_grad_()
+def test_the_time_of_an_event_has_its_gradient(interface: str) -> None:
+    """The entry that changes its sign has its root at t* = t0 + pi / (2 w); dt*/dy0[1] = -1 / w."""
+    f, y0, t = Rotation(), START.clone().requires_grad_(), tensor(0.5, 1.0).requires_grad_()
     event_t, _ = getattr(node, interface)(
         f, y0, t, event_fn=lambda t, y: torch.stack((1e-9 * (y[0] - 3), y[0])), **TIGHT
     )
@@ -133,9 +139,9 @@ def test_the_events_time_itself_can_be_differentiated(interface: str) -> None:
 
 
 @both_interfaces
-def test_an_event_at_the_start_can_be_differentiated(interface: str) -> None:
-    """The root of y[1] is at t0 - y[1] / w; the state there, as at a given time, is y0, or y0[0] where y[1] is zero."""
-    f, y0, t = Turning(), START.clone().requires_grad_(), tensor(0.2, 1.0).requires_grad_()
+def test_an_event_at_the_start_has_its_gradients(interface: str) -> None:
+    """The root of y[1] is at t0 - y[1] / w; the state at a constant time is y0, at the root its y[1] is zero."""
+    f, y0, t = Rotation(), START.clone().requires_grad_(), tensor(0.2, 1.0).requires_grad_()
     event_t, y = getattr(node, interface)(f, y0, t, event_fn=lambda t, y: y[1], **TIGHT)
     found = torch.autograd.grad(event_t, (y0, t))
     close(found, (tensor(0.0, -1 / 1.3), tensor(1.0, 0.0)), rtol=0, atol=1e-9)
@@ -146,7 +152,7 @@ def test_an_event_at_the_start_can_be_differentiated(interface: str) -> None:
     close(torch.autograd.grad(y[1], y0, torch.tensor([0.0, 1.0]).double())[0], tensor(0.0, 0.0), rtol=0, atol=1e-9)
 
 
-def test_second_derivatives_pass_odeint_event() -> None:
+def test_odeint_event_has_second_derivatives() -> None:
     """A ball dropped from h: t* = sqrt(2 h / g), v = -sqrt(2 h g)."""
     f, y0 = Falling(), tensor(10.0, 0.0).requires_grad_()
     event_t, y = node.odeint_event(f, y0, tensor(0.0), event_fn=height, **TIGHT)
@@ -161,15 +167,15 @@ def test_second_derivatives_pass_odeint_event() -> None:
         close(second[1], second_true[1], rtol=0, atol=1e-7)
 
 
-def foreign(*args: Any, **kwargs: Any) -> Any:
-    """As odeint, under a name that is not known."""
+def unknown_interface(*args: Any, **kwargs: Any) -> Any:
+    """A wrapper of odeint that node does not know, with a detached event time."""
     event_t, y = node.odeint(*args, **kwargs)
     return event_t.detach(), y
 
 
-@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, foreign])
-def test_odeint_event_takes_the_entry_that_changed(interface: Any) -> None:
-    f, y0 = Turning(), START.clone().requires_grad_()
+@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, unknown_interface])
+def test_odeint_event_differentiates_the_entry_that_changed_its_sign(interface: Any) -> None:
+    f, y0 = Rotation(), START.clone().requires_grad_()
     event_t, _ = node.odeint_event(
         f, y0, tensor(0.5), odeint_interface=interface, **TIGHT,
         event_fn=lambda t, y: torch.stack((1e-12 * (y[0] - 3), y[0])),
@@ -178,9 +184,9 @@ def test_odeint_event_takes_the_entry_that_changed(interface: Any) -> None:
 
 
 @pytest.mark.parametrize("g", [lambda t, y: y[0] < 0, lambda t, y: y[0].item()], ids=["boolean", "float"])
-@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, foreign])
+@pytest.mark.parametrize("interface", [node.odeint, node.odeint_adjoint, unknown_interface])
 def test_an_event_fn_without_a_rate_finds_the_event_and_refuses_its_gradient(interface: Any, g: Any) -> None:
-    f, y0 = Turning(), START.clone().requires_grad_()
+    f, y0 = Rotation(), START.clone().requires_grad_()
     event_t, y = interface(f, y0, tensor(0.0, 1.0), event_fn=g, **TIGHT)
     assert event_t.item() == pytest.approx(math.pi / 2 / 1.3, abs=1e-8)
     close(torch.autograd.grad(y[1, 0], y0)[0], tensor(0.0, -1.0), rtol=0, atol=1e-7)
@@ -193,7 +199,7 @@ def test_an_event_fn_without_a_rate_finds_the_event_and_refuses_its_gradient(int
 @pytest.mark.parametrize("reverse", [False, True])
 @both_interfaces
 def test_odeint_event_gives_the_gradient_through_the_events_time(interface: str, reverse: bool) -> None:
-    """A ball thrown up from h with v at t0: t* = t0 + (v +- sqrt(v^2 + 2 g h)) / g, with velocity v - g (t* - t0)."""
+    """A ball thrown from h with v at t0: t* = t0 + (v +- sqrt(v^2 + 2 g h)) / g, with velocity v - g (t* - t0)."""
     found = []
     for library in (node, torchdiffeq):
         f, y0, t0 = Falling(), tensor(10.0, 2.0).requires_grad_(), tensor(0.3).requires_grad_()
@@ -219,7 +225,7 @@ def gradient(part: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 @both_interfaces
-def test_a_tuple_of_states_has_its_event_too(interface: str) -> None:
+def test_a_tuple_state_has_its_event(interface: str) -> None:
     found = []
     for library in (node, torchdiffeq):
         f = Falling()
@@ -234,8 +240,8 @@ def test_a_tuple_of_states_has_its_event_too(interface: str) -> None:
         close(ours.squeeze(), theirs.squeeze(), rtol=0, atol=1e-5)
 
 
-def test_a_ball_bounces_from_event_to_event() -> None:
-    """Each bounce keeps 0.8 of the speed; the third is at (1 + 2 (0.8 + 0.64)) falls."""
+def test_a_ball_that_bounces_three_times_has_the_time_and_gradient_of_the_formula() -> None:
+    """With restitution 0.8 the third bounce is at (1 + 2 (0.8 + 0.64)) times the first fall."""
     f, t, y = Falling(), tensor(0.0), tensor(10.0, 0.0)
     for _ in range(3):
         event_t, states = node.odeint_event(f, y, t, event_fn=height, **TIGHT)
@@ -246,7 +252,7 @@ def test_a_ball_bounces_from_event_to_event() -> None:
     close(torch.autograd.grad(t, f.gravity), torch.autograd.grad(exact, f.gravity), rtol=1e-5, atol=0)
 
 
-def test_no_graph_is_made_where_grad_mode_is_off() -> None:
+def test_under_no_grad_an_event_has_no_graph() -> None:
     f = Falling()
     with torch.no_grad():
         event_t, y = node.odeint_event(f, tensor(10.0, 0.0), tensor(0.0), event_fn=height)
@@ -265,10 +271,10 @@ def test_callbacks_are_called_once_a_step_up_to_the_event() -> None:
     assert starts[0] == 0.0
 
 
-def test_an_event_that_never_happens_is_told_of() -> None:
+def test_an_event_that_never_happens_raises() -> None:
     never = {"event_fn": lambda t, y: y.sum() + 1e6}
     with pytest.raises(node.SolveError, match="max_num_steps exceeded: raise it"):
-        node.odeint(Turning(), START, tensor(0.0, 1.0), options={"max_num_steps": 200}, **never)
+        node.odeint(Rotation(), START, tensor(0.0, 1.0), options={"max_num_steps": 200}, **never)
     with pytest.raises(node.SolveError, match="kept its sign up to t=1e\\+30: check that it passes through zero"):
         node.odeint(lambda t, y: torch.zeros_like(y), START, tensor(0.0, 1.0), **never)
     with pytest.raises(node.SolveError, match="kept its sign up to t=-1e\\+30"):
@@ -283,6 +289,6 @@ def test_an_event_that_never_happens_is_told_of() -> None:
         ({"method": "scipy_solver"}, "scipy_solver finds no event: take another method"),
     ],
 )
-def test_a_wrong_search_is_answered_in_one_line(how: dict[str, Any], message: str) -> None:
+def test_a_search_for_an_event_without_what_it_needs_is_refused(how: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        node.odeint(Turning(), START, **({"t": tensor(0.0, 1.0), "event_fn": height} | how))
+        node.odeint(Rotation(), START, **({"t": tensor(0.0, 1.0), "event_fn": height} | how))

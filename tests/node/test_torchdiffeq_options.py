@@ -1,4 +1,4 @@
-"""Every option of torchdiffeq's methods does what their documentation says; a wrong one is answered in one line."""
+"""Every option of torchdiffeq's methods does what its documentation says; a wrong option is refused in one line."""
 
 import math
 import re
@@ -30,7 +30,7 @@ LOOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
 class Watched(nn.Module):
-    """y' = y cos t, and what its callbacks are called with."""
+    """y' = y cos t; the field keeps the arguments with which its callbacks are called, and the times of its calls."""
 
     def __init__(self, *callbacks: str) -> None:
         super().__init__()
@@ -50,38 +50,38 @@ class Watched(nn.Module):
         return [t0.item() for t0, _, _ in self.calls[name]]
 
 
-def watched(t: Tensor, options: dict[str, Any] | None = None, **how: Any) -> Watched:
+def solve_watched(t: Tensor, options: dict[str, Any] | None = None, **how: Any) -> Watched:
     f = Watched()
     node.odeint(f, Y0, t, options=options, **(LOOSE | how))
     return f
 
 
-def test_first_step_is_the_first_that_is_tried() -> None:
-    assert watched(tensor(0.0, 2.0), {"first_step": 0.03}).sizes(STEP)[0] == 0.03
-    assert watched(tensor(0.0, 2.0), {"first_step": torch.tensor(0.5), "max_step": 0.25}).sizes(STEP)[0] == 0.25
+def test_first_step_is_the_size_of_the_first_try() -> None:
+    assert solve_watched(tensor(0.0, 2.0), {"first_step": 0.03}).sizes(STEP)[0] == 0.03
+    assert solve_watched(tensor(0.0, 2.0), {"first_step": torch.tensor(0.5), "max_step": 0.25}).sizes(STEP)[0] == 0.25
 
 
 def test_a_step_grows_by_ifactor_and_shrinks_by_dfactor_at_most() -> None:
-    grown = watched(tensor(0.0, 50.0), {"first_step": 1e-4, "ifactor": 3.0}).sizes()
+    grown = solve_watched(tensor(0.0, 50.0), {"first_step": 1e-4, "ifactor": 3.0}).sizes()
     assert grown[1] / grown[0] == pytest.approx(3.0)
-    shrunk = watched(tensor(0.0, 2.0), {"first_step": 2.0, "dfactor": 0.5}, rtol=1e-9, atol=1e-9)
+    shrunk = solve_watched(tensor(0.0, 2.0), {"first_step": 2.0, "dfactor": 0.5}, rtol=1e-9, atol=1e-9)
     assert shrunk.sizes(REJECT)[:2] == pytest.approx([2.0, 1.0])
 
 
 def test_a_smaller_safety_takes_more_steps() -> None:
     t = tensor(0.0, 20.0)
-    assert len(watched(t, {"safety": 0.5}).sizes()) > 1.2 * len(watched(t, {"safety": 0.9}).sizes())
+    assert len(solve_watched(t, {"safety": 0.5}).sizes()) > 1.2 * len(solve_watched(t, {"safety": 0.9}).sizes())
 
 
-def test_steps_keep_within_min_step_and_max_step() -> None:
-    assert max(watched(tensor(0.0, 2.0), {"max_step": 0.1}).sizes(STEP)) <= 0.1 + 1e-12
-    coarse = watched(tensor(0.0, 2.0), {"min_step": 0.5}, rtol=1e-12, atol=1e-12)
+def test_steps_stay_within_min_step_and_max_step() -> None:
+    assert max(solve_watched(tensor(0.0, 2.0), {"max_step": 0.1}).sizes(STEP)) <= 0.1 + 1e-12
+    coarse = solve_watched(tensor(0.0, 2.0), {"min_step": 0.5}, rtol=1e-12, atol=1e-12)
     assert coarse.sizes(STEP) == pytest.approx([0.5] * 4)
     assert not coarse.calls[REJECT]
 
 
-def test_a_solve_of_max_num_steps_is_the_longest_that_they_allow_too() -> None:
-    steps = len(watched(tensor(0.0, 20.0)).sizes(STEP))
+def test_max_num_steps_allows_as_many_steps_as_in_torchdiffeq() -> None:
+    steps = len(solve_watched(tensor(0.0, 20.0)).sizes(STEP))
     node.odeint(Watched(), Y0, tensor(0.0, 20.0), options={"max_num_steps": steps}, **LOOSE)
     with pytest.raises(node.SolveError, match="max_num_steps"):
         node.odeint(Watched(), Y0, tensor(0.0, 20.0), options={"max_num_steps": steps - 1}, **LOOSE)
@@ -89,9 +89,9 @@ def test_a_solve_of_max_num_steps_is_the_longest_that_they_allow_too() -> None:
         torchdiffeq.odeint(Watched(), Y0, tensor(0.0, 20.0), options={"max_num_steps": steps - 2}, **LOOSE)
 
 
-def test_max_num_steps_is_for_an_interval_between_outputs() -> None:
+def test_max_num_steps_limits_each_interval_between_outputs() -> None:
     t = times((0.0, 20.0), 11)
-    assert len(watched(t).sizes(STEP)) > 12
+    assert len(solve_watched(t).sizes(STEP)) > 12
     node.odeint(Watched(), Y0, t, options={"max_num_steps": 12}, **LOOSE)
 
 
@@ -100,12 +100,12 @@ def test_max_num_steps_is_for_an_interval_between_outputs() -> None:
 def test_steps_end_at_step_t_and_at_jump_t(method: str, ends: tuple[float, float]) -> None:
     for name in ("step_t", "jump_t"):
         for given in (tensor(0.7, 1.3), [0.7, 1.3]):
-            assert {0.7, 1.3} <= set(watched(tensor(*ends), {name: given}, method=method).starts())
+            assert {0.7, 1.3} <= set(solve_watched(tensor(*ends), {name: given}, method=method).starts())
 
 
 @every_adaptive_method
-def test_f_is_seen_from_both_sides_of_a_jump_as_they_see_it(method: str) -> None:
-    """y' = y before 1 and -3 y after: exact at the jump, without a step that is rejected for it."""
+def test_f_is_called_on_both_sides_of_a_jump_as_in_torchdiffeq(method: str) -> None:
+    """y' = y before 1 and -3 y after, with the jump in jump_t."""
 
     def f(t: Tensor, y: Tensor) -> Tensor:
         return torch.where(t < 1, y, -3 * y)
@@ -121,8 +121,8 @@ def test_f_is_seen_from_both_sides_of_a_jump_as_they_see_it(method: str) -> None
 
 
 @every_fixed_method
-def test_perturb_sees_a_jump_at_the_ends_of_steps_from_inside(method: str) -> None:
-    """y' = 0 before 1 and 1 from then on, in steps that meet it: y(2) = 1. Else a stage at 1 sees the wrong side."""
+def test_perturb_calls_f_inside_the_step_at_a_jump(method: str) -> None:
+    """y' = 0 before 1 and 1 from then on: y(2) = 1. Without perturb a stage at t = 1 has the value after the jump."""
 
     def f(t: Tensor, y: Tensor) -> Tensor:
         return torch.where(t < 1, 0 * y, 0 * y + 1)
@@ -135,7 +135,7 @@ def test_perturb_sees_a_jump_at_the_ends_of_steps_from_inside(method: str) -> No
         close(ours, theirs, rtol=1e-14, atol=1e-14)
 
 
-def test_norm_is_called_with_the_state_in_its_own_shape() -> None:
+def test_norm_is_called_with_the_state_in_its_shape() -> None:
     shapes: set[object] = set()
 
     def norm(state: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -144,15 +144,15 @@ def test_norm_is_called_with_the_state_in_its_own_shape() -> None:
         return torch.stack([part.abs().max() for part in parts]).max()
 
     y0 = PAIR_Y0[0]
-    ours, theirs = both(lambda it: it.odeint(lambda t, y: -y, y0, times((0.0, 1.0)), options={"norm": norm}))
+    ours, theirs = both(lambda library: library.odeint(lambda t, y: -y, y0, times((0.0, 1.0)), options={"norm": norm}))
     assert shapes == {((2, 3),)}
     close(ours, theirs, rtol=0, atol=1e-7)
     node.odeint(Pair(), PAIR_Y0, times((0.0, 1.0)), options={"norm": norm})
     assert shapes == {((2, 3),), ((2, 3), ())}
 
 
-def test_a_stricter_norm_takes_more_steps_as_theirs() -> None:
-    """One of ten thousand entries moves: the largest entry, not the mean."""
+def test_a_maximum_norm_takes_more_steps_as_in_torchdiffeq() -> None:
+    """One of 10,000 entries moves, so the largest entry is far above the mean."""
     y0, t = torch.zeros(10_000, dtype=torch.float64), tensor(0.0, 10.0)
     y0[0] = 1.0
     calls = []
@@ -165,7 +165,7 @@ def test_a_stricter_norm_takes_more_steps_as_theirs() -> None:
     assert calls[:2] == pytest.approx(calls[2:], rel=0.1)
 
 
-def test_dtype_is_that_of_the_times_in_callbacks() -> None:
+def test_dtype_is_the_dtype_of_the_times_in_callbacks() -> None:
     f = Watched()
     node.odeint(f, Y0.float(), tensor(0.0, 1.0), **LOOSE)
     node.odeint(f, Y0.float(), tensor(0.0, 1.0), options={"dtype": torch.float32}, **LOOSE)
@@ -177,8 +177,8 @@ def test_dtype_is_that_of_the_times_in_callbacks() -> None:
 
 @pytest.mark.parametrize("ends", [(0.0, 2.0), (2.0, 0.0)], ids=["forwards", "backwards"])
 @pytest.mark.parametrize("method", ["dopri5", "rk4"])
-def test_callbacks_get_the_tensors_that_theirs_get(method: str, ends: tuple[float, float]) -> None:
-    """dt is positive in either direction; theirs overshoot the end."""
+def test_callbacks_get_the_same_tensors_as_in_torchdiffeq(method: str, ends: tuple[float, float]) -> None:
+    """dt is positive in both directions; the last step of torchdiffeq goes beyond the end."""
     ours, theirs = (Watched(*OF_ADAPTIVE) if method == "dopri5" else Watched(STEP) for _ in range(2))
     node.odeint(ours, Y0, times(ends), method=method, rtol=1e-6, atol=1e-6)
     torchdiffeq.odeint(theirs, Y0, times(ends), method=method, rtol=1e-6, atol=1e-6)
@@ -199,7 +199,7 @@ def test_callbacks_of_a_tuple_get_a_tuple() -> None:
 
 
 @pytest.mark.parametrize(("method", "missing"), [("euler", "callback_accept_step"), ("scipy_solver", "callback_step")])
-def test_a_callback_that_a_method_never_calls_is_warned_of(method: str, missing: str) -> None:
+def test_a_callback_that_a_method_never_calls_gives_a_warning(method: str, missing: str) -> None:
     f = Watched(missing)
     with pytest.warns(UserWarning, match=f"'{method}' does not call {missing}"):
         node.odeint(f, Y0, tensor(0.0, 1.0), method=method, **LOOSE)
@@ -208,7 +208,7 @@ def test_a_callback_that_a_method_never_calls_is_warned_of(method: str, missing:
 
 @both_interfaces
 @every_method
-def test_an_unknown_option_is_warned_of_with_the_nearest_and_left_out(method: str, interface: str) -> None:
+def test_an_unknown_option_gives_a_warning_with_the_nearest_name_and_is_left_out(method: str, interface: str) -> None:
     fixed = method in ("euler", "midpoint", "heun2", "heun3", "rk4") or method.endswith("_adams")
     wrong, right = ("step_sice", "step_size") if fixed else ("max_stop", "max_step")
     message = f"unknown option of {method} '{wrong}'. Did you mean '{right}'? Known: "
@@ -218,7 +218,7 @@ def test_an_unknown_option_is_warned_of_with_the_nearest_and_left_out(method: st
     assert torch.equal(y, solve(Field(), Y0, tensor(0.0, 1.0), method=method))
 
 
-def test_an_option_of_the_other_kind_of_method_is_warned_of_as_theirs_is() -> None:
+def test_an_option_of_another_kind_of_method_gives_a_warning_as_in_torchdiffeq() -> None:
     for method, option in (("dopri5", "step_size"), ("rk4", "first_step"), ("scipy_solver", "max_num_steps")):
         how = {"method": method, "options": {option: 1000}}
         with pytest.warns(UserWarning, match=f"unknown option of {method} '{option}'"):
@@ -227,7 +227,7 @@ def test_an_option_of_the_other_kind_of_method_is_warned_of_as_theirs_is() -> No
             close(ours, torchdiffeq.odeint(Field(), Y0, tensor(0.0, 1.0), **how), rtol=1e-6, atol=1e-9)
 
 
-def short(func: object, y0: object, t: Tensor) -> Tensor:
+def grid_without_its_end(func: object, y0: object, t: Tensor) -> Tensor:
     return t[:-1]
 
 
@@ -238,11 +238,11 @@ def short(func: object, y0: object, t: Tensor) -> Tensor:
         ({"method": "rk4", "options": {"interp": None}}, "unknown option interp 'None'."),
         ({"method": "rk4", "options": {"interp": "cubik"}}, "unknown option interp 'cubik'. Did you mean 'cubic'?"),
         (
-            {"method": "rk4", "options": {"step_size": 0.1, "grid_constructor": short}},
+            {"method": "rk4", "options": {"step_size": 0.1, "grid_constructor": grid_without_its_end}},
             "step_size and grid_constructor are both given and exclude each other",
         ),
         (
-            {"method": "rk4", "options": {"grid_constructor": short}},
+            {"method": "rk4", "options": {"grid_constructor": grid_without_its_end}},
             "a grid from 0.0 to 1.0: it must go from t[0]=0.0 to t[-1]=2.0",
         ),
         ({"options": {"dfactor": 1.5}}, "dfactor=1.5, ifactor=10.0: dfactor <= 1 and ifactor > 0 are needed"),
@@ -255,14 +255,14 @@ def short(func: object, y0: object, t: Tensor) -> Tensor:
         ({"atol": torch.ones(3)}, "atol has shape"),
     ],
 )
-def test_a_wrong_call_is_answered_in_one_line(how: dict[str, Any], message: str) -> None:
+def test_a_wrong_call_is_refused_in_one_line(how: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         node.odeint(Field(), Y0, tensor(0.0, 1.0, 2.0), **how)
     assert "\n" not in str(error.value)
 
 
 @both_interfaces
-def test_wrong_states_and_times_are_answered_in_one_line(interface: str) -> None:
+def test_wrong_states_and_times_are_refused(interface: str) -> None:
     odeint = getattr(node, interface)
     with pytest.raises(ValueError, match="y0 is an empty tuple"):
         odeint(Field(), (), tensor(0.0, 1.0))
@@ -282,7 +282,7 @@ def test_wrong_states_and_times_are_answered_in_one_line(interface: str) -> None
 
 @both_interfaces
 def test_a_solve_that_fails_raises_with_advice(interface: str) -> None:
-    """y' = y^2 has a pole at 1; theirs assert 'underflow in dt'."""
+    """y' = y^2 has a pole at t = 1, where torchdiffeq asserts 'underflow in dt'."""
     extra = {"adjoint_params": ()} if interface == "odeint_adjoint" else {}
     with pytest.raises(node.SolveError, match=r"(dt_underflow|non_finite): .*(step|tolerance)"):
         getattr(node, interface)(lambda t, y: y**2, tensor(1.0), tensor(0.0, 2.0), **LOOSE, **extra)

@@ -1,4 +1,4 @@
-"""odeint_adjoint: which parameters are differentiated in, and how."""
+"""odeint_adjoint: the parameters that get gradients."""
 
 import copy
 
@@ -13,7 +13,7 @@ from tests.support.torchdiffeq_pairs import Y0, Field, Wide, tensor
 close = torch.testing.assert_close
 
 
-def test_adjoint_params_are_those_that_are_differentiated_in() -> None:
+def test_only_adjoint_params_get_gradients() -> None:
     w, v = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.7, 0.2))
     with pytest.warns(UserWarning, match=r"not among the parameters given, of shape \(\): they get no gradient"):
         y = node.odeint_adjoint(lambda t, y: w * y + v, Y0, tensor(0.0, 1.0), adjoint_params=(p for p in (w,)))
@@ -23,7 +23,7 @@ def test_adjoint_params_are_those_that_are_differentiated_in() -> None:
     assert v.grad is None
 
 
-def test_a_plain_function_needs_not_say_its_parameters_as_theirs_must() -> None:
+def test_a_plain_function_needs_no_adjoint_params_other_than_in_torchdiffeq() -> None:
     w = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     with pytest.raises(ValueError, match=r"adjoint_params"):
         torchdiffeq.odeint_adjoint(lambda t, y: w * y, Y0, tensor(0.0, 1.0))
@@ -48,7 +48,7 @@ def test_a_parameter_that_requires_no_grad_is_left_out_of_a_norm_with_a_warning(
     assert f.outer.grad is None
 
 
-def test_a_replica_of_data_parallel_is_differentiated_in_its_attributes() -> None:
+def test_a_replica_of_data_parallel_passes_gradients_to_its_module() -> None:
     f = Field()
     replica = copy.copy(f)
     replica._parameters, replica._is_replica = {}, True
@@ -60,7 +60,7 @@ def test_a_replica_of_data_parallel_is_differentiated_in_its_attributes() -> Non
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_parameter_of_another_dtype_gets_its_gradient_in_its_own(dtype: torch.dtype) -> None:
+def test_a_parameter_of_another_dtype_gets_its_gradient_in_its_own_dtype(dtype: torch.dtype) -> None:
     other = torch.float64 if dtype == torch.float32 else torch.float32
     w = torch.tensor(0.7, dtype=other, requires_grad=True)
     y0 = Y0.to(dtype)
@@ -75,8 +75,8 @@ def test_a_parameter_of_another_dtype_gets_its_gradient_in_its_own(dtype: torch.
     assert w.grad.item() == pytest.approx(Y0.sum().item() * torch.tensor(0.7).exp().item(), rel=1e-3)
 
 
-def test_a_complex_parameter_is_differentiated_in() -> None:
-    """y' = w y with y, w complex: y = y0 exp(w t)."""
+def test_a_complex_parameter_gets_its_gradient() -> None:
+    """y' = w y with complex y and w: y = y0 exp(w t)."""
     w = torch.tensor(0.3 + 1.1j, dtype=torch.complex128, requires_grad=True)
     y0 = torch.tensor([1 + 0.5j, -0.3 + 2j], dtype=torch.complex128)
     norms = ({}, {"norm": "seminorm"}, {"norm": lambda s: torch.stack([x.abs().max() for x in s]).max()})

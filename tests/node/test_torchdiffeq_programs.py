@@ -1,4 +1,4 @@
-"""The programs of docs/examples/torchdiffeq reach the same results with node as with torchdiffeq."""
+"""The programs of docs/examples/torchdiffeq give the same results with node as with torchdiffeq."""
 
 import re
 from types import ModuleType
@@ -18,7 +18,7 @@ SIZES = {
     "learn_physics": "--iterations 3 --observed 20",
     "ode_digits": "--iterations 3 --batch 8 --channels 4",
 }
-COUNTS = ("calls", "forwards", "backwards")  # of calls of the field: an adjoint of ours takes fewer
+COUNTS = ("calls", "forwards", "backwards")  # numbers of calls of the field, of which node's adjoint takes fewer
 ERRORS = {
     "off": 1e-3,
     "right": 0.02,
@@ -32,7 +32,7 @@ both_gradients = pytest.mark.parametrize("adjoint", [False, True], ids=["backpro
 
 
 def run(name: str, library: str, size: str, *, adjoint: bool = False) -> dict[str, list[float]]:
-    """The results of a program whose one import names this library."""
+    """The results of a program in which `from node import` is replaced by this library."""
     source = (FOLDER / f"{name}.py").read_text()
     source, imports = re.subn(r"^from node import", f"from {library} import", source, flags=re.MULTILINE)
     assert imports == 1
@@ -61,22 +61,22 @@ def assert_same_results(ours: dict[str, list[float]], theirs: dict[str, list[flo
 @both_gradients
 @pytest.mark.filterwarnings("ignore:rtol=.* below the resolution of torch.float32")  # torchdiffeq's default tolerances
 @pytest.mark.parametrize("name", SIZES)
-def test_a_program_reaches_the_same_results_but_for_its_import(name: str, adjoint: bool) -> None:
+def test_a_program_gives_the_same_results_with_either_import(name: str, adjoint: bool) -> None:
     assert_same_results(*(run(name, library, SIZES[name], adjoint=adjoint) for library in ("node", "torchdiffeq")))
 
 
 @both_gradients
-def test_a_counter_that_a_program_keeps_counts_the_backward_pass(adjoint: bool) -> None:
+def test_a_programs_own_counter_counts_the_calls_of_the_adjoint(adjoint: bool) -> None:
     found = run("ode_digits", "node", "--iterations 2 --batch 4 --channels 4", adjoint=adjoint)
     assert all(calls > 0 for calls in found["forwards"])
     assert all((calls > 0) == adjoint for calls in found["backwards"])
 
 
 @pytest.mark.exhaustive
-def test_a_bounce_has_the_gradients_that_differences_have() -> None:
+def test_the_gradients_of_a_bouncing_ball_equal_finite_differences() -> None:
     found = run("bouncing_ball", "node", "--bounces 3")
     assert found["gradients"] == pytest.approx(found["differences"], rel=1e-5)
 
 
-def test_every_program_there_is_run_here() -> None:
+def test_every_program_of_the_folder_is_run() -> None:
     assert {path.stem for path in FOLDER.glob("*.py")} == {*SIZES}

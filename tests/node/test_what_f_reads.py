@@ -1,4 +1,4 @@
-"""What a field reads, and from where: replicas, closures, what was made outside, what only some calls read."""
+"""Gradients of the tensors that a field reads: from replicas, closures, globals and caches, in some calls or in all."""
 
 import sys
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from torch import Tensor, nn
 from node import FixedStep, NeuralODE, solve
 from node.models import MLP
 from tests.support.gradients import tensor
-from tests.support.lawful import (
+from tests.support.right_or_refused import (
     MODES,
     T,
-    assert_lawful,
-    backprop_of,
+    arguments_of,
+    assert_right_or_refused,
+    backprop_arguments_of,
     every_mode,
     gradients,
-    how,
     is_refusal,
-    or_refused,
-    wrong,
+    mismatch,
+    none_if_refused,
 )
 
 Y0 = tensor(0.5, -0.3, 0.8)
-MADE = tensor(0.0)  # a test sets it, and reads it by this name
+GLOBAL_W = tensor(0.0)  # a test replaces it and reads it under this global name
 W = tensor(0.3, -0.2, 0.5, 0.1, -0.4, 0.2, -0.3, 0.6, 0.2).view(3, 3)
 
 
 def replica_of(module: nn.Module) -> nn.Module:
-    """As `nn.parallel.replicate` makes one: parameters are attributes, copies that have a graph."""
+    """A replica as made by `nn.parallel.replicate`: its parameters are attributes, copies with a graph."""
     copies = {id(m): m._replicate_for_data_parallel() for m in module.modules()}
     for m in module.modules():
         replica = copies[id(m)]
@@ -47,32 +47,32 @@ def replica_of(module: nn.Module) -> nn.Module:
 
 @every_mode
 @pytest.mark.parametrize("wrapped", [False, True], ids=["the field", "NeuralODE"])
-def test_a_replica_gives_its_gradients_to_the_module_that_it_is_of(mode: str, wrapped: bool) -> None:
+def test_a_replica_passes_its_gradients_to_its_module(mode: str, wrapped: bool) -> None:
     torch.manual_seed(0)
     field = MLP(3, width=4).double()
-    module = NeuralODE(field, **how(mode)) if wrapped else field
+    module = NeuralODE(field, **arguments_of(mode)) if wrapped else field
     y0 = torch.randn(2, 3, dtype=torch.float64)
 
     def loss(of: Any) -> Tensor:
-        return (of(y0, T) if wrapped else solve(of, y0, T, **how(mode)).y).square().sum()
+        return (of(y0, T) if wrapped else solve(of, y0, T, **arguments_of(mode)).y).square().sum()
 
-    true = gradients(lambda: solve(field, y0, T, **backprop_of(mode)).y.square().sum(), field.parameters())
-    found = or_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
-    assert_lawful(found, true, mode)
+    true = gradients(lambda: solve(field, y0, T, **backprop_arguments_of(mode)).y.square().sum(), field.parameters())
+    found = none_if_refused(lambda: gradients(lambda: loss(replica_of(module)), field.parameters()))
+    assert_right_or_refused(found, true, mode)
     assert found is not None, "a replica is a module: it is right, not refused"
 
 
-class _Holding(nn.Module):
-    def __init__(self, made: Any):
+class _HoldsTensor(nn.Module):
+    def __init__(self, w: Any):
         super().__init__()
-        self.made = made
+        self.w = w
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        made = self.made[0] if isinstance(self.made, list) else self.made
-        return torch.tanh(y @ made) * torch.cos(t)
+        w = self.w[0] if isinstance(self.w, list) else self.w
+        return torch.tanh(y @ w) * torch.cos(t)
 
 
-def _in(call: Callable[[Any, Tensor, Tensor], Tensor], held: Any) -> Callable[[Tensor, Tensor], Tensor]:
+def _with_held(call: Callable[[Any, Tensor, Tensor], Tensor], held: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda t, y: call(held, t, y)
 
 
@@ -80,69 +80,69 @@ def _by_default(given: list[nn.Module]) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda t, y, held=given: held[0](t, y)
 
 
-REACHED: dict[str, Callable[[Tensor], Any]] = {
-    "a closure": lambda made: lambda t, y: torch.tanh(y @ made) * torch.cos(t),
-    "a default": lambda made: lambda t, y, made=made: torch.tanh(y @ made) * torch.cos(t),
-    "an attribute": _Holding,
-    "a list": lambda made: _Holding([made]),
-    "a bound method": lambda made: _Holding(made).forward,
-    "a module in a list": lambda made: _in(lambda held, t, y: held[0](t, y), [_Holding(made), 0]),
-    "a module in a dictionary": lambda made: _in(lambda held, t, y: held["f"][0](t, y), {"f": [_Holding(made)]}),
-    "a default's list": lambda made: _by_default([_Holding(made)]),
+HOLDERS: dict[str, Callable[[Tensor], Any]] = {
+    "a closure": lambda w: lambda t, y: torch.tanh(y @ w) * torch.cos(t),
+    "a default": lambda w: lambda t, y, w=w: torch.tanh(y @ w) * torch.cos(t),
+    "an attribute": _HoldsTensor,
+    "a list": lambda w: _HoldsTensor([w]),
+    "a bound method": lambda w: _HoldsTensor(w).forward,
+    "a module in a list": lambda w: _with_held(lambda held, t, y: held[0](t, y), [_HoldsTensor(w), 0]),
+    "a module in a dictionary": lambda w: _with_held(lambda held, t, y: held["f"][0](t, y), {"f": [_HoldsTensor(w)]}),
+    "a default's list": lambda w: _by_default([_HoldsTensor(w)]),
 }
 
 
 @every_mode
-@pytest.mark.parametrize("through", REACHED)
+@pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("what", ["a leaf", "exp of a leaf", "exp of a parameter of f"])
-def test_what_reaches_f_from_outside_has_its_gradient(mode: str, through: str, what: str) -> None:
-    """Through two solves in a row; what is made of f's own parameter counts once, or is refused."""
+def test_a_tensor_from_outside_of_f_gets_its_gradient(mode: str, holder: str, what: str) -> None:
+    """Two solves in a row; a tensor computed from a parameter of f counts once, or is refused."""
     p = nn.Parameter(W.clone())
 
-    def loss(way: dict[str, object]) -> Tensor:
-        f = REACHED[through](p if what == "a leaf" else torch.exp(p) / 3)
+    def loss(arguments: dict[str, object]) -> Tensor:
+        f = HOLDERS[holder](p if what == "a leaf" else torch.exp(p) / 3)
         if what == "exp of a parameter of f" and isinstance(f, nn.Module):
             f.own = p
-        return solve(f, solve(f, Y0, T, **way).y[-1], T, **way).y.square().sum()
+        return solve(f, solve(f, Y0, T, **arguments).y[-1], T, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(backprop_of(mode)), [p])
-    found = or_refused(lambda: gradients(lambda: loss(how(mode)), [p]))
-    assert_lawful(found, true, mode)
+    true = gradients(lambda: loss(backprop_arguments_of(mode)), [p])
+    found = none_if_refused(lambda: gradients(lambda: loss(arguments_of(mode)), [p]))
+    assert_right_or_refused(found, true, mode)
     assert found is not None or (mode == "forward" and what == "exp of a parameter of f")
 
 
 @every_mode
 @pytest.mark.parametrize("start", [0.0, 0.4])
-def test_what_was_made_outside_and_is_read_by_a_global_name_too_counts_whole_or_is_refused(
+def test_a_tensor_read_by_a_global_name_too_gets_its_whole_gradient_or_is_refused(
     mode: str, start: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the solve's start on, or at later times only."""
+    """The global name is read from the start on, or at later times only."""
     p = nn.Parameter(W.clone())
 
-    def loss(way: dict[str, object]) -> Tensor:
-        made = torch.exp(p) / 3
-        monkeypatch.setattr(sys.modules[__name__], "MADE", made)
-        f = _Holding(made)
+    def loss(arguments: dict[str, object]) -> Tensor:
+        w = torch.exp(p) / 3
+        monkeypatch.setattr(sys.modules[__name__], "GLOBAL_W", w)
+        f = _HoldsTensor(w)
 
         def field(t: Tensor, y: Tensor) -> Tensor:
-            return f(t, y) + torch.sin(y @ MADE) if t >= start else f(t, y)
+            return f(t, y) + torch.sin(y @ GLOBAL_W) if t >= start else f(t, y)
 
-        return solve(field, Y0, T, **way).y.square().sum()
+        return solve(field, Y0, T, **arguments).y.square().sum()
 
-    true = gradients(lambda: loss(backprop_of(mode)), [p])
-    assert_lawful(or_refused(lambda: gradients(lambda: loss(how(mode)), [p])), true, mode)
+    true = gradients(lambda: loss(backprop_arguments_of(mode)), [p])
+    assert_right_or_refused(none_if_refused(lambda: gradients(lambda: loss(arguments_of(mode)), [p])), true, mode)
 
 
 class Cached(nn.Module):
-    """Makes what it reads in its first call."""
+    """A field that computes a tensor in its first call and reads it in all calls."""
 
     def __init__(self, p: Tensor):
         super().__init__()
-        self.p, self.made = p, None
+        self.p, self.w = p, None
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        self.made = torch.exp(self.p) / 3 if self.made is None else self.made
-        return torch.tanh(y @ self.made)
+        self.w = torch.exp(self.p) / 3 if self.w is None else self.w
+        return torch.tanh(y @ self.w)
 
 
 def _by_intervals(rows: tuple[Tensor, ...]) -> Any:
@@ -150,7 +150,7 @@ def _by_intervals(rows: tuple[Tensor, ...]) -> Any:
 
 
 class Late(nn.Module):
-    """Reads a tensor in its later calls alone."""
+    """A field that reads a tensor in later calls only."""
 
     def __init__(self, p: Tensor):
         super().__init__()
@@ -165,7 +165,7 @@ def _listed(f: nn.Module) -> Any:
     return lambda t, y: held[0](t, y)
 
 
-# Fields of which one call does not tell what the others read.
+# Fields whose calls do not all read the same tensors.
 READERS: dict[str, Callable[[Tensor], Any]] = {
     "late": Late,
     "late, in a closure": lambda p: lambda t, y: Late.forward(SimpleNamespace(p=p), t, y),
@@ -180,24 +180,24 @@ READERS: dict[str, Callable[[Tensor], Any]] = {
 @every_mode
 @pytest.mark.parametrize("start", ["a leaf", "a constant"])
 @pytest.mark.parametrize("reader", READERS)
-def test_what_only_some_calls_read_has_its_gradient_or_is_refused(mode: str, reader: str, start: str) -> None:
-    """Fixed steps in every mode: a jump of f is no matter for a tolerance."""
+def test_a_tensor_read_in_some_calls_only_gets_its_gradient_or_is_refused(mode: str, reader: str, start: str) -> None:
+    """Steps are fixed in every mode, as f may jump."""
     p, y0 = W.clone().requires_grad_(), Y0.clone().requires_grad_(start == "a leaf")
-    way = how(mode, controller=FixedStep(dt=0.05))
+    arguments = arguments_of(mode, controller=FixedStep(dt=0.05))
 
     def loss(gradient: object) -> Tensor:
-        return solve(READERS[reader](p), y0, T, **{**way, "gradient": gradient}).y.square().sum()
+        return solve(READERS[reader](p), y0, T, **{**arguments, "gradient": gradient}).y.square().sum()
 
     leaves = [p, y0] if start == "a leaf" else [p]
     true = gradients(lambda: loss("backprop"), leaves)
-    found = or_refused(lambda: gradients(lambda: loss(way["gradient"]), leaves))
-    assert found is None or not wrong(found, true, 1e-9 if MODES[mode].exactness.startswith("exact") else 0.1)
+    found = none_if_refused(lambda: gradients(lambda: loss(arguments["gradient"]), leaves))
+    assert found is None or not mismatch(found, true, 1e-9 if MODES[mode].exactness.startswith("exact") else 0.1)
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "backprop"])
-def test_a_tensor_given_for_parameters_is_refused(mode: str) -> None:
-    """It would be taken as its rows, which f does not depend on."""
+def test_a_single_tensor_as_parameters_is_refused(mode: str) -> None:
+    """Iterated over, it would give its rows, on which f does not depend."""
     p = W.clone().requires_grad_()
     with pytest.raises(TypeError, match="parameters") as refused:
-        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **how(mode))
+        solve(lambda t, y: torch.tanh(y @ p), Y0, T, parameters=p, **arguments_of(mode))
     assert is_refusal(refused.value)

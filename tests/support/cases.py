@@ -1,4 +1,4 @@
-"""Every solver with fixed and with adaptive steps, every gradient mode, and a field for them."""
+"""Parametrisations over all solvers, with fixed and adaptive steps, and over all gradient modes; and a field."""
 
 import pytest
 import torch
@@ -20,5 +20,5 @@ def seconds(*values: float, dtype: torch.dtype = torch.float64) -> Tensor:
 
 
 def field(t: Tensor, y: Tensor) -> Tensor:
-    """Elementwise and time-dependent: a state's shape makes no difference."""
+    """An elementwise, time-dependent field: the shape of the state makes no difference."""
     return torch.cos(2 * t) * y - y**2 / 4

@@ -1,8 +1,8 @@
-"""Which tests run: all of them with --all, else a part that stands for all and takes a few minutes.
+"""The choice of the tests that run: all of them with --all, else a part that takes a few minutes.
 
-The part leaves out what is marked `exhaustive`, and of a test with many cases it runs a few, spread over them; which
-ones differs from test to test, so that together they try every solver and every mode. Who names tests by ::, gets all
-of those.
+The part leaves out tests marked `exhaustive`, and runs three cases of a test with many cases, evenly spread. The three
+differ from test to test, so that together the tests try every solver and every mode. Of a test that is named by `::`
+all cases run.
 """
 
 import zlib
@@ -11,16 +11,16 @@ from collections.abc import Sequence
 
 import pytest
 
-CASES = 3  # of a test
+CASES = 3  # of each test
 
 
 def everything(config: pytest.Config) -> bool:
-    """Whether all tests are wanted."""
+    """Whether all tests are requested."""
     return bool(config.getoption("--all")) or any("::" in argument for argument in config.args)
 
 
 def part(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """The tests that stand for all."""
+    """The part of the tests that runs without --all."""
     by_test: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("exhaustive") is None:
@@ -30,7 +30,7 @@ def part(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def spread(name: str, cases: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """A few of a test's cases, evenly spread, from a place that follows from its name."""
+    """At most three cases of a test, evenly spread from a start that is a hash of the test's name."""
     count = len(cases)
     if count <= CASES:
         return list(cases)

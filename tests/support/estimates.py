@@ -1,9 +1,9 @@
-"""What to ask of a pair so that its error is about a tolerance."""
+"""The tolerance to request of an embedded pair so that its error is about the tolerance that is wanted."""
 
-# Of the error that they estimate: Fehlberg made his second formula's leading term small by its weights of 1/512.
+# fehlberg2's error estimate is small, as its weights are +-1/512: the tolerance is divided by as much.
 SHARES = {"fehlberg2": 1 / 512}
 
 
-def asked(name: str, tolerance: float) -> float:
-    """The tolerance to give to a solver of this name."""
+def tolerance_for(name: str, tolerance: float) -> float:
+    """The tolerance to request of the solver of this name."""
     return tolerance * SHARES.get(name, 1.0)

@@ -1,4 +1,4 @@
-"""The registry's solvers by what they have in common, for the tests that hold for some of them."""
+"""The registered solvers by family, for tests that hold for some of them."""
 
 from node import SOLVERS
 from node.solvers import (
@@ -19,12 +19,12 @@ REVERSIBLE = {name: solver for name, solver in SOLVERS.items() if isinstance(sol
 REVERSIBLE_RUNGE_KUTTA = {
     name: solver for name, solver in REVERSIBLE.items() if isinstance(solver, ReversibleRungeKutta)
 }
-# What such a step does depends on y alone, not on the steps before it.
+# Solvers whose step depends on y alone, not on the steps before it.
 ONE_STEP = {name: solver for name, solver in SOLVERS.items() if name not in MULTISTEP | REVERSIBLE}
 IMPLICIT = {name: solver for name, solver in SOLVERS.items() if isinstance(solver, ESDIRK | Rosenbrock)}
 ROSENBROCK = {name: solver for name, solver in IMPLICIT.items() if isinstance(solver, Rosenbrock)}
 ADAPTIVE = {name: solver for name, solver in SOLVERS.items() if solver.adaptive}
-# Those whose error is a few tolerances: at order 1 it is their square root.
+# Solvers whose error is a few tolerances; at order 1 it is about the square root of the tolerance.
 PRECISE = {name: solver for name, solver in ADAPTIVE.items() if solver.order > 1}
-# Those that keep to a tight tolerance also where f contracts, as undamped reversible methods do not.
+# Solvers that keep a tight tolerance also on a contraction, unlike undamped reversible methods.
 CONTROLLED = {name: solver for name, solver in PRECISE.items() if name not in REVERSIBLE}

@@ -1,5 +1,6 @@
-"""Processes that are killed, or that compete for a database: forked from one that has loaded the store, so that fifty
-cost little. `Nursery` is that one, seen from a test; run as a script, this file is it.
+"""Processes that are killed or compete for a database, forked from one process that has loaded the store.
+
+Forking makes fifty processes cheap. `Nursery` starts that one process from a test; it runs this file as a script.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ CELLS = [
 PLAN = [Planned("solvers", cell) for cell in CELLS]
 LONG_PLAN = [Planned("solvers", replace(CELLS[0], seed=seed)) for seed in range(400)]
 METRICS, SAMPLES = ("error", "nfe_forward", "peak_bytes"), 6
-LARGE, POINTS = 3, 12_000  # every third trial has a curve of so many points: some of them fill the write-ahead log
+LARGE, POINTS = 3, 12_000  # every third trial has a curve of POINTS points; a few of these fill the write-ahead log
 
 
 class Nursery:
-    """Forks processes on demand. A context manager, which ends it."""
+    """A context manager around a process that forks others on demand; it ends with the context."""
 
     def __enter__(self) -> Nursery:
         self._process = subprocess.Popen(
@@ -44,17 +45,17 @@ class Nursery:
     def all_at_once(
         self, job: str, calls: list[dict[str, Any]], *, killed_after: float | str | None = None
     ) -> list[str]:
-        """Run one process a call of the job, all released at one moment; what each has printed, when all have ended.
+        """The outputs of one process for each call of the job; all start at one moment and have ended.
 
-        They are killed after so many seconds, or when they have printed that word.
+        They are killed after `killed_after` seconds, or when all have printed that word.
         """
         self._process.stdin.write(json.dumps([job, calls, killed_after]) + "\n")
         self._process.stdin.flush()
         ended = json.loads(self._process.stdout.readline())
         expected = 0 if killed_after is None else -signal.SIGKILL
-        for code, said in ended:
-            assert code in (0, expected), said
-        return [said for _, said in ended]
+        for code, output in ended:
+            assert code in (0, expected), output
+        return [output for _, output in ended]
 
 
 def a_run(run_id: str) -> Run:
@@ -62,7 +63,7 @@ def a_run(run_id: str) -> Run:
 
 
 def a_trial(cell: Cell, index: int) -> Trial:
-    """What is whole of it follows from its index."""
+    """A trial all of whose contents follow from its index, so that a test can check that it is complete."""
     points = POINTS if index % LARGE == 0 else 2
     samples = [Sample(round_index, 0, 0.5 + round_index, 3) for round_index in range(SAMPLES)]
     curve = Curve([float(i) for i in range(points)], [[float(i), -1.0] for i in range(points)])
@@ -77,7 +78,7 @@ def a_trial(cell: Cell, index: int) -> Trial:
 
 
 def record_until_killed(url: str, name: str) -> None:
-    """Print what is acknowledged; small runs, so that their beginning and end are met too."""
+    """Record small runs without end and print what has been acknowledged; a kill may hit a run's start or end too."""
     with Store.open(url, create=True) as store:
         for number in range(1_000_000):
             run_id = f"{name}-{number}"
@@ -96,7 +97,7 @@ def record(url: str, name: str, trials: int) -> None:
         longest_s = 0.0
         for index in range(trials):
             started = time.perf_counter()
-            store.record(name, a_trial(CELLS[index % len(CELLS)], 1 + LARGE * index))  # small ones
+            store.record(name, a_trial(CELLS[index % len(CELLS)], 1 + LARGE * index))  # without a long curve
             longest_s = max(longest_s, time.perf_counter() - started)
         assert not store.spooled.files, store.spooled
         say("longest", longest_s)
@@ -105,18 +106,20 @@ def record(url: str, name: str, trials: int) -> None:
 def begin(url: str, name: str, sweep: str) -> None:
     with Store.open(url, create=True) as store:
         run = replace(a_run(name), sweep_name=sweep)
-        store.begin(run, LONG_PLAN if int(name[-1]) % 2 else LONG_PLAN[::-1])  # in whatever order
+        store.begin(
+            run, LONG_PLAN if int(name[-1]) % 2 else LONG_PLAN[::-1]
+        )  # runs begin with the cells in different orders
 
 
 def record_beside(url: str, first: int, trials: int) -> None:
-    """Into a cell of a run that others record into too."""
+    """Record into a cell of a run into which other processes record too."""
     with Store.open(url) as store:
         for index in range(first, first + trials):
             store.record("run-0", a_trial(CELLS[0], 1 + LARGE * index))
 
 
 def record_and_rebuild(url: str, first: int, trials: int) -> None:
-    """The same, and make the summary anew after each."""
+    """Record as `record_beside` and rebuild the summary after each trial."""
     for index in range(first, first + trials):
         record_beside(url, index, 1)
         with Store.open(url) as store, store.database.writing() as connection:
@@ -128,7 +131,7 @@ def take_in(url: str) -> None:
 
 
 def compete(url: str, name: str) -> None:
-    """Measure what nobody else does: as the runner, lease by lease."""
+    """Record every cell that no other process has leased or recorded, one lease at a time, as the runner does."""
     with Store.open(url, create=True) as store:
         run = a_run(name)
         store.begin(run, PLAN)
@@ -137,13 +140,13 @@ def compete(url: str, name: str) -> None:
             if leases.take([cell.key]):
                 continue
             if not store.standing(HERE.fingerprint, [cell.key], [None]).trials:
-                time.sleep(0.005)  # it takes a while, in which the others come by
+                time.sleep(0.005)  # a measurement takes a while, in which other processes ask for the cell
                 store.record(name, a_trial(cell, 1))
             leases.release()
 
 
 def lease(url: str, name: str) -> None:
-    """Lease every cell, and hold them until killed."""
+    """Lease all cells and hold the leases until the process is killed."""
     with Store.open(url, create=True) as store:
         run = a_run(name)
         store.begin(run, PLAN)
@@ -153,7 +156,7 @@ def lease(url: str, name: str) -> None:
 
 
 def upgrade(path: str) -> None:
-    import results.opening.migration  # noqa: F401  (loaded by now: the nursery has it)
+    import results.opening.migration  # noqa: F401  (already loaded before the fork)
 
     say("started")
     Store.open(path, write=True).__exit__()
@@ -171,7 +174,7 @@ JOBS = {
 
 
 def fork(job: str, arguments: dict[str, Any], gate: tuple[int, int]) -> tuple[int, int]:
-    """The child's number and the file that has what it prints."""
+    """The process id of the child and the descriptor of the file with its output."""
     file = tempfile.TemporaryFile()  # noqa: SIM115  (it is read when the child has ended)
     descriptor = os.dup(file.fileno())
     file.close()
@@ -184,7 +187,7 @@ def fork(job: str, arguments: dict[str, Any], gate: tuple[int, int]) -> tuple[in
     os.read(gate[0], 1)  # until the nursery opens the gate
     try:
         JOBS[job](**arguments)
-    except BaseException:  # noqa: BLE001  (a fork never goes back into the nursery's loop)
+    except BaseException:  # noqa: BLE001  (a child never returns into the loop of `serve`)
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
@@ -214,9 +217,9 @@ def serve() -> None:
         ended = []
         for pid, descriptor in children:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            with os.fdopen(descriptor, "rb") as said:
-                said.seek(0)
-                ended.append((code, said.read().decode()))
+            with os.fdopen(descriptor, "rb") as output:
+                output.seek(0)
+                ended.append((code, output.read().decode()))
         os.close(gate[0])
         print(json.dumps(ended), flush=True)
 

@@ -1,4 +1,4 @@
-"""Fields with known gradients, and how the tests of gradients take and compare them."""
+"""Fields for tests of gradients, and functions that take and compare gradients."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ class Spiral(nn.Module):
 
 
 class Net(nn.Module):
-    """A net that depends on time, with a parameter that is unused and one that is not to be trained."""
+    """A net that depends on time, with an unused and a frozen parameter."""
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Net(nn.Module):
 def gradient_of(
     loss: Callable[[Tensor], Tensor], f: nn.Module, y0: Tensor, t: Tensor, **how: object
 ) -> tuple[Tensor, ...]:
-    """dL/dy0 and dL/dp of the parameters that have one."""
+    """dL/dy0 and dL/dp for all parameters p that are used and require grad."""
     y0 = y0.detach().clone().requires_grad_()
     used = [p for p in f.parameters() if p.requires_grad and p is not getattr(f, "unused", None)]
     y = solve(f, y0, t, **how).require_success().y
@@ -75,7 +75,7 @@ NET_Y0 = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
 
 
 class Growth(nn.Module):
-    """z' = alpha z, the gradient toy of ACA and MALI."""
+    """z' = alpha z, the toy problem of the papers on ACA and MALI."""
 
     def __init__(self) -> None:
         super().__init__()

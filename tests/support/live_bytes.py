@@ -1,4 +1,4 @@
-"""The bytes of tensors that live, exactly: of every storage that an operation has made, as its weak reference tells."""
+"""The exact number of live bytes of tensors, by a weak reference to every storage that an operation makes."""
 
 import gc
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class LiveBytes(TorchDispatchMode):
-    """Follows what the operations within it make, whoever holds it: Python, a graph, a context."""
+    """Follows the storages that operations within it make, whether Python, a graph or a context holds them."""
 
     def __init__(self) -> None:
         super().__init__()
         self._made: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __enter__(self) -> "LiveBytes":
-        gc.freeze()  # what was there before is no one's to collect: a collection takes a millisecond, not a hundred
+        gc.freeze()  # a collection skips older objects, so it takes 1 ms, not 100
         super().__enter__()
         return self
 
@@ -35,12 +35,12 @@ class LiveBytes(TorchDispatchMode):
                 continue
             if given is None:
                 given = {x._cdata for x in _storages((args, tuple((kwargs or {}).values())))}
-            if key not in given:  # no view of what was there before
+            if key not in given:  # neither a view nor an argument
                 self._made[key] = StorageWeakRef(storage), storage.nbytes()
         return out
 
     def now(self) -> int:
-        """Those that live now, after a collection of reference cycles."""
+        """The bytes that are live now, after a collection of reference cycles."""
         gc.collect()
         self._made = {key: made for key, made in self._made.items() if not made[0].expired()}
         return sum(size for _, size in self._made.values())

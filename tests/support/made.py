@@ -1,4 +1,4 @@
-"""Measured cells made up one by one, for what is tested without a database."""
+"""Made-up measured cells for tests without a database."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ RK4 = Cell(problem="cosine", backend="node", solver="rk4", horizon=1.0, n_output
 def a_cell(
     cell: Cell = RK4, *, forward_s: float = math.nan, gradient_s: float = math.nan, **metrics: float
 ) -> MeasuredCell:
-    """A cell with these metrics; its timings, two processes of five rounds, are all equal."""
+    """A measured cell with these metrics; its timings, two processes of five rounds, are all equal."""
     index = MultiIndex.from_product([range(2), range(5)], names=["process_index", "round_index"])
     times = {"forward_s": forward_s, "gradient_s": gradient_s}
     samples = {name: Series(np.full(10, s), index=index) for name, s in times.items() if not math.isnan(s)}
@@ -28,7 +28,7 @@ def a_cell(
 def timings(
     seconds: float, processes: Sequence[int], *, rounds: int = 10, spread: float = 0.01, seed: int = 0
 ) -> Series:
-    """Samples of a cell: what disturbs a process and a round disturbs every cell alike, `spread` this one alone."""
+    """Samples of a cell: a load common to all cells in each process and round, and noise of `spread` of its own."""
     index = MultiIndex.from_product([processes, range(rounds)], names=["process_index", "round_index"])
     own = np.random.default_rng(seed).lognormal(0, spread, len(index))
     load = [np.random.default_rng(process).lognormal(process % 3, 0.3, rounds) for process in processes]
@@ -42,6 +42,6 @@ def in_block(control: MeasuredCell, *cells: MeasuredCell, off: float = 1.0) -> l
     return [replace(each, block=block) for each in (control, *cells)]
 
 
-def plain(said: str) -> str:
-    """The text with ordinary spaces."""
-    return said.replace(text.TIGHT, " ").replace(text.THIN, " ")
+def plain(message: str) -> str:
+    """The message with ordinary spaces for thin ones."""
+    return message.replace(text.TIGHT, " ").replace(text.THIN, " ")

@@ -1,4 +1,4 @@
-"""The gradient modes that go with steps for each sample."""
+"""The gradient modes that support per-sample stepping."""
 
 import pytest
 

@@ -1,11 +1,11 @@
-"""Point clouds of the plane that models are trained on."""
+"""Point clouds in the plane, on which models are trained."""
 
 import torch
 from torch import Tensor
 
 
 def moons(n: int) -> tuple[Tensor, Tensor]:
-    """Two interleaved half circles with noise 0.1: points (n, 2) and which of the two (n,)."""
+    """Two interleaved half circles with noise 0.1: points (n, 2) and labels (n,)."""
     upper = torch.rand(n) < 0.5
     angle = torch.pi * torch.rand(n)
     x = torch.where(upper, angle.cos(), 1 - angle.cos()) - 0.5
@@ -14,7 +14,7 @@ def moons(n: int) -> tuple[Tensor, Tensor]:
 
 
 def circles(n: int) -> tuple[Tensor, Tensor]:
-    """A circle within another, radii 1/2 and 1 with noise of 5 %: points (n, 2) and which of the two (n,)."""
+    """Two concentric circles of radii 1/2 and 1 with noise of 5 %: points (n, 2) and labels (n,)."""
     inner = torch.rand(n) < 0.5
     angle = 2 * torch.pi * torch.rand(n)
     radius = torch.where(inner, 0.5, 1.0) * (1 + 0.05 * torch.randn(n))

@@ -1,4 +1,4 @@
-"""The program as a process of its own: by the script that is installed, and by `python -m bench`."""
+"""The program in a subprocess: by the installed script, and by `python -m bench`."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tests.support.places import ROOT
 
 MODULE = [sys.executable, "-m", "bench"]
 
-# One cell, which takes a second for each of its trials.
+# A sweep of one cell, each of whose trials takes a second.
 SWEEP = """
 [measure]
 processes = 1
@@ -31,7 +31,7 @@ n_outputs = 2
 
 
 def script(folder: Path) -> list[str]:
-    """The command that `pip install` makes, as it makes it, in a folder of its own."""
+    """The command that `pip install` would make, written into a new folder."""
     entry = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["nodebench"]
     module, name = entry.split(":")
     folder.mkdir()
@@ -44,7 +44,10 @@ def script(folder: Path) -> list[str]:
 def call(
     command: list[str], *arguments: str, cwd: Path, before: tuple[str, ...] = (), **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end. `before`: a program by which it is started. `variables`: of its environment."""
+    """Run the command to its end.
+
+    `before`: a program that starts the command; `variables`: additional environment variables.
+    """
     found = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {**os.environ, "PYTHONPATH": found, **variables}
     whole = [*before, *command, *arguments]

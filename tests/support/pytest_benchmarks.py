@@ -1,4 +1,4 @@
-"""A file that the installed pytest-benchmark has written."""
+"""A benchmark file written by the installed pytest-benchmark."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_solve(benchmark):
 
 
 def made(folder: Path, *options: str) -> Path:
-    """The file `made.json` somewhere below the folder, by the installed pytest-benchmark."""
+    """The path of the file `*made.json` that the installed pytest-benchmark writes below the folder."""
     (folder / "test_tiny.py").write_text(BENCHMARKS)
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""Vector fields as users write them, drawn at random: what f is made of, and what reaches it from where."""
+"""Random vector fields as users write them: their layers, and the tensors that reach them from outside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-N = 4  # numbers of a state
+N = 4  # entries of a state
 STATES = ("vector", "batch", "tuple", "complex", "matrix")
 FIXED_LAYERS = ("tanh", "sin", "softplus")
 LAYERS = ("linear", "time", *FIXED_LAYERS, "residual", "norm", "batchnorm", "dropout")
-# How f's tensors reach it, beside as parameters of its layers.
+# Ways in which tensors reach f, beside the parameters of its layers.
 TIES = ("none", "a submodule twice", "a parameter twice", "weights of two shapes")
 BUFFERS = ("none", "plain", "replaced", "from a leaf", "index")
 CONTEXTS = (
@@ -32,7 +32,7 @@ EVENTS = ("none", "of the state", "of time", "of two in different units")
 
 @dataclass(frozen=True)
 class Draw:
-    """What a module and its loss are made of; every number in it follows from the seed."""
+    """The structure of a random module and its loss; all numbers follow from the seed."""
 
     seed: int
     state: str
@@ -85,7 +85,7 @@ class Time(nn.Module):
 
 
 class Residual(nn.Module):
-    """h + tanh(W h + b)."""
+    """A residual layer: h + tanh(W h + b)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,14 +114,14 @@ class Sine(nn.Module):
 
 
 class Field(nn.Module):
-    """tanh of the layers, with what else reaches it; of a state of any of the kinds."""
+    """y' = tanh(layers(t, y)) - y / 4, with ties, a buffer and a context as drawn, for states of every kind."""
 
     def __init__(self, draw: Draw):
         super().__init__()
         self.draw = draw
         self.first = nn.Linear(N, N)
         self.layers = nn.ModuleList(MAKE[name]() for name in draw.layers)
-        self.raw = nn.Parameter(torch.randn(N) / 4)  # what a context is made from
+        self.raw = nn.Parameter(torch.randn(N) / 4)  # the parameter from which a context is computed
         self.y0 = nn.Parameter(torch.randn(N) / 2)
         self.encoder = nn.Linear(N, N)
         self.tied = self.first if draw.tie == "a submodule twice" else None
@@ -145,7 +145,7 @@ class Field(nn.Module):
             x = x * self.gain
         if self.draw.buffer == "index":
             x = x[..., self.order]
-        if self.draw.context == "late":  # read by some of the calls only, as smoothly as any solver's order asks
+        if self.draw.context == "late":  # read in later calls only, smooth enough for the order of every solver
             x = x + 100 * self.context * (t.abs() - 0.2) ** 7 if t.abs() > 0.2 else x
         elif self.context is not None:
             x = x * (self.context[0] if isinstance(self.context, list) else self.context)
@@ -163,7 +163,7 @@ class Field(nn.Module):
 
 
 def joined(state: Any) -> Tensor:
-    """The state's numbers, real, (..., N)."""
+    """The entries of the state as real numbers, (..., N)."""
     if isinstance(state, tuple):
         return torch.cat([part.reshape(-1) for part in state])
     if state.is_complex():
@@ -172,7 +172,7 @@ def joined(state: Any) -> Tensor:
 
 
 def parted(h: Tensor, like: Any) -> Any:
-    """Numbers (..., N) as a state."""
+    """Real numbers (..., N) as a state like the given one."""
     if isinstance(like, tuple):
         return h[0], h[1:]
     if like.is_complex():
@@ -181,7 +181,7 @@ def parted(h: Tensor, like: Any) -> Any:
 
 
 def state_like(kind: str) -> Any:
-    """A state of that kind."""
+    """A state of this kind, all zeros."""
     return {
         "vector": torch.zeros(N),
         "batch": torch.zeros(3, N),

@@ -1,4 +1,4 @@
-"""Programs as users write them, drawn at random: layers, solves one after the other, layers and a loss."""
+"""Random programs as users write them: layers, a chain of solves, layers and a loss."""
 
 import functools
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from tests.support.random_fields import Draw, Field, N, joined, parted, state_li
 
 @dataclass
 class Program:
-    """A user's program: an encoder, solves one after the other, a decoder and a loss, with leaves that require grad."""
+    """A program: an encoder, a chain of solves, a decoder and a loss, with leaves that require grad."""
 
     draw: Draw
     f: Field = field(init=False)
@@ -48,7 +48,7 @@ class Program:
 
     @property
     def leaves(self) -> dict[str, Tensor]:
-        """All that a gradient may be asked for, by name."""
+        """All leaves in which a gradient may be taken, by name."""
         named = {f"f.{name}": p for name, p in self.f.named_parameters()}
         named |= {f"encoder.{name}": p for name, p in self.encoder.named_parameters()}
         named |= {f"decoder.{name}": p for name, p in self.decoder.named_parameters()}
@@ -56,7 +56,7 @@ class Program:
         return named | {name: x for name, x in (("y0", self.y0), ("t", self.times)) if x.requires_grad}
 
     def loss(self, **how: Any) -> Tensor:
-        """The loss of the program, with each solve made in that way."""
+        """The loss of the program; `how` are arguments of all its solves."""
         context = self._context()
         f = self._as_called(context)
         given = (*self.f.parameters(), *([self.leaf] if self.draw.buffer == "from a leaf" else []))
@@ -115,7 +115,7 @@ class Program:
         return self.leaf
 
     def _as_called(self, context: Tensor | None) -> Any:
-        """f as the solve gets it."""
+        """f in the form in which it is passed to the solve."""
         f, kind, form = self.f, self.draw.context, self.draw.form
         outside = kind in ("in a closure", "in a default")
         f.context = None if outside else [context] if kind == "in a list" else context
@@ -139,7 +139,7 @@ class Program:
         }[form]
 
     def _event(self, i: int) -> Event | None:
-        """That of solve i, within it: the time of a clock that is somewhat ahead or behind, as the state says."""
+        """The event of solve i: a time within the solve, shifted a little by the state unless it is "of time"."""
         kind, weights, happens = self.draw.event, self.weights, self._nominal(i + 1)
 
         def of_time(t: Tensor) -> Tensor:
@@ -157,12 +157,12 @@ class Program:
         return Event(lambda t, state: torch.stack((1e-12 * (2 + torch.sin(t)), 1e4 * of_state(t, state))))
 
     def _nominal(self, i: int) -> float:
-        """About when solve i starts, without its sign: numbers on which no gradient hangs."""
+        """About the time at which solve i starts, without the sign of the direction; a number without a gradient."""
         return i * (0.5 if self.draw.event == "none" else 0.31)
 
     @property
     def sign(self) -> float:
-        """That of the direction of time."""
+        """The sign of the direction of time."""
         return -1.0 if self.draw.decreasing else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Reversible solvers, and ways there and back with their bare steps."""
+"""Reversible solvers, and sequences of their steps without a controller."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def tensor(*values: float) -> Tensor:
 
 
 def pendulum(t: Tensor, y: Tensor) -> Tensor:
-    """Driven, of one state (..., 2) or many."""
+    """A driven pendulum, for one state (2,) or many states (..., 2)."""
     return torch.stack((y[..., 1], -torch.sin(y[..., 0]) + 0.3 * torch.cos(2 * t.squeeze(-1))), dim=-1)
 
 
@@ -43,7 +43,7 @@ def parts(state: State) -> tuple[Tensor, ...]:
 def forwards(
     solver: ReversibleSolver, f: UserField, t: float | Tensor, y: Tensor, sizes: Sequence, *, record: bool = False
 ) -> tuple[list, list[State]]:
-    """The times and states from the start to the end of the steps."""
+    """The times and states at the starts of the steps and at their end."""
     workspace = solver.workspace(y, record=record)
     times, states = [t], [(y, solver.start(f, t, y))]
     for dt in sizes:

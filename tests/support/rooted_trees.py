@@ -1,4 +1,4 @@
-"""Rooted trees, and how far the weights of a method are from Butcher's conditions for them."""
+"""Rooted trees, and the residual of Butcher's order conditions for the weights of a method."""
 
 import functools
 import itertools
@@ -12,7 +12,7 @@ Tree = tuple["Tree", ...]  # a rooted tree is the tuple of its root's subtrees
 
 @functools.cache
 def trees(order: int) -> tuple[Tree, ...]:
-    """All rooted trees of so many vertices: 1, 1, 2, 4, 9, 20, 48, 115, 286."""
+    """All rooted trees with `order` vertices; their numbers are 1, 1, 2, 4, 9, 20, 48, 115, 286."""
     found = {
         tuple(sorted(forest)) for parts in partitions(order - 1) for forest in itertools.product(*map(trees, parts))
     }
@@ -32,15 +32,15 @@ def vertices(tree: Tree) -> int:
 
 
 def density(tree: Tree) -> int:
-    """Gamma of Hairer, Norsett & Wanner (1993), definition II.2.10."""
+    """The density gamma(tree) of Hairer, Norsett & Wanner (1993), definition II.2.10."""
     return vertices(tree) * math.prod(map(density, tree))
 
 
 def stage_weights(tree: Tree, a: np.ndarray) -> np.ndarray:
-    """Phi_j of Hairer, Norsett & Wanner (1993), definition II.2.9."""
+    """The weights Phi_j(tree) of Hairer, Norsett & Wanner (1993), definition II.2.9."""
     return math.prod((a @ stage_weights(subtree, a) for subtree in tree), start=np.ones(len(a)))
 
 
 def residual(weights: tuple[float, ...], a: np.ndarray, order: int, theta: float) -> float:
-    """How far the weights are from the conditions of this order for y(t + theta dt); theta = 0 asks for zero sums."""
+    """The largest residual of the conditions of this order for y(t + theta dt); theta = 0 requires zero sums."""
     return max(abs(np.dot(weights, stage_weights(tree, a)) - theta**order / density(tree)) for tree in trees(order))

@@ -1,4 +1,4 @@
-"""Samples that differ in how hard they are, for the tests of per-sample stepping."""
+"""Samples that need different numbers of steps, for the tests of per-sample stepping."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from node import PIDController, Solution, solve
 from node.layout import State
 
-FEW = ["bosh3", "dopri5", "vern7"]  # FSAL; with dense output of its own; without FSAL and with dense stages
+FEW = ["bosh3", "dopri5", "vern7"]  # FSAL; FSAL with its own dense output; no FSAL, with stages of dense output
 TOLERANCE = PIDController(rtol=1e-3, atol=1e-3)
 
 
@@ -15,7 +15,7 @@ def tensor(*values: object) -> Tensor:
 
 
 class Pendulum(nn.Module):
-    """Driven and damped: the larger the swing, the harder."""
+    """A driven and damped pendulum, which needs more steps the larger its amplitude is."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class Pendulum(nn.Module):
 
 
 def explosion(t: Tensor, y: Tensor) -> Tensor:
-    """y' = y^2: y0 > 0 is infinite at t = 1 / y0."""
+    """y' = y^2, whose solution from y0 > 0 has a pole at t = 1 / y0."""
     return y * y
 
 
 Y0 = tensor([0.1, 0.0], [3.1, 0.0], [-2.0, 6.0])
 T = tensor(0.0, 0.01, 0.02, 0.4, 0.7, 0.999999, 1.0)
-WAYS = {"forwards": T, "backwards": 1 - T}
+DIRECTIONS = {"forwards": T, "backwards": 1 - T}
 
 
 def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
@@ -43,7 +43,7 @@ def together(f: nn.Module, y0: State, t: Tensor, **how: object) -> Solution:
 
 
 def alone(f: nn.Module, y0: Tensor, t: Tensor, **how: object) -> list[Solution]:
-    """Each sample by the joint loop, from its own times."""
+    """The solution of each sample without a batch, at its own times."""
     times = t.expand(len(y0), -1)
     return [solve(f, y, row, **how) for y, row in zip(y0, times, strict=True)]
 

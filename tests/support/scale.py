@@ -1,8 +1,8 @@
-"""A database as years of measuring leave it, written in minutes: by the store what is begun, in bulk what is measured.
+"""A database as large as after years of measuring, written in minutes: runs by the store, their trials in bulk.
 
-Each sweep was run twice. The first run was interrupted: of each cell it has counts, and a memory trial that came to
-nothing. The second has it all. The first runs of every second sweep were elsewhere, so that their counts still hold;
-those of the others are superseded.
+Each sweep was run twice. The first run was interrupted: it has counts of each cell, and an interrupted memory trial.
+The second run is complete. The first runs of every second sweep have another environment, in which their counts still
+count; those of the other sweeps are superseded.
 """
 
 import json
@@ -20,9 +20,9 @@ from results.schema import summary, tables
 from results.store import Store
 
 PROCESSES, ROUNDS, SERIES = 5, 20, ("forward_s", "gradient_s")
-TRIALS_A_CELL = 2 + 3 + PROCESSES  # of the first run and of the second
+TRIALS_A_CELL = 2 + 3 + PROCESSES  # two of the first run, the others of the second
 SAMPLES_A_CELL = PROCESSES * ROUNDS * len(SERIES)
-_POINTS = 50  # of a curve; every tenth cell has one
+_POINTS = 50  # of a curve, which every tenth cell has
 _DAY = 86_400.0
 
 Rows = Iterator[tuple[Any, ...]]
@@ -30,19 +30,19 @@ Rows = Iterator[tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class Size:
-    """How many sweeps, and of how many cells."""
+    """The number of sweeps, and of cells in each sweep."""
 
     sweeps: int
     cells: int
 
     @property
     def trials(self) -> int:
-        """In all."""
+        """The number of trials of all sweeps."""
         return self.sweeps * self.cells * TRIALS_A_CELL
 
     @property
     def samples(self) -> int:
-        """In all."""
+        """The number of samples of all sweeps."""
         return self.sweeps * self.cells * SAMPLES_A_CELL
 
 
@@ -51,7 +51,7 @@ MONTHS = Size(sweeps=10, cells=1_000)
 
 
 def cells_of(sweep: int, count: int) -> list[Cell]:
-    """The sweep's cells: methods, tolerances, gradients, batches, and seeds enough."""
+    """The cells of the sweep: solvers, tolerances, gradients and batch sizes, with as many seeds as needed."""
     axes = product(
         range(count), ("none", "backprop", "adjoint"), (1, 16, 256), (1e-3, 1e-5, 1e-7), ("bosh3", "dopri5", "tsit5")
     )
@@ -65,10 +65,10 @@ def cells_of(sweep: int, count: int) -> list[Cell]:
 
 
 def run_of(sweep: int, name: str) -> Run:
-    """A run of a sweep; its first was elsewhere if the sweep's number is odd."""
+    """A run of a sweep; the first run of a sweep with an odd number has another environment."""
     elsewhere = name == "first" and sweep % 2
     return Run(
-        id=f"{sweep:08d}{name:->24}",  # as long as a run's real name
+        id=f"{sweep:08d}{name:->24}",  # as long as the id of a real run
         sweep_name=f"sweep_{sweep}",
         sweep_text="title = 'made up'\n" * 100,
         environment=Environment({"cpu": f"cpu {sweep % 3}", "site": "there" if elsewhere else "here"}),
@@ -77,7 +77,7 @@ def run_of(sweep: int, name: str) -> Run:
 
 
 def fill(store: Store, size: Size) -> None:
-    """Write it all into a database that has the schema and nothing in it."""
+    """Write all sweeps into an empty database."""
     trial_id = 0
     for sweep in range(size.sweeps):
         cells = cells_of(sweep, size.cells)
@@ -94,7 +94,7 @@ def fill(store: Store, size: Size) -> None:
 
 
 class _Measured:
-    """The rows of one run, each table's in the order of its key."""
+    """The rows of one run for each table, in the order of the table's key."""
 
     def __init__(self, run: Run, keys: Sequence[str], before: int, *, whole: bool) -> None:
         self._run, self._keys, self._before = run, keys, before

@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def server_database() -> Iterator[str]:
-    """A new one, which is dropped afterwards."""
+    """The URL of a new database, which is dropped afterwards."""
     server = os.environ.get("NODEBENCH_TEST_POSTGRES")
     if not server:
         pytest.skip("needs a PostgreSQL server: NODEBENCH_TEST_POSTGRES=$(.ci/postgres start FOLDER)")

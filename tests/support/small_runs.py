@@ -1,4 +1,4 @@
-"""Runs of a few cells that take a second each."""
+"""Runs of a few cells, each of which takes a second."""
 
 from bench.run.progress import Progress
 from bench.run.runner import Runner

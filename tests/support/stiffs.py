@@ -1,4 +1,4 @@
-"""A bare step of a stiff solver, and a field with a batch."""
+"""A single step of a stiff solver, and stiff fields."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ def one_step(solver: Solver, f: UserField, t: float | Tensor, y: Tensor, dt: flo
 
 
 class Oscillator(nn.Module):
-    """Nonlinear in y and t, with a parameter; samples (..., 2) do not see each other."""
+    """A driven Van der Pol oscillator with a parameter; the samples (..., 2) are independent of each other."""
 
     def __init__(self) -> None:
         super().__init__()

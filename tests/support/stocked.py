@@ -1,4 +1,4 @@
-"""A database with rows in every table, and what a database holds, whatever its row numbers are."""
+"""A database with rows in every table, and the contents of a database without or with its row numbers."""
 
 from dataclasses import asdict
 
@@ -18,7 +18,7 @@ CELLS = [
 PLAN = [Planned("solvers", one) for one in CELLS]
 DAY_S = 86_400.0
 
-# What pytest-benchmark writes.
+# A file of pytest-benchmark.
 IMPORTED = """{"machine_info": {"node": "n", "system": "Linux", "cpu": {"brand_raw": "one"}}, "version": "5.3.1",
 "commit_info": {"id": "abc", "dirty": false}, "datetime": "2026-01-01T00:00:00+00:00", "benchmarks": [
 {"name": "test_a", "fullname": "a.py::test_a", "extra_info": {},
@@ -55,7 +55,7 @@ def a_trial(cell: Cell = CELLS[0], *, process_index: int = 0, started_at: float 
 
 
 def measure(store: Store, run_id: str, *, started_at: float, processes: int = 2, **changes) -> None:
-    """A run of all cells, in full."""
+    """Record a complete run of all cells."""
     store.begin(a_run(run_id, started_at=started_at, **changes), PLAN, [CODE])
     for index in range(processes):
         for cell in CELLS:
@@ -64,7 +64,7 @@ def measure(store: Store, run_id: str, *, started_at: float, processes: int = 2,
 
 
 def stock(store: Store, name: str = "a") -> None:
-    """Rows in every table."""
+    """Write rows into every table."""
     measure(store, f"{name}-1", started_at=10.0)
     measure(store, f"{name}-2", started_at=20.0, where=Environment({"cpu": name}), sweep_name=f"sweep of {name}")
     store.begin(a_run(f"{name}-3", started_at=30.0), PLAN)
@@ -89,7 +89,7 @@ def true_values_row(name: str) -> dict[str, object]:
 
 
 def contents(store: Store, *without: str) -> dict[str, list[str]]:
-    """Every table's rows, in order, with natural keys for row numbers."""
+    """The sorted rows of every table but `without`, with natural keys in place of row numbers."""
     natural = (trial.c.run_id, trial.c.cell_key, trial.c.kind, trial.c.process_index)
     with store.database.reading() as connection:
         trials = {id_: tuple(key) for id_, *key in connection.execute(select(trial.c.id, *natural))}
@@ -105,7 +105,7 @@ def contents(store: Store, *without: str) -> dict[str, list[str]]:
 
 
 def exactly(store: Store) -> dict[str, list[str]]:
-    """Every table's rows as they are, row numbers included."""
+    """The sorted rows of every table as they are, row numbers included."""
     with store.database.reading() as connection:
         return {t.name: sorted(map(str, connection.execute(select(t)))) for t in metadata.sorted_tables}
 

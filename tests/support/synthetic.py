@@ -1,8 +1,8 @@
-"""A made-up measurement of the four studies: its numbers follow the laws that real ones follow.
+"""A made-up measurement of the four studies, whose numbers follow the same laws as real ones.
 
 Errors fall as C dt^order down to a rounding floor, adaptive errors follow the tolerance, backprop's memory grows
-with the steps and the adjoint's does not. All noise comes from the cell's key, so every filling is the same. A block's
-cells are timed in groups, each beside the control and its twin; a round's load is common to its cells.
+with the steps and the adjoint's does not. All noise is seeded by the cell's key, so every database is the same. The
+cells of a block are timed in groups, each beside the control and its twin; the load of a round is common to its cells.
 """
 
 import math
@@ -21,8 +21,8 @@ STAGES = {
 }  # fmt: skip
 CALL_S = {"node": 60e-6, "torchdiffeq": 150e-6}
 ROUNDS = 5
-PROCESSES = 3  # of a group of cells that are timed beside each other
-TOGETHER = 30  # cells of a group
+PROCESSES = 3  # timing processes of each group of cells
+TOGETHER = 30  # cells of a group, which are timed beside each other
 
 MACHINE = Environment(
     {
@@ -52,7 +52,7 @@ def run(run_id: str = "run-1", *, started_at: float = 1_780_000_000.0, name: str
 
 
 def fill(store: Store) -> None:
-    """Every trial of every planned cell, except the last cell, which is left to be measured."""
+    """Record all trials of all planned cells but the last one, which stays pending."""
     planned = plan()
     store.begin(run(), planned)
     cells = list(dict.fromkeys(one.cell for one in planned))[:-1]
@@ -67,12 +67,12 @@ def fill(store: Store) -> None:
 
 
 def control_of(block: Sequence[Cell]) -> Cell | None:
-    """The cell with the least work of those that can be measured."""
+    """The measurable cell of the block with the fewest evaluations; None if there is none."""
     return min(_timed(block), key=_nfe, default=None)
 
 
 def _timed(block: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in block if not (_missing(cell) or _endless(cell))]
+    return [cell for cell in block if not (_missing(cell) or _reaches_max_steps(cell))]
 
 
 def _groups(block: Sequence[Cell]) -> list[list[Cell]]:
@@ -91,7 +91,7 @@ def _block_trials(block: Sequence[Cell]) -> Iterator[Trial]:
 
 
 def _twins(block: Sequence[Cell]) -> list[tuple[Trial, Trial]]:
-    """Each process of the control's twin, with that of the control which was timed beside it."""
+    """The timings of the control's twin, each with the control's own timing in the same process."""
     control = control_of(block)
     if control is None:
         return []
@@ -118,13 +118,13 @@ def _series_of(timed: Sequence[Trial], name: str) -> Series:
 
 
 def trials(cell: Cell, processes: Sequence[int] = range(2)) -> Iterator[Trial]:
-    """What a run writes of one cell; its timing processes have these indexes."""
+    """The trials that a run records of one cell; its timing processes have these indexes."""
     missing = _missing(cell)
     if missing:
         status, reason = missing
         yield Trial(cell_key=cell.key, kind="counts", status=status, reason=reason)
         return
-    if _endless(cell):
+    if _reaches_max_steps(cell):
         reason = "took 10000 steps and reached t=8.71: raise max_steps or loosen the tolerance"
         yield Trial(cell_key=cell.key, kind="counts", status="max_steps", reason=reason, duration_s=2.0)
         return
@@ -142,7 +142,7 @@ def trials(cell: Cell, processes: Sequence[int] = range(2)) -> Iterator[Trial]:
         yield _training(cell, nfe, noise)
 
 
-def _endless(cell: Cell) -> bool:
+def _reaches_max_steps(cell: Cell) -> bool:
     return cell.solver == "tsit5" and cell.rtol == 1e-9 and cell.problem == "lotka_volterra"
 
 
@@ -191,7 +191,7 @@ def _errors(cell: Cell, noise: random.Random) -> dict[str, float]:
 def _timings(
     cell: Cell, nfe: float, noise: random.Random, processes: Sequence[int], kind: TrialKind
 ) -> Iterator[Trial]:
-    """Some of the finest cells are too noisy to be settled."""
+    """The timings of a cell; some of the finest cells are too noisy to be stable."""
     forward_s = 30e-6 + nfe * CALL_S[cell.backend]
     counts = _backward_counts(cell, nfe)
     backward_s = sum(counts.values()) * CALL_S[cell.backend] * 1.4
@@ -203,10 +203,10 @@ def _timings(
         samples = {"forward_s": _series(forward_s, load, noise, spread)}
         if cell.gradient != "none":
             samples["gradient_s"] = _series(forward_s + backward_s, load, noise, spread)
-        settled = {"unstable": float(unstable)} if kind == "timing" and process_index == processes[-1] else {}
+        stability = {"unstable": float(unstable)} if kind == "timing" and process_index == processes[-1] else {}
         yield Trial(
             cell_key=cell.key, kind=kind, process_index=process_index, duration_s=0.4,
-            metrics={"first_call_s": 3 * forward_s, "busy_s": 0.39, **settled}, samples=samples,
+            metrics={"first_call_s": 3 * forward_s, "busy_s": 0.39, **stability}, samples=samples,
         )  # fmt: skip
 
 
@@ -223,16 +223,18 @@ def _peak(cell: Cell, nfe: float) -> float:
 
 
 def _training(cell: Cell, nfe: float, noise: random.Random) -> Trial:
-    """Euler learns its own steps: a finer solver does not find what it has learned. Adam is quicker, and no better."""
+    """The training of a cell: Euler's result has a large loss under a finer solver; Adam is faster, but no better."""
     floor = {"euler": 0.21, "rk4": 0.031, "dopri5": 0.024, "bosh3": 0.027}[cell.solver]
     floor *= (1.0 if cell.gradient == "backprop" else 1.15) * noise.lognormvariate(0, 0.1)
-    pace = 25 if cell.optimiser == "Adam" else 40
-    losses = [floor + 1.1 * math.exp(-i / pace) * noise.lognormvariate(0, 0.06) for i in range(cell.iterations)]
+    decay_iterations = 25 if cell.optimiser == "Adam" else 40
+    losses = [
+        floor + 1.1 * math.exp(-i / decay_iterations) * noise.lognormvariate(0, 0.06) for i in range(cell.iterations)
+    ]
     train_s = cell.iterations * CALL_S[cell.backend] * nfe * (2.4 if cell.gradient == "backprop" else 4.4) / 10
     train_s *= noise.lognormvariate(0, 0.05)
     t = [cell.horizon * i / 99 for i in range(100)]
     done = [round(i * cell.iterations / 10) for i in range(11)]
-    whole = [floor + 3.0 * math.exp(-i / pace) * noise.lognormvariate(0, 0.1) for i in done]
+    whole = [floor + 3.0 * math.exp(-i / decay_iterations) * noise.lognormvariate(0, 0.1) for i in done]
     counted = [round(i * (cell.iterations - 1) / 19) for i in range(20)]
     calls = [round(nfe * (1 if cell.dt is not None else 1 + 0.3 * i / cell.iterations)) for i in counted]
     backward = [_backward_counts(cell, each)["nfe_backward"] for each in calls]

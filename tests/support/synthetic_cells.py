@@ -1,4 +1,4 @@
-"""What the made-up measurement is of: the cells of the four studies."""
+"""The cells of the four studies of the made-up measurement."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -14,7 +14,7 @@ TOLERANCES = ((1e-3, 1e-5), (1e-5, 1e-7), (1e-7, 1e-9), (1e-9, 1e-11))
 BACKENDS = ("node", "torchdiffeq")
 DEVICES = ("cpu", "cuda")
 SEEDS = (0, 1, 2)
-OTHER_WAYS = "euler dt=0.025; dopri5 rtol=1e-06 atol=1e-08"
+OTHER_SOLVERS = "euler dt=0.025; dopri5 rtol=1e-06 atol=1e-08"
 
 
 def solvers_cells() -> Iterator[Cell]:
@@ -38,7 +38,7 @@ def spiral_cells() -> Iterator[Cell]:
     def trained(step: dict[str, str | float], backend: str, gradient: str, **how: str | float) -> Cell:
         return Cell(
             problem="spiral_net", backend=backend, gradient=gradient,
-            horizon=25.0, n_outputs=100, iterations=200, evaluate=OTHER_WAYS, **step, **how,
+            horizon=25.0, n_outputs=100, iterations=200, evaluate=OTHER_SOLVERS, **step, **how,
         )  # fmt: skip
 
     for step, backend, gradient in product(steps, BACKENDS, ("backprop", "adjoint")):

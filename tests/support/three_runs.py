@@ -1,8 +1,8 @@
-"""Three runs of the same few cells, so that readers have something to choose from.
+"""Three runs of the same few cells, for tests of the choice between rows.
 
-The second run is newer than the first, measured half of its cells anew, and was interrupted in one of them. The third
-is older, and was elsewhere. Four cells ended in ways of their own: only interrupted, only failed, with numbers that are
-none, and too large to be added.
+The second run is newer than the first, repeated half of its cells, and was interrupted in one of them. The third is
+older and has another environment. Four cells are special: one was only interrupted, one only failed, one has numbers
+that are not finite, and one has numbers whose sum overflows.
 """
 
 import math
@@ -26,13 +26,13 @@ INTERRUPTED, FAILED, NOT_NUMBERS, HUGE = (replace(_ODD, seed=seed, **_TRAINED) f
 
 
 def fill(store: Store) -> None:
-    """Record it all."""
+    """Record all three runs."""
     _run(store, FIRST, [*CELLS, INTERRUPTED, FAILED, NOT_NUMBERS, HUGE])
     for trial in _odd():
         store.record(FIRST.id, replace(trial, started_at=FIRST.started_at))
-    anew = [cell for index, cell in enumerate(CELLS) if index % 4 in (2, 3)]
-    _run(store, SECOND, anew)
-    measured_before = next(cell for cell in CELLS if cell not in anew and not synthetic._missing(cell))
+    repeated = [cell for index, cell in enumerate(CELLS) if index % 4 in (2, 3)]
+    _run(store, SECOND, repeated)
+    measured_before = next(cell for cell in CELLS if cell not in repeated and not synthetic._missing(cell))
     stopped = Trial(cell_key=measured_before.key, kind="timing", status="interrupted", started_at=SECOND.started_at)
     store.record(SECOND.id, stopped)
     _run(store, THIRD, CELLS[::3])

@@ -1,4 +1,4 @@
-"""Fields, and how tests of torchdiffeq's interface ask node and torchdiffeq the same question."""
+"""Fields, and functions that make the same call with node and with torchdiffeq."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -12,27 +12,27 @@ from torch import Tensor, nn
 import node
 from node.torchdiffeq_api.methods import ADAMS, ADAPTIVE, FIXED, METHODS
 
-ADAPTIVE_THERE = [name for name in ADAPTIVE if name != "tsit5"]  # the release 0.2.5 has no tsit5
+ADAPTIVE_IN_TORCHDIFFEQ = [name for name in ADAPTIVE if name != "tsit5"]  # the release 0.2.5 has no tsit5
 every_fixed_method = pytest.mark.parametrize("method", FIXED)
 every_adaptive_method = pytest.mark.parametrize("method", ADAPTIVE)
-every_adaptive_method_there = pytest.mark.parametrize("method", ADAPTIVE_THERE)
+every_adaptive_method_of_torchdiffeq = pytest.mark.parametrize("method", ADAPTIVE_IN_TORCHDIFFEQ)
 every_stepping_method = pytest.mark.parametrize("method", [*ADAPTIVE, *FIXED, *ADAMS])
 every_method = pytest.mark.parametrize("method", METHODS)
 both_interfaces = pytest.mark.parametrize("interface", ["odeint", "odeint_adjoint"])
-both_ways = pytest.mark.parametrize("ends", [(0.0, 2.0), (2.0, 0.0)], ids=["forwards", "backwards"])
+both_directions = pytest.mark.parametrize("ends", [(0.0, 2.0), (2.0, 0.0)], ids=["forwards", "backwards"])
 
 
 def tensor(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-# Tolerances at which each takes some hundred steps, and the error that they then have, the gradient's too.
+# Tolerances at which each method takes some hundred steps, and the error of states and gradients at this tolerance.
 TOLERANCES = {"dopri5": 1e-9, "dopri8": 1e-9, "bosh3": 1e-6, "fehlberg2": 1e-5, "adaptive_heun": 1e-4}
 ERRORS = {"fehlberg2": 1e-2, "adaptive_heun": 2e-3, "bosh3": 1e-4}
 
 
 class Field(nn.Module):
-    """y' = tanh(A y) cos t, with learnable A, that counts its calls."""
+    """y' = tanh(A y) cos t with a learnable A; the field counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Field(nn.Module):
 
 
 class Pair(nn.Module):
-    """A tuple of states of different shapes that drive each other."""
+    """A field of a tuple of two coupled states of different shapes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,13 +64,13 @@ def times(ends: tuple[float, float], n: int = 5) -> Tensor:
     return torch.linspace(*ends, n, dtype=torch.float64)
 
 
-def both(ask: Callable[[ModuleType], Any]) -> tuple[Any, Any]:
-    """The answers of node and of torchdiffeq."""
-    return ask(node), ask(torchdiffeq)
+def both(call: Callable[[ModuleType], Any]) -> tuple[Any, Any]:
+    """The results of the call with node and with torchdiffeq."""
+    return call(node), call(torchdiffeq)
 
 
 def gradients(interface: Callable[..., Any], t: Tensor, **how: Any) -> tuple[Tensor, ...]:
-    """Of a loss on every output: in y0, t and the parameter."""
+    """The gradients of a loss on every output in y0, t and the parameter of `Field`."""
     f, y0, t = Field(), Y0.clone().requires_grad_(), t.clone().requires_grad_()
     y = interface(f, y0, t, **how)
     weights = torch.linspace(0.5, 1.5, y.numel(), dtype=torch.float64).view_as(y)
@@ -78,7 +78,7 @@ def gradients(interface: Callable[..., Any], t: Tensor, **how: Any) -> tuple[Ten
 
 
 class Wide(nn.Module):
-    """A net with many more parameters than states, that counts its calls in either pass."""
+    """A net with many more parameters than states that counts its calls in both passes."""
 
     def __init__(self, width: int = 200) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The law of gradients: right, or refused in one line of our own that says why; never silently wrong."""
+"""Checks that each gradient mode gives the right gradient or refuses in one line of its own, and is never wrong."""
 
 import linecache
 import traceback
@@ -15,32 +15,32 @@ from node import ADJOINTS, SOLVERS, Checkpointed, FixedStep, PIDController
 PACKAGE = Path(node.__file__).parent
 TIGHT = PIDController(rtol=1e-9, atol=1e-11)
 EXACT = {name: mode for name, mode in ADJOINTS.items() if mode.exactness.startswith("exact")}
-# Every mode by name, and checkpointed with a budget, which goes another way back.
+# Every mode by name, and checkpointed with a budget, whose backward pass is another.
 MODES = {**ADJOINTS, "budget": Checkpointed(2)}
 every_mode = pytest.mark.parametrize("mode", MODES)
 T = torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
 
 
-def how(mode: str, *, controller: object = None) -> dict[str, object]:
-    """The arguments of a solve in that mode: fixed steps where it is exact, else a tight tolerance."""
+def arguments_of(mode: str, *, controller: object = None) -> dict[str, object]:
+    """The arguments of a solve in this mode: fixed steps where the mode is exact, else a tight tolerance."""
     value = MODES[mode]
     exact = value.exactness.startswith("exact")
     solver = "reversible_rk4" if value.unsupported(SOLVERS["dopri5"]) else "rk4" if exact else "dopri5"
     return {"solver": solver, "controller": controller or (FixedStep(dt=0.125) if exact else TIGHT), "gradient": value}
 
 
-def backprop_of(mode: str) -> dict[str, object]:
-    """The same arguments with backprop: what that mode's gradient is compared with."""
-    return {**how(mode), "gradient": "backprop"}
+def backprop_arguments_of(mode: str) -> dict[str, object]:
+    """The arguments of the solve by backprop whose gradient this mode's gradient is compared with."""
+    return {**arguments_of(mode), "gradient": "backprop"}
 
 
 def tolerance(mode: str) -> float:
-    """The relative error that the mode's gradient may have."""
+    """The relative error allowed to the gradient of this mode."""
     return 1e-9 if MODES[mode].exactness.startswith("exact") else 1e-6
 
 
 def gradients(loss: Callable[[], Tensor], leaves: Iterable[Tensor]) -> list[Tensor]:
-    """What `backward` leaves in each leaf; zeros where it leaves nothing."""
+    """The `grad` of each leaf after `backward`; zeros where it is None."""
     leaves = list(leaves)
     for leaf in leaves:
         leaf.grad = None
@@ -51,8 +51,8 @@ def gradients(loss: Callable[[], Tensor], leaves: Iterable[Tensor]) -> list[Tens
     return found
 
 
-def or_refused(call: Callable[[], list[Tensor]]) -> list[Tensor] | None:
-    """What the call returns, or None where it is refused; any other error is raised."""
+def none_if_refused(call: Callable[[], list[Tensor]]) -> list[Tensor] | None:
+    """The result of the call, or None if the call is refused; any other error is raised."""
     try:
         return call()
     except (ValueError, RuntimeError, NotImplementedError) as error:
@@ -62,7 +62,7 @@ def or_refused(call: Callable[[], list[Tensor]]) -> list[Tensor] | None:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether one line says what was wrong: a `raise` of `node` itself, or autograd's of a tensor changed in place."""
+    """Whether the error is one line, raised by `node` itself or by autograd for a tensor that was changed in place."""
     text = str(error)
     if "\n" in text.strip():
         return False
@@ -73,8 +73,11 @@ def is_refusal(error: BaseException) -> bool:
     return Path(last.filename).is_relative_to(PACKAGE) and statement.startswith("raise")
 
 
-def wrong(found: Sequence[Tensor], true: Sequence[Tensor], tolerance: float) -> str:
-    """Empty if every leaf's gradient is right, to a share of its own norm and a hundredth of that of them all."""
+def mismatch(found: Sequence[Tensor], true: Sequence[Tensor], tolerance: float) -> str:
+    """The first leaf whose gradient is wrong, as text; empty if there is none.
+
+    A leaf's error may be `tolerance` times the sum of its own norm and a hundredth of the norm of all leaves.
+    """
     whole = torch.cat([torch.view_as_real(x).reshape(-1) if x.is_complex() else x.reshape(-1) for x in true]).norm()
     for i, (a, b) in enumerate(zip(found, true, strict=True)):
         allowed = tolerance * (b.norm() + 0.01 * whole)
@@ -83,6 +86,8 @@ def wrong(found: Sequence[Tensor], true: Sequence[Tensor], tolerance: float) -> 
     return ""
 
 
-def assert_lawful(found: Sequence[Tensor] | None, true: Sequence[Tensor], mode: str) -> None:
-    """A refusal is lawful; gradients must be the true ones."""
-    assert found is None or not wrong(found, true, tolerance(mode)), f"{mode}: {wrong(found, true, tolerance(mode))}"
+def assert_right_or_refused(found: Sequence[Tensor] | None, true: Sequence[Tensor], mode: str) -> None:
+    """Assert that the gradients are right or were refused (None)."""
+    assert found is None or not mismatch(found, true, tolerance(mode)), (
+        f"{mode}: {mismatch(found, true, tolerance(mode))}"
+    )
