@@ -54,7 +54,7 @@ class Store:
         and touch nothing, not even what stands beside a file.
         """
         database = Database(str(url), create=create)
-        database.brief = not as_it_is  # that is copied, which may take long
+        database.limits_answer_time = not as_it_is  # that is copied, which may take long
         try:
             if as_it_is:
                 copies.leave(database)
@@ -66,7 +66,7 @@ class Store:
             database.close()
             raise
         database.notices += store._spool.strangers()
-        database.brief = False
+        database.limits_answer_time = False
         return store
 
     @property
@@ -86,7 +86,7 @@ class Store:
         with self.database.writing() as connection:
             recording.begin(connection, begun.run, begun.plan, begun.sources)
         self._begun[started.id] = begun
-        self.database.brief = True
+        self.database.limits_answer_time = True
 
     def lease(self, started: Run, *, longest_s: float) -> Leases:
         """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
@@ -158,7 +158,7 @@ class Store:
                     self._spool.end(run_id, state)
             raise
         finally:
-            self.database.brief = False
+            self.database.limits_answer_time = False
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
         """The trials that stand of the cells in the environment, over all runs, and what these runs had asked for.

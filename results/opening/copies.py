@@ -9,7 +9,7 @@ from pathlib import Path
 
 from results.engine.connections import connect
 from results.engine.database import Database
-from results.engine.held_folder import HeldFolder, sweep
+from results.engine.held_folder import HeldFolder, remove_abandoned
 from results.engine.location import LOGS, StoreError, UnwritableError, beside, file_of
 from results.opening.copying import copy_to
 from results.opening.renewal import renew_copy
@@ -64,7 +64,7 @@ def _refuse_triggers(database: Database) -> None:
 def _copied(database: Database, path: Path | None) -> Path:
     """A copy of the database, in a folder that is removed when the database is closed."""
     try:
-        sweep(tempfile.gettempdir(), _PREFIX)
+        remove_abandoned(tempfile.gettempdir(), _PREFIX)
         folder = HeldFolder.made(tempfile.gettempdir(), _PREFIX)
         database.on_closing = folder.remove
         copy = folder.path / "copy.db"

@@ -18,7 +18,7 @@ from results.schema.tables import SCHEMA_VERSION, nodebench
 
 def upgrade(database: Database, version: str) -> None:
     """Upgrade the database from this version, after a backup, unless another process was faster; say so."""
-    with database.remaking() as connection:
+    with database.changing_schema() as connection:
         if schema.version(connection) != version:
             return
         connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
@@ -32,7 +32,7 @@ def upgrade(database: Database, version: str) -> None:
 
 def upgrade_copy(database: Database, version: str) -> None:
     """Upgrade a copy of the database, which needs no backup."""
-    with database.remaking() as connection:
+    with database.changing_schema() as connection:
         _upgrade(connection, version)
     database.notices.append(
         f"{database.place} has schema version {int(version)} and stays as it is: "

@@ -10,7 +10,7 @@ from results.schema import summary, versions
 
 def renew(database: Database) -> None:
     """Make `summary` anew with its views, in one transaction, unless another process was faster; say so."""
-    with database.at_leisure(), database.remaking() as connection:
+    with database.without_answer_limit(), database.changing_schema() as connection:
         if versions.summary_is_ours(connection):
             return
         server_rights.demand_ownership(database, connection)
@@ -21,7 +21,7 @@ def renew(database: Database) -> None:
 
 def renew_copy(database: Database) -> None:
     """Make `summary` anew in a copy of the database, which nobody else uses."""
-    with database.remaking() as connection:
+    with database.changing_schema() as connection:
         summary.remake(connection)
     database.notices.append(
         f"{database.place} has a table summary of other metrics than this nodebench, and stays as it is: "

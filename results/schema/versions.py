@@ -57,8 +57,8 @@ def make(database: Database) -> None:
     """Make the newest schema in an empty database, unless another process has been faster."""
     if database.is_file:
         # The readers and the writer of a file do not wait for each other then; the file remembers it.
-        database.outside("PRAGMA journal_mode=WAL")
-    with database.remaking() as connection:
+        database.outside_transaction("PRAGMA journal_mode=WAL")
+    with database.changing_schema() as connection:
         if version(connection) is None:  # another process may have been faster
             metadata.create_all(connection)
             views.remake(connection)

@@ -109,7 +109,7 @@ def _removed(
 def vacuum(store: Store) -> None:
     """Give a file's free room to the file system; a server does that by itself."""
     if store.database.is_file:
-        store.database.outside("VACUUM")
+        store.database.outside_transaction("VACUUM")
 
 
 def _remove(

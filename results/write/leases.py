@@ -70,7 +70,7 @@ class Leases:
 
     def _take(self, cell_keys: Collection[str]) -> list[Holder]:
         of_cells = (lease.c.fingerprint == self._fingerprint, lease.c.cell_key.in_(cell_keys))
-        with self._database.alone(_LEASING) as connection:
+        with self._database.exclusive(_LEASING) as connection:
             now = self._database.now(connection)
             others = self._living(connection, of_cells, now)
             if not others:
@@ -93,13 +93,13 @@ class Leases:
         if time.monotonic() - self._tried_at < self._lasting_s / 4:
             return
         self._tried_at = time.monotonic()
-        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+        with suppress(UnwritableError), self._database.exclusive(_LEASING) as connection:
             expires_at = self._database.now(connection) + self._lasting_s
             connection.execute(update(lease).where(lease.c.run_id == self._run_id).values(expires_at=expires_at))
 
     def release(self) -> None:
         """Give the leases up; where that cannot be written, they end with this process."""
-        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+        with suppress(UnwritableError), self._database.exclusive(_LEASING) as connection:
             connection.execute(delete(lease).where(lease.c.run_id == self._run_id))
 
     def _living(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]], now: float) -> list[Holder]:
