@@ -57,7 +57,7 @@ def _make_newest(copy: Database) -> None:
 def _refuse_triggers(database: Database) -> None:
     """Refuse a copy with triggers, which would be run as it is upgraded."""
     with database.reading() as connection:
-        if found := structure.unplain(connection):
+        if found := structure.unsafe_object(connection):
             raise StoreError(f"{database.place} has {found}, and is not upgraded to be read: drop it there")
 
 

@@ -36,7 +36,7 @@ def faults(connection: Connection) -> Generator[Fault]:
     """All that is wrong with a file, and the first row of each table that breaks a rule."""
     if connection.dialect.name == "sqlite":
         yield from _of_pages(connection)
-    if found := structure.unplain(connection):
+    if found := structure.unsafe_object(connection):
         yield Fault(f"it has {found}, and a database of ours has plain tables", "drop it")
     if name := structure.different(connection):
         yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
