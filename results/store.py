@@ -22,7 +22,7 @@ from results.schema.tables import cell, curve, environment, metric, run, sample,
 from results.write import recording
 from results.write.leases import Leases
 from results.write.spool import Begun, Spool, Spooled
-from results.write.taking_in import TakenIn, left, take_in
+from results.write.taking_in import TakenIn, notices_of_waiting, take_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,22 +57,24 @@ class Store:
         database.limits_answer_time = not as_it_is  # a copy may take long
         try:
             if as_it_is:
-                copies.leave(database)
+                copies.open_unchanged(database)
             else:
                 opening.make_ready(database, write=write or create, create=create)
             store = cls(database)
-            database.notices += take_in(database, store._spool).told(database.place) if create else left(store._spool)
+            database.notices += (
+                take_in(database, store._spool).notices(database.place) if create else notices_of_waiting(store._spool)
+            )
         except BaseException:
             database.close()
             raise
-        database.notices += store._spool.strangers()
+        database.notices += store._spool.notices_of_others()
         database.limits_answer_time = False
         return store
 
     @property
     def notices(self) -> tuple[str, ...]:
         """The notices that tell the user what was done, in the order of time."""
-        return (*self.database.notices, *self._taken.told(self.database.place))
+        return (*self.database.notices, *self._taken.notices(self.database.place))
 
     def __enter__(self) -> Store:
         return self
@@ -241,9 +243,8 @@ class Store:
         """The numbers of a cell after a run, in one wide row for the run and those that it continued.
 
         run_id (the last run that measured some of it), cell_key, fingerprint, sweep, status, reason: str. The cell's
-        fields as in `cells`. trials: int64.
-        measured_at: float64, seconds since the epoch. A column for each of `results.METRICS`: float64, the
-        median over the row's trials; NaN if not measured.
+        fields as in `cells`. trials: int64. measured_at: float64, seconds since the epoch. A column for each of
+        `results.METRICS`: float64, the median over the row's trials; NaN if not measured.
         """
         return frames.read(self.database, frames.summaries(where))
 
@@ -251,8 +252,7 @@ class Store:
         """The trials of the newest series of each (environment, cell, kind), as recorded; or all trials.
 
         run_id, cell_key, kind, status, reason, log_tail, series, fingerprint: str. source: str, or None where it is
-        not known. process_index: int64. position: Int64.
-        started_at (since the epoch), duration_s: float64, seconds.
+        not known. process_index: int64. position: Int64. started_at (since the epoch), duration_s: float64, seconds.
         """
         return frames.read(self.database, frames.trials(where, newest=newest))
 

@@ -90,7 +90,7 @@ def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted)
             f"{text.plural(count, 'cell')} {was} measured by an older nodebench, which kept no hash of the code: "
             f"whether that has changed since is not known. `nodebench run` measures {it} again."
         )
-    return frames, said + code.said()
+    return frames, said + code.notices()
 
 
 def _measured(trials: DataFrame) -> set[tuple[str, str]]:
