@@ -1,4 +1,4 @@
-"""Backups of databases of any version, and a warning of the trials that wait for the original."""
+"""Backups of databases of any version, with a notice of the trials that are spooled for the original."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The search of a database for what is wrong with it, with a remedy for each finding."""
+"""The check of a database, with a remedy for each fault."""
 
 import uuid
 from collections.abc import Generator, Iterator
@@ -36,11 +36,11 @@ def findings(store: Store) -> Generator[str]:
 
 
 def first_fault(store: Store) -> str:
-    """The first thing that nodebench did not write so, or the error that ended the search; empty if there is none."""
+    """The first fault of the database, or the error that ended the search; empty if there is none."""
     try:
         with store.database.reading() as connection, closing(faults(connection)) as found:
             return next((fault.what for fault in found), "")
-    except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
+    except Exception as error:  # noqa: BLE001  (any error is caused by the content of the database)
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 

@@ -11,14 +11,14 @@ from results.schema import rules, structure
 from results.schema.tables import metadata
 from results.tools.chunks import chunks, of_table
 
-# Not the version, what goes on there now, and what follows from the other tables.
+# All tables that are checked and merged: without version, leases, and `summary`, which is derived from others.
 MOVED = [table for table in metadata.sorted_tables if table.name not in ("nodebench", "lease", "summary")]
 _CHUNK = 5_000  # rows in memory
 _MOST = 20  # damaged pages that are named
 
 
 class Fault(NamedTuple):
-    """A part of a database that nodebench did not write so."""
+    """A fault of a database, with its remedy."""
 
     what: str
     remedy: str
@@ -33,7 +33,7 @@ def verify(connection: Connection, place: str) -> None:
 
 
 def faults(connection: Connection) -> Generator[Fault]:
-    """All that is wrong with a file, and the first row of each table that breaks a rule."""
+    """The faults of a database, with only the first row of each table that breaks a rule."""
     if connection.dialect.name == "sqlite":
         yield from _of_pages(connection)
     if found := structure.unsafe_object(connection):
@@ -41,7 +41,7 @@ def faults(connection: Connection) -> Generator[Fault]:
     if name := structure.different(connection):
         yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
     if connection.dialect.name == "sqlite":
-        yield from _of_references(connection)
+        yield from _of_foreign_keys(connection)
     for table in MOVED:
         yield from _of_rows(connection, table)
 
@@ -52,7 +52,7 @@ def _of_pages(connection: Connection) -> Iterator[Fault]:
         yield Fault(f"the file is damaged ({' '.join('; '.join(said).split())})", RECOVER)
 
 
-def _of_references(connection: Connection) -> Iterator[Fault]:
+def _of_foreign_keys(connection: Connection) -> Iterator[Fault]:
     broken = text('select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2')
     for table, parent, count in connection.execute(broken).all():
         yield Fault(f"{count} row(s) of {table} belong to rows of {parent} that are missing", RECOVER)
