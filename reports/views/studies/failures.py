@@ -13,7 +13,7 @@ class FailureGroup:
     """Cells that failed for one reason."""
 
     failure: Failure
-    cells: tuple[tuple[str, str], ...]  # key, and what a person calls it
+    cells: tuple[tuple[str, str], ...]  # key, and a description for a person
 
     @property
     def count(self) -> str:
@@ -22,7 +22,7 @@ class FailureGroup:
 
 
 def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
-    """The groups of failures: errors before what is not supported; within these the largest group first."""
+    """The groups of failures: errors before what is not supported; within each the largest group first."""
     groups: dict[Failure, list[MeasuredCell]] = {}
     for cell in cells:
         for failure in cell.failures:
