@@ -26,7 +26,7 @@ class Frames:
     metrics: DataFrame
     samples: DataFrame
     curves: DataFrame
-    ties: DataFrame | None = None  # samples of all series of the cells that ever were controls
+    ties: DataFrame | None = None  # samples of all cells that ever were controls, with `series`
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
@@ -120,7 +120,7 @@ def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mappin
 def _blocks(
     controls: Collection[Control], ties: Collection[tuple[Cell, Mapping[str, Series]]]
 ) -> Mapping[tuple[Any, ...], Block]:
-    """The blocks by the values that their cells share. A control whose twin was not timed again is left out."""
+    """The blocks by the values that their cells share. Controls without a twin's ratio are left out if one has it."""
     blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
     for each in controls:
         if each.twins or not any(other.twins for other in controls if other.cell.block == each.cell.block):

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-TrialKind = Literal["counts", "accuracy", "timing", "twin", "memory", "training"]  # twin: a second timing
+TrialKind = Literal["counts", "accuracy", "timing", "twin", "memory", "training"]  # twin: a control again
 TRIAL_KINDS: tuple[TrialKind, ...] = get_args(TrialKind)
 
 TrialStatus = Literal[

@@ -22,7 +22,7 @@ def engine_for(url: URL, *, frozen: bool, patience_s: Callable[[], float]) -> En
     """
     path = file_of(url)
     if path is not None:
-        return _of_file(url, path, frozen=frozen, patience_s=patience_s)
+        return _file_engine(url, path, frozen=frozen, patience_s=patience_s)
     try:
         # A server may have been restarted since the last transaction: each connection is tried before it is used.
         engine = create_engine(url, pool_pre_ping=True)
@@ -41,7 +41,7 @@ def connect(path: Path, how: str = "mode=rw") -> sqlite3.Connection:
     return sqlite3.connect(f"file:{name}?{how}", uri=True, check_same_thread=False)
 
 
-def _of_file(url: URL, path: Path, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
+def _file_engine(url: URL, path: Path, *, frozen: bool, patience_s: Callable[[], float]) -> Engine:
     engine = create_engine(url, creator=lambda: connect(path, "immutable=1" if frozen else "mode=rw"))
 
     @event.listens_for(engine, "connect")

@@ -57,7 +57,7 @@ def locate(url: str, *, create: bool) -> URL:
     path = file_of(parsed)
     if path is not None:
         if str(parsed.database).endswith("/"):
-            raise _folder(path)
+            raise _folder_error(path)
         _check_file(path, create=create)
     return parsed
 
@@ -122,7 +122,7 @@ def _parse(url: str) -> URL:
     if "\0" in url:
         raise StoreError(f"malformed path {url!r}: no file's name has a zero byte")
     if not _URL.match(url):
-        return _of_path(url)
+        return _path_url(url)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -133,24 +133,24 @@ def _parse(url: str) -> URL:
     if parsed.drivername not in _DRIVERS:
         raise StoreError(f"unknown kind of database {parsed.drivername!r}: {_EXAMPLES}")
     is_file = parsed.get_backend_name() == "sqlite"
-    return _of_file(parsed, shown=_without_secrets(url)) if is_file else _of_server(parsed)
+    return _file_url(parsed, shown=_without_secrets(url)) if is_file else _server_url(parsed)
 
 
-def _of_path(path: str) -> URL:
+def _path_url(path: str) -> URL:
     if path == ":memory:" or path.startswith("file:"):
-        raise _in_memory(path) if "memory" in path else _uri(path)
+        raise _memory_error(path) if "memory" in path else _uri_error(path)
     return URL.create("sqlite", database=expanded(path))
 
 
-def _of_file(url: URL, *, shown: str) -> URL:
+def _file_url(url: URL, *, shown: str) -> URL:
     path = url.database or ""
     if url.host or url.username or url.port:
         meant = "/".join(part for part in (url.host, path) if part)
         raise StoreError(f"{shown} names a host, which a file has not: write sqlite:///{meant}, with three slashes")
     if path in ("", ":memory:") or url.query.get("mode") == "memory" or path.startswith("file::memory:"):
-        raise _in_memory(shown)
+        raise _memory_error(shown)
     if path.startswith("file:"):
-        raise _uri(shown)
+        raise _uri_error(shown)
     if url.query:
         raise StoreError(
             f"{shown} has options, of which SQLite's URL takes none: write sqlite:///{path}; "
@@ -159,22 +159,22 @@ def _of_file(url: URL, *, shown: str) -> URL:
     return url.set(database=expanded(path))
 
 
-def _of_server(url: URL) -> URL:
+def _server_url(url: URL) -> URL:
     if not url.database and not {"dbname", "service"} & set(url.query):
         # The driver would take the user's name for the database's.
         raise StoreError(f"{place(url)} names no database: write it as in postgresql://user@host/name")
     return url.set(drivername="postgresql+psycopg")  # SQLAlchemy's default driver depends on its release
 
 
-def _in_memory(url: str) -> StoreError:
+def _memory_error(url: str) -> StoreError:
     return StoreError(f"{url} is in memory, and gone with the process that measures: pass --db with a path")
 
 
-def _uri(url: str) -> StoreError:
+def _uri_error(url: str) -> StoreError:
     return StoreError(f"{url} is SQLite's own kind of URI: pass --db with the path alone (./file:x is a file's name)")
 
 
-def _folder(path: Path) -> StoreError:
+def _folder_error(path: Path) -> StoreError:
     return StoreError(f"{path} is a folder: pass --db with a file, such as {path / 'bench.db'}")
 
 
@@ -212,7 +212,7 @@ def _make(path: Path) -> None:
 def _check_kind(path: Path) -> None:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-        raise _folder(path)
+        raise _folder_error(path)
     for is_kind, kind in _KINDS.items():
         if is_kind(mode):  # opening a pipe would wait until somebody writes to it
             raise StoreError(f"{path} is a {kind}, not a file: pass --db with another path")

@@ -46,6 +46,6 @@ class Watchdog:
 
     def _cut(self) -> None:
         for connection in list(self._connections):
-            # The exception: it may be closed already.
+            # Exceptions are suppressed: the connection may be closed already.
             with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as same:
                 same.shutdown(socket.SHUT_RDWR)

@@ -24,7 +24,7 @@ _MOST_NUMBERS = 30_000  # each is a parameter of the statement; SQLite takes 32,
 Text = str | Collection[str] | None
 Number = float | Collection[float] | None
 Whole = int | Collection[int] | None
-Options = Mapping[str, Any] | None  # by name: a number, a text, a truth value, or several of them
+Options = Mapping[str, Any] | None  # by name: a number, a text, a boolean, or several of them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,14 +23,14 @@ def findings(store: Store) -> Generator[str]:
         try:
             for fault in faults(connection):
                 yield f"{fault.what}: {fault.remedy}"
-            yield from _of_summary(connection)
+            yield from _summary_findings(connection)
         except DatabaseError as error:
             yield f"it cannot be read to its end ({error.orig}): {RECOVER}"
             return
     if not schema.identity(database):
         new = f"update nodebench set identity = '{uuid.uuid4().hex}'"
         yield f"it has no identity, by which what is spooled for it would go: mend it in SQL, {new}"
-    yield from _of_runs(store)
+    yield from _run_findings(store)
     if waiting := Spool.of(database).waiting():
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
 
@@ -44,14 +44,14 @@ def first_fault(store: Store) -> str:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-def _of_summary(connection: Connection) -> Iterator[str]:
+def _summary_findings(connection: Connection) -> Iterator[str]:
     if summary.differs(connection):
         yield "summary does not say what trials, metrics and samples say: nodebench db rebuild"
     if name := views.different(connection):
         yield f"the view {name} is not as nodebench makes it: nodebench db rebuild"
 
 
-def _of_runs(store: Store) -> Iterator[str]:
+def _run_findings(store: Store) -> Iterator[str]:
     dead = [line for line in runs.listed(store) if line.dead]
     if dead:
         ids = ", ".join(line.id[:8] for line in dead)

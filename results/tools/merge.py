@@ -56,7 +56,7 @@ class Merged:
 
 
 def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> Merged:
-    """Insert everything of `other` that `store` lacks, except leases, which are about measurements of `other`.
+    """Insert everything of `other` that `store` lacks, except leases, which concern runs that write to `other`.
 
     `on_conflict`: what to do about a row with the same key and other content. `refuse`: raise a StoreError and write
     nothing. `keep`: keep ours. `newer`: take the row that was made later, by the clocks of the two machines.
@@ -84,7 +84,7 @@ class _Merging:
     ended: int = 0
     kept: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
-    touched: set[tuple[str, str]] = field(default_factory=set)  # environment and cell of new trials
+    touched: set[tuple[str, str]] = field(default_factory=set)  # environments and cells to summarise
 
     def take_all(self) -> None:
         """Insert the rows of each table after those of the tables that it refers to."""

@@ -35,30 +35,30 @@ def verify(connection: Connection, place: str) -> None:
 def faults(connection: Connection) -> Generator[Fault]:
     """The faults of a database, with only the first row of each table that breaks a rule."""
     if connection.dialect.name == "sqlite":
-        yield from _of_pages(connection)
+        yield from _page_faults(connection)
     if found := structure.unsafe_object(connection):
         yield Fault(f"it has {found}, and a database of ours has plain tables", "drop it")
     if name := structure.different(connection):
         yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
     if connection.dialect.name == "sqlite":
-        yield from _of_foreign_keys(connection)
+        yield from _foreign_key_faults(connection)
     for table in MOVED:
-        yield from _of_rows(connection, table)
+        yield from _row_faults(connection, table)
 
 
-def _of_pages(connection: Connection) -> Iterator[Fault]:
+def _page_faults(connection: Connection) -> Iterator[Fault]:
     said = connection.scalars(text(f"pragma integrity_check({_MOST})")).all()
     if said != ["ok"]:
         yield Fault(f"the file is damaged ({' '.join('; '.join(said).split())})", RECOVER)
 
 
-def _of_foreign_keys(connection: Connection) -> Iterator[Fault]:
+def _foreign_key_faults(connection: Connection) -> Iterator[Fault]:
     broken = text('select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2')
     for table, parent, count in connection.execute(broken).all():
         yield Fault(f"{count} row(s) of {table} belong to rows of {parent} that are missing", RECOVER)
 
 
-def _of_rows(connection: Connection, table: Table) -> Iterator[Fault]:
+def _row_faults(connection: Connection, table: Table) -> Iterator[Fault]:
     try:
         with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
             for part in parts:

@@ -86,7 +86,7 @@ def _finding(subject: str, rows: Sequence[ModeRow], spread: Callable[[Sequence[M
     common = rows[0].compared_with.cell.gradient
     winners = {backend: _least(of_modes, common) for backend, of_modes in spreads.items()}
     modes = dict.fromkeys(mode for of_modes in spreads.values() for mode in of_modes)
-    evidence = [_said(mode, common, spreads) for mode in modes]
+    evidence = [_evidence(mode, common, spreads) for mode in modes]
     return Finding(subject, _agreed(winners), f"{'; '.join(evidence)}.")
 
 
@@ -97,7 +97,7 @@ def _grouped(rows: Sequence[ModeRow]) -> dict[tuple[str, str], list[ModeRow]]:
     return groups
 
 
-def _said(mode: str, common: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
+def _evidence(mode: str, common: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
     on = [f"{of_modes[mode]} on {backend}" for backend, of_modes in spreads.items() if mode in of_modes]
     return f"{mode} over {common}: {text.listed(on)}"
 

@@ -87,7 +87,7 @@ def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
             Column("gradient\nfloor", lambda row: _floor(row.control, "gradient_s"), True, FLOOR_TITLE),
             Column("cells\ntimed", lambda row: number(len(row.block.cells), text.count), True),
             Column("of these\n≈", _unsettled, True, "less sure than asked"),
-            Column("control", lambda row: words(_said(row.control), link=row.control.key)),
+            Column("control", lambda row: words(_control_text(row.control), link=row.control.key)),
         ],
         rows,
     )
@@ -106,7 +106,7 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
     return f"The noise floor is not known {where}: no cell was timed twice, in two processes or more."
 
 
-def _said(control: Control) -> str:
+def _control_text(control: Control) -> str:
     cell = control.cell
     return f"{Configuration.of_cell(cell)}, {step(cell)}"
 

@@ -21,7 +21,7 @@ class Criterion:
 
     error: Literal["error", "gradient_error"]
     clock: str
-    said: str  # the error in words
+    in_words: str  # the error
 
 
 SOLVES = Criterion("error", "forward_s", "an error")
@@ -74,7 +74,7 @@ def goals_missed(cells: Sequence[MeasuredCell], criterion: Criterion) -> list[Fi
             best = min(timed, key=lambda each: each.value(criterion.error))
             least, by = text.error(best.value(criterion.error)), Configuration.of(best)
             reached = f"The least is {least}, by {by} ({step(best.cell)})."
-            missed.append(Finding(title, f"none reaches {criterion.said} of {text.tolerance(goal)}", reached))
+            missed.append(Finding(title, f"none reaches {criterion.in_words} of {text.tolerance(goal)}", reached))
     return missed
 
 
@@ -82,7 +82,7 @@ def time_to_error_finding(subject: str, fastest: TimeToError, times: Times) -> F
     """The finding on the configuration that takes the least time to the target."""
     (first, *others), clock = fastest.cells, fastest.criterion.clock
     evidence = (
-        f"The least time to {fastest.criterion.said} of {text.tolerance(fastest.error)}: "
+        f"The least time to {fastest.criterion.in_words} of {text.tolerance(fastest.error)}: "
         f"{text.seconds(first.value(clock))} ({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
     )
     if not others:

@@ -29,9 +29,9 @@ def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
             groups.setdefault(failure, []).append(cell)
     ordered = sorted(groups.items(), key=lambda item: (item[0].expected, -len(item[1])))
     return tuple(
-        FailureGroup(failure, tuple((each.key, _said(each)) for each in failed)) for failure, failed in ordered
+        FailureGroup(failure, tuple((each.key, _description(each)) for each in failed)) for failure, failed in ordered
     )
 
 
-def _said(measured: MeasuredCell) -> str:
+def _description(measured: MeasuredCell) -> str:
     return f"{measured.cell.problem}: {Configuration.of(measured)}, {step(measured.cell)}, {measured.cell.device}"

@@ -83,7 +83,7 @@ def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
     best = ranked[0]
     close = [each for each in ranked if _alike(each.final_loss, best.final_loss, CLOSE)]
     came_to = (
-        f"From {text.number(best.over('initial_loss').median)} to {_said(best.final_loss, text.number)} in "
+        f"From {text.number(best.over('initial_loss').median)} to {_range_text(best.final_loss, text.number)} in "
         f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.over('train_s').median)} ({best})."
     )
     if len(close) == 1:
@@ -103,7 +103,7 @@ def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
         least = min((each.reached() for each in choices if not math.isnan(each.reached())), default=math.nan)
         return Finding(subject, "none comes to it", f"The least that every seed comes to is {text.number(least)}.")
     close = [each for each in ranked if _alike(times[each], times[ranked[0]], CLOSE_TIME)]
-    took = f"{_said(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
+    took = f"{_range_text(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
     if len(ranked) < len(choices):
         took += f" {text.plural(len(choices) - len(ranked), 'choice')} of {len(choices)} did not come to it."
     if len(close) == 1:
@@ -127,7 +127,7 @@ def _name(winner: Trained, others: Sequence[Trained]) -> str:
     return str(winner.configuration) if len(same) == 1 else str(winner)
 
 
-def _said(over: Range, form: text.Form) -> str:
+def _range_text(over: Range, form: text.Form) -> str:
     if over.n == 1:
         return form(over.median)
     return f"{form(over.median)} (median of {over.n} seeds, {form(over.low)} to {form(over.high)})"
