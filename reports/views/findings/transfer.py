@@ -21,7 +21,7 @@ class Transfer:
     """The solve of a trained choice with another solver."""
 
     trained: Trained
-    solve: str  # as the sweep writes it
+    solve: str  # the other solver and its step or tolerances, as the sweep writes them
     loss: Range  # over seeds, as the other ranges
     ratio: Range  # of the loss to that of the same model as trained
     nfe: Range
