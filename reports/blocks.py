@@ -1,4 +1,4 @@
-"""Blocks: the control beside which their cells are timed, and the noise floor that the control's twin shows."""
+"""Blocks: the control that their cells are timed beside, and the noise floor that the control's twin shows."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ from results.records import Cell
 from results.statistics.ratio import Ratio, noise_floor, paired_ratio
 
 
-def beside_of(samples: Mapping[str, Series], name: str) -> Series | None:
-    """The samples that others of this name are set beside; those of the forward solve where the name has none."""
+def denominator_of(samples: Mapping[str, Series], name: str) -> Series | None:
+    """The samples that samples of this name are divided by: those of this name, or else of the forward solve."""
     return samples.get(name, samples.get("forward_s"))
 
 
 @dataclass(frozen=True)
 class Control:
-    """A cell that was timed in every round of its group, and again in a process of its own as if it were another."""
+    """A cell that was timed in every round of its block, and again in another process, as its twin."""
 
     key: str
     cell: Cell
@@ -30,9 +30,9 @@ class Control:
         ratios = {name: paired_ratio(twin[name], samples[name]) for name in twin.keys() & samples.keys()}
         return cls(key, cell, samples, {name: ratio for name, ratio in sorted(ratios.items()) if ratio})
 
-    def beside(self, name: str) -> Series | None:
-        """The control's samples that others of this name are set beside."""
-        return beside_of(self.samples, name)
+    def denominator(self, name: str) -> Series | None:
+        """The control's samples that samples of this name are divided by."""
+        return denominator_of(self.samples, name)
 
     def floor(self, name: str) -> float:
         """The noise floor of samples of this name; infinite where the twin was never timed with it."""
@@ -45,14 +45,14 @@ class Block:
     """The controls of a block: one; several where one failed and another took its place; none in old runs."""
 
     controls: tuple[Control, ...] = ()
-    # Timings of what was a control at some time, a series each: they tie together what was timed beside it.
+    # Timings of every cell that ever was a control, by series: they link the cells that were timed beside it.
     ties: tuple[Mapping[str, Series], ...] = ()
 
-    def besides(self, name: str) -> Iterator[Series]:
-        """The series that samples of this name may share rounds with."""
+    def links(self, name: str) -> Iterator[Series]:
+        """The series that samples of this name may share rounds with, and so be linked by."""
         for samples in (*(each.samples for each in self.controls), *self.ties):
-            if (beside := beside_of(samples, name)) is not None:
-                yield beside
+            if (denominator := denominator_of(samples, name)) is not None:
+                yield denominator
 
     @property
     def has_floor(self) -> bool:
@@ -60,9 +60,9 @@ class Block:
         return any(each.twins for each in self.controls)
 
     def floor(self, name: str) -> float:
-        """The factor by which a cell's time may differ from itself; 1 where no twin says more.
+        """The factor by which a cell's time may differ from itself; 1 without a twin.
 
-        A control that failed before its second process bounds nothing: it is left out if another does.
+        A control that failed before its second process gives no bound: it is left out if another gives one.
         """
         if not self.has_floor:
             return 1.0

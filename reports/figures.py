@@ -20,13 +20,13 @@ INKS = INK, FAINT, GRID = (
 )
 LABEL_GAP = 0.052  # least distance of two labels at line ends, in heights of the axes
 BAND = 0.16  # opacity of the band around a line
-LABEL_LEFT = 1.05  # where those labels begin, in widths of the axes
+LABEL_LEFT = 1.05  # where the labels at line ends begin, in widths of the axes
 
 
 def drawings(panel: Panel) -> tuple[str, str]:
     """The panel as SVG documents on a transparent ground, for a light and for a dark page.
 
-    It is drawn once: the dark drawing is the light one in the other tones. Equal panels give equal text.
+    It is drawn once: the dark drawing is the light one with other colours. Equal panels give equal text.
     """
     light = _drawn(panel)
     tones = {colour.light: colour.dark for colour in (*INKS, *(colour_of(line.hue) for line in panel.lines))}
@@ -135,12 +135,12 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def spread(heights: Sequence[float]) -> list[float]:
-    """The nearest heights, in the same order, that keep LABEL_GAP between them."""
+    """The heights moved as little as needed to be LABEL_GAP apart, in the same order."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed: dict[int, float] = {}
     floor = 0.0
     for rank, index in enumerate(order):
-        ceiling = 1 - LABEL_GAP * (len(order) - 1 - rank)  # room for those above
+        ceiling = 1 - LABEL_GAP * (len(order) - 1 - rank)  # room for the labels above
         placed[index] = max(floor, min(heights[index], ceiling))
         floor = placed[index] + LABEL_GAP
     return [placed[index] for index in range(len(heights))]

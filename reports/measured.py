@@ -27,12 +27,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class TrialView:
-    """A trial as the page shows it: its end, and the time that it took."""
+    """A trial as the page shows it: how it ended, and the time that it took."""
 
     status: str
     reason: str
     duration_s: float
-    twin: bool = False  # its cell timed as if it were another: no measurement of the cell itself
+    twin: bool = False  # a twin's trial, which is no measurement of the cell itself
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class MeasuredCell:
     samples: Mapping[str, Series] = field(default_factory=dict)  # indexed by (run_id, process_index, round_index)
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # x (n,), y (n, d)
     block: Block = NO_CONTROL
-    goal: Goal = NO_GOAL  # what the study wants to reach
-    ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples over the block's control's
+    goal: Goal = NO_GOAL  # the goal of the study
+    ratios: Mapping[str, Ratio] = field(default_factory=dict)  # of the samples to those of the block's control
 
     @property
     def is_control(self) -> bool:
@@ -56,12 +56,12 @@ class MeasuredCell:
 
     @property
     def unstable(self) -> bool:
-        """Whether timing ended before the ratio to the control was as sure as asked."""
+        """Whether timing ended before the interval of the ratio to the control was as narrow as asked."""
         return self.metrics.get("unstable", 0.0) > 0
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """The ways in which trials failed, without repetitions, and the twin's last."""
+        """The failures of the trials, without repetitions, the twin's last."""
         failed = [trial for trial in self.trials if trial.status != "ok"]
         own = (Failure(trial.status, trial.reason) for trial in failed if not trial.twin)
         twin = (Failure(trial.status, f"as its own twin: {trial.reason}") for trial in failed if trial.twin)

@@ -15,7 +15,7 @@ from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
-from reports.views.wanted import NO_WISH, ReportError, Wanted
+from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
 from results.engine.drafts import drafted
 from results.metrics import METRICS
 from results.store import Store
@@ -23,11 +23,11 @@ from results.store import Store
 __all__ = ["ReportError", "Wanted", "render", "write"]
 
 
-_LONG = 300  # characters of a text that are shown
-_LONGEST = 20_000  # that are a click away
+_LONG = 300  # characters of a text that are shown at once
+_LONGEST = 20_000  # characters that a click shows
 
 
-def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = NO_WISH) -> Path:
+def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFAULT) -> Path:
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
     html = render(report(store, wanted))
     path = Path(folder) / "index.html"
@@ -66,7 +66,7 @@ def picture(panel: Panel) -> Mapping[str, str]:
 
 
 def unbroken(said: str) -> str:
-    """The sentence, so that no line ends inside 1e-05: a word joiner follows the exponent's sign."""
+    """The sentence with a word joiner after an exponent's sign, so that no line breaks within 1e-05."""
     return re.sub(r"(?<=\de-)(?=\d)", "\N{WORD JOINER}", said)
 
 
@@ -76,7 +76,7 @@ def coded(said: str) -> Markup:
 
 
 def start(said: str) -> str:
-    """The beginning of a text that anybody may have written: a megabyte without a blank takes a browser minutes."""
+    """The beginning of a text of any origin: a megabyte without a blank takes a browser minutes."""
     return said if len(said) <= _LONG else f"{said[:_LONG]}…"
 
 
@@ -88,7 +88,7 @@ def rest(said: str) -> str:
 
 
 def whole(said: str) -> str | Markup:
-    """The text; if it is long, its beginning, with the rest a click away."""
+    """The text; if it is long, its beginning, and the rest after a click."""
     if not rest(said):
         return said
     folded = Markup('<details class="long"><summary>{}</summary>{}</details>')

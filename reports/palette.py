@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Colour:
-    """A hue in two tones, each with a contrast of at least 3 to its background."""
+    """A colour in two tones, each with a contrast of at least 3 to its background."""
 
     light: str  # on a light background
     dark: str  # on a dark background
@@ -73,7 +73,7 @@ OTHERS: Sequence[Stroke] = (
 
 
 def colour_of(name: str) -> Colour:
-    """The name's colour; an unknown name's hue is its hash."""
+    """The name's colour; the hue of an unknown name follows from its hash."""
     if name in COLOURS:
         return COLOURS[name]
     hue = _hash(name) % 360 / 360
@@ -81,7 +81,7 @@ def colour_of(name: str) -> Colour:
 
 
 def stroke_of(name: str) -> Stroke:
-    """The name's stroke; an unknown name's is chosen by its hash."""
+    """The name's stroke; that of an unknown name is chosen by its hash."""
     return STROKES.get(name) or OTHERS[_hash(name) % len(OTHERS)]
 
 

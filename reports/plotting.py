@@ -1,7 +1,7 @@
-"""matplotlib and seaborn as they ship, whatever settings the user has made for plots of their own.
+"""matplotlib and seaborn with the settings that they ship with, whatever the user has set for other plots.
 
-matplotlib reads a file `matplotlibrc` when it is loaded: the working folder's, or else the user's. It is loaded from
-where its own is, since a bad one would be complained of or raise. What was set later, `as_shipped` leaves out.
+matplotlib reads a file `matplotlibrc` when it is loaded: the working folder's, or else the user's, and warns or raises
+if that file is bad. So it is loaded in the folder of its own file. `as_shipped` leaves out what is set later.
 """
 
 import logging
@@ -12,12 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_FOLLOWED = getattr(os, "O_PATH", os.O_RDONLY)  # to go back, a folder need not be readable
+_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY)  # to return to a folder, it need not be readable
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A body in which matplotlib does not tell of a home without room for its caches, which it makes elsewhere then."""
+    """A body in which matplotlib does not warn that it makes its caches elsewhere than in the user's home."""
     log = logging.getLogger("matplotlib")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -28,15 +28,15 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _beside_its_own_settings() -> Iterator[None]:
-    """A body whose working folder is where matplotlib keeps the settings that it ships with."""
+def _in_its_own_folder() -> Iterator[None]:
+    """A body whose working folder is the one with matplotlib's own settings."""
     spec = find_spec("matplotlib")
-    if spec is None or spec.origin is None:  # the import says so
+    if spec is None or spec.origin is None:  # the import raises an error
         yield
         return
     try:
-        before = os.open(os.curdir, _FOLLOWED)
-    except OSError:  # no working folder that can be entered, nor its settings then
+        before = os.open(os.curdir, _FOLDER_FLAGS)
+    except OSError:  # the working folder cannot be entered, so it has no settings
         yield
         return
     try:
@@ -47,7 +47,7 @@ def _beside_its_own_settings() -> Iterator[None]:
         os.close(before)
 
 
-with _quiet(), _beside_its_own_settings():
+with _quiet(), _in_its_own_folder():
     import matplotlib
     import seaborn
     from matplotlib.axes import Axes
@@ -65,7 +65,7 @@ __all__ = [
 
 @contextmanager
 def as_shipped(changed: Any) -> Iterator[None]:
-    """A body with matplotlib's own defaults but for what is changed; afterwards all is as it was."""
+    """A body with matplotlib's own defaults except for `changed`; afterwards the settings are as before."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(changed)

@@ -26,7 +26,7 @@ class Frames:
     metrics: DataFrame
     samples: DataFrame
     curves: DataFrame
-    ties: DataFrame | None = None  # samples of all series of the cells that ever were controls, with `series`
+    ties: DataFrame | None = None  # samples of all cells that ever were controls, with `series`
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
@@ -36,13 +36,13 @@ class Frames:
         )
 
     def without(self, left_out: Collection[tuple[str, str]]) -> Self:
-        """The frames without these cells (key) and kinds, but with the samples that tie other cells together."""
+        """The frames without these cells (key) and kinds, but with the samples that link other cells."""
         names = [each.name for each in fields(self) if each.name != "ties"]
         return replace(self, **{name: _without(getattr(self, name), left_out) for name in names})
 
 
 def _ties(store: Store, where: Where) -> DataFrame:
-    """The samples of all controls, also of other code than is shown: they tie cells together, and are not shown."""
+    """The samples of all controls, also of code that is not shown: they are not shown, but link cells."""
     where = replace(where, source=None)
     ever = replace(where, cell_key=list(store.trials(replace(where, kind="twin"), newest=False)["cell_key"].unique()))
     timed = replace(ever, kind="timing")
@@ -57,7 +57,7 @@ def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFra
 
 
 def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell]:
-    """The planned cells by key, with what was measured of them."""
+    """The planned cells by key, with their measurements."""
     cells = {row["cell_key"]: cell_of(row) for row in planned.to_dict("records")}
     trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
@@ -88,7 +88,7 @@ def cell_of(row: Mapping[Any, Any]) -> Cell:
 
 
 def _trials(frame: DataFrame) -> Mapping[str, list[TrialView]]:
-    """The trials by cell, without interrupted ones, which are still to come."""
+    """The trials by cell, without interrupted trials, which are still to be measured."""
     trials: defaultdict[str, list[TrialView]] = defaultdict(list)
     for row in frame[frame["status"] != "interrupted"].itertuples():
         trials[row.cell_key].append(TrialView(row.status, row.reason, row.duration_s, row.kind == "twin"))
@@ -97,7 +97,7 @@ def _trials(frame: DataFrame) -> Mapping[str, list[TrialView]]:
 
 def _metrics(frame: DataFrame) -> Mapping[str, dict[str, float]]:
     metrics: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    frame = frame[frame["kind"] != "twin"]  # which has the cell's key
+    frame = frame[frame["kind"] != "twin"]  # a twin has the key of the control's cell
     for (key, name), values in frame.groupby(["cell_key", "name"])["value"]:
         metrics[key][name] = median(values)
     return metrics
@@ -120,7 +120,7 @@ def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mappin
 def _blocks(
     controls: Collection[Control], ties: Collection[tuple[Cell, Mapping[str, Series]]]
 ) -> Mapping[tuple[Any, ...], Block]:
-    """The blocks by the values that their cells share. A control that was timed anew ties no cells any more."""
+    """The blocks by the values that their cells share. Controls without a twin's ratio are left out if one has it."""
     blocks: defaultdict[tuple[Any, ...], Block] = defaultdict(Block)
     for each in controls:
         if each.twins or not any(other.twins for other in controls if other.cell.block == each.cell.block):
@@ -133,18 +133,18 @@ def _blocks(
 
 
 def _ratios(key: str, samples: Mapping[str, Series], block: Block) -> dict[str, Ratio]:
-    """The ratios to the control that shares most rounds, by name; none for the control itself."""
+    """The ratios to the control that shares most rounds, by name; the control itself has none."""
     ratios: dict[str, Ratio] = {}
     for name, control in product(samples, block.controls):
-        beside = control.beside(name)
-        ratio = paired_ratio(samples[name], beside) if beside is not None and control.key != key else None
+        denominator = control.denominator(name)
+        ratio = paired_ratio(samples[name], denominator) if denominator is not None and control.key != key else None
         if ratio and (name not in ratios or ratio.pairs > ratios[name].pairs):
             ratios[name] = ratio
     return ratios
 
 
 def _curves(frame: DataFrame) -> Mapping[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """The curves by cell and name, each of the first process; empty curves are left out."""
+    """The curves of the first process by cell and name; empty curves are left out."""
     curves: defaultdict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
     for row in frame.itertuples():
         if row.y.size:

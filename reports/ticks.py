@@ -11,7 +11,7 @@ MOST = 6  # ticks of one axis
 
 
 def set_ticks(drawn: DrawnAxis, axis: Axis) -> None:
-    """Give the axis few, round ticks; its scale and range are set before."""
+    """Give the axis few, round ticks; its scale and range must be set before."""
     low, high = sorted(drawn.get_view_interval())
     if axis.ticks:
         drawn.set_major_locator(FixedLocator(axis.ticks))
@@ -25,7 +25,7 @@ def set_ticks(drawn: DrawnAxis, axis: Axis) -> None:
 
 
 def _linear(low: float, high: float, base: float) -> list[float]:
-    """Set ticks at round numbers of the largest power of the base: 0.5 MiB and not 500 kB."""
+    """The ticks, at round numbers of the largest power of the base: 0.5 MiB and not 500 kB."""
     unit = base ** math.floor(math.log(max(abs(low), abs(high)), base)) if base != 10 else 1.0
     ticks = MaxNLocator(MOST - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low / unit, high / unit)
     return [tick * unit for tick in ticks if low <= tick * unit <= high]

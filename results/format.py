@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 Form: TypeAlias = Callable[[float], str]
 
 MISSING = "–"
-THIN = "\N{NARROW NO-BREAK SPACE}"  # sets thousands apart
-TIGHT = "\N{NO-BREAK SPACE}"  # holds together what belongs on one line
+THIN = "\N{NARROW NO-BREAK SPACE}"  # separates thousands
+TIGHT = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
 
 
 def seconds(value: float) -> str:
-    """A time in three significant digits with the unit that suits: 12.3 ms."""
+    """A time in three significant digits in the unit that fits: 12.3 ms."""
     return _scaled(value, [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
 
 
@@ -104,7 +104,7 @@ def date(seconds: float) -> str:
     """A moment since the epoch, in UTC to the minute; as a plain number if the calendar does not reach it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, OSError, ValueError):  # a clock may say anything
+    except (OverflowError, OSError, ValueError):  # a clock may be wrong
         return f"{seconds:g} s"
 
 
@@ -125,14 +125,14 @@ def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
         return _not_finite(value)
     if value == 0:
         return "0"
-    # The unit is chosen by what will be read: 999.9 ms is 1.00 s.
+    # The rounded number decides on the unit: 999.9 ms is 1.00 s.
     scaled = ((float(f"{value / scale:.3g}"), scale, unit) for scale, unit in units)
     scale, unit = next(((scale, unit) for shown, scale, unit in scaled if abs(shown) >= 1), units[-1])
     return f"{_digits(value / scale)}{TIGHT}{unit}"
 
 
 def _digits(value: float, significant: int = 3) -> str:
-    """A number in so many significant digits without an exponent; 1 234 keeps its four."""
+    """A number in `significant` digits without an exponent; no digit before the point is dropped: 1 234."""
     if not math.isfinite(value):
         return _not_finite(value)
     if value == 0:

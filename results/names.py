@@ -1,19 +1,19 @@
-"""The answer to a wrong name: the nearest known one."""
+"""The answer to a wrong name: the known name most like it."""
 
 import difflib
 from collections.abc import Collection, Iterable
 
-LISTED = 8  # so many are named, the others are counted
+LISTED = 8  # names in a message; the others are counted
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that names the known name which the wrong one is nearest to; empty if it is near none."""
+    """The question "Did you mean ...?" with the known name most like the wrong one; empty if none is like it."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """The end of a line about an unknown name: the nearest known one, and some of the others."""
+    """The end of a message about an unknown name: the known name most like it, and some of the others."""
     names = list(dict.fromkeys(known))
     hint = f".{did_you_mean(name, names)}"
     some = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-TrialKind = Literal["counts", "accuracy", "timing", "twin", "memory", "training"]  # twin: a cell timed as if two
+TrialKind = Literal["counts", "accuracy", "timing", "twin", "memory", "training"]  # twin: a control again
 TRIAL_KINDS: tuple[TrialKind, ...] = get_args(TrialKind)
 
 TrialStatus = Literal[
@@ -30,9 +30,9 @@ TRIAL_STATUSES: tuple[TrialStatus, ...] = get_args(TrialStatus)
 RunState = Literal["running", "complete", "interrupted"]
 RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 
-EXPECTED: tuple[TrialStatus, ...] = ("unsupported", "unavailable")  # they say what cannot be, not what went wrong
+EXPECTED: tuple[TrialStatus, ...] = ("unsupported", "unavailable")  # nothing went wrong
 
-CURVES: Mapping[str, str] = {  # of training: y as a function of x
+CURVES: Mapping[str, str] = {  # of a training: y as a function of x
     "loss": "loss on the batch, by iteration",
     "loss_seconds": "loss on the batch, by seconds of training",
     "whole_loss": "loss on the whole trajectory, by iteration",
@@ -48,7 +48,7 @@ OPTION_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)  # problem.
 
 
 def canonical(named: Mapping[str, Any]) -> str:
-    """The one JSON text of these names and values: names sorted, no spaces."""
+    """The canonical JSON of the names and values: names sorted, no spaces."""
     return json.dumps(named, sort_keys=True, separators=(",", ":"))
 
 
@@ -72,9 +72,9 @@ class Cell:
     seed: int = 0
     iterations: int = 0  # training iterations; 0: not trained
     optimiser: str = ""  # a class of torch.optim; empty: the problem's own
-    learning_rate: float | None = None  # None: the problem's own, or the optimiser's default if that is another
-    evaluate: str = ""  # how else the trained model is solved: "euler dt=0.1; dopri5 rtol=1e-6 atol=1e-8"
-    options: str = NO_OPTIONS  # what problem, library and solver declare themselves, as `canonical` writes it
+    learning_rate: float | None = None  # None: the problem's own; another optimiser's default
+    evaluate: str = ""  # other solves of the trained model: "euler dt=0.1; dopri5 rtol=1e-6 atol=1e-8"
+    options: str = NO_OPTIONS  # that problem, library and solver declare, as `canonical` writes them
 
     @cached_property
     def key(self) -> str:
@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def option_values(self) -> dict[str, OptionValue]:
-        """The options by name, as the JSON says them."""
+        """The values of the options, by name."""
         values: dict[str, OptionValue] = json.loads(self.options)
         return values
 
@@ -103,7 +103,7 @@ class Cell:
         return canonical({name: value for name, value in self.option_values.items() if name.startswith("problem.")})
 
     def without_options(self, *namespaces: str) -> "Cell":
-        """The cell with the defaults of all options in these namespaces."""
+        """The cell with all options of these namespaces at their defaults."""
         if self.options == NO_OPTIONS:
             return self
         left = {name: value for name, value in self.option_values.items() if name.partition(".")[0] not in namespaces}
@@ -111,13 +111,13 @@ class Cell:
 
     @property
     def options_label(self) -> str:
-        """The options beside the problem's, for a person: "budget=8, batching=independent"; empty without any."""
+        """The options except the problem's, for a person: "budget=8, batching=independent"; empty if there are none."""
         named = {name: value for name, value in self.option_values.items() if not name.startswith("problem.")}
         return ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in named.items())
 
     @property
     def label(self) -> str:
-        """A line for a person that tells this cell from others."""
+        """The cell in one line for a person, which tells it from other cells."""
         named = {"dt": self.dt, "rtol": self.rtol, "atol": self.atol}
         step = "".join(f" {name}={value:g}" for name, value in named.items() if value is not None)
         gradient = "" if self.gradient == "none" else f" {self.gradient}"
@@ -165,7 +165,7 @@ class Trial:
     position: int | None = None  # place in the run's order of trials
     log_tail: str = ""  # the end of what the process printed
     source: str | None = None  # key of the Source that was measured; None: not known
-    series: str = ""  # the run that began to measure this kind of the cell anew; empty: the trial's own run
+    series: str = ""  # id of the run that began the series of trials; empty: the trial's own run
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
@@ -173,7 +173,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """The ratio of two timings of the same cell, which was timed as if it were two."""
+    """The ratio of the twin's time to the control's, which are two timings of the same cell."""
 
     cell_key: str
     name: str  # of results.METRICS
@@ -189,7 +189,7 @@ class TrueValues:
 
     problem: str
     name: str  # solution or gradient
-    asked: Mapping[str, Any]  # all that decides the values, as JSON knows it
+    asked: Mapping[str, Any]  # all that decides the values, in the types of JSON
     provenance: Mapping[str, str]  # method, tolerance, versions, source
     shape: tuple[int, ...]
     array: bytes  # little-endian 8-byte floats, the last axis fastest
@@ -202,11 +202,11 @@ class TrueValues:
 
 @dataclass(frozen=True)
 class Source:
-    """The code that a trial measured. When it has changed, the trial is due again.
+    """The code that a trial measured. When it has changed, the trial must be measured again.
 
     Each fact is a name, a space, and versions or hashes. `library`: the backend's library. `adapter`: the backend, and
-    what binds the library. `problem`: the problem, and its definition. `measure`: the kind of trial, and what measures
-    it.
+    the code that calls its library. `problem`: the problem, and its definition. `measure`: the kind of trial, and the
+    code that measures it.
     """
 
     facts: Mapping[str, str]
@@ -219,7 +219,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Goal:
-    """The goal of a study: races are run to it, and exactness beyond it is worth nothing. None: not stated."""
+    """The error or loss that a study wants reached in the least time; a smaller one has no value. None: not stated."""
 
     error: float | None = None  # of results.METRICS
     gradient_error: float | None = None  # of results.METRICS
@@ -231,7 +231,7 @@ NO_GOAL = Goal()
 
 @dataclass(frozen=True)
 class Environment:
-    """The machine and its software: what breaks comparability when it changes."""
+    """The machine and its software. Seconds are compared only where these are equal."""
 
     facts: Mapping[str, str]
 
@@ -243,7 +243,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell in its place in a sweep; the study is the report's section that shows it."""
+    """A cell that a sweep plans; the study is the report's section that shows it."""
 
     study: str
     cell: Cell
@@ -260,7 +260,7 @@ class Run:
     started_at: float
     git_revision: str = ""
     git_dirty: bool = False
-    volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: known, but no part of the fingerprint
+    volatile: Mapping[str, str] = field(default_factory=dict)  # load, clock: not in the fingerprint
     measure: Mapping[str, float] = field(default_factory=dict)  # how much was asked for of each trial
     goals: Mapping[str, Goal] = field(default_factory=dict)  # by study
 

@@ -1,4 +1,4 @@
-"""The store, which a run writes trial by trial, and which gives readers frames."""
+"""The store: a run writes its trials into it, and readers get frames from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from results.schema.tables import cell, curve, environment, metric, run, sample,
 from results.write import recording
 from results.write.leases import Leases
 from results.write.spool import Begun, Spool, Spooled
-from results.write.taking_in import TakenIn, left, take_in
+from results.write.taking_in import TakenIn, notices_of_waiting, take_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,37 +42,39 @@ class Store:
         self.spooled = Spooled()
         self._begun: dict[str, Begun] = {}
         self._spool = Spool.of(database)
-        self._taken = TakenIn()  # since it was opened
+        self._taken = TakenIn()  # spooled trials that were written since the opening
 
     @classmethod
     def open(cls, url: str | Path, *, write: bool = False, create: bool = False, as_it_is: bool = False) -> Store:
-        """Open by SQLAlchemy URL, or by path for SQLite: to read, unless it is said to be for more.
+        """Open a database by SQLAlchemy URL, or an SQLite file by its path; without a flag, for reading only.
 
-        `write`: to write too; a file of an older version is upgraded then, after a backup. Without it such a file is
-        read from a temporary copy, which is. A server's database is upgraded by `nodebench db upgrade` alone. `create`:
-        to write, and to make it where there is none. `as_it_is`: to read what it holds now, whoever writes meanwhile,
-        and touch nothing, not even what stands beside a file.
+        `write`: for writing too. A file of an older version is upgraded, after a backup; without `write`, an upgraded
+        temporary copy of it is read. A server's database is upgraded only by `nodebench db upgrade`. `create`: for
+        writing, and made if it does not exist. `as_it_is`: for reading its present content, also while others write,
+        without any change to the database or to the files beside it.
         """
         database = Database(str(url), create=create)
-        database.brief = not as_it_is  # that is copied, which may take long
+        database.limits_answer_time = not as_it_is  # a copy may take long
         try:
             if as_it_is:
-                copies.leave(database)
+                copies.open_unchanged(database)
             else:
                 opening.make_ready(database, write=write or create, create=create)
             store = cls(database)
-            database.notices += take_in(database, store._spool).told(database.place) if create else left(store._spool)
+            database.notices += (
+                take_in(database, store._spool).notices(database.place) if create else notices_of_waiting(store._spool)
+            )
         except BaseException:
             database.close()
             raise
-        database.notices += store._spool.strangers()
-        database.brief = False
+        database.notices += store._spool.notices_of_others()
+        database.limits_answer_time = False
         return store
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """The notices for the user of what was done, in the order of time."""
-        return (*self.database.notices, *self._taken.told(self.database.place))
+        """The notices that tell the user what was done, in the order of time."""
+        return (*self.database.notices, *self._taken.notices(self.database.place))
 
     def __enter__(self) -> Store:
         return self
@@ -81,26 +83,26 @@ class Store:
         self.database.close()
 
     def begin(self, started: Run, plan: Sequence[Planned], sources: Iterable[Source] = ()) -> None:
-        """Write down what a run sets out to measure, where, and of which code. It is `running` until `finish`."""
+        """Write a run with its plan, its environment and its code. It is `running` until `finish`."""
         begun = Begun(started, plan, tuple(sources))
         with self.database.writing() as connection:
             recording.begin(connection, begun.run, begun.plan, begun.sources)
         self._begun[started.id] = begun
-        self.database.brief = True
+        self.database.limits_answer_time = True
 
     def lease(self, started: Run, *, longest_s: float) -> Leases:
-        """A run's leases, none as yet; `longest_s`: the longest time between two renewals, seconds."""
+        """The leases of a run, at first none; `longest_s`: the longest time between two renewals, seconds."""
         return Leases(self.database, started, longest_s=longest_s)
 
     def record(self, run_id: str, measured: Trial) -> None:
         """Write a trial with all that it measured, or nothing of it.
 
-        What a database that cannot be used now does not take is spooled, and written after the next success.
+        If the database cannot be used now, the trial is spooled, and written after the next success.
         """
         try:
             self._record(run_id, measured)
         except UnwritableError as error:
-            self._keep(run_id, measured, error)
+            self._spool_trial(run_id, measured, error)
         else:
             if self.spooled.files:
                 self._take_in()
@@ -109,7 +111,7 @@ class Store:
         try:
             with self._writing_of(run_id) as connection:
                 recording.record(connection, run_id, measured)
-        except MissingRowError:  # what it refers to was pruned
+        except MissingRowError:  # its cell or source was pruned
             if (begun := self._begun.get(run_id)) is None:
                 raise
             with self._writing_of(run_id) as connection:
@@ -118,20 +120,20 @@ class Store:
 
     @contextmanager
     def _writing_of(self, run_id: str) -> Iterator[Connection]:
-        """A transaction about a run; an UnwritableError if it began here and is not there any more."""
+        """A transaction that writes to a run; an UnwritableError if this store began the run and it is gone."""
         with self.database.writing() as connection:
             if run_id in self._begun:
-                self._see_to(connection, run_id)
+                self._check_run(connection, run_id)
             yield connection
 
-    def _see_to(self, connection: Connection, run_id: str) -> None:
+    def _check_run(self, connection: Connection, run_id: str) -> None:
         place = self.database.place
         if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
             raise UnwritableError(f"{place} has lost run {run_id[:8]}: it was overwritten while it was written")
         if not versions.summary_is_ours(connection):
             raise UnwritableError(f"{place} was opened meanwhile by a nodebench with other metrics: use one at a time")
 
-    def _keep(self, run_id: str, measured: Trial, refused: UnwritableError) -> None:
+    def _spool_trial(self, run_id: str, measured: Trial, refused: UnwritableError) -> None:
         try:
             path = self._spool.put(run_id, measured, self._begun.get(run_id))
         except OSError as error:
@@ -158,21 +160,21 @@ class Store:
                     self._spool.end(run_id, state)
             raise
         finally:
-            self.database.brief = False
+            self.database.limits_answer_time = False
 
     def standing(self, fingerprint: str, cell_keys: Collection[str], sources: Collection[str]) -> Standing:
-        """The trials that stand of the cells in the environment, over all runs, and what these runs had asked for.
+        """The valid trials of the cells in the environment, over all runs, and how much each run had asked for.
 
-        `sources`: keys of the code that counts. An interrupted trial is left out: it must be measured again.
+        `sources`: keys of the code whose trials are valid. An interrupted trial is left out: it must be measured again.
         """
         with self.database.reading() as connection:
             return standing(connection, fingerprint, cell_keys, sources)
 
     def measured_before(self, facts: Mapping[str, str], cell_keys: Collection[str]) -> int:
-        """The number of cells that an older nodebench, which told no code, measured where these facts hold."""
+        """The number of cells that an older nodebench, which recorded no code, measured where these facts hold."""
         with self.database.reading() as connection:
             others = dict(connection.execute(select(environment.c.fingerprint, environment.c.facts)).all())
-            alike = [name for name, told in others.items() if facts.items() <= told.items()]
+            alike = [name for name, known in others.items() if facts.items() <= known.items()]
             if not alike:
                 return 0
             where = Where(fingerprint=alike, cell_key=cell_keys, source="")
@@ -181,7 +183,7 @@ class Store:
             return connection.scalar(measured.where(ended, *where.on_runs(), *where.on_trials())) or 0
 
     def cells_by_code(self) -> list[Cell]:
-        """A cell for each combination that is measured by code of its own: library, problem, training, evaluation."""
+        """A cell for each combination of library, problem, training and evaluation: each has its own code."""
         by = (cell.c.backend, cell.c.problem, cell.c.iterations > 0, cell.c.evaluate)
         one_of_each = select(func.min(cell.c.key)).group_by(*by)
         with self.database.reading() as connection:
@@ -223,7 +225,7 @@ class Store:
         return frames.read(self.database, frames.runs())
 
     def cells(self, where: Where = EVERYTHING) -> DataFrame:
-        """The cells, by key; with a condition on runs, those that such runs planned.
+        """The cells in the order of their keys; with a condition on runs, the cells that these runs planned.
 
         key and the fields of `results.records.Cell`: str, int64, float64 (rtol, atol, dt and learning_rate are NaN
         where the cell has none).
@@ -238,26 +240,24 @@ class Store:
         return frames.read(self.database, frames.plans(where))
 
     def summary(self, where: Where = EVERYTHING) -> DataFrame:
-        """The standing numbers of each cell after a run, in one wide row, whatever interruptions there were.
+        """The numbers of a cell after a run, in one wide row for the run and those that it continued.
 
         run_id (the last run that measured some of it), cell_key, fingerprint, sweep, status, reason: str. The cell's
-        fields as in `cells`. trials: int64.
-        measured_at: float64, seconds since the epoch. A column for each of `results.METRICS`: float64, the
-        median over the row's trials; NaN if not measured.
+        fields as in `cells`. trials: int64. measured_at: float64, seconds since the epoch. A column for each of
+        `results.METRICS`: float64, the median over the row's trials; NaN if not measured.
         """
         return frames.read(self.database, frames.summaries(where))
 
     def trials(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The trials of the newest series of each (environment, cell, kind), as recorded; or all that there ever were.
+        """The trials of the newest series of each (environment, cell, kind), as recorded; or all trials.
 
         run_id, cell_key, kind, status, reason, log_tail, series, fingerprint: str. source: str, or None where it is
-        not known. process_index: int64. position: Int64.
-        started_at (since the epoch), duration_s: float64, seconds.
+        not known. process_index: int64. position: Int64. started_at (since the epoch), duration_s: float64, seconds.
         """
         return frames.read(self.database, frames.trials(where, newest=newest))
 
     def metrics(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The metrics of these trials, with a row for each number.
+        """The metrics of the trials that `trials` gives, with a row for each number.
 
         fingerprint, run_id, cell_key, kind: str, process_index: int64, of the trial. name: str, of
         `results.METRICS`. value: float64; NaN is not-a-number.
@@ -265,7 +265,7 @@ class Store:
         return frames.read(self.database, frames.measured(metric, where, newest=newest))
 
     def samples(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The samples of these trials, with a row for each: the columns of `metrics`, and the sample's place.
+        """The samples of these trials, with a row for each: the columns of `metrics`, and the sample's round.
 
         round_index, position (in the round), repeats (calls that the value is the mean of): int64.
         """
@@ -274,13 +274,13 @@ class Store:
     def samples_in_parts(
         self, where: Where = EVERYTHING, *, newest: bool = True, rows: int = 100_000
     ) -> Iterator[DataFrame]:
-        """The samples as in `samples`, so many rows at a time, which need not fit the memory; at least one part."""
+        """The samples as in `samples`, in frames of at most `rows` rows, so that not all must fit the memory."""
         query = frames.measured(sample, where, newest=newest)
         with self.database.reading() as connection:
             yield from frames.chunks(connection, query, rows)
 
     def curves(self, where: Where = EVERYTHING, *, newest: bool = True) -> DataFrame:
-        """The curves of these trials, with a row for each: the columns of `metrics`, but for the value.
+        """The curves of these trials, with a row for each: the columns of `metrics`, except the value.
 
         x, y: arrays of float64, of shape (n,) and (n, d).
         """

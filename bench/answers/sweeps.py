@@ -63,7 +63,7 @@ def run_sweep(
     if not complete:
         return 130
     wanting = strict and (census is None or census.due or census.failed)
-    return 1 if store.spooled.files or store.database.astray or wanting else 0
+    return 1 if store.spooled.files or store.database.moved_to or wanting else 0
 
 
 def _told(runner: Runner, seconds: float) -> str:

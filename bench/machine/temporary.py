@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.failure import UsageError
-from results.engine.held_folder import HeldFolder, sweep
+from results.engine.held_folder import HeldFolder, remove_abandoned
 
 _PREFIX = "nodebench-run-"
 _ASKED = ("TMPDIR", "TEMP", "TMP")  # in the order of tempfile
@@ -23,7 +23,7 @@ def folder() -> Path:
     Otherwise it is in another of the system's folders; a UsageError if none of them will do.
     """
     for place in _places():
-        sweep(place, _PREFIX)
+        remove_abandoned(place, _PREFIX)
     tried = []
     for place in _places():
         try:

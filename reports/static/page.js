@@ -1,4 +1,4 @@
-// Sorting, filtering, the theme. Without this script the page is complete, only unmoved.
+// Sorting, filtering and the theme. Without this script the page still shows everything.
 "use strict";
 
 const theme = document.getElementById("theme");
@@ -27,14 +27,14 @@ theme.addEventListener("click", () => {
   try {
     localStorage.setItem("nodebench-theme", chosen);
   } catch {
-    // it holds until the page is closed
+    // the choice is kept until the page is closed
   }
 });
 dark.addEventListener("change", () => show(null));
 theme.hidden = false;
 show(remembered());
 
-// Numbers by value, words by alphabet; what is missing comes last in both directions.
+// Numbers by value, words by alphabet; missing entries come last in both directions.
 function compare(a, b, direction) {
   if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
   const difference = Number(a) - Number(b);
@@ -73,7 +73,7 @@ for (const box of document.querySelectorAll(".filter")) {
   addEventListener("hashchange", () => {
     const row = document.getElementById(location.hash.slice(1));
     if (!rows.includes(row) || !row.hidden) return;
-    input.value = ""; // the row that was asked for is shown
+    input.value = ""; // the filter must not hide the row that a link leads to
     apply();
     row.scrollIntoView();
   });

@@ -15,7 +15,7 @@ from reports.views.studies import SECTIONS, MakeSection, other
 from reports.views.studies.failures import FailureGroup, failure_groups
 from reports.views.studies.overview import Overview, overview
 from reports.views.studies.summary import summary_table
-from reports.views.wanted import NO_WISH, ReportError, Wanted
+from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
 from results import format as text
 from results.store import Store
 
@@ -32,8 +32,8 @@ class Report:
     failures: tuple[FailureGroup, ...]
 
 
-def report(store: Store, wanted: Wanted = NO_WISH) -> Report:
-    """The report on what is wanted; by default on the environment of the run that was recorded last."""
+def report(store: Store, wanted: Wanted = BY_DEFAULT) -> Report:
+    """The report on `wanted`; by default on the environment of the run that was recorded last."""
     selection = select(store, wanted)
     cells = selection.cells.values()
     return Report(

@@ -1,7 +1,7 @@
-"""The selection of a report: the environment, runs and sweeps that it shows, and the reasons why not others.
+"""The selection of a report: the environment, runs and sweeps that it shows, and notices of what it leaves out.
 
-Without a wish: the environment of the run that was recorded last, and there every sweep. A sweep is its text and its
-name: one that was edited is another one, of which the cells that were measured are shown.
+By default: every sweep in the environment of the run that was recorded last. A sweep is its name and its text: an
+edited sweep is another one, and of its older texts only measured cells are shown.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from reports.measured import MeasuredCell
 from reports.reading import Frames, cell_of, measured_cells
-from reports.views.wanted import NO_WISH, ReportError, Wanted, chosen_runs
+from reports.views.wanted import BY_DEFAULT, ReportError, Wanted, chosen_runs
 from results import format as text
 from results.read.code import Code
 from results.read.where import Where
@@ -23,20 +23,20 @@ from results.tools.pytest_benchmark import SWEEP as IMPORTED
 
 @dataclass(frozen=True)
 class Selection:
-    """The cells that are shown, and what else there is."""
+    """The cells that are shown, and what the database has besides."""
 
-    runs: DataFrame  # those whose plans are shown, in the order of recording
+    runs: DataFrame  # the runs whose plans are shown, in the order of recording
     studies: dict[str, list[MeasuredCell]]  # in the order of the sweeps
     cells: dict[str, MeasuredCell]  # by key; a cell may be in several studies
     every_run: DataFrame  # of the database, in the order of recording
-    shown_trials: Mapping[str, int]  # by run: how many of its trials are on the page
-    notices: tuple[str, ...]  # what a reader must know of the choice
+    shown_trials: Mapping[str, int]  # by run: number of its trials on the page
+    notices: tuple[str, ...]  # what a reader must know of the selection
 
 
-def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
+def select(store: Store, wanted: Wanted = BY_DEFAULT) -> Selection:
     """The runs and cells that a report shows."""
     every = store.runs()
-    every = every[every["sweep_name"] != IMPORTED]  # what other harnesses have timed is no study of ours
+    every = every[every["sweep_name"] != IMPORTED]  # timings of other harnesses are no study of ours
     if every.empty:
         raise ReportError("the database holds no run: run `nodebench run` first or pass --db with another path")
     chosen = chosen_runs(store, every, wanted)
@@ -44,9 +44,9 @@ def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
     planned = store.planned(replace(wanted.only, run_id=list(chosen["run_id"])))
     if planned.empty:
         raise ReportError("no cell of these runs meets --only: leave it out, or pass other values")
-    notices = _elsewhere(every, fingerprint, wanted)
+    notices = _other_environments(every, fingerprint, wanted)
     if wanted.runs or wanted.baseline:
-        frames = _kept(store, planned, chosen, wanted)
+        frames = _of_runs_or_baseline(store, planned, chosen, wanted)
     else:
         frames, said = _current(store, planned, fingerprint, wanted)
         notices += said
@@ -57,8 +57,8 @@ def select(store: Store, wanted: Wanted = NO_WISH) -> Selection:
     return Selection(chosen, studies, shown, every, counts, tuple(notices))
 
 
-def _kept(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
-    """The measurements of the runs or the baseline that are asked for, of whatever code."""
+def _of_runs_or_baseline(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:
+    """The measurements of the runs or the baseline that are asked for, of any code."""
     keys = list(dict.fromkeys(planned["cell_key"]))
     if wanted.baseline:
         kept = (baselines.trials, baselines.metrics, baselines.samples, baselines.curves)
@@ -68,7 +68,7 @@ def _kept(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -
 
 
 def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted) -> tuple[Frames, list[str]]:
-    """The measurements in the environment of the code that counts, and notes on the rest."""
+    """The measurements of the code that counts in the environment, and notes on the others."""
     alike = planned.drop_duplicates(["backend", "problem", "iterations", "evaluate"]).to_dict("records")
     here = (source.facts for source in wanted.here([cell_of(row) for row in alike]))
     code = Code.of(store.sources(fingerprint), here)
@@ -90,7 +90,7 @@ def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted)
             f"{text.plural(count, 'cell')} {was} measured by an older nodebench, which kept no hash of the code: "
             f"whether that has changed since is not known. `nodebench run` measures {it} again."
         )
-    return frames, said + code.said()
+    return frames, said + code.notices()
 
 
 def _measured(trials: DataFrame) -> set[tuple[str, str]]:
@@ -99,7 +99,7 @@ def _measured(trials: DataFrame) -> set[tuple[str, str]]:
     return set(zip(ended["cell_key"], ended["kind"], strict=True))
 
 
-def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
+def _other_environments(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
     """A note on the environments that are not shown."""
     others = [each for each in dict.fromkeys(every["fingerprint"]) if each != fingerprint]
     if not others or wanted.environment or wanted.runs or wanted.baseline:
@@ -111,7 +111,7 @@ def _elsewhere(every: DataFrame, fingerprint: str, wanted: Wanted) -> list[str]:
 
 
 def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: DataFrame) -> dict[str, list[MeasuredCell]]:
-    """The cells by study, with their goals. Of a sweep's older texts only measured cells: nobody asks for more."""
+    """The cells by study, with their goals. Of a sweep's older texts only measured cells are shown."""
     goals = _goals(planned, chosen)
     asked_for = set(chosen.drop_duplicates("sweep_name", keep="last")["run_id"])
     studies: dict[str, dict[str, MeasuredCell]] = {}
@@ -122,7 +122,7 @@ def _studies(planned: DataFrame, cells: Mapping[str, MeasuredCell], chosen: Data
 
 
 def _goals(planned: DataFrame, runs: DataFrame) -> dict[str, Goal]:
-    """The goal of each study, as the newest run that plans it says: a goal may have been withdrawn."""
+    """The goal of each study, by the newest run that plans it: an older run's goal may have been withdrawn."""
     stated = dict(zip(runs["run_id"], runs["goals"], strict=True))
     newest = dict(zip(planned["study"], planned["run_id"], strict=True))  # plans are in the order of recording
     return {study: Goal(**stated[run_id].get(study, {})) for study, run_id in newest.items()}

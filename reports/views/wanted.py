@@ -1,4 +1,4 @@
-"""The wishes of a page's reader, and the runs that answer them."""
+"""What a page is to show, and the runs that have it."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -14,26 +14,26 @@ from results.tools import baselines
 
 
 class ReportError(Exception):
-    """The reason why there is no report, and what to do: one line for the user. Every error of this package is one."""
+    """One line for the user: why there is no report, and what to do. Every error of this package is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """The wishes of a page's reader. An empty field asks for everything, or for the newest."""
+    """The environment, runs, sweeps, baseline and cells that a page is to show. An empty field: all, or the newest."""
 
     environment: str = ""  # the start of its fingerprint
-    runs: Collection[str] = ()  # ids, or the start of them: what these have measured, and nothing else
+    runs: Collection[str] = ()  # ids, or their starts: only the trials of these runs
     sweeps: Collection[str] = ()  # names, or the start of the hash of name and text
     baseline: str = ""  # name
     only: Where = field(default_factory=Where)  # conditions on the cells
-    here: Callable[[Collection[Cell]], Iterable[Source]] = lambda _cells: ()  # the code here that measures some cells
+    here: Callable[[Collection[Cell]], Iterable[Source]] = lambda _cells: ()  # the present code of these cells
 
 
-NO_WISH = Wanted()
+BY_DEFAULT = Wanted()
 
 
 def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
-    """The runs whose plans are shown: those that are asked for, or the newest of each sweep in one environment."""
+    """The runs whose plans are shown: the runs asked for, or the newest run of each sweep in one environment."""
     if wanted.runs:
         ids = [_only("run", start, every["run_id"]) for start in wanted.runs]
         chosen = every[every["run_id"].isin(ids)]
@@ -50,7 +50,7 @@ def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
     if wanted.sweeps:
         chosen = chosen[_among_sweeps(chosen, wanted.sweeps)]
     if not (wanted.runs or wanted.baseline):
-        own = chosen[~chosen["merged"]]  # what came from elsewhere does not decide
+        own = chosen[~chosen["merged"]]  # merged runs do not decide
         newest = (chosen if own.empty else own)["fingerprint"].iloc[-1]
         chosen = chosen[chosen["fingerprint"] == newest]
         chosen = chosen.drop_duplicates("sweep_sha", keep="last")
@@ -58,7 +58,7 @@ def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
 
 
 def _only(what: str, start: str, known: Collection[str]) -> str:
-    """The only value of a column that begins so."""
+    """The only value of the column that begins with `start`; a ReportError unless there is exactly one."""
     found = list(dict.fromkeys(each for each in known if each.startswith(start)))
     if len(found) != 1:
         some = text.listed(list(dict.fromkeys(known))[-5:])
@@ -68,7 +68,7 @@ def _only(what: str, start: str, known: Collection[str]) -> str:
 
 
 def _among_sweeps(runs: DataFrame, wanted: Collection[str]) -> list[bool]:
-    """The runs that are of these sweeps, which are given by name or by the start of the hash."""
+    """Whether each run is of one of the sweeps, which are given by name or by the start of the hash."""
     known = list(zip(runs["sweep_name"], runs["sweep_sha"], strict=True))
     for each in wanted:
         if not any(_is_sweep(each, name, sha) for name, sha in known):

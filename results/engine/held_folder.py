@@ -1,7 +1,7 @@
-"""Temporary folders that a process holds by a lock. The next process removes those of killed ones, and no others.
+"""Temporary folders that a process holds by a lock. Later processes remove the folders of killed ones, and no others.
 
-The system frees the lock however the process ends: a folder that is not locked is a dead process's. systemd, too,
-spares a locked folder when it clears /tmp of what is old.
+The system releases the lock however the process ends, so a folder without a lock belongs to no living process. Nor
+does systemd remove a locked folder when it clears old files from /tmp.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_MARK = "process"  # a file with the machine and the process's number, which a user's folder hardly has
+_OWNER_FILE = "process"  # with machine and process id; a folder of the user hardly has a file like it
 _SUFFIX = 8  # characters that mkdtemp adds to a prefix
 
 
@@ -23,19 +23,19 @@ class HeldFolder:
     """A temporary folder that this process holds by a lock."""
 
     path: Path
-    _held: int  # descriptor by which it is locked
-    _owner: int
+    _held: int  # descriptor that holds the lock
+    _owner: int  # process id
 
     @classmethod
     def made(cls, place: str, prefix: str) -> "HeldFolder":
-        """A new held folder in that place; an OSError if none can be made there."""
+        """A new held folder in the folder `place`; an OSError if none can be made there."""
         while True:
             path = Path(tempfile.mkdtemp(prefix=prefix, dir=Path(place).absolute()))
-            with contextlib.suppress(FileNotFoundError):  # another has swept it in the moment before it was locked
+            with contextlib.suppress(FileNotFoundError):  # another process removed it before it was locked
                 held = os.open(path, os.O_RDONLY)
                 try:
-                    fcntl.flock(held, fcntl.LOCK_SH)  # on NFS an exclusive one needs a file that can be written
-                    (path / _MARK).write_text(f"{_machine()} {os.getpid()}\n")
+                    fcntl.flock(held, fcntl.LOCK_SH)  # on NFS an exclusive lock needs a writable file
+                    (path / _OWNER_FILE).write_text(f"{_machine()} {os.getpid()}\n")
                 except OSError:
                     os.close(held)
                     shutil.rmtree(path, ignore_errors=True)
@@ -50,15 +50,15 @@ class HeldFolder:
                 os.close(self._held)
 
 
-def sweep(place: str, prefix: str) -> None:
-    """Remove the folders that begin with this prefix and that killed processes of this user have left behind."""
+def remove_abandoned(place: str, prefix: str) -> None:
+    """Remove the folders with this prefix that killed processes of this user have left behind."""
     for left in _left_in(place, prefix):
-        with contextlib.suppress(OSError):  # it lives, or another removes it now
+        with contextlib.suppress(OSError):  # its process lives, or another process removes it
             _remove_if_free(left)
 
 
 def _left_in(place: str, prefix: str) -> Iterator[Path]:
-    """The folders of this user that have the name and the mark of a held folder."""
+    """The folders of this user that are named as held folders are."""
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in entries:
             alike = entry.name.startswith(prefix) and len(entry.name) == len(prefix) + _SUFFIX
@@ -71,12 +71,12 @@ def _remove_if_free(left: Path) -> None:
     held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mark = left / _MARK
-        said = mark.read_bytes() if mark.is_file() else b""
-        if said.startswith(os.fsencode(f"{_machine()} ")):  # a folder that is shared need not share its locks
+        owner = left / _OWNER_FILE
+        content = owner.read_bytes() if owner.is_file() else b""
+        if content.startswith(os.fsencode(f"{_machine()} ")):  # machines that share a folder may not share its locks
             shutil.rmtree(left)
-        elif not said and all(path == mark for path in left.iterdir()):  # killed as soon as it was made
-            mark.unlink(missing_ok=True)
+        elif not content and all(path == owner for path in left.iterdir()):  # killed before it wrote the file
+            owner.unlink(missing_ok=True)
             left.rmdir()
     finally:
         os.close(held)

@@ -8,13 +8,13 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 def listed(array: ColumnElement[str]) -> ColumnElement[str]:
-    """The values of a JSON array, one a row, as texts."""
+    """The values of a JSON array as texts, with a row for each."""
     value: ColumnElement[str] = _listed(array).table_valued("value").c.value
     return value
 
 
 class _listed(FunctionElement[Any]):  # noqa: N801  (a function of SQL)
-    """The values of a JSON array, one a row."""
+    """The SQL function that gives the values of a JSON array, with a row for each."""
 
     inherit_cache = True
     name = "listed"

@@ -10,33 +10,33 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 def has_one_of(column: ColumnElement[str], name: str, wanted: Collection[Any]) -> ColumnElement[bool]:
-    """The condition that the objects have one of the values by this name. NaN stands for no value, and for null.
+    """The condition that the object has one of the values by this name. NaN asks for null or no value.
 
-    `name`: without quotes. A truth value is no number, and a number no text, whatever they look like.
+    `name`: without quotes. A boolean equals no number, and a number no text, however they are written.
     """
     value, kind = _parsed(column)[name], _kind(column, name)
     texts = [one for one in wanted if isinstance(one, str)]
-    truths = ["true" if one else "false" for one in wanted if isinstance(one, bool)]
+    booleans = ["true" if one else "false" for one in wanted if isinstance(one, bool)]
     numbers = [one for one in wanted if isinstance(one, int | float) and not isinstance(one, bool)]
     finite = [float(one) for one in numbers if not math.isnan(one)]
     conditions = [
         and_(kind == "text", value.as_string().in_(texts)) if texts else false(),
         case((kind == "number", value.as_float())).in_(finite) if finite else false(),
-        kind.in_(truths) if truths else false(),
+        kind.in_(booleans) if booleans else false(),
         or_(kind.is_(None), kind == "null") if len(finite) < len(numbers) else false(),
     ]
     return or_(*conditions)
 
 
 class _parsed(FunctionElement[Any]):  # noqa: N801  (a function of SQL)
-    """The text as JSON."""
+    """The SQL function that parses a text as JSON."""
 
     inherit_cache = True
     type = JSON()
 
 
 class _kind(FunctionElement[str]):  # noqa: N801  (a function of SQL)
-    """The kind of an object's value: text, number, true, false, null, array, object; SQL's null where there is none."""
+    """The kind of an object's value: text, number, true, false, null, array, object; SQL's null if it has none."""
 
     inherit_cache = True
     type = String()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-# What a URL may say after its question mark, and anybody may read: the value of anything else may be a secret.
+# The parameters of a URL whose values may be shown: the value of any other may be a secret.
 _PUBLIC = {
     "application_name", "connect_timeout", "dbname", "host", "hostaddr", "port", "service", "sslmode",
     "target_session_attrs", "user",
@@ -18,9 +18,9 @@ _SECRETS = ("password", "sslpassword")
 _HIDDEN = "..."
 _URL = re.compile(r"[^/]*://|(sqlite|postgres|postgresql)(\+\w*)?:")
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
-_WRITE = "write a path such as out/bench.db, sqlite:///out/bench.db, or postgresql://user@host/name"
-_LONGEST = 500  # its limit is 512 with what it appends for the files beside
-LOGS = ("-wal", "-shm")  # what SQLite keeps beside a file while it is open
+_EXAMPLES = "write a path such as out/bench.db, sqlite:///out/bench.db, or postgresql://user@host/name"
+_LONGEST = 500  # bytes of a path: SQLite's limit is 512, with the suffixes of the files beside it
+LOGS = ("-wal", "-shm")  # suffixes of the files that SQLite keeps beside an open database
 _KINDS = {stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket", stat.S_ISCHR: "device", stat.S_ISBLK: "device"}
 
 
@@ -28,15 +28,15 @@ RECOVER = "restore a backup, or save what can be read with `sqlite3 FILE .recove
 
 
 class StoreError(Exception):
-    """What is wrong, what was seen, what to do: one line for the user. Every error of this package is one."""
+    """One line for the user: what is wrong, what was seen, what to do. Every error of this package is one."""
 
 
 class AskedError(StoreError, ValueError):
-    """A question that has no answer: a value that no column holds, or an unknown name."""
+    """A condition that nothing can meet: a value that no column holds, or an unknown name."""
 
 
 class AskedTypeError(AskedError, TypeError):
-    """A question of a wrong type: a text where a number belongs."""
+    """A condition with a value of a wrong type: a text where a number belongs."""
 
 
 class MissingDatabaseError(StoreError):
@@ -57,13 +57,13 @@ def locate(url: str, *, create: bool) -> URL:
     path = file_of(parsed)
     if path is not None:
         if str(parsed.database).endswith("/"):
-            raise _folder(path)
+            raise _folder_error(path)
         _check_file(path, create=create)
     return parsed
 
 
 def file_of(url: URL) -> Path | None:
-    """The database's file; None for a server's."""
+    """The file of a database; None for a database on a server."""
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
@@ -82,7 +82,7 @@ def place(url: URL) -> str:
 
 
 def public(url: str) -> str:
-    """The name for messages of a URL or a path as it was given."""
+    """The database's name for messages, from a URL or a path as it was given."""
     try:
         return place(_parse(url))
     except StoreError:
@@ -90,7 +90,7 @@ def public(url: str) -> str:
 
 
 def expanded(path: str) -> str:
-    """The path with a user's home folder for its `~`, which not every shell has expanded: in a URL none does."""
+    """The path with a user's home folder in place of its `~`, which no shell expands within a URL."""
     if not path.startswith("~"):
         return path
     user, slash, rest = path.partition("/")
@@ -101,7 +101,7 @@ def expanded(path: str) -> str:
 
 
 def _home(user: str) -> Path | None:
-    """The home folder of a user, as `~` or `~name`; None for a user without."""
+    """The home folder of the user `~` or `~name`; None if the user has none."""
     try:
         home = Path(user).expanduser()
     except RuntimeError:
@@ -110,10 +110,10 @@ def _home(user: str) -> Path | None:
 
 
 def state_folder() -> Path:
-    """The folder of this program within the one where the user's programs keep their state."""
+    """nodebench's folder within the folder where the user's programs keep their state."""
     home = _home("~")
     folder = Path(os.environ.get("XDG_STATE_HOME") or (home / ".local" / "state" if home else ""))
-    return (folder if folder.is_absolute() else Path(tempfile.gettempdir())) / "nodebench"  # some have no home
+    return (folder if folder.is_absolute() else Path(tempfile.gettempdir())) / "nodebench"  # some users have no home
 
 
 def _parse(url: str) -> URL:
@@ -122,35 +122,35 @@ def _parse(url: str) -> URL:
     if "\0" in url:
         raise StoreError(f"malformed path {url!r}: no file's name has a zero byte")
     if not _URL.match(url):
-        return _of_path(url)
+        return _path_url(url)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"malformed database URL {_without_secrets(url)!r}: {_WRITE}") from error
+        raise StoreError(f"malformed database URL {_without_secrets(url)!r}: {_EXAMPLES}") from error
     if parsed.drivername == "postgres":
         now = place(parsed.set(drivername="postgresql"))
         raise StoreError(f"unknown kind of database 'postgres': its scheme is postgresql now, write {now}")
     if parsed.drivername not in _DRIVERS:
-        raise StoreError(f"unknown kind of database {parsed.drivername!r}: {_WRITE}")
+        raise StoreError(f"unknown kind of database {parsed.drivername!r}: {_EXAMPLES}")
     is_file = parsed.get_backend_name() == "sqlite"
-    return _of_file(parsed, shown=_without_secrets(url)) if is_file else _of_server(parsed)
+    return _file_url(parsed, shown=_without_secrets(url)) if is_file else _server_url(parsed)
 
 
-def _of_path(path: str) -> URL:
+def _path_url(path: str) -> URL:
     if path == ":memory:" or path.startswith("file:"):
-        raise _in_memory(path) if "memory" in path else _uri(path)
+        raise _memory_error(path) if "memory" in path else _uri_error(path)
     return URL.create("sqlite", database=expanded(path))
 
 
-def _of_file(url: URL, *, shown: str) -> URL:
+def _file_url(url: URL, *, shown: str) -> URL:
     path = url.database or ""
     if url.host or url.username or url.port:
         meant = "/".join(part for part in (url.host, path) if part)
         raise StoreError(f"{shown} names a host, which a file has not: write sqlite:///{meant}, with three slashes")
     if path in ("", ":memory:") or url.query.get("mode") == "memory" or path.startswith("file::memory:"):
-        raise _in_memory(shown)
+        raise _memory_error(shown)
     if path.startswith("file:"):
-        raise _uri(shown)
+        raise _uri_error(shown)
     if url.query:
         raise StoreError(
             f"{shown} has options, of which SQLite's URL takes none: write sqlite:///{path}; "
@@ -159,27 +159,27 @@ def _of_file(url: URL, *, shown: str) -> URL:
     return url.set(database=expanded(path))
 
 
-def _of_server(url: URL) -> URL:
+def _server_url(url: URL) -> URL:
     if not url.database and not {"dbname", "service"} & set(url.query):
-        # The driver would take the user's own name for it.
+        # The driver would take the user's name for the database's.
         raise StoreError(f"{place(url)} names no database: write it as in postgresql://user@host/name")
-    return url.set(drivername="postgresql+psycopg")  # SQLAlchemy's own choice depends on its release
+    return url.set(drivername="postgresql+psycopg")  # SQLAlchemy's default driver depends on its release
 
 
-def _in_memory(url: str) -> StoreError:
+def _memory_error(url: str) -> StoreError:
     return StoreError(f"{url} is in memory, and gone with the process that measures: pass --db with a path")
 
 
-def _uri(url: str) -> StoreError:
+def _uri_error(url: str) -> StoreError:
     return StoreError(f"{url} is SQLite's own kind of URI: pass --db with the path alone (./file:x is a file's name)")
 
 
-def _folder(path: Path) -> StoreError:
+def _folder_error(path: Path) -> StoreError:
     return StoreError(f"{path} is a folder: pass --db with a file, such as {path / 'bench.db'}")
 
 
 def _without_secrets(url: str) -> str:
-    """A malformed URL without what may be secret in it."""
+    """A malformed URL without the parts that may be secret."""
     url = re.sub(r"(://[^/:@]*):.*@", r"\1@", url)
     return re.sub(r"([?&][^=&]*)=[^&]*", rf"\1={_HIDDEN}", url)
 
@@ -199,14 +199,12 @@ def _check_file(path: Path, *, create: bool) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make an empty file. SQLite does not make one for us: a file that was taken away must not come back empty."""
+    """Make an empty file. SQLite never makes one for us: a file that somebody removed must not come back empty."""
     if len(os.fsencode(path)) > _LONGEST:
         raise StoreError(f"{path} is longer than the {_LONGEST} bytes that SQLite takes: pass a shorter path")
     path.parent.mkdir(parents=True, exist_ok=True)
-    for suffix in (
-        *LOGS,
-        "-journal",
-    ):  # of one that was taken away while a run wrote into it: the new one is not to share them
+    # They may be left of a file that was removed while a run wrote into it: the new one must not use them.
+    for suffix in (*LOGS, "-journal"):
         beside(path, suffix).unlink(missing_ok=True)
     path.touch()
 
@@ -214,9 +212,9 @@ def _make(path: Path) -> None:
 def _check_kind(path: Path) -> None:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-        raise _folder(path)
+        raise _folder_error(path)
     for is_kind, kind in _KINDS.items():
-        if is_kind(mode):  # to open a pipe would wait for who writes to it
+        if is_kind(mode):  # opening a pipe would wait until somebody writes to it
             raise StoreError(f"{path} is a {kind}, not a file: pass --db with another path")
 
 

@@ -1,6 +1,7 @@
-"""An SQLite file that is held open, so that what was written to it can be saved when somebody takes it away.
+"""An SQLite file that is held open, so that its content can be saved when somebody removes it.
 
-SQLite does not look: it goes on writing into a file that has no name any more, and all of it is gone with the process.
+SQLite does not check: it continues to write into a file that has no path any more, and all of it is lost when the
+process ends.
 """
 
 import fcntl
@@ -19,7 +20,7 @@ _Identity = tuple[int, int] | None  # device and inode; None: there is no file
 
 
 class Change(Enum):
-    """What somebody has done to a file that is open."""
+    """A change that somebody made to an open file."""
 
     removed = "was removed"
     replaced = "was replaced by another file"
@@ -28,7 +29,7 @@ class Change(Enum):
 
 
 class OpenFile:
-    """A connection that nothing else uses, to a file and to its -wal file, as they were when it was made."""
+    """A connection that holds a file and its -wal file open, and is used for nothing else."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,22 +45,22 @@ class OpenFile:
         self._connection.close()
 
     def change(self) -> Change | None:
-        """The change of the file since it was opened or last seen whole."""
+        """The change of the file since it was opened or last seen whole; None if there is none."""
         now, logs = _identity(self.path), {log: _identity(beside(self.path, log)) for log in LOGS}
         if now != self._file:
             return Change.removed if now is None else Change.replaced
         if any(known not in (None, logs[log]) for log, known in self._logs.items()):
             return Change.unlogged
         size = self.path.stat().st_size
-        if size < self._size:  # who prunes a database may have given pages back
+        if size < self._size:  # or made smaller by pruning: `save` checks which
             return Change.cut
         self._logs, self._size = logs, size
         return None
 
     def save(self, change: Change, apart: Path) -> Path:
-        """Save all content in a named file: its own if possible, else one beside it, or in `apart`. The file's path.
+        """Save the content at the file's own path if possible, else beside it, else in the folder `apart`; its path.
 
-        An UnwritableError, if that is not possible; to be tried again then.
+        An UnwritableError if none is possible; the caller may try again.
         """
         try:
             if change is Change.unlogged:
@@ -74,14 +75,14 @@ class OpenFile:
             ) from error
 
     def _fold(self) -> Path:
-        """Write into the database itself what only the lost -wal file has."""
+        """Write the content of the lost -wal file into the database itself."""
         busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise sqlite3.OperationalError("another process reads it")
         return self._checked()
 
     def _checked(self) -> Path:
-        with closing(connect(self.path)) as fresh:  # this connection may remember what is no longer there
+        with closing(connect(self.path)) as fresh:  # the held connection may have cached pages that are lost
             (said,) = fresh.execute("PRAGMA quick_check(1)").fetchone()
             tables = fresh.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if said != "ok" or tables == (0,):
@@ -111,8 +112,8 @@ class OpenFile:
             draft.unlink(missing_ok=True)
 
     def _put_back(self, draft: Path) -> bool:
-        with _turn(draft.parent):  # another run may have lost the same file
-            for log, known in self._logs.items():  # SQLite would take them for those of what stands there next
+        with _one_at_a_time(draft.parent):  # another run may have lost the same file
+            for log, known in self._logs.items():  # SQLite would use them for the next file at this path
                 if _identity(beside(self.path, log)) == known:
                     beside(self.path, log).unlink(missing_ok=True)
             if os.path.lexists(self.path):
@@ -121,7 +122,7 @@ class OpenFile:
                 self.path.hardlink_to(draft)
             except FileExistsError:
                 return False
-            except OSError:  # not every file system has them
+            except OSError:  # not every file system has hard links
                 draft.replace(self.path)
         return True
 
@@ -135,8 +136,8 @@ def _identity(path: Path) -> _Identity:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """A body that one process at a time runs in a folder; it leaves nothing behind."""
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """A body that one process at a time runs in a folder; the lock leaves no file behind."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""An engine's refusals as our errors: the same lines for SQLite and PostgreSQL."""
+"""An engine's errors as ours: the same messages for SQLite and PostgreSQL."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from results.engine.location import RECOVER, MissingRowError, StoreError, UnwritableError
 
-_NO_RIGHT = "42501"  # PostgreSQL's code: the user may read, perhaps, and not write
+_NO_RIGHT = "42501"  # PostgreSQL's code for a missing right: the user may be allowed to read only
 
-# What is said, in small letters, and what to do about it.
+# A part of the engine's message, in lower case, and the advice on it.
 _ADVICE = {
     "deadlock": "run the same command again",
     "depend on it": "drop what others have made of it (views), and make that anew afterwards",
@@ -46,11 +46,11 @@ def refusal(error: DBAPIError, *, place: str, verb: str) -> StoreError:
     said = str(error.orig).partition("\n")[0]
     advice = next((advice for sign, advice in _ADVICE.items() if sign in said.lower()), "check the path and the disk")
     if "readonly" in said.lower():
-        verb = "written"  # whatever was tried
-    seen = said.rpartition(" failed: ")[2].replace("  ", " ")  # the address is in the place
+        verb = "written"  # also if it was to be read
+    seen = said.rpartition(" failed: ")[2].replace("  ", " ")  # `place` has the address already
     if "depend on it" in said:
         detail = getattr(error.orig, "diag", None)
-        seen = f"{seen}: {' '.join(str(detail and detail.message_detail).split())}"  # which do
+        seen = f"{seen}: {' '.join(str(detail and detail.message_detail).split())}"  # the objects that depend
     return (StoreError if wrong else UnwritableError)(f"{place} cannot be {verb} ({seen}): {advice}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from results.engine.connections import connect
 from results.engine.database import Database
-from results.engine.held_folder import HeldFolder, sweep
+from results.engine.held_folder import HeldFolder, remove_abandoned
 from results.engine.location import LOGS, StoreError, UnwritableError, beside, file_of
 from results.opening.copying import copy_to
 from results.opening.renewal import renew_copy
@@ -22,10 +22,11 @@ _TRIES = 5
 _PARTS = ("", "-wal", "-journal")  # the files that hold a database's content, of which the last two may be missing
 
 
-def leave(database: Database) -> None:
-    """Read the newest schema from now on, if need be in a copy, and change nothing of the database that was opened.
+def open_unchanged(database: Database) -> None:
+    """Open the database for reading in the newest schema, if need be in a copy, and change nothing of it.
 
-    SQLite makes files beside the one that it reads, and may write into it what a killed process has left beside it.
+    A file is always copied: SQLite makes files beside the one that it reads, and may write into it what a killed
+    process has left in its log.
     """
     path = file_of(database.url)
     if path or not _is_newest(database):
@@ -36,7 +37,7 @@ def leave(database: Database) -> None:
 
 
 def _is_newest(database: Database) -> bool:
-    """Whether the database has the newest schema, with the columns in `summary` that this program's metrics ask for."""
+    """Whether the database has the newest schema, with the columns of this program's metrics in `summary`."""
     if schema.known(database) != SCHEMA_VERSION:
         return False
     with database.reading() as connection:
@@ -55,16 +56,16 @@ def _make_newest(copy: Database) -> None:
 
 
 def _refuse_triggers(database: Database) -> None:
-    """Refuse a copy with triggers, which would be run as it is upgraded."""
+    """Refuse a copy with triggers, which an upgrade would execute."""
     with database.reading() as connection:
-        if found := structure.unplain(connection):
+        if found := structure.unsafe_object(connection):
             raise StoreError(f"{database.place} has {found}, and is not upgraded to be read: drop it there")
 
 
 def _copied(database: Database, path: Path | None) -> Path:
     """A copy of the database, in a folder that is removed when the database is closed."""
     try:
-        sweep(tempfile.gettempdir(), _PREFIX)
+        remove_abandoned(tempfile.gettempdir(), _PREFIX)
         folder = HeldFolder.made(tempfile.gettempdir(), _PREFIX)
         database.on_closing = folder.remove
         copy = folder.path / "copy.db"
@@ -80,9 +81,9 @@ def _copied(database: Database, path: Path | None) -> Path:
 
 
 def _copy_file(path: Path, copy: Path) -> None:
-    """Copy all content of a file, unchanged, also while another process writes to the file."""
+    """Copy all content of a file, without a change to it, also while another process writes to it."""
     for _ in range(_TRIES):
-        if all(beside(path, log).exists() for log in LOGS):  # it may be in use: by SQLite's rules then
+        if all(beside(path, log).exists() for log in LOGS):  # the file may be in use: SQLite copies it
             with closing(connect(path, "mode=ro")) as source, closing(sqlite3.connect(copy)) as target:
                 source.backup(target)
             return
@@ -96,6 +97,6 @@ def _copy_file(path: Path, copy: Path) -> None:
 
 
 def _state(path: Path) -> list[tuple[str, int, int, int]]:
-    """The marks of a file and of those beside it that differ after somebody opened or wrote it."""
+    """The inode, size and time of a file and of those beside it: one differs after somebody opened or wrote it."""
     found = [(part, beside(path, part)) for part in (*_PARTS, "-shm")]
     return [(part, s.st_ino, s.st_size, s.st_mtime_ns) for part, file in found if file.exists() for s in [file.stat()]]

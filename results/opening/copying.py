@@ -1,6 +1,6 @@
 """Copies of databases of any engine and any version of the schema: SQLite files that can be opened and merged.
 
-A copy is called done when its pages are sound and it has as many rows of each table as the database.
+A copy is accepted when its pages are intact and it has as many rows of each table as the database.
 """
 
 import itertools
@@ -25,8 +25,8 @@ from results.schema import versions as schema
 from results.schema.tables import SCHEMA_VERSION, metadata, nodebench, summary
 
 _CHUNK = 10_000  # rows in memory at a time
-_A_STATEMENT = 100  # rows that one statement inserts
-_NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, which would end a long copy
+_ROWS_PER_STATEMENT = 100  # rows that one statement inserts
+_NO_LIMITS = ("idle_in_transaction_session_timeout", "statement_timeout")  # of a server, would end a long copy
 
 
 def back_up(database: Database, path: Path | None = None) -> Path:
@@ -37,7 +37,7 @@ def back_up(database: Database, path: Path | None = None) -> Path:
     try:
         with drafted(path, durable=True) as draft:
             copy_to(database, draft)
-            _name_anew(draft)
+            _give_identity(draft)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be written ({error}): pass another name or make room") from error
     return path
@@ -55,8 +55,8 @@ def copy_to(database: Database, path: Path) -> None:
         _compare(database.place, counted, target)
 
 
-def _name_anew(copy: Path) -> None:
-    """Give the copy an identity of its own, so that it does not take in what was spooled for the original."""
+def _give_identity(copy: Path) -> None:
+    """Give the copy a new identity, so that it does not take in the trials that are spooled for the original."""
     with closing(sqlite3.connect(copy)) as connection, connection:
         if any(column[1] == nodebench.c.identity.name for column in connection.execute("pragma table_info(nodebench)")):
             connection.execute("update nodebench set identity = ?", (uuid.uuid4().hex,))
@@ -74,7 +74,7 @@ def _beside(database: Database) -> Path:
 
 
 def _count(source: Connection) -> dict[str, int]:
-    """The number of rows of each table of ours. Other tables are their owner's to keep."""
+    """The number of rows of each of our tables. Other tables are not copied."""
     there = inspect(source).get_table_names()
     names = [name for name in metadata.tables if name in there]
     return {name: source.exec_driver_sql(f'select count(*) from "{name}"').scalar_one() for name in names}
@@ -83,7 +83,7 @@ def _count(source: Connection) -> dict[str, int]:
 def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> None:
     try:
         (said,) = copy.execute("pragma integrity_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:  # so damaged that not even that can be told
+    except sqlite3.DatabaseError as error:  # too damaged to be checked
         said = str(error)
     if said != "ok":
         raise StoreError(f"{place} is damaged, and so would be its copy ({said}): no backup was made; {RECOVER}")
@@ -94,26 +94,26 @@ def _compare(place: str, counted: dict[str, int], copy: sqlite3.Connection) -> N
 
 
 def _copy_rows(source: Connection, target: sqlite3.Connection, names: list[str]) -> None:
-    """Copy every table of ours from a server, in types that SQLite has."""
+    """Copy each of our tables from a server, in types that SQLite has."""
     for limit in _NO_LIMITS:
         source.exec_driver_sql(f"set local {limit} = 0")
     tables, are_ours = _tables(source, names)
     for table in tables:
         _make(target, CreateTable(table))
-    target.execute("pragma synchronous = off")  # a draft: it is written to the disk once, when it is done
+    target.execute("pragma synchronous = off")  # it is a draft, which is written to the disk once, at the end
     target.execute("begin")
     for table in tables:
         try:
             _copy_table(source.connection.driver_connection, target, table)
         except source.dialect.loaded_dbapi.Error as error:
             raise OperationalError(f"select from {table.name}", None, error) from error
-        for index in table.indexes:  # of all rows at once, which takes less time than one by one
+        for index in table.indexes:  # made after the rows, which takes less time
             _make(target, CreateIndex(index))
     if are_ours:
         for statement in views.statements("sqlite").values():
             target.execute(statement)
     elif any(nodebench.c.summary_columns.name in table.c for table in tables if table.name == nodebench.name):
-        target.execute("update nodebench set summary_columns = null")  # who opens it makes summary and views anew
+        target.execute("update nodebench set summary_columns = null")  # whoever opens it recreates summary and views
     target.execute("commit")
 
 
@@ -123,7 +123,7 @@ def _tables(source: Connection, names: list[str]) -> tuple[list[Table], bool]:
     other = structure.different(source) if newest else ""
     if newest and not other:
         return metadata.sorted_tables, True
-    if other == summary.name:  # of a program with other metrics
+    if other == summary.name:  # made by a program with other metrics
         reflected = _reflected(source, [summary.name]).tables[summary.name]
         return [reflected if table is summary else table for table in metadata.sorted_tables], False
     return _reflected(source, names).sorted_tables, False
@@ -143,14 +143,14 @@ def _copy_table(source: Any, target: sqlite3.Connection, table: Table) -> None:
         rows.execute(f'select {", ".join(columns)} from "{table.name}"')
         ahead = pool.submit(rows.fetchmany, _CHUNK)
         while part := ahead.result():
-            ahead = pool.submit(rows.fetchmany, _CHUNK)  # while SQLite takes these
+            ahead = pool.submit(rows.fetchmany, _CHUNK)  # while SQLite inserts these
             _insert(target, table.name, part)
 
 
 def _insert(target: sqlite3.Connection, table: str, rows: list[tuple[Any, ...]]) -> None:
-    """Insert many rows with a statement, which takes SQLite half the time."""
+    """Insert the rows, many with each statement, which takes SQLite half the time."""
     width = len(rows[0])
-    at_once = min(_A_STATEMENT, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
+    at_once = min(_ROWS_PER_STATEMENT, target.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // width)
     place = f"({', '.join('?' * width)})"
     for start in range(0, len(rows), at_once):
         part = rows[start : start + at_once]
@@ -165,7 +165,7 @@ def _reflected(connection: Connection, names: list[str]) -> MetaData:
     @event.listens_for(found, "column_reflect")
     def generic(_inspector: Any, _table: Any, column: dict[str, Any]) -> None:
         column["type"] = column["type"].as_generic(allow_nulltype=True)
-        column["default"] = None  # a server's own, such as nextval(...)
+        column["default"] = None  # an expression of the server, such as nextval(...)
 
     found.reflect(connection, only=names)
     return found

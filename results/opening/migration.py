@@ -17,8 +17,8 @@ from results.schema.tables import SCHEMA_VERSION, nodebench
 
 
 def upgrade(database: Database, version: str) -> None:
-    """Upgrade the database from this version, after a backup, unless another process was faster; say so."""
-    with database.remaking() as connection:
+    """Upgrade the database from this version, after a backup, unless another process was faster; add a notice."""
+    with database.changing_schema() as connection:
         if schema.version(connection) != version:
             return
         connection.execute(delete(nodebench).where(false()))  # refused at once where nothing can be written
@@ -32,7 +32,7 @@ def upgrade(database: Database, version: str) -> None:
 
 def upgrade_copy(database: Database, version: str) -> None:
     """Upgrade a copy of the database, which needs no backup."""
-    with database.remaking() as connection:
+    with database.changing_schema() as connection:
         _upgrade(connection, version)
     database.notices.append(
         f"{database.place} has schema version {int(version)} and stays as it is: "
@@ -44,7 +44,7 @@ def _upgrade(connection: Connection, version: str) -> None:
     in_file = connection.dialect.name == "sqlite"
     with server_rights.kept(connection):
         views.drop(connection)
-        if in_file:  # what somebody has made of a table follows from its name, also while that is another
+        if in_file:  # users' views of a table keep its name, also while the table has another
             connection.execute(text("pragma legacy_alter_table = on"))
         step_up(connection, version)
         summary.remake(connection)
@@ -53,7 +53,7 @@ def _upgrade(connection: Connection, version: str) -> None:
 
 
 def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSION) -> None:
-    """Run the steps after this version; None stands for an empty database."""
+    """Run the migrations after this version; None stands for an empty database."""
     if version == "0001":
         _adopt(connection)
     config = Config()
@@ -68,8 +68,8 @@ def step_up(connection: Connection, version: str | None, to: str = SCHEMA_VERSIO
 def _adopt(connection: Connection) -> None:
     """Turn the table in which version 1 kept its number into Alembic's table of the same name.
 
-    On a server it never did, and there the table must not be made anew: who opens the database meanwhile has a view
-    of the data from before, in which a new table is empty.
+    Version 1 of a server has Alembic's table already. It must not be recreated there: a transaction that began before
+    would see the new table as empty.
     """
     if "version_num" in {column["name"] for column in inspect(connection).get_columns(nodebench.name)}:
         return

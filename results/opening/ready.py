@@ -16,14 +16,14 @@ def make_ready(database: Database, *, write: bool, create: bool) -> None:
     except UnwritableError:
         if write or not database.is_file:
             raise
-        copies.leave(database)  # it cannot be read without a file beside it, which cannot be made there
+        copies.open_unchanged(database)  # to read it SQLite needs a file beside it, and cannot make one
         return
     if found == SCHEMA_VERSION:
         _fit_summary(database, write=write)
     elif found is None or (write and database.is_file):
         _ensure_newest(database, found)
     elif database.is_file:
-        copies.leave(database)
+        copies.open_unchanged(database)
     else:
         raise StoreError(
             f"{database.place} has schema version {int(found)}, and this nodebench reads and writes "
@@ -32,7 +32,7 @@ def make_ready(database: Database, *, write: bool, create: bool) -> None:
 
 
 def _fit_summary(database: Database, *, write: bool) -> None:
-    """Make the table `summary` fit this program's metrics. A reader's may have columns of other metrics too."""
+    """Make the table `summary` fit this program's metrics. For a reader, it may have columns of other metrics too."""
     with database.reading() as connection:
         fits = versions.summary_is_ours(connection) if write else versions.summary_serves(connection)
     if fits:
@@ -40,7 +40,7 @@ def _fit_summary(database: Database, *, write: bool) -> None:
     if write:
         renew(database)
     elif database.is_file:
-        copies.leave(database)
+        copies.open_unchanged(database)
     else:
         raise StoreError(
             f"{database.place} has a table summary without some metrics of this nodebench: whoever owns its tables "
@@ -49,7 +49,7 @@ def _fit_summary(database: Database, *, write: bool) -> None:
 
 
 def upgrade_at(url: str) -> str:
-    """Upgrade the database to the newest schema; a sentence on what was done to it."""
+    """Upgrade the database to the newest schema; a sentence that says what was done."""
     database = Database(url, create=False)
     try:
         _ensure_newest(database, versions.known(database))

@@ -1,6 +1,6 @@
-"""The renewal of the table `summary` where it has the columns of another program's metrics. Nothing is lost.
+"""The recreation of the table `summary` where it has the columns of another program's metrics. Nothing is lost.
 
-What it says follows from the other tables; a metric that this program does not know stays in the table `metric`.
+It is derived from the other tables; a metric that this program does not know stays in the table `metric`.
 """
 
 from results.engine.database import Database
@@ -9,8 +9,8 @@ from results.schema import summary, versions
 
 
 def renew(database: Database) -> None:
-    """Make `summary` anew with its views, in one transaction, unless another process was faster; say so."""
-    with database.at_leisure(), database.remaking() as connection:
+    """Recreate `summary` with its views, in one transaction, unless another process was faster; add a notice."""
+    with database.without_answer_limit(), database.changing_schema() as connection:
         if versions.summary_is_ours(connection):
             return
         server_rights.demand_ownership(database, connection)
@@ -20,8 +20,8 @@ def renew(database: Database) -> None:
 
 
 def renew_copy(database: Database) -> None:
-    """Make `summary` anew in a copy of the database, which nobody else uses."""
-    with database.remaking() as connection:
+    """Recreate `summary` in a copy of the database, which nobody else uses."""
+    with database.changing_schema() as connection:
         summary.remake(connection)
     database.notices.append(
         f"{database.place} has a table summary of other metrics than this nodebench, and stays as it is: "

@@ -1,4 +1,4 @@
-"""The rights of a server's user: all that are lacking are named at once, before anything is measured."""
+"""The rights of a server's user: all missing rights are named at once, before anything is measured."""
 
 from sqlalchemy import Connection, func, select, text
 
@@ -27,7 +27,7 @@ def demand(database: Database, *, write: bool) -> None:
 
 
 def _lacking(connection: Connection, *, write: bool) -> dict[str, list[str]]:
-    """The names of the tables that the user has no right to, by the right."""
+    """The names of the tables for which the user lacks a right, by the right."""
     found: dict[str, list[str]] = {}
     asked = {"rights": list(_WRITING if write else _READING), "ours": [table.name for table in metadata.sorted_tables]}
     for right, name in connection.execute(_LACKING, asked):

@@ -1,4 +1,4 @@
-"""The rights to the tables of a server, which are the same after an upgrade as before."""
+"""The rights to the tables of a server, which an upgrade preserves."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,18 +19,18 @@ class Right(NamedTuple):
     role: str
     right: str
     passes_on: bool
-    column: str | None = None  # None: all
+    column: str | None = None  # None: all columns
 
 
-# Whose rights a view has that was not there before.
-_LIKE = {"latest": summary.name, "point": curve.name}
-_REMADE = (summary.name, *VIEWS)  # dropped and created by each upgrade
+# The table whose rights a new view gets.
+_RIGHTS_OF_NEW = {"latest": summary.name, "point": curve.name}
+_RECREATED = (summary.name, *VIEWS)  # dropped and created by each upgrade
 
 
 def demand_ownership(database: Database, connection: Connection) -> None:
-    """Raise a StoreError that names who owns tables of ours on a server, and neither is the user nor lets them act so.
+    """Raise a StoreError that names the owners of our tables on a server whose role the user does not have.
 
-    The schema cannot be changed by anybody else.
+    Only the owner of a table can change it.
     """
     if database.is_file:
         return
@@ -40,7 +40,7 @@ def demand_ownership(database: Database, connection: Connection) -> None:
 
 @contextmanager
 def kept(connection: Connection) -> Iterator[None]:
-    """Give tables and views that are remade meanwhile the rights and the owner that they had; a file has none."""
+    """A body after which recreated tables and views have the rights and owner of before; a file has none."""
     before = known(connection) if connection.dialect.name == "postgresql" else None
     yield
     if before:
@@ -48,7 +48,7 @@ def kept(connection: Connection) -> Iterator[None]:
 
 
 def known(connection: Connection) -> Mapping[str, list[Right]]:
-    """The rights of all but the owner, by the name of what is there."""
+    """The rights of all roles except the owner, by the name of the table or view."""
     found: dict[str, list[Right]] = {}
     for name, *right in connection.execute(_KNOWN, {"ours": [*metadata.tables, *VIEWS]}):
         of_name = found.setdefault(name, [])
@@ -58,21 +58,21 @@ def known(connection: Connection) -> Mapping[str, list[Right]]:
 
 
 def restore(connection: Connection, before: Mapping[str, list[Right]]) -> None:
-    """Grant the rights of before on remade tables and views, and set their owner to that of the table `trial`.
+    """Grant the earlier rights on recreated tables and views, and set their owner to that of the table `trial`.
 
     A new table gets the rights of `trial`, a new view those of the table that it shows.
     """
     now = known(connection)
     owner = connection.scalar(_OWNER, {"of": trial.name})
     for name in now:
-        if name in before and name not in _REMADE:
-            continue  # it has been there all the time
+        if name in before and name not in _RECREATED:
+            continue  # it was not recreated
         if connection.scalar(_OWNER, {"of": name}) != owner:
-            _do(connection, f"alter {'view' if name in VIEWS else 'table'} {name} owner to {owner}")
+            _execute(connection, f"alter {'view' if name in VIEWS else 'table'} {name} owner to {owner}")
         for role in sorted({right.role for right in now[name]}):  # granted by the server's default privileges
-            _do(connection, f"revoke all on {name} from {role}")
-        for statement in _grants(name, before.get(name, before.get(_LIKE.get(name, ""), before[trial.name]))):
-            _do(connection, statement)
+            _execute(connection, f"revoke all on {name} from {role}")
+        for statement in _grants(name, before.get(name, before.get(_RIGHTS_OF_NEW.get(name, ""), before[trial.name]))):
+            _execute(connection, statement)
 
 
 def _grants(name: str, rights: list[Right]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _grants(name: str, rights: list[Right]) -> Iterator[str]:
         yield f"grant {what} on {name} to {role}{' with grant option' * passes_on}"
 
 
-def _do(connection: Connection, statement: str) -> None:
+def _execute(connection: Connection, statement: str) -> None:
     """Run a statement by the driver itself, for which a colon or a percent sign in a role's name means nothing."""
     driver: Any = connection.connection.driver_connection
     try:

@@ -1,4 +1,4 @@
-"""The code that a page's numbers are of: what was measured of code that has changed since is history."""
+"""The code whose numbers a page shows: numbers of code that has changed since are history."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, str]  # of a results.records.Source
 
-_NOT_THERE = " none"  # how a fact ends of what is not installed
+_NOT_THERE = " none"  # the end of a fact if the library is not installed
 
 
 class Part(NamedTuple):
-    """The subject of a fact: the library of node, the problem spiral."""
+    """A part of the code that a fact is about: the library of node, the problem spiral."""
 
     name: str
     subject: str
@@ -30,11 +30,11 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Code:
-    """The code that counts in an environment: as it is here if that was measured, else what was measured last."""
+    """The code that counts in an environment: the present code if it was measured, else what was measured last."""
 
     facts: Mapping[Part, str]
-    sources: Collection[str]  # keys of those that are of it
-    changed: Collection[Part]  # what is other code here
+    sources: Collection[str]  # keys of the sources that have this code
+    changed: Collection[Part]  # parts whose present code is different
 
     @classmethod
     def of(cls, measured: Mapping[str, Facts], here: Iterable[Facts]) -> Code:
@@ -50,14 +50,14 @@ class Code:
     def unknown(self, trials: DataFrame, backends: Mapping[str, str]) -> set[tuple[str, str]]:
         """The cells (key) and kinds of trials whose code was not recorded, and that do not count any more.
 
-        They count as long as nothing else was measured of their backend. `backends`: by the cell's key.
+        They count as long as no known code of their backend was measured. `backends`: by the cell's key.
         """
         old = trials[trials["source"].isna()]
         pairs = zip(old["cell_key"], old["kind"], strict=True)
         return {(key, kind) for key, kind in pairs if Part("library", backends[key]) in self.facts}
 
-    def said(self) -> list[str]:
-        """A line if the numbers shown are not of the code as it is here; else an empty list."""
+    def notices(self) -> list[str]:
+        """A notice if the numbers shown are not of the present code; else an empty list."""
         measures = [part.subject for part in self.changed if part.name == "measure" and part.subject != "twin"]
         named = [str(part) for part in self.changed if part.name != "measure"]
         if measures:

@@ -20,8 +20,8 @@ _NEVER_STARTED = (*EXPECTED, "interrupted")
 def costs(database: Database, fingerprint: str) -> DataFrame:
     """The costs of what was measured in an environment, with a row for each cell and kind.
 
-    The cell's fields as in `Store.cells`. kind: str. trials: int64, processes that were started. spent_s: float64, the
-    seconds of all of them. rounds: int64, that the first of them was timed in.
+    The cell's fields as in `Store.cells`. kind: str. trials: int64, the number of processes that were started.
+    spent_s: float64, the seconds of all of them. rounds: int64, in which the first of them was timed.
     """
     spent = (
         select(

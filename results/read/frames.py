@@ -1,8 +1,8 @@
 """The frames that readers see: typed, and filtered in the database.
 
-Of one (environment, cell, kind) the newest series of trials stands, of the code that is preferred if there is any, and
-of each of its processes the newest trial. What is newest follows from the order of recording, never from a clock. An
-interrupted trial measured nothing, so it is seen only where there is no other.
+For each (environment, cell, kind) the newest series of trials counts, of the preferred code if it has any, and within
+it the newest trial of each process. The order of recording decides which is newest, never a clock. An interrupted trial
+measured nothing, so it is shown only where there is no other.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from results.schema.tables import cell, curve, environment, noise_floor, planned
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-CHUNK = 50_000  # rows in memory as objects of Python before they are columns
+CHUNK = 50_000  # rows that are Python objects at a time, before they become columns
 DTYPES: dict[type, str] = {float: "float64", int: "int64", bool: "bool", str: "str"}  # others: object
 
 
 def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
-    """The ids of the trials that meet the condition; the newest alone, or all that were ever recorded."""
+    """The ids of the trials that meet the condition; only the newest, or all."""
     conditions = [*where.on_runs(), *where.on_trials()]
     ended = among(trial.c.status, where.status)
     if not newest or isinstance(where.run_id, str):  # a run measures nothing twice
         every = select(trial.c.id).join(run).where(*conditions)
         return every if ended is None else every.where(ended)
-    unknown = trial.c.source.is_(None)  # of which code: it stands after all others, however late it was recorded
+    unknown = trial.c.source.is_(None)  # code not recorded: after all others, however late
     preferred = among(func.coalesce(trial.c.source, ""), where.prefer or None)
     other = literal(False) if preferred is None else not_(preferred)
     newest_first = (trial.c.status == "interrupted", other, unknown, run.c.sequence.desc(), trial.c.id.desc())
@@ -51,7 +51,7 @@ def chosen_trials(where: Where, *, newest: bool = True) -> Select[Any]:
 
 
 def sources(fingerprint: str) -> Select[Any]:
-    """The facts of all code that was measured in the environment, the newest last; what only came by a merge first."""
+    """The facts of all code that was measured in the environment, the newest last; that of merged runs alone first."""
     own = func.max(case((run.c.merged, 0), else_=1)).label("own")
     newest = (
         select(trial.c.source, own, func.max(run.c.sequence).label("sequence"))
@@ -96,7 +96,7 @@ def plans(where: Where) -> Select[Any]:
 
 
 def cells(where: Where) -> Select[Any]:
-    """The cells that meet the condition, by key; with one on runs, those that such runs planned."""
+    """The cells that meet the condition, by key; with a condition on runs, the cells that these runs planned."""
     where.refuse("cells", "kind", "status", "name", "source")
     chosen = select(cell).where(*where.on_cells()).order_by(cell.c.key)
     if where.on_runs():
@@ -132,7 +132,7 @@ def trials(where: Where, *, newest: bool = True) -> Select[Any]:
 
 def measured(table: Table, where: Where, *, newest: bool = True) -> Select[Any]:
     """The rows of metric, sample or curve that belong to the chosen trials."""
-    if table is not curve:  # which may have any name
+    if table is not curve:  # a curve may have any name
         _refuse_unknown(where.name)
     rows = measured_of(table, chosen_trials(where, newest=newest))
     named = among(table.c.name, where.name)
@@ -140,7 +140,7 @@ def measured(table: Table, where: Where, *, newest: bool = True) -> Select[Any]:
 
 
 def _refuse_unknown(names: str | Collection[str] | None) -> None:
-    """Raise an AskedError for a name of neither a metric nor a curve, which may be asked for together."""
+    """Raise an AskedError for a name that is neither a metric nor a curve; both may be asked for together."""
     known = {**METRICS, **CURVES}
     asked = (names,) if isinstance(names, str) else names or ()
     if wrong := next((name for name in asked if name not in known), None):
@@ -148,25 +148,25 @@ def _refuse_unknown(names: str | Collection[str] | None) -> None:
 
 
 def trials_of(ids: Select[Any]) -> Select[Any]:
-    """These trials, in the order of recording."""
+    """The trials with these ids, in the order of recording."""
     columns = [column for column in trial.c if column.name != "id"]
     return select(*columns, run.c.fingerprint).join(run).where(trial.c.id.in_(ids)).order_by(trial.c.id)
 
 
 def measured_of(table: Table, ids: Select[Any]) -> Select[Any]:
-    """The rows of metric, sample or curve that belong to these trials."""
+    """The rows of metric, sample or curve that belong to the trials with these ids."""
     columns = [column for column in table.c if column.name not in ("trial_id", "points")]
     return (
         select(run.c.fingerprint, trial.c.run_id, trial.c.cell_key, trial.c.kind, trial.c.process_index, *columns)
         .join_from(trial, run)
         .join(table)
-        .where(trial.c.id.in_(ids))  # not joined: SQLite goes through them in order, and sorts none of their rows
+        .where(trial.c.id.in_(ids))  # not a join: SQLite reads them in order, and need not sort
         .order_by(trial.c.id, *(column for column in table.primary_key if column.name != "trial_id"))
     )
 
 
 def read(database: Database, query: Select[Any]) -> DataFrame:
-    """The rows, in columns whose types follow from the schema, also when there are none."""
+    """The rows in a frame, whose column types follow from the schema, also if there are no rows."""
     import pandas
 
     with database.reading() as connection:

@@ -12,7 +12,7 @@ from results.schema.tables import environment as environment_table
 
 # By the order of recording; runs of databases that were merged may share a place in it.
 NEWEST_RUN_FIRST = (run.c.sequence.desc(), run.c.started_at.desc(), run.c.id.desc())
-# What came from elsewhere does not decide as long as anything was recorded here.
+# Runs that were merged from other databases come after all that were recorded here.
 OWN_RUN_FIRST = (run.c.merged, *NEWEST_RUN_FIRST)
 
 Kind = Literal["run", "cell"]
@@ -37,7 +37,7 @@ def environment(connection: Connection, start: str) -> str:
 
 
 def run_or_cell(connection: Connection, start: str) -> tuple[Kind, str]:
-    """The kind of what has the key, run or cell, and the whole key."""
+    """The run or the cell whose key begins with the text: its kind and its whole key."""
     found = [*_starting(connection, "run", start), *_starting(connection, "cell", start)]
     return _only(found, start, "run or cell")
 

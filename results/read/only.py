@@ -14,7 +14,7 @@ from results.engine.database import Database
 from results.engine.location import AskedError
 from results.names import LISTED, did_you_mean, nearest
 from results.read import frames
-from results.read.where import CELL_FIELDS, KINDS, Where, several
+from results.read.where import CELL_FIELDS, KINDS, Where, as_tuple
 from results.records import OPTION_NAME, Cell
 from results.schema.rows import cell_of
 from results.schema.tables import cell as cells
@@ -25,10 +25,10 @@ class FilterError(AskedError):
 
 
 _FIELDS = ("key", *CELL_FIELDS)  # any other name is that of an option
-_MAY_LACK = {each.name for each in fields(Cell) if type(None) in get_args(each.type)}  # `none` is a value of these
-_MAY_BE_EMPTY = {each.name for each in fields(Cell) if each.default == ""}  # and so is `none` of these
+_MAY_LACK = {each.name for each in fields(Cell) if type(None) in get_args(each.type)}  # `none` asks for no value
+_MAY_BE_EMPTY = {each.name for each in fields(Cell) if each.default == ""}  # `none` asks for an empty text
 _VALUE = r"""'[^']*'|"[^"]*"|[^\s,'"][^\s,]*"""
-_SPELT = {"true": True, "false": False, "none": math.nan}  # how an option's values are written
+_LITERALS = {"true": True, "false": False, "none": math.nan}  # the values of an option that are no text without quotes
 _CONDITION = re.compile(rf"([\w.]+)=((?:{_VALUE})(?:,(?:{_VALUE}))*)(?=\s|$)")
 
 
@@ -36,14 +36,14 @@ def parse(texts: Iterable[str]) -> Where:
     """The condition that all of the texts hold, each of them `field=value[,value...]` parts with spaces between.
 
     The fields are those of a cell, `key` for the start of its key, and the names of options, such as `problem.width`.
-    `none` is for what a cell has not, as dt with adaptive steps or an optimiser that is the problem's own. A value with
-    spaces or commas stands in quotes, and so does an option's text that reads as a number, as true, false or none. A
-    FilterError if the text says no such thing.
+    `none` asks for cells without a value, such as dt with adaptive steps, or with the problem's own optimiser. A value
+    with spaces or commas is quoted, and so is an option's text that looks like a number, true, false or none. A
+    FilterError if the text is no such condition.
     """
     asked: dict[str, list[Any]] = {}
     for text in texts:
         for name, values in _conditions(text):
-            asked[name] = _both(name, asked[name], values) if name in asked else values
+            asked[name] = _intersection(name, asked[name], values) if name in asked else values
     of_fields = {_field(name): values for name, values in asked.items() if name in _FIELDS}
     options = {name: values for name, values in asked.items() if name not in _FIELDS}
     try:
@@ -53,9 +53,9 @@ def parse(texts: Iterable[str]) -> Where:
 
 
 def matches(where: Where, cell: Cell) -> bool:
-    """Whether the cell meets the condition, as a database would say."""
+    """Whether the cell meets the condition, by the rules of the database."""
     where.refuse("a cell", "run_id", "fingerprint", "kind", "status", "name")
-    if where.cell_key is not None and cell.key not in several(where.cell_key):
+    if where.cell_key is not None and cell.key not in as_tuple(where.cell_key):
         return False
     return all(_has(name, cell, wanted) for name, wanted in _asked(where))
 
@@ -63,21 +63,21 @@ def matches(where: Where, cell: Cell) -> bool:
 def choose(where: Where, among: Sequence[Cell]) -> list[Cell]:
     """The cells that meet the condition. A FilterError if no cell does, or no cell has one of its values."""
     options = [cell.option_values for cell in among] if where.options else []
-    _explain(where, lambda name: [_value(name, cell) for cell in among], options)
+    _refuse_unknown_values(where, lambda name: [_value(name, cell) for cell in among], options)
     chosen = [cell for cell in among if matches(where, cell)]
     if not chosen:
-        raise _none_together(where)
+        raise _no_cell_error(where)
     return chosen
 
 
 def check(database: Database, where: Where) -> None:
-    """A FilterError if no cell of the database meets the condition, or none has one of its values."""
+    """Raise a FilterError if no cell of the database meets the condition, or no cell has one of its values."""
     with database.reading() as connection:
         texts = connection.scalars(select(cells.c.options).distinct()).all() if where.options else []
         options = [json.loads(text) for text in texts]
-        _explain(where, lambda name: connection.scalars(select(cells.c[name]).distinct()).all(), options)
+        _refuse_unknown_values(where, lambda name: connection.scalars(select(cells.c[name]).distinct()).all(), options)
         if connection.execute(select(cells.c.key).where(*where.on_cells()).limit(1)).first() is None:
-            raise _none_together(where)
+            raise _no_cell_error(where)
 
 
 def found(database: Database, where: Where) -> list[Cell]:
@@ -123,23 +123,23 @@ def _read(name: str, written: str) -> Any:
 
 
 def _read_option(name: str, written: str) -> Any:
-    """The written value of an option, whose type follows from how it is written, as no column knows it."""
+    """The written value of an option; its type follows from how it is written, as no column has a type for it."""
     if not OPTION_NAME.fullmatch(name):
         raise _unknown(name, ())
     if written[0] in "'\"":
         return written[1:-1]
-    if written in _SPELT:
-        return _SPELT[written]
+    if written in _LITERALS:
+        return _LITERALS[written]
     for kind in ("seed", "horizon"):  # a whole number, else a number
         with suppress(ValueError):
             return KINDS[kind].read(written)
     return written
 
 
-def _both(name: str, some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+def _intersection(name: str, some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     """The values that both conditions on the field allow."""
     if name == "key":
-        both = [max(one, other, key=len) for one in some for other in others if _alike(one, other)]
+        both = [max(one, other, key=len) for one in some for other in others if _has_prefix(one, other)]
     else:
         both = [one for one in some if any(_same(one, other) for other in others)]
     if not both:
@@ -148,12 +148,12 @@ def _both(name: str, some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     return both
 
 
-def _alike(one: str, other: str) -> bool:
+def _has_prefix(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
 def _same(one: Any, other: Any) -> bool:
-    if one != one or other != other:  # NaN is what a cell has not
+    if one != one or other != other:  # NaN stands for no value
         return bool(one != one and other != other)
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
@@ -167,7 +167,7 @@ def _asked(where: Where) -> list[tuple[str, tuple[Any, ...]]]:
     """The values that the condition asks for, by the name of the field or option in a filter."""
     wanted = [(name, getattr(where, _field(name))) for name in _FIELDS]
     options = (where.options or {}).items()
-    return [(name, several(values)) for name, values in (*wanted, *options) if values is not None]
+    return [(name, as_tuple(values)) for name, values in (*wanted, *options) if values is not None]
 
 
 def _value(name: str, cell: Cell) -> Any:
@@ -187,10 +187,12 @@ def _holds(name: str, value: Any, wanted: Any) -> bool:
     return bool(wanted != wanted) if value is None else _same(value, wanted)
 
 
-def _explain(where: Where, values_of: Callable[[str], Iterable[Any]], options: Collection[Mapping[str, Any]]) -> None:
-    """Refuse the first option, or the first value, that no cell has, and say which there are.
+def _refuse_unknown_values(
+    where: Where, values_of: Callable[[str], Iterable[Any]], options: Collection[Mapping[str, Any]]
+) -> None:
+    """Raise a FilterError for the first option or value that no cell has, with the known ones.
 
-    `values_of`: what the cells have in a field. `options`: what they have of options.
+    `values_of`: the cells' values of a field. `options`: the cells' options.
     """
     for name, wanted in _asked(where):
         if name in _FIELDS:
@@ -202,19 +204,19 @@ def _explain(where: Where, values_of: Callable[[str], Iterable[Any]], options: C
             raise _unknown(name, {one for named in options for one in named})
         for one in wanted:
             if not any(_holds(name, value, one) for value in there):
-                raise FilterError(f"only: no cell has {_written(name, [one])}.{_there(name, one, there)}")
+                raise FilterError(f"only: no cell has {_written(name, [one])}.{_known_values(name, one, there)}")
 
 
 def _unknown(name: str, options: Collection[str]) -> FilterError:
-    """The answer to the name of a field or an option that no cell has."""
+    """The error for the name of a field or an option that no cell has."""
     if "." in name:
         return FilterError(f"only: no cell has an option {name!r}{nearest(name, sorted(options))}")
     known = (*_FIELDS, *sorted(options))
     return FilterError(f"only: unknown field {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}")
 
 
-def _there(name: str, wanted: Any, there: Collection[Any]) -> str:
-    """The values that cells have, the nearest first, as the end of a message."""
+def _known_values(name: str, wanted: Any, there: Collection[Any]) -> str:
+    """The values that cells have, the most like the wanted one first, as the end of a message."""
     if name == "key":
         return f" There are {len(there)} keys: nodebench plan SWEEP and nodebench show print them"
     if isinstance(wanted, str):
@@ -222,7 +224,7 @@ def _there(name: str, wanted: Any, there: Collection[Any]) -> str:
         hint, ordered = did_you_mean(wanted, texts), [*texts, *(value for value in there if not isinstance(value, str))]
     else:
         hint, ordered = "", sorted(there, key=lambda value: (_distance(value, wanted), str(value)))
-    said = ", ".join(_said(math.nan if value is None else value) for value in ordered[:LISTED])
+    said = ", ".join(_literal(math.nan if value is None else value) for value in ordered[:LISTED])
     more = f" and {len(there) - LISTED} more" if len(there) > LISTED else ""
     return f"{hint} There are: {said or 'no cells'}{more}"
 
@@ -234,16 +236,16 @@ def _distance(value: Any, wanted: float) -> float:
     return 0.0 if math.isnan(wanted) else abs(value - wanted)
 
 
-def _none_together(where: Where) -> FilterError:
+def _no_cell_error(where: Where) -> FilterError:
     asked = " ".join(_written(name, wanted) for name, wanted in _asked(where))
     return FilterError(f"only: no cell meets all of {asked}, though each is met by some: leave one out")
 
 
 def _written(name: str, values: Iterable[Any]) -> str:
-    return f"{name}={','.join(map(_said, values))}"
+    return f"{name}={','.join(map(_literal, values))}"
 
 
-def _said(value: Any) -> str:
+def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return json.dumps(value)
     return "none" if value != value or value == "" else repr(value)

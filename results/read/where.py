@@ -24,18 +24,18 @@ _MOST_NUMBERS = 30_000  # each is a parameter of the statement; SQLite takes 32,
 Text = str | Collection[str] | None
 Number = float | Collection[float] | None
 Whole = int | Collection[int] | None
-Options = Mapping[str, Any] | None  # by name: a number, a text, a truth value, or several of them
+Options = Mapping[str, Any] | None  # by name: a number, a text, a boolean, or several of them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Where:
-    """A condition: each field is one value, several of them, or None for any.
+    """A condition: each field is one value, a collection of values, or None for any value.
 
-    Several: any collection, also a column of a frame, of as many as you like, but for 30,000 different floating point
-    numbers at most. NaN asks for the cells that have none: `Where(dt=math.nan)` for adaptive steps. A value that the
-    column cannot hold is an AskedError, as is a kind, a status or a metric that there is not; a value of a wrong type
-    is a TypeError too. Options are asked for by name, as in `Where(options={"problem.width": [64, 256]})`, where NaN is
-    for the cells without the option.
+    A collection may be a column of a frame, and has any length, but at most 30,000 different floating point numbers.
+    NaN asks for the cells without a value: `Where(dt=math.nan)` for adaptive steps. A value that the column cannot hold
+    is an AskedError, and so is an unknown kind, status or metric; a value of a wrong type is a TypeError too. Options
+    are asked for by name, as in `Where(options={"problem.width": [64, 256]})`; NaN asks for the cells without the
+    option.
     """
 
     run_id: Text = None
@@ -46,7 +46,7 @@ class Where:
     status: Text = None
     name: Text = None  # of the metric, sample series or curve
     source: Text = None  # key of the code that was measured; empty: not known
-    prefer: Text = None  # keys of code whose trials stand before those of other code: no condition on any
+    prefer: Text = None  # keys of code whose trials are preferred; no trial is excluded
 
     problem: Text = None
     backend: Text = None
@@ -74,7 +74,7 @@ class Where:
         object.__setattr__(self, "options", _checked_options(self.options))
 
     def refuse(self, frame: str, *names: str) -> None:
-        """Raise an AskedError where one of these is asked for: nothing in the frame could meet it."""
+        """Raise an AskedError if one of these fields is set: no row of the frame could meet it."""
         for name in names:
             if getattr(self, name) is not None:
                 raise AskedError(f"{frame} cannot be chosen by {name}={getattr(self, name)!r}: leave it out")
@@ -82,7 +82,7 @@ class Where:
     def on_cells(self) -> list[ColumnElement[bool]]:
         """The conditions on the table `cell`."""
         of_fields = [among(cell.c[name], getattr(self, name)) for name in CELL_FIELDS]
-        of_options = [has_one_of(cell.c.options, name, several(one)) for name, one in (self.options or {}).items()]
+        of_options = [has_one_of(cell.c.options, name, as_tuple(one)) for name, one in (self.options or {}).items()]
         return _given([among(cell.c.key, self.cell_key), _begins_with_one_of(self.key_start), *of_fields, *of_options])
 
     def on_runs(self) -> list[ColumnElement[bool]]:
@@ -90,7 +90,7 @@ class Where:
         return _given([among(run.c.id, self.run_id), among(run.c.fingerprint, self.fingerprint)])
 
     def on_trials(self) -> list[ColumnElement[bool]]:
-        """The conditions on the table `trial`, but for those on its end."""
+        """The conditions on the table `trial`, except that on the status."""
         keys = among(trial.c.cell_key, self.cell_key)
         asked = (self.key_start, self.options, *(getattr(self, name) for name in CELL_FIELDS))
         if any(one is not None for one in asked):
@@ -103,25 +103,25 @@ def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None
     """The condition that the column has one of the wanted values; None if any value will do."""
     if wanted is None:
         return None
-    values = several(wanted)
+    values = as_tuple(wanted)
     if isinstance(column.type, Double):
         numbers = column.in_([value for value in values if not math.isnan(value)])
         return or_(numbers, column.is_(None)) if any(map(math.isnan, values)) else numbers
     if len(values) == 1:
         equal: ColumnElement[bool] = column == values[0]
         return equal
-    # As many as there may be: the number of parameters is limited, the length of a text is not.
+    # One text for all values: the number of parameters is limited, the length of a text is not.
     value = listed(literal(json.dumps(values)))
     return column.in_(select(cast(value, String if isinstance(column.type, String) else BigInteger)))
 
 
-def several(wanted: Any) -> tuple[Any, ...]:
+def as_tuple(wanted: Any) -> tuple[Any, ...]:
     """The wanted values of a field, as a tuple."""
     return wanted if isinstance(wanted, tuple) else (wanted,)
 
 
 def begins(start: str) -> ColumnElement[bool]:
-    """The condition that a cell's key begins so. An index can find the range, in any order of letters."""
+    """The condition that a cell's key begins with the text. An index can find the range, in any collation."""
     low, high = start.ljust(_KEY_DIGITS, "0"), start.ljust(_KEY_DIGITS, "f")
     return and_(cell.c.key.between(low, high), cell.c.key.startswith(start, autoescape=True))
 
@@ -130,8 +130,8 @@ class Kind(NamedTuple):
     """The type of a field's values, in Python and as people write them."""
 
     type: type
-    plain: Callable[[Any], Any]  # JSON and the drivers know no NumPy
-    read: Callable[[str], Any]  # a ValueError if the text says no such thing
+    plain: Callable[[Any], Any]  # from NumPy's types, which JSON and the drivers do not accept
+    read: Callable[[str], Any]  # from a text; a ValueError if it is no such value
     word: str
 
 
@@ -143,7 +143,7 @@ def _read_number(text: str) -> float:
 
 
 def _plain(text: str) -> str:
-    """The text, if its digits are those that a sweep may have too: Python reads `1_0`, and digits of other scripts."""
+    """The text, if a sweep may write a number so: Python also reads `1_0`, and digits of other scripts."""
     if "_" in text or not text.isascii():
         raise ValueError(text)
     return text
@@ -229,14 +229,14 @@ def _checked_option(name: str, wanted: Any) -> Any:
 
 
 def _storable(text: str) -> bool:
-    """Whether every engine takes the text: one without zero bytes and without halves of surrogate pairs."""
+    """Whether every engine can store the text: one without zero bytes and without halves of surrogate pairs."""
     return "\0" not in text and text.encode(errors="replace").decode() == text
 
 
 def _begins_with_one_of(starts: Any) -> ColumnElement[bool] | None:
     if starts is None:
         return None
-    return or_(false(), *map(begins, several(starts)))
+    return or_(false(), *map(begins, as_tuple(starts)))
 
 
 def _given(conditions: list[ColumnElement[bool] | None]) -> list[ColumnElement[bool]]:

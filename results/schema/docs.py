@@ -38,7 +38,7 @@ PICTURES = {  # from left to right or from top to bottom
         ),
     ),
 }
-_SHOWN = 6  # so many columns of a table are in a picture beside its keys
+_SHOWN = 6  # columns of a table in a picture, beside its keys
 
 
 def with_schema(page: str) -> str:
@@ -50,7 +50,7 @@ def with_schema(page: str) -> str:
 
 
 def picture(*drawn: Table, across: bool) -> str:
-    """An entity-relationship diagram of these tables; what they refer to stands beside them as a bare name."""
+    """An entity-relationship diagram of these tables; other tables that they refer to appear as bare names."""
     lines = ["erDiagram", f"    direction {'LR' if across else 'TB'}"]
     for table in drawn:
         for column in table.c:
@@ -72,7 +72,7 @@ def columns() -> str:
 
 
 def _cardinality(table: Table, column: Column[object]) -> str:
-    """Mermaid's sign for a reference: from any number of rows, or from one where the column alone is the key."""
+    """Mermaid's sign for a foreign key: from any number of rows, or from one where the column is the whole key."""
     many = "o|" if list(table.primary_key) == [column] else "o{"
     return f"{'|o' if column.nullable else '||'}--{many}"
 

@@ -1,7 +1,7 @@
-"""The trials that a row of `summary` is made of: what stood of a cell in an environment after a run.
+"""The trials that a row of `summary` is made of: those that were valid for a cell in an environment after a run.
 
-A run that goes on where an earlier one was interrupted shares a row with it, under the later one's name. A kind that is
-measured anew begins a row, in which the other kinds stand as they were measured before, if it was of the same code.
+A run that continues an interrupted one shares a row with it, under the later run's id. When a kind of trial is measured
+again, a new row begins; the trials of the other kinds are in it too, if they measured the same code.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ _COLUMNS = (
 
 
 class Ended(NamedTuple):
-    """A trial that measured something of its cell, or failed to."""
+    """A trial that has ended: it measured its cell, or failed."""
 
     fingerprint: str
     cell_key: str
@@ -38,34 +38,34 @@ class Ended(NamedTuple):
 
     @property
     def place(self) -> tuple[str, str]:
-        """The environment and the cell, whose rows are compared over time."""
+        """The environment and the cell, whose rows follow each other in time."""
         return self.fingerprint, self.cell_key
 
 
 @dataclass
 class Members:
-    """The trials of one row."""
+    """The trials of one row of `summary`."""
 
     place: tuple[str, str]
-    runs: list[str] = field(default_factory=list)  # that measured for it, the last one last
+    runs: list[str] = field(default_factory=list)  # ids of the runs that measured them, the newest last
     code: tuple[Any, ...] = ()
-    measured: set[str] = field(default_factory=set)  # kinds, by these runs
+    measured: set[str] = field(default_factory=set)  # kinds of trial that these runs measured
     series: dict[str, str] = field(default_factory=dict)  # by kind
-    trials: dict[tuple[str, int], int] = field(default_factory=dict)  # by kind and process: the newest
+    trials: dict[tuple[str, int], int] = field(default_factory=dict)  # the newest trial's row, by kind and process
 
     @property
     def run_id(self) -> str:
-        """The run by which the row is named."""
+        """The id of the row's run: the newest of its runs."""
         return self.runs[-1]
 
     def takes(self, run: list[Ended]) -> bool:
-        """Whether this run's trials belong to the row: of the same code, and without a newer series of a kind."""
+        """Whether the run's trials belong to the row: they are of its code, and begin no newer series of a kind."""
         return self.code == run[-1].code and not any(
             one.kind in self.measured and self.series[one.kind] != one.series for one in run
         )
 
     def next(self, code: tuple[Any, ...]) -> "Members":
-        """The row after this row. The trials of the same code stand in both."""
+        """The next row of the same cell, which starts with this row's trials if they are of the same code."""
         if code != self.code:
             return Members(self.place, code=code)
         return Members(self.place, code=code, series=dict(self.series), trials=dict(self.trials))
@@ -107,11 +107,11 @@ def _grouped(found: Iterable[Any]) -> Iterator[list[Members]]:
 
 def _ended(found: Iterable[Any]) -> Iterator[Ended]:
     for place, key, of_run, kind, process, series, id_, revision, dirty, known, *facts in found:
-        code = tuple(facts) if known else (revision, dirty)  # an older nodebench told no more
+        code = tuple(facts) if known else (revision, dirty)  # an older nodebench recorded no more
         yield Ended(place, key, of_run, kind, process, series or of_run, id_, code)
 
 
-# In the order of recording, by cell and environment. A twin is the measure of a block's noise, not of its cell.
+# In the order of recording, by cell and environment. A twin measures the noise of its block, not its cell.
 _ENDED = (
     select(*_COLUMNS)
     .join_from(trial, run)

@@ -20,7 +20,7 @@ def sweep_row(run: Run) -> Row:
 
 
 def sha_of(name: str, text: str) -> str:
-    """The hash of a sweep."""
+    """The SHA-256 of a sweep's name and text, hexadecimal."""
     return hashlib.sha256(f"{name}\n{text}".encode()).hexdigest()
 
 
@@ -48,7 +48,7 @@ def run_row(run: Run, *, sweep_id: int, sequence: int) -> Row:
         "merged": False,
         "sequence": sequence,
         "measure": dict(run.measure),
-        "goals": {study: _stated(goal) for study, goal in run.goals.items() if _stated(goal)},
+        "goals": {study: _stated_goals(goal) for study, goal in run.goals.items() if _stated_goals(goal)},
     }
 
 
@@ -122,7 +122,7 @@ def _packed(curve: Curve) -> Row:
 
 
 def points_of(row: Row) -> str | None:
-    """A curve's points as JSON, for people who ask in SQL; None if the points are many."""
+    """A curve's points as JSON, for queries in SQL; None above 10,000 numbers."""
     length, width = row["length"], row["width"]
     if length * (1 + width) > _MOST_POINTS:
         return None
@@ -135,22 +135,22 @@ def cell_of(row: Row) -> Cell:
     return Cell(**{name: value for name, value in row.items() if name != "key"})
 
 
-def _stated(goal: Goal) -> dict[str, float]:
+def _stated_goals(goal: Goal) -> dict[str, float]:
     return {name: value for name, value in asdict(goal).items() if value is not None}
 
 
 def _number(value: float) -> float | None:
-    """The number as SQLite can keep it: null for not-a-number, and zero without a sign."""
+    """The number as SQLite can store it: null for not-a-number, and zero without a sign."""
     return None if value != value else _unsigned(value)
 
 
 def _unsigned(value: float) -> float:
-    return value + 0.0 if isinstance(value, float) else value  # what is no number the rules refuse
+    return value + 0.0 if isinstance(value, float) else value  # a value that is no number is refused by the rules
 
 
-def _text(said: str) -> str:
-    """The text as every engine can keep it. A process may have printed anything, and PostgreSQL takes no zero byte."""
-    return said.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+def _text(printed: str) -> str:
+    """The text as every engine can store it. A process may print anything, and PostgreSQL accepts no zero byte."""
+    return printed.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def _pack(values: Sequence[float]) -> bytes:

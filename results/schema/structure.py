@@ -1,4 +1,4 @@
-"""The check that the tables of a database, whoever made them, are as we make them, and contain nothing that acts."""
+"""The check that a database has the tables that we make, and nothing that executes SQL when it is read or written."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,30 +14,30 @@ from results.schema.tables import metadata
 class Structure(NamedTuple):
     """The parts of a table's definition that decide which rows the table can have."""
 
-    columns: frozenset[tuple[Any, ...]]  # name, type, whether it is null, place in the primary key
-    unique: frozenset[tuple[str, ...]]  # what may be there once
+    columns: frozenset[tuple[Any, ...]]  # name, type, whether it is not null, place in the primary key
+    unique: frozenset[tuple[str, ...]]  # columns whose values may occur once
     referred: frozenset[tuple[Any, ...]]  # column, table, column there
 
 
-def unplain(connection: Connection, *, triggers: bool = True) -> str:
-    """The first thing that is no plain table of ours: a view, a virtual table, a generated column, a trigger; or empty.
+def unsafe_object(connection: Connection, *, triggers: bool = True) -> str:
+    """The first object that makes a table unsafe: a view, a virtual table, a generated column, a trigger; or empty.
 
-    To read a view or a generated column is to run what somebody else has written; to write a row with a trigger, too.
+    To read a view or a generated column executes SQL that somebody else wrote, and so does a trigger on writing.
     """
     if connection.dialect.name == "sqlite":
-        return next(_unplain_in_file(connection, triggers), "")
-    return next(_unplain_on_server(connection, triggers), "")
+        return next(_unsafe_in_file(connection, triggers), "")
+    return next(_unsafe_on_server(connection, triggers), "")
 
 
 def different(connection: Connection) -> str:
-    """The first of our tables that is not as we make it, `summary` after all others; empty if all are."""
+    """The first of our tables that differs from what we make, `summary` after all others; empty if none differs."""
     if connection.dialect.name == "sqlite":
         ours = _ours()
         return next((name for name in ours if _structure(connection, name) != ours[name]), "")
     return next((name for name, table in metadata.tables.items() if not _is_on_server(connection, table)), "")
 
 
-def _unplain_in_file(connection: Connection, triggers: bool) -> Iterator[str]:
+def _unsafe_in_file(connection: Connection, triggers: bool) -> Iterator[str]:
     for kind, name, sql in connection.execute(text("select type, tbl_name, sql from sqlite_master")):
         if name not in metadata.tables or kind == "index" or (kind == "trigger" and not triggers):
             continue
@@ -49,7 +49,7 @@ def _unplain_in_file(connection: Connection, triggers: bool) -> Iterator[str]:
             yield f"generated columns in its table {name}"
 
 
-def _unplain_on_server(connection: Connection, triggers: bool) -> Iterator[str]:
+def _unsafe_on_server(connection: Connection, triggers: bool) -> Iterator[str]:
     for name, what, acts in connection.execute(_ON_SERVER, {"ours": list(metadata.tables)}):
         if not acts:
             yield f"{what} {name}"
@@ -75,7 +75,7 @@ def _structure(connection: Connection, table: str) -> Structure:
 
 
 def _is_on_server(connection: Connection, table: Table) -> bool:
-    """Whether the server's table has at least what decides which rows ours can have."""
+    """Whether the server's table has our columns and primary key, and at least our other keys."""
     inspector, dialect = inspect(connection), connection.dialect
     try:
         columns = inspector.get_columns(table.name)

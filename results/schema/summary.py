@@ -1,7 +1,7 @@
-"""The table `summary`: what stood of a cell after a run in one wide row, for people who ask in SQL.
+"""The table `summary`: the valid numbers of a cell after a run in one wide row, for queries in SQL.
 
-It says nothing that trial, metric and sample do not: `results.schema.members` tells which trials a row is made of, and
-one statement makes it from them, as a trial is recorded, as databases are merged or pruned, and when somebody asks.
+It is derived from trial, metric and sample: `results.schema.members` decides which trials a row is made of, and one
+statement makes the row, when a trial is recorded, when databases are merged or pruned, and on request.
 """
 
 import json
@@ -39,9 +39,9 @@ from results.schema import versions, views
 from results.schema.members import Members, members, members_of
 from results.schema.tables import cell, metric, run, sample, summary, sweep, trial
 
-_CHUNK = 2_000  # trials of rows that are made at once
-_TINY = 1e-300  # half of it is a number still
-_DIGITS = 10  # of a trial's number, in the list of members
+_CHUNK = 2_000  # trials whose rows one statement makes
+_TINY = 1e-300  # half of it is still a normal number
+_DIGITS = 10  # of a trial's row number, in the list of members
 
 
 def lock(connection: Connection, cell_keys: Any) -> None:
@@ -49,7 +49,7 @@ def lock(connection: Connection, cell_keys: Any) -> None:
 
     Without the lock two processes that record trials of one cell would each compute a row without the other's trial.
     """
-    if connection.dialect.name != "sqlite":  # which has one writer anyhow
+    if connection.dialect.name != "sqlite":  # SQLite has one writer at a time
         connection.execute(_LOCKED.where(cell.c.key.in_(cell_keys)))
 
 
@@ -97,7 +97,7 @@ def rebuild(connection: Connection) -> int:
 
 
 def remake(connection: Connection) -> None:
-    """Make the table itself anew, with the columns that follow from `results.METRICS` and from the table `cell`."""
+    """Recreate the table itself, with the columns that follow from `results.METRICS` and from the table `cell`."""
     views.drop(connection)
     summary.drop(connection, checkfirst=True)
     summary.create(connection)
@@ -106,7 +106,7 @@ def remake(connection: Connection) -> None:
 
 
 def differs(connection: Connection) -> bool:
-    """Whether the table says anything else than trial, metric and sample do."""
+    """Whether the table differs from what trial, metric and sample give."""
     count = 0
     for part in _parts(members(connection, true())):
         count += len(part)
@@ -120,7 +120,7 @@ def differs(connection: Connection) -> bool:
 
 
 def _parts(places: Iterable[list[Members]]) -> Iterator[list[Members]]:
-    """The rows in parts of some thousand trials."""
+    """The rows in parts of a few thousand trials."""
     part, trials = list[Members](), 0
     for rows in places:
         part += rows
@@ -141,7 +141,7 @@ def _listing(rows: Sequence[Members]) -> dict[str, str]:
 
 
 def _member() -> Subquery:
-    """The pairs of a row's run and of a trial in the row, from the statement's parameter."""
+    """The pairs of a row's run and one of the row's trials, from the statement's parameter."""
     pair = listed(bindparam("members", type_=String))
     trial_id = cast(func.substr(pair, 1, _DIGITS), Integer)
     return select(func.substr(pair, _DIGITS + 1).label("run_id"), trial_id.label("trial_id")).subquery("member")
@@ -175,11 +175,12 @@ def _rows() -> Select[Any]:
 
 
 def _wide(member: Subquery) -> Subquery:
-    """The query for the ends and the medians of a row's trials, in one row.
+    """The query for the outcomes and the medians of a row's trials, in one row.
 
-    Grouped, not joined: a server that has just got its rows expects one of each, and makes all medians for each end.
+    They are grouped, not joined: for rows just inserted, PostgreSQL's planner expects one row on each side of a join,
+    and would compute all medians again for each outcome.
     """
-    ended, medians = _ends(member), _medians(member)
+    ended, medians = _outcomes(member), _medians(member)
     ends = ("trials", "measured_at", "failed_id")
     parts = union_all(
         select(*ended.c, cast(null(), String).label("name"), cast(null(), Double).label("value")),
@@ -199,8 +200,8 @@ def _wide(member: Subquery) -> Subquery:
     )
 
 
-def _ends(member: Subquery) -> Subquery:
-    """The query for the ends of a row's trials: how many there are, when the last began, and which failed first."""
+def _outcomes(member: Subquery) -> Subquery:
+    """The query for the outcome of a row's trials: how many there are, when the last began, and which failed first."""
     return (
         select(
             member.c.run_id,
@@ -237,9 +238,9 @@ def _medians(member: Subquery) -> Subquery:
 
 
 def _mean(low: ColumnElement[float], high: ColumnElement[float]) -> ColumnElement[float]:
-    """The mean of low <= high, in steps that neither overflow nor underflow, for which PostgreSQL would refuse the row.
+    """The mean of low <= high, without an overflow or underflow, for which PostgreSQL would refuse the row.
 
-    A diverging solve measures huge and infinite ones. Between infinities of both signs there is none.
+    A diverging solve gives huge and infinite numbers. The mean of infinities of both signs is null.
     """
     infinite = literal(math.inf, Double)
     return case(

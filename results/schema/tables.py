@@ -62,7 +62,7 @@ source = Table(
     comment="the code that was measured",
 )
 
-# A clock may be wrong, and another machine's differs: runs are ordered by Lamport's (1978) numbers.
+# A clock may be wrong, and another machine's differs: runs are ordered by Lamport's (1978) logical clock.
 _SEQUENCE = "order of runs: one more than the largest that its database knew; 0: from before there were any"
 
 run = Table(
@@ -157,7 +157,7 @@ trial = Table(
     Column("source", ForeignKey("source.key"), comment="the code that was measured; null: not known"),
     Column("series", String, nullable=False, server_default="", comment=_SERIES),
     UniqueConstraint("run_id", "cell_key", "kind", "process_index"),
-    # All that says which trials of a cell are the newest: they are found without a look at the trials themselves.
+    # All that decides which trials of a cell are the newest: the index alone is read, and not the table.
     Index("trial_of_cell", "cell_key", "kind", "process_index", "status", "series", "run_id"),
     comment="one isolated process that measured one kind of thing of one cell",
 )
@@ -198,7 +198,7 @@ curve = Table(
     comment="one sampled function",
 )
 
-# The name is older than the word: a table that is renamed is missing to every query and program that knows it.
+# The table keeps its old name: queries and programs that use it would not find a renamed table.
 reference = Table(
     "reference",
     metadata,
@@ -274,7 +274,7 @@ summary = Table(
     comment="what stood of a cell after a run, in one row; made from trial, metric and sample, and rebuilt at will",
 )
 
-# By it a database tells whether its summary has the columns that this program's metrics ask for.
+# Stored in a database, it tells whether the table `summary` has the columns of this program's metrics.
 SUMMARY_COLUMNS = hashlib.sha256(
     "\n".join(f"{one.name} {type(one.type).__name__} {one.nullable} {one.primary_key}" for one in summary.c).encode()
 ).hexdigest()[:16]

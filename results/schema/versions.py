@@ -1,4 +1,4 @@
-"""The schema's version in a database: made in an empty one, known in ours, and refused in a foreign one."""
+"""The version of a database's schema: an empty database gets the newest, and a foreign database is refused."""
 
 import re
 import uuid
@@ -10,15 +10,15 @@ from results.engine.location import StoreError
 from results.schema import structure, views
 from results.schema.tables import SCHEMA_VERSION, SUMMARY_COLUMNS, metadata, nodebench, summary
 
-_IDENTITY = re.compile("[0-9a-f]{32}")  # it is a part of a path
+_IDENTITY = re.compile("[0-9a-f]{32}")  # it becomes a part of a path
 _DIGITS = re.compile("[0-9]{4}")
-_FIRST = table(nodebench.name, column("schema_version"))  # how version 1 said it
+_FIRST = table(nodebench.name, column("schema_version"))  # the column of version 1
 
 
 def known(database: Database, *, create: bool = False) -> str | None:
-    """The schema's version in a database of ours; None for an empty database if `create`. Any other is a StoreError."""
+    """The schema's version in a database of nodebench; None for an empty one if `create`. Else a StoreError."""
     with database.reading() as connection:
-        if odd := structure.unplain(connection, triggers=False):
+        if odd := structure.unsafe_object(connection, triggers=False):
             raise StoreError(f"{database.place} has {odd}, and our tables are plain ones: pass --db with another path")
         found = version(connection)
     if found is None:
@@ -36,7 +36,7 @@ def known(database: Database, *, create: bool = False) -> str | None:
 
 
 def version(connection: Connection) -> str | None:
-    """The schema's version as four digits; None for an empty database; for a foreign one, a sentence on what it is."""
+    """The schema's version as four digits; None for an empty database; for a foreign one, what it is, in words."""
     inspector = inspect(connection)
     tables = inspector.get_table_names()
     if not tables:
@@ -56,9 +56,9 @@ def version(connection: Connection) -> str | None:
 def make(database: Database) -> None:
     """Make the newest schema in an empty database, unless another process has been faster."""
     if database.is_file:
-        # The readers and the writer of a file do not wait for each other then; the file remembers it.
-        database.outside("PRAGMA journal_mode=WAL")
-    with database.remaking() as connection:
+        # With write-ahead logging readers and the writer do not wait for each other; the file keeps the setting.
+        database.outside_transaction("PRAGMA journal_mode=WAL")
+    with database.changing_schema() as connection:
         if version(connection) is None:  # another process may have been faster
             metadata.create_all(connection)
             views.remake(connection)
@@ -67,7 +67,7 @@ def make(database: Database) -> None:
 
 
 def identity(database: Database) -> str:
-    """The name by which the database is known under all of its URLs; empty if it has none as we make them."""
+    """The database's unique name, the same under all of its URLs; empty if it has none that we made."""
     with database.reading() as connection:
         if version(connection) != SCHEMA_VERSION:
             return ""
@@ -76,17 +76,17 @@ def identity(database: Database) -> str:
 
 
 def remember_summary(connection: Connection) -> None:
-    """Write down that the table `summary` has the columns that this program's metrics ask for."""
+    """Record that the table `summary` has the columns of this program's metrics."""
     connection.execute(update(nodebench).values(summary_columns=SUMMARY_COLUMNS))
 
 
 def summary_is_ours(connection: Connection) -> bool:
-    """Whether the table `summary` was made with the columns that this program's metrics ask for, and no others."""
+    """Whether the table `summary` was made with exactly the columns of this program's metrics."""
     return bool(connection.scalar(select(nodebench.c.summary_columns)) == SUMMARY_COLUMNS)
 
 
 def summary_serves(connection: Connection) -> bool:
-    """Whether the table `summary` has all columns that a reader with this program's metrics asks for."""
+    """Whether the table `summary` has at least the columns of this program's metrics."""
     if summary_is_ours(connection):
         return True
     return {found["name"] for found in inspect(connection).get_columns(summary.name)} >= set(summary.c.keys())

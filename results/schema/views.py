@@ -1,4 +1,4 @@
-"""Views, for people who ask in SQL: the newest row of `summary` for each cell and environment, and curves as points."""
+"""Views for queries in SQL: the newest row of `summary` for each cell and environment, and curves as points."""
 
 from collections.abc import Mapping
 
@@ -42,7 +42,7 @@ def different(connection: Connection) -> str:
 
 
 def _kinds(connection: Connection) -> dict[str, str]:
-    """The kind of whatever has the name of a view of ours, by name."""
+    """The kinds of the database's relations that have a name of our views, by name."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(text("select name, type from sqlite_master where type in ('table', 'view')"))
     else:
@@ -62,7 +62,7 @@ select relname, case relkind when 'v' then 'view' when 'm' then 'materialized vi
                              else 'relation' end
 from pg_class join pg_namespace on pg_namespace.oid = relnamespace where nspname = current_schema()
 """
-# By the order of recording; but what was measured of code that is not known stands after all else.
+# The order is that of recording; a row whose trials have no known code comes after all others.
 _LATEST = f"""
 select {", ".join(summary.columns.keys())}
 from (
@@ -93,7 +93,7 @@ from curve, json_array_elements(curve.points::json) with ordinality as point_of 
      json_array_elements(point) with ordinality as number_of (number, at)
 where at > 1
 """
-VIEWS: Mapping[str, Mapping[str, str]] = {  # by name, then by engine: what it selects
+VIEWS: Mapping[str, Mapping[str, str]] = {  # the query of each view, by name and engine
     "latest": {"sqlite": _LATEST, "postgresql": _LATEST},
     "point": {"sqlite": _POINT_IN_SQLITE, "postgresql": _POINT_IN_POSTGRESQL},
 }

@@ -1,6 +1,6 @@
-"""The statistics of raw samples: medians, ratios with intervals, the call of a difference, fitted orders.
+"""The statistics of raw samples: medians, ratios with intervals, the test for a difference, fitted orders.
 
-All of it is derived here, and nowhere else.
+No other file derives a statistic.
 """
 
 import math
@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 ROUNDOFFS = 100  # a fixed-step error below so many epsilons is rounding, not truncation
-FINEST = 3  # an order is the slope at the finest steps: coarser ones may not have come to it yet
+FINEST = 3  # finest steps that an order is fitted to: coarser ones may not be asymptotic yet
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Ratio:
     low: float
     high: float
     pairs: int
-    freedom: float = 1.0  # degrees of Student's t that the interval was made with: processes less one
+    freedom: float = 1.0  # degrees of freedom of Student's t in the interval: processes less one
 
     @property
     def half_width(self) -> float:
@@ -38,11 +38,11 @@ class Ratio:
 
     @property
     def p_value(self) -> float:
-        """The probability of so large a ratio between equal cells, by Student's t.
+        """The probability of a ratio at least this far from 1 between equal cells, by Student's t.
 
-        The standard error is what makes the arm towards 1 the 95 % quantile of t: so the p-value is below 0.05 where
-        the interval excludes 1, and only there. One from the resamples' own spread would now and then say otherwise,
-        and of few processes it would be too small.
+        The standard error is the one with which Student's t gives the interval's arm towards 1: so the p-value is
+        below 0.05 if and only if the interval excludes 1. A p-value from the spread of the resamples would sometimes
+        contradict the interval, and would be too small for few processes.
         """
         from scipy.special import stdtr
 
@@ -65,11 +65,11 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Order:
-    """Observed order of convergence; the slope is NaN if fewer than two points were left."""
+    """Observed order of convergence; the slope is NaN with fewer than two steps."""
 
     slope: float
     points: int
-    left_out: int  # rounding, not finite, or coarser than the points
+    left_out: int  # errors not used: rounding, not finite, or of coarser steps
 
 
 def median(values: Sequence[float] | Series) -> float:
@@ -80,7 +80,7 @@ def median(values: Sequence[float] | Series) -> float:
 
 
 def running_median(values: Sequence[float] | np.ndarray) -> list[float]:
-    """Each value's median with its neighbours, a twentieth of the series in all: a noisy curve made readable."""
+    """The running median over a twentieth of the series, which makes a noisy curve readable."""
     window = max(1, len(values) // 20)
     medians: list[float] = Series(values).rolling(window, center=True, min_periods=1).median().tolist()
     return medians
@@ -89,11 +89,12 @@ def running_median(values: Sequence[float] | np.ndarray) -> list[float]:
 def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RESAMPLES, seed: int = 0) -> Ratio | None:
     """The ratio of two series of positive samples indexed by process, then round_index; None without a pair.
 
-    Samples of one round are pairs; the ratio is the median of theirs. Its interval is the wider, end by end, of two:
+    Samples of one round are pairs; the ratio is the median of their ratios. Of its interval each end is the
+    wider one of two:
 
-    - the percentiles of a hierarchical bootstrap, which resamples the processes and then the rounds within each: what
-      one process got (its memory layout, its share of the machine) is common to all its rounds;
-    - Student's t of the processes' medians. Resamples of two or three processes are too much alike to show how much
+    - the percentiles of a hierarchical bootstrap, which resamples the processes and then the rounds within each: the
+      memory layout of a process and its share of the machine are common to all its rounds;
+    - Student's t of the processes' medians. Resamples of two or three processes are too similar to show how much
       processes differ: where they do, the bootstrap alone covers the truth in 63 % (two processes), 78 % (three),
       88 % (five) and 92 % (eight) instead of 95 %. Hesterberg's (2015) widening of its percentiles covers 76 % and
       86 % of two and three processes there, and 100 % where processes do not differ.
@@ -102,7 +103,7 @@ def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RES
     truth in 99.7, 98.9, 98.8 and 99.0 % of 1000 simulated experiments where processes do not differ (the bootstrap
     counts the spread of rounds twice), in 96.9, 96.5, 96.3 and 97.3 % where they differ by 0.03, and in 94.6, 95.9,
     95.7 and 95.1 % where by 0.1. Its median half-widths, where they do not differ: 12.4, 4.7, 3.0 and 2.3 %.
-    Looked at from three processes on after each, until its half-width is 3 %, it covered the truth in 95.0 to 99.0 %.
+    Computed after each process from the third on, until its half-width is 3 %, it covered the truth in 95.0 to 99.0 %.
     """
     paired = _paired(numerator, denominator, resamples, np.random.default_rng(seed))
     return paired.ratio() if paired else None
@@ -111,9 +112,9 @@ def paired_ratio(numerator: Series, denominator: Series, *, resamples: int = RES
 def linked_ratio(
     a: Series, b: Series, ties: Sequence[Series], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Ratio | None:
-    """The ratio a over b of cells that share no round, through others that were timed in the rounds of each.
+    """The ratio a over b of cells that share no round, through cells (`ties`) that share rounds with both.
 
-    Through as few of the ties as can be: one, mostly. It is the product of the paired ratios from each to the next,
+    The chain has as few ties as possible, mostly one. The ratio is the product of the paired ratios along the chain,
     which are independent: resamples are paired at random, the standard errors of the processes' medians add in squares,
     with Welch's (1947) degrees of freedom. None where no chain of shared rounds leads from a to b.
     It covered the truth in 98.9 % or more of 1000 experiments where processes do not differ; where they differ by more
@@ -126,7 +127,7 @@ def linked_ratio(
 
 
 def _chain(series: Sequence[Series]) -> list[Series]:
-    """The shortest chain from the first series to the last in which neighbours share rounds; empty without any."""
+    """The shortest chain from the first series to the last in which neighbours share rounds; empty if there is none."""
     rounds = [set(each.index) for each in series]
     last, came_from, waiting = len(series) - 1, {0: -1}, deque([0])
     while waiting and last not in came_from:
@@ -143,7 +144,7 @@ def _chain(series: Sequence[Series]) -> list[Series]:
 
 
 def corrected(p_values: Sequence[float]) -> list[float]:
-    """Benjamini & Hochberg (1995): adjusted p-values. Calling those below q leaves a share of at most q false calls."""
+    """The p-values adjusted by Benjamini & Hochberg (1995): at most a share q of those below q is false on average."""
     from scipy.stats import false_discovery_control
 
     return false_discovery_control(p_values, method="bh").tolist() if len(p_values) else []
@@ -177,7 +178,7 @@ class _Paired:
 
     value: float
     resampled: np.ndarray  # medians of the bootstrap's resamples, (resamples,)
-    variance: float  # of the value, by the spread of the processes' medians; infinite of a single process
+    variance: float  # of the value, by the spread of the processes' medians; infinite for one process
     freedom: float
     pairs: int
 
@@ -219,8 +220,8 @@ def _paired(numerator: Series, denominator: Series, resamples: int, rng: np.rand
 
 
 def _logs(numerator: Series, denominator: Series) -> np.ndarray:
-    """The paired ratios' logarithms: one row a process, its rounds in their order, then NaN up to the longest row."""
-    # Not by the alignment of pandas, which takes longer than all the resampling.
+    """The paired ratios' logarithms: a row for each process, its rounds in order, then NaN up to the longest row."""
+    # The alignment of pandas would take longer than all the resampling.
     over, under = (dict(zip(each.index, each.to_numpy(), strict=True)) for each in (numerator, denominator))
     rows: dict[tuple[object, ...], list[float]] = {}
     for key in sorted(over.keys() & under.keys()):
@@ -233,7 +234,7 @@ def _logs(numerator: Series, denominator: Series) -> np.ndarray:
 
 
 def _resampled(pairs: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Resamples of processes and then rounds: (resample, process x round), NaN where a process has no more."""
+    """Resamples of processes and then rounds: (resample, process x round), NaN after a process's last round."""
     n_processes, n_rounds = pairs.shape
     counts = (~np.isnan(pairs)).sum(axis=1)
     processes = rng.integers(n_processes, size=(resamples, n_processes, 1))
@@ -246,7 +247,7 @@ def _resampled(pairs: np.ndarray, resamples: int, rng: np.random.Generator) -> n
 
 
 def _medians(rows: np.ndarray) -> np.ndarray:
-    """The median of the numbers in each row. A whole sort, NaN last: quicker than the selection of np.nanmedian."""
+    """The median of the numbers in each row. By a full sort, NaN last, which is faster than np.nanmedian."""
     ranked = np.sort(rows, axis=1)
     counts = (~np.isnan(ranked)).sum(axis=1)
     row = np.arange(len(rows))

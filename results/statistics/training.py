@@ -1,4 +1,4 @@
-"""The statistics of training curves: the time to a loss, the loss to race to, the range over seeds."""
+"""The statistics of training curves: the time to a loss, the target loss, the range over seeds."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ STEPS = (1, 2, 5)  # round numbers of a decade
 
 @dataclass(frozen=True)
 class Range:
-    """The median, least and greatest of n numbers, infinite ones included and NaN left out; NaN without numbers."""
+    """The median, least and greatest of n numbers, with infinities and without NaN; all NaN if n is 0."""
 
     median: float
     low: float
@@ -29,13 +29,13 @@ class Range:
         return cls(middle, numbers[0], numbers[-1], len(numbers))
 
     def overlaps(self, other: "Range") -> bool:
-        """Whether some number lies in both."""
+        """Whether some number lies in both ranges."""
         return self.low <= other.high and other.low <= self.high
 
 
 @dataclass(frozen=True)
 class Band:
-    """Curves of several seeds as one: at each index the median x, and median, least and greatest y."""
+    """The band of several seeds' curves: at each index the median x, and the median, least and greatest y."""
 
     x: np.ndarray
     median: np.ndarray
@@ -54,8 +54,8 @@ class Band:
 def time_to(seconds: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray, target: float) -> float:
     """The time at which the loss first reaches the target; infinite if it never does.
 
-    The loss is seen at a few times only: between the last above the target and the first that is not, its logarithm
-    is taken as linear in time.
+    The loss is known at a few times only: between the last loss above the target and the first that is not, its
+    logarithm is taken as linear in time.
     """
     for i, loss in enumerate(losses):
         if loss > target or math.isnan(loss):
@@ -76,10 +76,10 @@ def rounded_up(value: float) -> float:
 
 
 def common_target(reached: Sequence[float], initial: Sequence[float]) -> float | None:
-    """The loss to race to: the smallest 1-2-5 number that more than half of the choices reach.
+    """The target loss: the smallest 1-2-5 number that more than half of the configurations reach.
 
-    reached: the loss that each choice comes to with every seed. That of more than half and not of all, so that a
-    choice which learns nothing does not make it worthless. None if it is not below every initial loss.
+    reached: the loss that each configuration reaches with every seed. More than half and not all of them, so that a
+    configuration which learns nothing does not raise the target. None if it is not below every initial loss.
     """
     known = sorted(loss for loss in reached if not math.isnan(loss))
     if not known or not 0 < known[len(known) // 2] < math.inf:

@@ -1,4 +1,4 @@
-"""Notes on runs and cells, for what a number alone does not tell."""
+"""Notes on runs and cells, for what numbers do not tell."""
 
 import getpass
 import time
@@ -26,7 +26,7 @@ class Note:
 
 
 def annotate(store: Store, key: str, text: str, *, author: str | None = None) -> str:
-    """Leave a note on the run or the cell whose key begins so. The text "run KEY" or "cell KEY" names it."""
+    """Leave a note on the run or the cell whose key begins with `key`; its name, "run KEY" or "cell KEY"."""
     if not text.strip():
         raise StoreError("the note is empty: pass what is to be said")
     with store.database.writing() as connection:

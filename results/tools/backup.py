@@ -1,4 +1,4 @@
-"""Backups of databases of any version, and a warning of the trials that wait for the original."""
+"""Backups of databases of any version, with a notice of the trials that are spooled for the original."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from results.engine.location import StoreError
 from results.opening.copying import back_up
 from results.schema import versions
 from results.write.spool import Spool
-from results.write.taking_in import left
+from results.write.taking_in import notices_of_waiting
 
 
 def back_up_at(url: str, path: Path | None = None) -> tuple[Path, list[str]]:
@@ -19,6 +19,6 @@ def back_up_at(url: str, path: Path | None = None) -> tuple[Path, list[str]]:
         if version is None or not version.isdecimal():
             what = "empty" if version is None else f"a foreign database ({version})"
             raise StoreError(f"{database.place} is {what}: pass --db with another path")
-        return back_up(database, path), left(Spool.of(database))
+        return back_up(database, path), notices_of_waiting(Spool.of(database))
     finally:
         database.close()

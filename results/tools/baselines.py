@@ -29,9 +29,9 @@ def keep(
     replace: bool = False,
     prefer: Collection[str] = (),
 ) -> int:
-    """Save the newest trials of the newest run's environment, or those of the run whose id begins so; their number.
+    """Save the newest trials of the newest run's environment, or the given run's; their number.
 
-    `prefer`: keys of the code whose trials stand before those of other code.
+    `run_start`: the start of the run's id. `prefer`: keys of the code whose trials are preferred.
     """
     if not name.strip():
         raise StoreError("the baseline's name is empty: pass another one")
@@ -59,7 +59,7 @@ def remove(store: Store, name: str) -> None:
 
 
 def listed(store: Store) -> DataFrame:
-    """The baselines, oldest first: name, note, created_at, and how many trials, cells and runs are in each."""
+    """The baselines, oldest first: name, note, created_at, and the numbers of trials, cells and runs."""
     query = (
         select(
             *baseline.c,

@@ -1,4 +1,4 @@
-"""The search of a database for what is wrong with it, with a remedy for each finding."""
+"""The check of a database, with a remedy for each fault."""
 
 import uuid
 from collections.abc import Generator, Iterator
@@ -23,35 +23,35 @@ def findings(store: Store) -> Generator[str]:
         try:
             for fault in faults(connection):
                 yield f"{fault.what}: {fault.remedy}"
-            yield from _of_summary(connection)
+            yield from _summary_findings(connection)
         except DatabaseError as error:
             yield f"it cannot be read to its end ({error.orig}): {RECOVER}"
             return
     if not schema.identity(database):
         new = f"update nodebench set identity = '{uuid.uuid4().hex}'"
         yield f"it has no identity, by which what is spooled for it would go: mend it in SQL, {new}"
-    yield from _of_runs(store)
+    yield from _run_findings(store)
     if waiting := Spool.of(database).waiting():
         yield f"{len(waiting)} spooled trial(s) wait in {named(waiting)}: nodebench run takes them in"
 
 
 def first_fault(store: Store) -> str:
-    """The first thing that nodebench did not write so, or the error that ended the search; empty if there is none."""
+    """The first fault of the database, or the error that ended the search; empty if there is none."""
     try:
         with store.database.reading() as connection, closing(faults(connection)) as found:
             return next((fault.what for fault in found), "")
-    except Exception as error:  # noqa: BLE001  (whatever it is, it comes of what is in the database)
+    except Exception as error:  # noqa: BLE001  (any error is caused by the content of the database)
         return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-def _of_summary(connection: Connection) -> Iterator[str]:
+def _summary_findings(connection: Connection) -> Iterator[str]:
     if summary.differs(connection):
         yield "summary does not say what trials, metrics and samples say: nodebench db rebuild"
     if name := views.different(connection):
         yield f"the view {name} is not as nodebench makes it: nodebench db rebuild"
 
 
-def _of_runs(store: Store) -> Iterator[str]:
+def _run_findings(store: Store) -> Iterator[str]:
     dead = [line for line in runs.listed(store) if line.dead]
     if dead:
         ids = ", ".join(line.id[:8] for line in dead)

@@ -1,4 +1,4 @@
-"""Rows in parts, so that what is moved from one place to another need not fit the memory."""
+"""Rows in parts, so that they need not all fit the memory."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -10,10 +10,10 @@ from results.schema.rows import Row
 
 
 def chunks(connection: Connection, query: Select[Any], size: int) -> Generator[list[Row]]:
-    """The query's rows by column, at most `size` at a time."""
+    """The query's rows as dictionaries by column, at most `size` at a time."""
     result = connection.execute(query.execution_options(yield_per=size))
     names = list(result.keys())
-    with closing(result):  # whoever stops before the end leaves no cursor on the server
+    with closing(result):  # no cursor is left on the server if the reader stops early
         for part in result.partitions():
             yield [dict(zip(names, row, strict=True)) for row in part]
 

@@ -25,7 +25,7 @@ from results.schema.tables import (
 )
 from results.schema.tables import source as source_table
 
-# What sets a row apart in every database.
+# The natural keys, which are the same in every database.
 KEYS: Mapping[str, tuple[str, ...]] = {
     sweep.name: ("sha",),
     environment.name: ("fingerprint",),
@@ -41,8 +41,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 MEASURED = (metric, sample, curve)
 Measured = tuple[str, list[Any]]  # a table's name, and a row of it without the number of its trial
 
-# What may differ although it is the same row: its number, how far a run has come, when true values were computed.
-_FREE = {
+# Columns that may differ in the same row: its number, a run's state, the time when true values were computed.
+_MAY_DIFFER = {
     sweep.name: {"id"},
     run.name: {"sweep_id", "state", "finished_at", "merged", "sequence"},
     trial.name: {"id"},
@@ -55,7 +55,7 @@ _TIME = {
     annotation.name: "created_at",
     baseline.name: "created_at",
 }
-_CLOSE = 1e-9  # of the largest true value: two machines round differently
+_CLOSE = 1e-9  # times the largest true value: two machines round differently
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Conflict:
 
     @property
     def theirs_is_newer(self) -> bool:
-        """Whether theirs was made later, by the clocks that they were made by."""
+        """Whether their row was made later, by the clocks of the two machines."""
         name = _TIME.get(self.table.name)
         return name is not None and self.theirs[name] > self.ours[name]
 
@@ -79,13 +79,13 @@ def key_of(table: Table, row: Row) -> tuple[Any, ...]:
 
 
 def rows_of(table: Table) -> Select[Any]:
-    """All rows of a table; a run's with the hash of its sweep, whose number means nothing elsewhere."""
+    """All rows of a table; a run's row with the hash of its sweep, whose row number is valid in this database only."""
     return select(run, sweep.c.sha).join(sweep) if table is run else select(table)
 
 
 def known(connection: Connection, table: Table, part: Sequence[Row]) -> dict[tuple[Any, ...], Row]:
-    """The rows of the database that have the keys of these, by key."""
-    # These parts of a key tell nearly all: a list of whole keys takes PostgreSQL a hundred times as long.
+    """The rows of the database with the same keys as these rows, by key."""
+    # These parts of a key select nearly the right rows: whole keys in a list take PostgreSQL a hundred times as long.
     names = [name for name in KEYS[table.name] if name not in ("study", "name", "kind", "process_index")]
     near = [among(table.c[name], tuple({row[name] for row in part})) for name in names]
     found = connection.execute(rows_of(table).where(*(one for one in near if one is not None)))
@@ -94,10 +94,10 @@ def known(connection: Connection, table: Table, part: Sequence[Row]) -> dict[tup
 
 
 def alike(table: Table, ours: Row, theirs: Row) -> bool:
-    """Whether two rows of one key say the same."""
+    """Whether two rows with the same key have the same content."""
     if table is reference and not _close(ours, theirs):
         return False
-    return all(ours[name] == theirs[name] for name in ours if name not in _FREE.get(table.name, ()))
+    return all(ours[name] == theirs[name] for name in ours if name not in _MAY_DIFFER.get(table.name, ()))
 
 
 def _close(ours: Row, theirs: Row) -> bool:
@@ -110,7 +110,7 @@ def _close(ours: Row, theirs: Row) -> bool:
 
 
 def measured(connection: Connection, trial_ids: Iterable[int]) -> dict[int, list[Measured]]:
-    """All that trials have measured, by the trial's number, in one order."""
+    """All measurements of the trials, by the trial's row number, in a fixed order."""
     found: dict[int, list[Measured]] = {number: [] for number in trial_ids}
     for table in MEASURED:
         query = select(table).where(table.c.trial_id.in_(found)).order_by(*table.primary_key)

@@ -32,7 +32,7 @@ def export(store: Store, path: Path, *, frame: str = "summary", where: Where | N
 
 
 def stream(store: Store, file: Sink, *, form: str = "csv", frame: str = "summary", where: Where | None = None) -> int:
-    """Write one of FRAMES to an open file, in one of STREAMED; the number of rows. After an error a part is there."""
+    """Write one of FRAMES to an open file, in one of STREAMED; the number of rows. After an error it has a part."""
     return _write(store, STREAMED[form], file, frame, where or Where())
 
 
@@ -47,7 +47,7 @@ _ARRAYS = {"x": "vector", "y": "rows"}  # of a curve
 
 
 def _runs(where: Where) -> Select[Any]:
-    """The query for the runs that planned such cells."""
+    """The query for the runs that meet the condition; with one on cells, those that planned such cells."""
     query = frames.runs().where(*where.on_runs())
     if where.on_cells():
         query = query.where(run.c.id.in_(select(planned.c.run_id).join(cell).where(*where.on_cells())))

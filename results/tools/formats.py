@@ -1,4 +1,4 @@
-"""The file formats that other tools read: CSV, JSON, JSON Lines, Parquet. Never are all rows in memory."""
+"""The file formats that other tools read: CSV, JSON, JSON Lines, Parquet. The rows are never all in memory."""
 
 import csv
 import gzip
@@ -21,13 +21,13 @@ class Sink(Protocol):
         """Write all of the bytes."""
 
     def flush(self) -> object:
-        """Hold none of the bytes back."""
+        """Pass on all buffered bytes."""
 
 
 Types = Mapping[str, Any]  # of each column: a type, "json" for an object, or "vector" or "rows" for a curve's arrays
-Writer = Callable[[Sink, Types, Iterable[Sequence[Row]]], int]  # how many rows it has written
+Writer = Callable[[Sink, Types, Iterable[Sequence[Row]]], int]  # returns the number of rows written
 
-# What a spreadsheet takes for a formula, by OWASP's page on CSV injection, after any quotes that are there already.
+# What a spreadsheet takes for a formula, by OWASP's page on CSV injection, also after leading quotes.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 
 
@@ -47,21 +47,21 @@ def _write_csv(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:
     count = 0
     file.write(_csv([list(types)]))
     for part in parts:
-        file.write(_csv([_unquestionable(row[name], kind) for name, kind in types.items()] for row in part))
+        file.write(_csv([_no_formula(row[name], kind) for name, kind in types.items()] for row in part))
         count += len(part)
     return count
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
     lines: list[str] = []
-    # Before Python 3.13 only what ends a line is quoted, and a bare carriage return ends one for those who read it.
+    # Readers end a line at a bare carriage return; before Python 3.13 it is quoted only if it is in lineterminator.
     ended = SimpleNamespace(write=lambda line: lines.append(line.removesuffix("\r\n") + "\n"))
     csv.writer(ended, lineterminator="\r\n").writerows(rows)
     return "".join(lines).encode()
 
 
-def _unquestionable(value: Any, kind: Any) -> Any:
-    """The value as a spreadsheet takes it for a text, and for no formula, whoever has printed it."""
+def _no_formula(value: Any, kind: Any) -> Any:
+    """The value as a text that no spreadsheet takes for a formula: any program may have printed it."""
     if kind is str and value is not None and _FORMULA.match(value):
         return f"'{value}"
     return _text_of(value, kind)
@@ -118,13 +118,13 @@ def _write_parquet(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> 
 
 
 def _text_of(value: Any, kind: Any) -> Any:
-    """The value as a format without types keeps it: an object or an array as JSON."""
+    """The value for a format without types: an object or an array as JSON."""
     return as_json(value) if isinstance(kind, str) and value is not None else value
 
 
 def _compressed(write: Writer) -> Writer:
     def write_compressed(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:
-        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as inner:  # equal rows are equal files
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as inner:  # no time: equal rows give equal files
             return write(inner, types, parts)
 
     return write_compressed

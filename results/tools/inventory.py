@@ -1,4 +1,4 @@
-"""The contents of a database, for people who meet it for the first time."""
+"""The contents of a database, for people who see it for the first time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Inventory:
     engine: str  # with its release
     version: int  # of the schema
     size_bytes: int
-    free_bytes: int  # of the size: pages of a file that pruning has emptied; a server's are its own affair
+    free_bytes: int  # of the size: pages of a file that pruning has emptied; 0 for a server
     rows: Mapping[str, int]  # by table
     runs: Mapping[str, int]  # by state
     trials: Mapping[str, int]  # by status
@@ -30,11 +30,11 @@ class Inventory:
     newest_runs: Sequence[RunLine]  # the newest first
     oldest_trial: float | None  # start, seconds since the epoch
     newest_trial: float | None
-    spooled: int  # trials that wait beside the database
+    spooled: int  # trials that are not in the database yet
 
 
 def inventory(store: Store, *, newest: int = 5) -> Inventory:
-    """Count what the database holds, and list so many of the newest runs."""
+    """Count what the database holds, and list the `newest` runs that are newest."""
     database = store.database
     with database.reading() as connection:
         oldest, latest = connection.execute(select(func.min(trial.c.started_at), func.max(trial.c.started_at))).one()

@@ -1,7 +1,7 @@
-"""The merge of what another database has and this one lacks, by natural keys: a second merge changes nothing.
+"""The merge of the rows that another database has and this one lacks, by natural keys: a second merge changes nothing.
 
-All of the other database is looked through before. What comes in is one transaction: a merge that fails, or is killed,
-leaves nothing. Who records meanwhile into a file waits for it, and spools what it measures if that takes too long.
+The whole other database is checked before. All is inserted in one transaction: a merge that fails, or is killed,
+changes nothing. A process that records into the file waits meanwhile, and spools its trials if that takes too long.
 """
 
 from collections import Counter
@@ -39,7 +39,7 @@ from results.tools.verified import verify
 from results.write.recording import insert_missing, insertion_of_missing
 
 _CHUNK = 500  # trials, or rows of another table, in memory
-_OURS = ("id", "sha", "sequence", "merged")  # what another database says of itself by these means nothing here
+_OURS = ("id", "sha", "sequence", "merged")  # columns that are valid within their own database only
 _SHOWN = 3  # conflicts that a refusal names
 
 OnConflict = Literal["refuse", "keep", "newer"]
@@ -49,17 +49,17 @@ OnConflict = Literal["refuse", "keep", "newer"]
 class Merged:
     """The outcome of a merge."""
 
-    rows: Mapping[str, int]  # by table; those without are left out
+    rows: Mapping[str, int]  # inserted, by table; tables without any are left out
     ended: int  # runs known as running here that have ended there
-    kept: Sequence[str]  # rows, and baselines, that are others there: ours stays
-    replaced: Sequence[str]  # those of which theirs is newer, and was taken
+    kept: Sequence[str]  # rows and baselines that differ there: ours were kept
+    replaced: Sequence[str]  # rows and baselines that theirs, which are newer, replaced
 
 
 def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> Merged:
-    """Bring in everything of `other` that `store` lacks. Leases stay: they are about what is being measured there.
+    """Insert everything of `other` that `store` lacks, except leases, which concern runs that write to `other`.
 
-    `on_conflict`: what to do about a row of one key and other content. A StoreError, before anything is written, unless
-    it is `keep` (ours stays) or `newer` (the one that was made later, by the clocks of their machines).
+    `on_conflict`: what to do about a row with the same key and other content. `refuse`: raise a StoreError and write
+    nothing. `keep`: keep ours. `newer`: take the row that was made later, by the clocks of the two machines.
     """
     with other.database.reading() as source:
         _refuse_itself(store.database, other.database)
@@ -69,26 +69,26 @@ def merge(store: Store, other: Store, *, on_conflict: OnConflict = "refuse") -> 
             merging.take_all()
             if on_conflict == "refuse" and merging.kept:
                 raise _refusal(store.database, other.database, merging.kept)
-    came = {name: count for name, count in merging.came.items() if count}
-    return Merged(came, merging.ended, merging.kept, merging.replaced)
+    inserted = {name: count for name, count in merging.inserted.items() if count}
+    return Merged(inserted, merging.ended, merging.kept, merging.replaced)
 
 
 @dataclass
 class _Merging:
-    """A merge at work, within a transaction on each side."""
+    """The state of a merge, within a transaction on each database."""
 
     source: Connection
     connection: Connection
     on_conflict: OnConflict
-    came: Counter[str] = field(default_factory=Counter)
+    inserted: Counter[str] = field(default_factory=Counter)
     ended: int = 0
     kept: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
-    touched: set[tuple[str, str]] = field(default_factory=set)  # environments and cells of which trials have come in
+    touched: set[tuple[str, str]] = field(default_factory=set)  # environments and cells to summarise
 
     def take_all(self) -> None:
-        """Bring in each table after the tables that it refers to."""
-        if self.connection.dialect.name != "sqlite":  # what is known to be here is not pruned meanwhile
+        """Insert the rows of each table after those of the tables that it refers to."""
+        if self.connection.dialect.name != "sqlite":  # nothing may be pruned meanwhile
             self.connection.execute(text("lock table sweep, environment, cell, run in row exclusive mode"))
         for table in (sweep, environment, cell, reference, source_table, run, planned):
             self._take(table)
@@ -102,7 +102,7 @@ class _Merging:
         self._summarise()
 
     def _take(self, table: Table) -> None:
-        """Bring in the rows of a table whose key means the same in every database."""
+        """Insert the rows of a table whose key is the same in every database."""
         ordered = rows_of(table).order_by(*(table.c[name] for name in KEYS[table.name]))
         with closing(chunks(self.source, ordered, _CHUNK)) as parts:
             for part in parts:
@@ -120,28 +120,28 @@ class _Merging:
         new = [row for row in part if key_of(table, row) not in here]
         if table is run:
             self.ended += self._end(part)
-            new = self._in_sweeps(new)
+            new = self._with_sweep_ids(new)
         elif table is sweep:
             new = [{name: row[name] for name in row if name != "id"} for row in new]
-        self.came[table.name] += insert_missing(self.connection, table, new)
+        self.inserted[table.name] += insert_missing(self.connection, table, new)
 
     def _settle(self, conflict: Conflict) -> bool:
-        """Decide which of the two rows stays, and note the decision; True if it is theirs."""
+        """Decide which of the two rows is kept, and note the decision; True if it is theirs."""
         takes_theirs = self.on_conflict == "newer" and conflict.theirs_is_newer
         noted = self.replaced if takes_theirs else self.kept
         noted.append(named(conflict.table, conflict.ours))
         return takes_theirs
 
     def _replace(self, table: Table, ours: Row, theirs: Row) -> None:
-        row = self._in_sweeps([theirs])[0] if table is run else theirs
+        row = self._with_sweep_ids([theirs])[0] if table is run else theirs
         content = {name: row[name] for name in ours if name in row and name not in _OURS}
         key = (table.c[name] == ours[name] for name in KEYS[table.name])
         self.connection.execute(update(table).where(*key).values(content))
-        if table is run:  # by which the summary tells what belongs together
+        if table is run:  # the summary groups trials by it
             cells = self.connection.scalars(select(trial.c.cell_key).distinct().where(trial.c.run_id == ours["id"]))
             self.touched.update((one["fingerprint"], key) for key in cells for one in (ours, theirs))
 
-    def _in_sweeps(self, runs: Sequence[Row]) -> list[Row]:
+    def _with_sweep_ids(self, runs: Sequence[Row]) -> list[Row]:
         """The runs with the row numbers that their sweeps have here."""
         wanted = select(sweep.c.sha, sweep.c.id).where(sweep.c.sha.in_({row["sha"] for row in runs}))
         ids = dict(self.connection.execute(wanted).all())
@@ -155,14 +155,14 @@ class _Merging:
         return self.connection.execute(_ENDED, ends).rowcount if ends else 0
 
     def _take_trials(self, part: Sequence[Row]) -> None:
-        """Bring in new trials with all that they measured, and settle conflicts about the others."""
+        """Insert new trials with all that they measured, and settle conflicts about the others."""
         here = known(self.connection, trial, part)
         new = [row for row in part if key_of(trial, row) not in here]
         both = [(here[key], row) for row in part if (key := key_of(trial, row)) in here]
         theirs = measured(self.source, [row["id"] for row in part])
         ours = measured(self.connection, [row["id"] for row, _ in both])
-        came = self._insert_trials(new, theirs)
-        touched = {key_of(trial, row)[:2] for row in came}
+        inserted = self._insert_trials(new, theirs)
+        touched = {key_of(trial, row)[:2] for row in inserted}
         for our, their in both:
             if alike(trial, our, their) and ours[our["id"]] == theirs[their["id"]]:
                 continue
@@ -176,23 +176,23 @@ class _Merging:
         self.touched.update((fingerprints[run_id], key) for run_id, key in touched)
 
     def _summarise(self) -> None:
-        """Recompute the summary rows, at the end: whoever records a trial of one of the cells waits from here on."""
-        places = sorted(self.touched, key=itemgetter(1, 0))  # by cell, as all who lock several
+        """Recompute the summary rows, at the end: other processes that record trials of the cells wait from here on."""
+        places = sorted(self.touched, key=itemgetter(1, 0))  # in the order of cells, as wherever several are locked
         for start in range(0, len(places), _CHUNK):
             summary.refresh_all(self.connection, places[start : start + _CHUNK])
 
     def _insert_trials(self, rows: Sequence[Row], measured: Mapping[int, list[Measured]]) -> list[Row]:
-        """Insert the trials; those that no other process has written in the meantime."""
+        """Insert the trials; the rows that no other process has inserted in the meantime."""
         if not rows:
             return []
         naturally = [trial.c[name] for name in KEYS[trial.name]]
         insertion = insertion_of_missing(self.connection, trial).returning(trial.c.id, *naturally)
         without_id = [{name: row[name] for name in row if name != "id"} for row in rows]
         ids = {tuple(key): number for number, *key in self.connection.execute(insertion, without_id)}
-        came = [row for row in rows if key_of(trial, row) in ids]
-        self.came[trial.name] += len(came)
-        self._insert_measured((ids[key_of(trial, row)], measured[row["id"]]) for row in came)
-        return came
+        inserted = [row for row in rows if key_of(trial, row) in ids]
+        self.inserted[trial.name] += len(inserted)
+        self._insert_measured((ids[key_of(trial, row)], measured[row["id"]]) for row in inserted)
+        return inserted
 
     def _insert_measured(self, of_trials: Iterable[tuple[int, list[Measured]]]) -> None:
         by_table: dict[str, list[list[Any]]] = {table.name: [] for table in MEASURED}
@@ -203,7 +203,7 @@ class _Merging:
             if rows := by_table[table.name]:
                 names = table.columns.keys()
                 self.connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
-                self.came[table.name] += len(rows)
+                self.inserted[table.name] += len(rows)
 
     def _remeasure(self, number: int, content: list[Measured]) -> None:
         for table in MEASURED:
@@ -211,7 +211,7 @@ class _Merging:
         self._insert_measured([(number, content)])
 
     def _take_baseline(self, row: Row) -> None:
-        """Bring in a baseline with its trials; one of the same name with other trials is a conflict."""
+        """Insert a baseline with its trials; a baseline of the same name with other trials is a conflict."""
         name = row["name"]
         members = self._members(self.source, name)
         ours = self.connection.execute(select(baseline).where(baseline.c.name == name)).mappings().first()
@@ -224,7 +224,7 @@ class _Merging:
             self.connection.execute(delete(baseline_trial).where(baseline_trial.c.name == name))
             self.connection.execute(update(baseline).where(baseline.c.name == name).values(row))
         else:
-            self.came[baseline.name] += insert_missing(self.connection, baseline, [row])
+            self.inserted[baseline.name] += insert_missing(self.connection, baseline, [row])
         for start in range(0, len(members), _CHUNK):
             part = [dict(zip(KEYS[trial.name], key, strict=True)) for key in members[start : start + _CHUNK]]
             ids = [found["id"] for found in known(self.connection, trial, part).values()]
@@ -242,7 +242,7 @@ def _refuse_itself(ours: Database, theirs: Database) -> None:
 
 
 def _identity(database: Database) -> tuple[Any, ...]:
-    """What tells that two names mean the same database."""
+    """An identity, which is equal if two names mean the same database."""
     if path := file_of(database.url):
         found = path.stat()
         return found.st_dev, found.st_ino

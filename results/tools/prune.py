@@ -1,6 +1,6 @@
 """The removal of superseded and interrupted trials, and of what nothing refers to after that.
 
-A newest trial stays, and so does what a baseline or a note is about, and what is being measured now.
+The newest trials stay, and so do trials of baselines, trials with notes, and trials of runs that are measuring now.
 """
 
 import time
@@ -49,8 +49,8 @@ from results.schema.tables import (
 )
 from results.store import Store
 
-_DAY_S = 86_400.0  # a run that began within it and has not ended may just be about to take its first lease
-_DOOMED = Table(
+_DAY_S = 86_400.0  # a run that began less than this ago may not have its first lease yet
+_TO_REMOVE = Table(
     "doomed",
     MetaData(),
     Column("id", Integer, primary_key=True),
@@ -63,23 +63,23 @@ _DOOMED = Table(
 def prune(
     store: Store, *, older_than_days: float = 0.0, dry_run: bool = False, prefer: Collection[str] = ()
 ) -> Mapping[str, int]:
-    """Remove these, in one transaction; the number of rows of each table. `dry_run`: count them, and remove nothing.
+    """Remove superseded trials, in one transaction; the rows removed, by table. `dry_run`: count them only.
 
-    `prefer`: keys of the code whose trials stand before those of other code.
+    `prefer`: keys of the code whose trials are preferred to those of other code.
     """
     before = time.time() - older_than_days * _DAY_S
-    return _removed(store, _uncounted(before, prefer), _superseded_runs(before), dry_run=dry_run)
+    return _removed(store, _superseded_trials(before, prefer), _superseded_runs(before), dry_run=dry_run)
 
 
 def forget(store: Store, where: Where, *, dry_run: bool = False) -> Mapping[str, int]:
-    """Remove every trial that meets the condition, the newest too, but for those of baselines and of what is measured.
+    """Remove every trial that meets the condition, also the newest, except trials of baselines and of measuring runs.
 
-    With conditions on runs alone, the runs go too once they have no trial left: what they planned is not missed.
+    With conditions on runs only, a run without a trial left is removed too, with its plan.
     """
     trials = (
         select(trial.c.id, trial.c.run_id, trial.c.cell_key)
         .join(run)
-        .where(trial.c.id.in_(chosen_trials(where, newest=False)), ~_in_baseline(), ~_at_work())
+        .where(trial.c.id.in_(chosen_trials(where, newest=False)), ~_in_baseline(), ~_of_measuring_run())
     )
     runs = _runs_to_forget(where) if where.on_runs() and not where.on_cells() else None
     return _removed(store, trials, runs, dry_run=dry_run)
@@ -96,51 +96,51 @@ def _removed(
     store: Store, trials: Select[tuple[int, str, str]], runs: Select[tuple[str]] | None, *, dry_run: bool
 ) -> Mapping[str, int]:
     with store.database.writing() as connection:
-        if not store.database.is_file:  # no run may begin on the cells that are about to go; trials are recorded on
+        if not store.database.is_file:  # no run may begin on cells that are being removed; trials may be recorded
             connection.execute(text("lock table sweep, environment, cell, run in share row exclusive mode"))
-        _DOOMED.create(connection)
+        _TO_REMOVE.create(connection)
         removed = _remove(connection, trials, runs)
-        _DOOMED.drop(connection)
+        _TO_REMOVE.drop(connection)
         if dry_run:
             connection.rollback()
     return {table: count for table, count in removed.items() if count}
 
 
 def vacuum(store: Store) -> None:
-    """Give a file's free room to the file system; a server does that by itself."""
+    """Give a file's free pages back to the file system; a server does that itself."""
     if store.database.is_file:
-        store.database.outside("VACUUM")
+        store.database.outside_transaction("VACUUM")
 
 
 def _remove(
     connection: Connection, trials: Select[tuple[int, str, str]], runs: Select[tuple[str]] | None
 ) -> Counter[str]:
     """Remove the trials, then those of the runs that have no trial left, then what nothing refers to any more."""
-    connection.execute(insert(_DOOMED).from_select(["id", "run_id", "cell_key"], trials))
+    connection.execute(insert(_TO_REMOVE).from_select(["id", "run_id", "cell_key"], trials))
     removed = Counter[str]()
-    of_doomed = select(_DOOMED.c.id)
+    to_remove = select(_TO_REMOVE.c.id)
     for table, column in (
         (metric, metric.c.trial_id),
         (sample, sample.c.trial_id),
         (curve, curve.c.trial_id),
         (trial, trial.c.id),
     ):
-        removed[table.name] = _delete(connection, table, column.in_(of_doomed))
+        removed[table.name] = _delete(connection, table, column.in_(to_remove))
     summary.refresh_all(
-        connection, select(run.c.fingerprint, _DOOMED.c.cell_key).join(run, run.c.id == _DOOMED.c.run_id)
+        connection, select(run.c.fingerprint, _TO_REMOVE.c.cell_key).join(run, run.c.id == _TO_REMOVE.c.run_id)
     )
-    bare = list(connection.scalars(_bare(runs))) if runs is not None else []
-    for start in range(0, len(bare), 1_000):
-        ids = bare[start : start + 1_000]
+    unreferenced = list(connection.scalars(_unreferenced_runs(runs))) if runs is not None else []
+    for start in range(0, len(unreferenced), 1_000):
+        ids = unreferenced[start : start + 1_000]
         for table, column in ((planned, planned.c.run_id), (noise_floor, noise_floor.c.run_id), (run, run.c.id)):
             removed[table.name] += _delete(connection, table, column.in_(ids))
-    removed["noise_floor"] += _delete(connection, noise_floor, _floor_of_nothing())
-    removed["cell"] = _delete(connection, cell, cell.c.key.in_(_unnamed_cells()))
+    removed["noise_floor"] += _delete(connection, noise_floor, _floor_without_trials())
+    removed["cell"] = _delete(connection, cell, cell.c.key.in_(_unreferenced_cells()))
     removed["sweep"] = _delete(connection, sweep, ~exists().where(run.c.sweep_id == sweep.c.id))
     fingerprint = environment.c.fingerprint
     named = or_(exists().where(run.c.fingerprint == fingerprint), exists().where(lease.c.fingerprint == fingerprint))
     of_no_trial = ~exists().where(trial.c.source == source.c.key)
-    running = exists().where(run.c.state == "running")  # it may be about to record of any of them
+    running = exists().where(run.c.state == "running")  # it may still record a trial of any source
     removed["source"] = _delete(connection, source, of_no_trial & ~running)
     removed["environment"] = _delete(connection, environment, ~named)
     return removed
@@ -150,8 +150,8 @@ def _delete(connection: Connection, table: Table, condition: ColumnElement[bool]
     return connection.execute(delete(table).where(condition)).rowcount
 
 
-def _uncounted(before: float, prefer: Collection[str]) -> Select[tuple[int, str, str]]:
-    """The query for the trials to remove. A join: PostgreSQL searches a long list for every row that is not in it."""
+def _superseded_trials(before: float, prefer: Collection[str]) -> Select[tuple[int, str, str]]:
+    """The query for the trials to remove. A join: PostgreSQL would search a long list once for each row."""
     newest = chosen_trials(Where(prefer=prefer)).subquery("newest")
     noted = exists().where(
         or_(annotation.c.run_id.is_(None), annotation.c.run_id == trial.c.run_id),
@@ -162,7 +162,7 @@ def _uncounted(before: float, prefer: Collection[str]) -> Select[tuple[int, str,
         .join(run)
         .outerjoin(newest, newest.c.id == trial.c.id)
         .where(or_(newest.c.id.is_(None), trial.c.status == "interrupted"))
-        .where(trial.c.started_at < before, ~noted, ~_in_baseline(), ~_at_work())
+        .where(trial.c.started_at < before, ~noted, ~_in_baseline(), ~_of_measuring_run())
     )
 
 
@@ -170,7 +170,7 @@ def _in_baseline() -> ColumnElement[bool]:
     return exists().where(baseline_trial.c.trial_id == trial.c.id)
 
 
-def _at_work() -> ColumnElement[bool]:
+def _of_measuring_run() -> ColumnElement[bool]:
     return and_(run.c.state == "running", exists().where(lease.c.run_id == run.c.id))
 
 
@@ -186,15 +186,15 @@ def _runs_to_forget(where: Where) -> Select[tuple[str]]:
     return select(run.c.id).where(*where.on_runs())
 
 
-def _bare(runs: Select[tuple[str]]) -> Select[tuple[str]]:
-    """The query for those runs that nothing refers to and that have not just begun."""
+def _unreferenced_runs(runs: Select[tuple[str]]) -> Select[tuple[str]]:
+    """The query for those of the runs that nothing refers to and that have not just begun."""
     beginning = and_(run.c.state == "running", run.c.started_at > time.time() - _DAY_S)
     named = or_(*(exists().where(table.c.run_id == run.c.id) for table in (trial, lease, annotation)))
     return select(run.c.id).where(run.c.id.in_(runs), ~named, ~beginning).order_by(run.c.id)
 
 
-def _floor_of_nothing() -> ColumnElement[bool]:
-    """The condition that neither a trial nor a lease is left of the floor's run and cell."""
+def _floor_without_trials() -> ColumnElement[bool]:
+    """The condition that the floor's run and cell have neither a trial nor a lease left."""
     return ~or_(
         *(
             exists().where(table.c.run_id == noise_floor.c.run_id, table.c.cell_key == noise_floor.c.cell_key)
@@ -203,7 +203,7 @@ def _floor_of_nothing() -> ColumnElement[bool]:
     )
 
 
-def _unnamed_cells() -> Select[tuple[str]]:
+def _unreferenced_cells() -> Select[tuple[str]]:
     tables = (planned, trial, lease, noise_floor, annotation)
     named = union(*(select(table.c.cell_key) for table in tables)).subquery("named")
     return select(cell.c.key).outerjoin(named, named.c.cell_key == cell.c.key).where(named.c.cell_key.is_(None))

@@ -17,7 +17,7 @@ from results.schema.tables import run, trial
 from results.store import Store
 from results.write.recording import begin, finish, record_missing
 
-SWEEP = "pytest-benchmark"  # no sweep file stands behind the runs of this name
+SWEEP = "pytest-benchmark"  # the name of imported runs, which have no sweep file
 _STABLE = ("system", "machine", "processor", "python_implementation", "python_version")
 _STABLE_OF_CPU = {"brand_raw": "cpu", "count": "cores"}
 _MOST = 2**26  # bytes of a file, which is kept as the text of its sweep
@@ -37,8 +37,8 @@ class Imported:
     """The outcome of an import."""
 
     run_id: str
-    trials: int  # how many were not here yet
-    known: int  # how many were
+    trials: int  # number of new trials
+    known: int  # number of trials that were in the database already
 
 
 def read(path: Path) -> Content:
@@ -49,7 +49,7 @@ def read(path: Path) -> Content:
         return Content(_run(content, text), tuple(_trials(content)))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
         raise StoreError(
-            f"{path} is not pytest-benchmark's JSON ({_seen(error)}): "
+            f"{path} is not pytest-benchmark's JSON ({_cause(error)}): "
             "make one with pytest --benchmark-only --benchmark-json=FILE"
         ) from error
 
@@ -73,7 +73,7 @@ def take_in(store: Store, content: Content) -> Imported:
 
 def _text(path: Path) -> str:
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):  # to open a pipe would wait for who writes to it
+        if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe waits for a writer
             raise StoreError(f"{path} is no file: pass one that has pytest-benchmark's JSON")
         if path.is_file() and path.stat().st_size > _MOST:
             raise StoreError(f"{path} has more than {_MOST // 2**20} MiB: import its benchmarks in several files")
@@ -84,7 +84,7 @@ def _text(path: Path) -> str:
         raise StoreError(f"{path} cannot be read ({error.strerror}): pass another file") from error
 
 
-def _seen(error: Exception) -> str:
+def _cause(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
 
 
@@ -149,14 +149,14 @@ def _cell(benchmark: Mapping[str, Any]) -> Cell:
 
 
 def _given_cell(given: Mapping[str, Any], fullname: str) -> Cell:
-    """The named cell, with numbers of the fields' types: JSON may say 1 for 1.0, and the key would be another."""
+    """The named cell, with numbers of the fields' types: JSON may have 1 for 1.0, which would give another key."""
     known = {field.name: field.type for field in fields(Cell)}
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"{fullname}: its extra_info's cell has the unknown field {unknown[0]!r}")
-    return Cell(**{name: _as(known[name], value) for name, value in given.items()})
+    return Cell(**{name: _converted(known[name], value) for name, value in given.items()})
 
 
-def _as(wanted: Any, value: Any) -> Any:
+def _converted(wanted: Any, value: Any) -> Any:
     if value is None and wanted == float | None:
         return None
     return {int: int, str: str}.get(wanted, float)(value)

@@ -13,7 +13,7 @@ from results.store import Store
 from results.write import recording
 from results.write.leases import Holder, holders
 
-_SILENT_S = 86_400.0  # a trial may take hours: after a day without one, a run is not believed to go on
+_SILENT_S = 86_400.0  # a trial may take hours: a run without a new trial for a day is taken for dead
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunLine:
     heard_at: float  # start of its last trial, or its own, seconds since the epoch
     trials: int
     holder: Holder | None = None  # the process that measures it, of a run that is running
-    lives: bool = False  # whether that goes on, as far as can be known from here
+    lives: bool = False  # whether that process is alive, as far as can be known from here
 
     @property
     def dead(self) -> bool:
@@ -37,7 +37,7 @@ class RunLine:
 
 
 def listed(store: Store, *, newest: int | None = None) -> list[RunLine]:
-    """The runs, the newest first."""
+    """The runs, the newest first; at most `newest` of them."""
     of_run = trial.c.run_id == run.c.id
     heard = func.coalesce(select(func.max(trial.c.started_at)).where(of_run).scalar_subquery(), run.c.started_at)
     count = select(func.count()).where(of_run).scalar_subquery()
@@ -50,9 +50,9 @@ def listed(store: Store, *, newest: int | None = None) -> list[RunLine]:
 
 
 def close(store: Store, starts: Sequence[str]) -> list[str]:
-    """End the runs whose ids begin so, as interrupted; if no id is given, all whose process is known to have ended.
+    """End the runs whose ids begin with `starts` as interrupted; if it is empty, all whose process has surely ended.
 
-    Their ids. A StoreError, and none is ended, if one of those asked for goes on or has ended already.
+    Returns their ids. A StoreError, and no run is ended, if one of those asked for is alive or has ended already.
     """
     lines = {line.id: line for line in listed(store)}
     with store.database.writing() as connection:

@@ -1,4 +1,4 @@
-"""True values of problems: computed once, kept with their provenance, reused by every run that asks the same."""
+"""True values of problems: computed once, kept with their provenance, reused by every run that needs the same."""
 
 import time
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def kept(store: Store, problem: str) -> list[TrueValues]:
 
 
 def keep(store: Store, computed: Iterable[TrueValues]) -> int:
-    """Add the true values whose key is not there yet, all or none; their number. Those that are there stay."""
+    """Add the true values with new keys, all or none; their number. Those with known keys stay as they are."""
     now = time.time()
     new = [{"key": one.key, **asdict(one), "shape": list(one.shape), "created_at": now} for one in computed]
     with store.database.writing() as connection:

@@ -11,14 +11,14 @@ from results.schema import rules, structure
 from results.schema.tables import metadata
 from results.tools.chunks import chunks, of_table
 
-# Not the version, what goes on there now, and what follows from the other tables.
+# All tables that are checked and merged: without version, leases, and `summary`, which is derived from others.
 MOVED = [table for table in metadata.sorted_tables if table.name not in ("nodebench", "lease", "summary")]
 _CHUNK = 5_000  # rows in memory
 _MOST = 20  # damaged pages that are named
 
 
 class Fault(NamedTuple):
-    """A part of a database that nodebench did not write so."""
+    """A fault of a database, with its remedy."""
 
     what: str
     remedy: str
@@ -33,32 +33,32 @@ def verify(connection: Connection, place: str) -> None:
 
 
 def faults(connection: Connection) -> Generator[Fault]:
-    """All that is wrong with a file, and the first row of each table that breaks a rule."""
+    """The faults of a database, with only the first row of each table that breaks a rule."""
     if connection.dialect.name == "sqlite":
-        yield from _of_pages(connection)
-    if found := structure.unplain(connection):
+        yield from _page_faults(connection)
+    if found := structure.unsafe_object(connection):
         yield Fault(f"it has {found}, and a database of ours has plain tables", "drop it")
     if name := structure.different(connection):
         yield Fault(f"its table {name} is not as nodebench makes it", "merge what is sound of it into a new database")
     if connection.dialect.name == "sqlite":
-        yield from _of_references(connection)
+        yield from _foreign_key_faults(connection)
     for table in MOVED:
-        yield from _of_rows(connection, table)
+        yield from _row_faults(connection, table)
 
 
-def _of_pages(connection: Connection) -> Iterator[Fault]:
+def _page_faults(connection: Connection) -> Iterator[Fault]:
     said = connection.scalars(text(f"pragma integrity_check({_MOST})")).all()
     if said != ["ok"]:
         yield Fault(f"the file is damaged ({' '.join('; '.join(said).split())})", RECOVER)
 
 
-def _of_references(connection: Connection) -> Iterator[Fault]:
+def _foreign_key_faults(connection: Connection) -> Iterator[Fault]:
     broken = text('select "table", parent, count(*) from pragma_foreign_key_check group by 1, 2')
     for table, parent, count in connection.execute(broken).all():
         yield Fault(f"{count} row(s) of {table} belong to rows of {parent} that are missing", RECOVER)
 
 
-def _of_rows(connection: Connection, table: Table) -> Iterator[Fault]:
+def _row_faults(connection: Connection, table: Table) -> Iterator[Fault]:
     try:
         with closing(chunks(connection, of_table(table), _CHUNK)) as parts:
             for part in parts:

@@ -1,4 +1,4 @@
-"""Leases: a cell that is being measured belongs to one run, until that run ends, dies, or falls silent."""
+"""Leases: a cell that is being measured belongs to a run until the run ends, its process dies or the lease expires."""
 
 import os
 import platform
@@ -18,19 +18,19 @@ from results.engine.location import MissingRowError, UnwritableError
 from results.records import Run
 from results.schema.tables import lease, run
 
-_LEASING = 0x6C656173  # the advisory lock of those who take leases on a server
+_LEASE_LOCK = 0x6C656173  # advisory lock of a server for changes to leases
 _MARGIN_S = 60.0  # what starting and ending a process, a late clock and a slow server may add to a trial's time
 _ENDED = ("Z", "X")  # states of a process that its parent has not waited for, as in a container without an init
-_CLOCK_STEP_S = 2.0  # by so much a process's start may seem to move as the clock is corrected
+_CLOCK_STEP_S = 2.0  # a corrected clock may seem to move a process's start by this
 
 
 @dataclass(frozen=True)
 class Holder:
     """The process that has a lease."""
 
-    host: str  # its name, its machine's number and its process namespace: within one, a pid is one process
+    host: str  # name and id of the machine, and process namespace, within which a pid is unique
     pid: int
-    pid_started_at: float  # by a clock that nobody sets, where there is one
+    pid_started_at: float  # by a clock that nobody sets, if the system has one
 
     @classmethod
     def this_process(cls) -> Self:
@@ -38,11 +38,11 @@ class Holder:
         return cls(_host(), os.getpid(), _started_at(os.getpid()) or 0.0)
 
     def lives(self, *, expires_at: float, now: float) -> bool:
-        """Whether the holder is alive: known of a process here, assumed of another machine's until it expires."""
+        """Whether the holder is alive; a process of another machine counts as alive until the lease expires."""
         if self.host != _host():
             return now < expires_at
         started_at = _started_at(self.pid)
-        # A number is given to another process later.
+        # Another process may have got the same number later.
         return started_at is not None and abs(started_at - self.pid_started_at) < _CLOCK_STEP_S
 
     def __str__(self) -> str:
@@ -62,25 +62,25 @@ class Leases:
         self._tried_at = 0.0  # when they were last renewed, or could not be; monotonic
 
     def take(self, cell_keys: Collection[str]) -> list[Holder]:
-        """Lease all of the cells, or none; the holders of some of them. Leases of dead processes are taken over."""
+        """Lease all cells; or none, if others hold some: these holders. Leases of dead processes are taken over."""
         try:
             return self._take(cell_keys)
-        except MissingRowError as error:  # this run and its cells were there when it began
+        except MissingRowError as error:  # the run and its cells were written when it began
             raise UnwritableError(f"{self._database.place} was overwritten while it was written") from error
 
     def _take(self, cell_keys: Collection[str]) -> list[Holder]:
         of_cells = (lease.c.fingerprint == self._fingerprint, lease.c.cell_key.in_(cell_keys))
-        with self._database.alone(_LEASING) as connection:
+        with self._database.exclusive(_LEASE_LOCK) as connection:
             now = self._database.now(connection)
             others = self._living(connection, of_cells, now)
             if not others:
-                self._end_the_dead(connection, of_cells)
+                self._end_dead_runs(connection, of_cells)
                 connection.execute(delete(lease).where(*of_cells))
                 self._insert(connection, cell_keys, expires_at=now + self._lasting_s)
         return others
 
-    def _end_the_dead(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]]) -> None:
-        """Write that the runs of dead holders were interrupted, at an unknown time. A run that lives writes its end."""
+    def _end_dead_runs(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]]) -> None:
+        """Write that the runs of dead holders were interrupted, at an unknown time. A living run writes its own end."""
         dead = select(lease.c.run_id).where(*of_cells, lease.c.run_id != self._run_id)
         ended = update(run).where(run.c.id.in_(dead), run.c.state == "running")
         connection.execute(ended.values(state="interrupted"))
@@ -88,18 +88,18 @@ class Leases:
     def renew(self) -> None:
         """Renew the leases; cheap enough to be called between any two measurements.
 
-        A database that cannot be written now is left alone: on this machine a lease lives as long as its process.
+        Nothing happens if the database cannot be written now: here a lease is valid as long as its process lives.
         """
         if time.monotonic() - self._tried_at < self._lasting_s / 4:
             return
         self._tried_at = time.monotonic()
-        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+        with suppress(UnwritableError), self._database.exclusive(_LEASE_LOCK) as connection:
             expires_at = self._database.now(connection) + self._lasting_s
             connection.execute(update(lease).where(lease.c.run_id == self._run_id).values(expires_at=expires_at))
 
     def release(self) -> None:
-        """Give the leases up; where that cannot be written, they end with this process."""
-        with suppress(UnwritableError), self._database.alone(_LEASING) as connection:
+        """Give the leases up; if that cannot be written, they end with this process."""
+        with suppress(UnwritableError), self._database.exclusive(_LEASE_LOCK) as connection:
             connection.execute(delete(lease).where(lease.c.run_id == self._run_id))
 
     def _living(self, connection: Connection, of_cells: Sequence[ColumnElement[bool]], now: float) -> list[Holder]:
@@ -133,11 +133,12 @@ def holders(connection: Connection, *, now: float) -> dict[str, tuple[Holder, bo
 def _started_at(pid: int) -> float | None:
     """The time when a process of this machine started, in seconds; None if there is no such process.
 
-    On Linux since the machine has: what it is since the epoch follows from a clock, and moves when that is set.
+    On Linux since the start of the machine: seconds since the epoch would move when the clock is set.
     """
     if sys.platform == "linux":
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # a name may hold anything
+            # The process's name, in brackets, may contain spaces and brackets.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
         return None if fields[0] in _ENDED else int(fields[19]) / os.sysconf("SC_CLK_TCK")

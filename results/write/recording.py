@@ -27,9 +27,9 @@ from results.schema.tables import (
 
 
 def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
-    """Write the run, with new sweeps, environments, cells and sources; it comes after all runs of the database.
+    """Write the run, with new sweeps, environments, cells and sources; its number follows those of all runs.
 
-    Two that begin at once on a server may get one number: neither is the later one.
+    Two runs that begin at once on a server may get the same number: neither is the later one.
     """
     sweep_row = rows.sweep_row(started)
     insert_missing(connection, sweep, [sweep_row])
@@ -42,7 +42,7 @@ def begin(connection: Connection, started: Run, plan: Sequence[Planned], sources
 
 
 def ensure(connection: Connection, plan: Sequence[Planned], sources: Iterable[Source]) -> None:
-    """Write what a run's trials refer to, where it is missing: it may have been pruned since the run began."""
+    """Write the cells and sources of a run that are missing: they may have been pruned since it began."""
     insert_missing(connection, cell, rows.cell_rows(plan), hashed=True)
     insert_missing(connection, source, rows.source_rows(sources))
 
@@ -66,7 +66,7 @@ def record_floors(connection: Connection, run_id: str, floors: Sequence[NoiseFlo
 
 
 def record_missing(connection: Connection, run_id: str, measured: Trial) -> None:
-    """Write a trial unless it is there: whoever wrote it may have been killed before it could say so."""
+    """Write a trial unless it is there: a process may have been killed right after it wrote the trial."""
     fingerprint = _lock(connection, run_id, measured.cell_key)
     row = rows.trial_row(run_id, measured)
     key = [trial.c[name] == row[name] for name in ("run_id", "cell_key", "kind", "process_index")]
@@ -75,20 +75,20 @@ def record_missing(connection: Connection, run_id: str, measured: Trial) -> None
 
 
 def insert_missing(connection: Connection, table: Table, table_rows: list[rows.Row], *, hashed: bool = False) -> int:
-    """Insert the rows whose key is new; their number. One order for all, or two processes would block each other."""
+    """Insert the rows whose key is new; their number. They are sorted, or two processes could deadlock."""
     rules.check(table, table_rows, hashed=hashed)
     ordered = sorted(table_rows, key=lambda row: str(next(iter(row.values()))))
     return connection.execute(insertion_of_missing(connection, table), ordered).rowcount if ordered else 0
 
 
 def insertion_of_missing(connection: Connection, table: Table) -> Any:
-    """The insertion that leaves existing rows alone: each engine has a statement of its own."""
+    """The insertion that leaves existing rows unchanged, by the engine's own statement."""
     dialect: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     return dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 def _lock(connection: Connection, run_id: str, cell_key: str) -> str:
-    """Lock the cell against other writers, and no reader; the environment of the run."""
+    """Lock the cell against other writers, not against readers; the fingerprint of the run's environment."""
     fingerprint = connection.scalar(_ENVIRONMENT, {"of_run": run_id})
     if fingerprint is None:
         raise StoreError(f"no run {run_id!r} in this database: begin it first")

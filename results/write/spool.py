@@ -23,7 +23,7 @@ from results.schema.tables import run
 from results.write import recording
 
 _FORMAT = 1
-_PLACE = "database"  # the file that says whose a folder is
+_PLACE = "database"  # the file that names the database of a folder
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Spooled:
     """The trials that a store could not write, and has kept in files."""
 
     files: tuple[Path, ...] = ()
-    reason: str = ""  # of the last one
+    reason: str = ""  # why the last one could not be written
 
     def __str__(self) -> str:
         return f"{len(self.files)} trial(s) are in {named(self.files)}, not in the database: {self.reason}"
@@ -49,7 +49,7 @@ class Begun:
 class Spool:
     """The spooled files of a database: beside it, or in the user's own folder if that cannot be written.
 
-    What is with the user's own goes by the database's identity, under whatever URL it is opened.
+    In the user's own folder they are found by the database's identity, whatever URL it is opened by.
     """
 
     def __init__(self, url: URL, identity: str) -> None:
@@ -68,14 +68,14 @@ class Spool:
     def put(self, run_id: str, trial: Trial, begun: Begun | None = None) -> Path:
         """Spool a trial; the file that holds it. An OSError if no folder takes the file.
 
-        `begun`: what its run began with, which is kept too, for a database that will have lost it.
+        `begun`: the beginning of its run, which is spooled too, in case the database loses the run.
         """
         name = f"{time.time_ns()}-{uuid.uuid4().hex}.json"  # by time: in the order of measuring
         content = {"format": _FORMAT, "run_id": run_id, "trial": asdict(trial)}
-        return self._written(lambda folder: _keep(folder, name, content, begun))
+        return self._written(lambda folder: _write_trial(folder, name, content, begun))
 
     def end(self, run_id: str, state: RunState) -> None:
-        """Spool how a run has ended. An OSError if no folder takes the file."""
+        """Spool the end of a run. An OSError if no folder takes the file."""
         content = {"format": _FORMAT, "state": state, "at": time.time()}
         self._written(lambda folder: _write_whole(folder / f"{run_id}.end", content))
 
@@ -91,7 +91,7 @@ class Spool:
         return write(last)
 
     def ends(self) -> list[Path]:
-        """The files that say how runs have ended."""
+        """The files with the ends of runs."""
         return [path for folder in self._read for path in _files(folder, "*.end")]
 
     def waiting(self) -> list[Path]:
@@ -102,10 +102,10 @@ class Spool:
     def clear(self) -> None:
         """Remove the spool's folders in which no trial waits."""
         for folder in self._read:
-            with suppress(OSError):  # what stays keeps it
+            with suppress(OSError):  # the folder is not empty
                 _clear(folder)
 
-    def strangers(self) -> list[str]:
+    def notices_of_others(self) -> list[str]:
         """Notices of trials that were spooled for another database at the same place."""
         said = []
         for note in _files(_all_spools(), f"*/{_PLACE}"):
@@ -118,25 +118,25 @@ class Spool:
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder; none if the folder may not be read, as another user's home."""
+    """The files of a folder; none if the folder cannot be read, such as another user's home."""
     with suppress(OSError):
         return list(folder.glob(pattern))
     return []
 
 
 def named(paths: Iterable[Path]) -> str:
-    """The folders of these files, from the working folder where they are below it."""
-    return " and ".join(sorted({_from_here(path.parent) for path in paths}))
+    """The folders of the files as a text, relative to the working folder if they are below it."""
+    return " and ".join(sorted({_relative(path.parent) for path in paths}))
 
 
-def _from_here(folder: Path) -> str:
-    with suppress(ValueError, OSError):  # elsewhere; or the working folder is gone
+def _relative(folder: Path) -> str:
+    with suppress(ValueError, OSError):  # it is elsewhere, or the working folder is gone
         return str(folder.relative_to(Path.cwd()))
     return str(folder)
 
 
 def read(path: Path) -> tuple[str, Trial]:
-    """The run and the trial of a file. A ValueError, KeyError, TypeError or AttributeError if it holds others."""
+    """The run's id and the trial in a file. A ValueError, KeyError, TypeError or AttributeError if it has none."""
     content = json.loads(path.read_bytes())
     if content["format"] != _FORMAT:
         raise ValueError(f"format {content['format']!r} is not known: update nodebench")
@@ -146,7 +146,7 @@ def read(path: Path) -> tuple[str, Trial]:
     return content["run_id"], Trial(**{**fields, "samples": samples, "curves": curves})
 
 
-def _keep(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
+def _write_trial(folder: Path, name: str, content: Any, begun: Begun | None) -> Path:
     if begun and not _file_of_run(folder, begun.run.id).exists():
         _write_whole(_file_of_run(folder, begun.run.id), asdict(begun))
     return _write_whole(folder / name, content)
@@ -157,7 +157,7 @@ def _file_of_run(folder: Path, run_id: str) -> Path:
 
 
 def begin_missing(connection: Connection, run_id: str, folder: Path) -> None:
-    """Write what the spool knows of a run and the database has lost: the whole beginning, or the pruned part."""
+    """Write from the spool what the database has lost of a run: its whole beginning, or the pruned part."""
     if _file_of_run(folder, run_id).exists():
         begun = _read_begun(_file_of_run(folder, run_id))
         if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
@@ -178,7 +178,7 @@ def _read_begun(path: Path) -> Begun:
 
 
 def _clear(folder: Path) -> None:
-    """Remove an empty spool."""
+    """Remove a folder in which no trial is spooled."""
     if not any(folder.glob("*.json")):
         for path in (*folder.glob("*.run"), folder / _PLACE):
             path.unlink(missing_ok=True)

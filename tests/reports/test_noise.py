@@ -73,7 +73,7 @@ def test_a_gradient_is_set_beside_a_forward_solve_where_the_control_has_no_more(
     assert control.samples.keys() == {"forward_s"}
     (own,) = in_block(control)
     (beside,) = own.block.controls
-    assert beside.beside("gradient_s") is control.samples["forward_s"]
+    assert beside.denominator("gradient_s") is control.samples["forward_s"]
 
 
 def test_a_block_s_floor_is_said_with_its_control():

@@ -24,7 +24,7 @@ def test_a_cut_through_a_full_product_holds_the_middle():
         for t in (1.0, 5.0, 10.0)
         for n in (2, 11, 101)
     ]
-    memory = slice_panel(adjoint.CUTS[1], cells)
+    memory = slice_panel(adjoint.SLICES[1], cells)
     assert plain(memory.title) == "rtol = 1e-05, atol = 1e-05, 11 outputs"
     assert memory.lines[0].points == ((1.0, 1.0), (5.0, 5.0), (10.0, 10.0))
     assert memory.x.ticks == (1.0, 5.0, 10.0)
@@ -34,5 +34,5 @@ def test_a_cut_through_a_star_holds_its_centre():
     centre = replace(RK4, horizon=1.5, n_outputs=11, gradient="backprop")
     horizons = [replace(centre, horizon=t) for t in (5.0, 10.0)]
     outputs = [replace(centre, n_outputs=n) for n in (2, 101)]
-    memory = slice_panel(adjoint.CUTS[1], [a_cell(each, peak_bytes=1.0) for each in (centre, *horizons, *outputs)])
+    memory = slice_panel(adjoint.SLICES[1], [a_cell(each, peak_bytes=1.0) for each in (centre, *horizons, *outputs)])
     assert [x for x, _ in memory.lines[0].points] == [1.5, 5.0, 10.0]

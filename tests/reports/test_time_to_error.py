@@ -2,7 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from reports.views.findings.time_to_error import TimeToError, quickest_first, race, target, time_to_error_findings
+from reports.views.findings.time_to_error import (
+    TimeToError,
+    quickest_first,
+    quickest_of_each,
+    target,
+    time_to_error_findings,
+)
 from reports.views.studies import adjoint
 from results.records import Goal
 from tests.support.made import RK4, a_cell, in_block, plain, timings
@@ -15,7 +21,7 @@ def test_the_race_goes_to_the_quickest_cell_within_the_target():
         a_cell(replace(RK4, solver="dopri8"), forward_s=3.0, error=1e-9),
         a_cell(replace(RK4, solver="euler"), forward_s=0.1, error=1e-1),
     ]
-    assert [each.cell.solver for each in race(cells, 1e-6)] == ["dopri8", "rk4"]
+    assert [each.cell.solver for each in quickest_of_each(cells, 1e-6)] == ["dopri8", "rk4"]
     (finding,) = time_to_error_findings(cells)
     assert finding.answer == "dopri8 on node"
     assert "1e-06: 3.00 s (dt = 0.1," in plain(finding.evidence)

@@ -213,8 +213,8 @@ def test_a_winner_with_a_namesake_is_told_by_its_step_and_optimiser():
 def test_a_model_survives_up_to_half_as_much_loss_again_and_each_way_has_its_row():
     solve_specs = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
     fine, lost = transfers([one([learned(evaluation=solve_specs)])])
-    assert (fine.way, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
-    assert (lost.way, lost.ratio.median, lost.verdict) == ("dopri5 rtol=1e-06 atol=1e-08", 1.6, "has not survived")
+    assert (fine.solve, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
+    assert (lost.solve, lost.ratio.median, lost.verdict) == ("dopri5 rtol=1e-06 atol=1e-08", 1.6, "has not survived")
     assert (fine.own_backend, lost.own_backend) == (True, False)
     finding = transfer_finding("", [fine, lost])
     assert finding.answer == "0 of 1 trained choice survive"

@@ -143,7 +143,7 @@ def test_the_steps_lead_to_the_schema_that_a_new_database_has(tmp_path, start):
         shutil.copy(OLD[int(start) - 1], path)
         Store.open(str(path), write=True).__exit__()
     database = Database(str(path), create=True)
-    with database.remaking() as connection:
+    with database.changing_schema() as connection:
         if start is None:
             step_up(connection, None)
             summary.remake(connection)

@@ -34,7 +34,7 @@ def old_server(server_url, tmp_path, monkeypatch) -> str:
     monkeypatch.chdir(tmp_path)  # where a server's backup goes
     database = Database(server_url, create=False)
     source = create_engine(f"sqlite:///{VERSION_1}")
-    with database.remaking() as connection, source.connect() as rows:
+    with database.changing_schema() as connection, source.connect() as rows:
         step_up(connection, None, "0001")
         tables = MetaData()
         tables.reflect(connection)
@@ -295,7 +295,7 @@ def test_who_opens_a_server_while_it_is_upgraded_sees_what_it_was(old_server):
     upgrading, opening = Database(old_server, create=False), Database(old_server, create=False)
     with opening.reading() as view:
         view.execute(text("select 1"))
-        with upgrading.remaking() as connection:
+        with upgrading.changing_schema() as connection:
             step_up(connection, "0001")
         assert schema.version(view) == "0001"
     upgrading.close()

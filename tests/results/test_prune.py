@@ -244,7 +244,7 @@ def test_a_pruned_file_is_smaller_and_sound(tmp_path):
     with Store.open(str(path), create=True) as store:
         for run_id, at in (("old", 10.0), ("new", 20.0)):
             measure(store, run_id, started_at=at, processes=60)
-        store.database.outside("pragma wal_checkpoint(truncate)")
+        store.database.outside_transaction("pragma wal_checkpoint(truncate)")
         before = path.stat().st_size
         prune.prune(store)
         prune.vacuum(store)

@@ -89,7 +89,7 @@ def test_a_database_that_was_taken_away_is_put_back_whole(path, how):
     (notice,) = store.notices
     assert notice.startswith(f"{path} was removed" if "robbed" not in how else f"{path} has lost its -wal or its -shm")
     assert notice.endswith("while it was written: it was restored, and nothing is lost")
-    assert store.database.astray is None
+    assert store.database.moved_to is None
     assert_whole(path)
     assert [found.name for found in path.parent.iterdir() if found.name != "other.db"] == ["bench.db"]
 
@@ -106,7 +106,7 @@ REPLACED: dict[str, Callable[[Path], object]] = {
 def test_what_was_written_to_a_replaced_database_is_in_a_file_beside_it(path, how):
     store = record_while(path, REPLACED[how])
     (notice,) = store.notices
-    rescued = store.database.astray
+    rescued = store.database.moved_to
     assert rescued.parent == path.parent
     assert f"{path} was replaced by another file while it was written" in notice
     assert notice.endswith(f"is in {rescued}, a database as any other: nodebench db merge {rescued} --db {path}")
@@ -120,9 +120,9 @@ def test_what_was_written_to_a_replaced_database_is_in_a_file_beside_it(path, ho
 
 def test_where_its_folder_cannot_be_made_again_it_is_kept_with_the_users_own(path, state):
     store = record_while(path, lambda path: (shutil.rmtree(path.parent), path.parent.write_text("in the way")))
-    assert store.database.astray.parent == state / "rescued"
-    assert str(store.database.astray) in store.notices[0]
-    assert_whole(store.database.astray)
+    assert store.database.moved_to.parent == state / "rescued"
+    assert str(store.database.moved_to) in store.notices[0]
+    assert_whole(store.database.moved_to)
 
 
 def test_what_two_runs_wrote_to_one_removed_database_is_saved_twice(path):
@@ -135,7 +135,7 @@ def test_what_two_runs_wrote_to_one_removed_database_is_saved_twice(path):
         two.record("run-2", a_trial(CELLS[0], 2))
         assert sorted(one.trials(newest=False)["process_index"]) == [0, 1]
         assert sorted(two.trials(newest=False)["process_index"]) == [0, 2]
-    with Store.open(str(path), create=True) as ours, Store.open(str(two.database.astray), as_it_is=True) as theirs:
+    with Store.open(str(path), create=True) as ours, Store.open(str(two.database.moved_to), as_it_is=True) as theirs:
         merge(ours, theirs)
         assert sorted(ours.trials(newest=False)["process_index"]) == [0, 1, 2]
 

@@ -1,4 +1,4 @@
-"""Comparisons: the time of one cell over another's, and whether it is called a difference."""
+"""Comparisons: the ratio of two cells' times, and whether it is called a difference."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -17,7 +17,7 @@ class Comparison:
 
     ratio: Ratio
     floor: float  # the noise floor of the block, a factor
-    differs: bool  # its interval beyond the floor, and sure among all that it was compared with
+    differs: bool  # by the interval, the floor, and the p-value corrected for all comparisons
 
     @property
     def inverse(self) -> "Comparison":
@@ -40,13 +40,13 @@ def compare(pairs: Iterable[Pair], name: str) -> Times:
 
 
 def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> Ratio | None:
-    """The ratio of two cells' times: by common rounds, else through a control that shares rounds with each."""
+    """The ratio of two cells' times: by common rounds, else through controls that share rounds with both."""
     if name not in numerator.samples or name not in denominator.samples:
         return None
     one, other = numerator.samples[name], denominator.samples[name]
     if paired := paired_ratio(one, other):
         return paired
-    return linked_ratio(one, other, list(numerator.block.besides(name)))
+    return linked_ratio(one, other, list(numerator.block.links(name)))
 
 
 def undecided(comparisons: Collection[Comparison]) -> str:
@@ -58,6 +58,6 @@ def undecided(comparisons: Collection[Comparison]) -> str:
 
 
 def floor_range(floors: Collection[float]) -> str:
-    """The noise floors as a text: a single one, or the lowest to the highest: 2.1 % to 6.0 %."""
+    """The noise floors as a text: the only one, or the lowest and the highest, as in 2.1 % to 6.0 %."""
     said = [text.percent(floor - 1) for floor in (min(floors), max(floors))]
     return " to ".join(dict.fromkeys(said))

@@ -1,4 +1,4 @@
-"""Configurations, which a user picks, and settings, which must be equal for two picks to be compared."""
+"""Configurations, which a user chooses, and settings, which must be equal for two of them to be compared."""
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from results.records import Cell
 
 Key = TypeVar("Key", bound=Hashable)
 
-# How each field of a block is said, where a study has more than one value of it.
+# How a title states each field of a block, where a study has more than one value of it.
 SETTINGS: Mapping[str, Callable[[Any], str]] = {
     "problem": str,
     "solver": str,
@@ -30,7 +30,7 @@ BLOCK = tuple(name for name in SETTINGS if name != "solver")
 
 @dataclass(frozen=True, order=True)
 class Configuration:
-    """A user's choice, apart from the tolerance."""
+    """A user's choice, without the step or tolerances."""
 
     solver: str
     backend: str
@@ -78,7 +78,7 @@ def _equation(name: str, value: float) -> str:
 
 
 def coarseness(measured: MeasuredCell) -> float:
-    """The number that orders a choice's cells from fine to coarse."""
+    """The number that orders the cells of a configuration from fine to coarse: dt or rtol."""
     cell = measured.cell
     return cell.dt if cell.dt is not None else cell.rtol or 0.0
 
@@ -92,7 +92,7 @@ def grouped(cells: Iterable[MeasuredCell], by: Callable[[MeasuredCell], Key]) ->
 
 
 def settings(cells: Sequence[MeasuredCell], names: Sequence[str] = BLOCK) -> dict[str, list[MeasuredCell]]:
-    """The cells by the fields that they must share; a title says the problem and what differs within one problem."""
+    """The cells by the fields that they must share; a title states the problem and what differs within it."""
     values: dict[tuple[str, str], set[Hashable]] = {}
     for each in cells:
         for name in names:

@@ -14,7 +14,7 @@ from results import format as text
 from results.statistics.ratio import running_median
 from results.statistics.training import Band
 
-TRUTH, TARGET = "truth", "target"  # hues of what is to be learned, and of the loss that is raced to
+TRUTH, TARGET = "truth", "target"  # hues of the true trajectory and of the target loss
 LOSS = Axis("loss", text.number)
 WHOLE = Axis("loss on the whole trajectory", text.number)
 CALLS = Axis("NFE, forward", text.count, log=False)
@@ -25,8 +25,8 @@ Y1, Y2 = Axis("y₁", log=False), Axis("y₂", log=False)
 
 
 @dataclass(frozen=True)
-class Course:
-    """A curve of training with its axes."""
+class TrainingCurve:
+    """A kind of training curve, with its axes."""
 
     x: Axis
     y: Axis
@@ -34,18 +34,18 @@ class Course:
     smooth: bool = False  # draw the running median
 
 
-BATCHES = (Course(ITERATION, LOSS, of.batch_loss, smooth=True),)
-TRAJECTORY = (Course(ITERATION, WHOLE, of.whole), Course(SECONDS, WHOLE, of.whole_seconds))
-NFE = (Course(ITERATION, CALLS, of.calls), Course(ITERATION, BACKWARD, of.backward_calls))
+BATCHES = (TrainingCurve(ITERATION, LOSS, of.batch_loss, smooth=True),)
+TRAJECTORY = (TrainingCurve(ITERATION, WHOLE, of.whole), TrainingCurve(SECONDS, WHOLE, of.whole_seconds))
+NFE = (TrainingCurve(ITERATION, CALLS, of.calls), TrainingCurve(ITERATION, BACKWARD, of.backward_calls))
 
 
-def course_panels(choices: dict[str, list[Trained]], courses: Sequence[Course]) -> list[Panel]:
-    """A panel of each course for each setting, gradient mode and optimiser."""
+def training_panels(choices: dict[str, list[Trained]], kinds: Sequence[TrainingCurve]) -> list[Panel]:
+    """The panels of these curves, for each setting, gradient mode and optimiser."""
     return [
-        _course_panel(", ".join(filter(None, (setting, mode, way))), course, group, target=of.target_of(alike))
+        _training_panel(", ".join(filter(None, (setting, mode, trained_by))), kind, group, target=of.target_of(alike))
         for setting, alike in choices.items()
-        for (mode, way), group in _by_mode(alike).items()
-        for course in courses
+        for (mode, trained_by), group in _by_mode(alike).items()
+        for kind in kinds
     ]
 
 
@@ -56,21 +56,21 @@ def _by_mode(choices: Sequence[Trained]) -> dict[tuple[str, str], list[Trained]]
     return groups
 
 
-def _course_panel(title: str, course: Course, choices: Sequence[Trained], *, target: float | None) -> Panel:
-    lines = course_lines(course, choices)
-    if target is not None and course.y is WHOLE and lines:
+def _training_panel(title: str, kind: TrainingCurve, choices: Sequence[Trained], *, target: float | None) -> Panel:
+    lines = training_lines(kind, choices)
+    if target is not None and kind.y is WHOLE and lines:
         last = max(line.points[-1][0] for line in lines)
         lines.append(Line(TARGET, "", ((0.0, target), (last, target)), width=1.0))
-    return Panel(title, course.x, course.y, drawable(lines, course.x, course.y), markers=False)
+    return Panel(title, kind.x, kind.y, drawable(lines, kind.x, kind.y), markers=False)
 
 
-def course_lines(course: Course, choices: Sequence[Trained]) -> list[Line]:
-    """A line with its seeds' band for the best of each solver and backend: the smallest median of the final loss."""
+def training_lines(kind: TrainingCurve, choices: Sequence[Trained]) -> list[Line]:
+    """The line of the best choice of each solver and backend, by the median final loss, with its seeds' band."""
     best: dict[tuple[str, str], Trained] = {}
     for each in sorted(choices, key=lambda each: (np.isnan(each.final_loss.median), each.final_loss.median)):
         best.setdefault((each.cell.solver, each.cell.backend), each)
-    lines = ((each, each.curves(course.curve)) for each in choices if each in best.values())
-    return [_line(each.cell.solver, each.cell.backend, curves, course.smooth) for each, curves in lines if curves]
+    lines = ((each, each.curves(kind.curve)) for each in choices if each in best.values())
+    return [_line(each.cell.solver, each.cell.backend, curves, kind.smooth) for each, curves in lines if curves]
 
 
 def _line(hue: str, style: str, curves: Sequence[Curve], smooth: bool) -> Line:

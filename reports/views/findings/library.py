@@ -1,4 +1,4 @@
-"""Findings on libraries: the time that each takes for the same cell, and what torchdiffeq is asked for."""
+"""Findings on libraries: the time that each takes for the same cell, and how torchdiffeq is called."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
@@ -21,17 +21,17 @@ ASKED = (
     "each output unless these are many more than steps; the adjoint's backward pass steps to each. docs/peers.md has "
     "the measurements."
 )
-FAR = 10.0  # times the error at the end, beyond which the largest error over outputs needs a word
+FAR = 10.0  # times the error at the end, above which the largest error over outputs gets a note
 
 
 def library_pairs(cells: Sequence[MeasuredCell], name: str) -> list[Pair]:
-    """The pairs of cells that are equal but for the backend; the backend that comes first is the denominator."""
+    """The pairs of cells that differ only in the backend; the backend that comes first is the denominator."""
     alike = grouped(measured_of(cells, name), lambda each: astuple(replace(each.cell, backend="")))
     return [(other, one) for group in alike.values() for one, other in combinations(group, 2)]
 
 
 def library_finding(cells: Sequence[MeasuredCell], name: str, times: Times) -> Finding | None:
-    """The finding on the faster backend over cells that are equal otherwise; None if there are none to compare."""
+    """The finding on the fastest backend, over cells that are equal otherwise; None if none can be compared."""
     compared: dict[tuple[str, str], list[Comparison]] = {}
     for other, one in library_pairs(cells, name):
         if comparison := times.get((other.key, one.key)):
@@ -54,7 +54,7 @@ def _answer(backend: str, spreads: dict[str, Spread]) -> str:
 
 
 def library_notes(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
-    """Notes on how torchdiffeq is asked, and on outputs that err far more than the last one."""
+    """Notes on how torchdiffeq is called, and on outputs with far larger errors than the last one."""
     backends = dict.fromkeys(each.cell.backend for each in cells)
     asked = (ASKED,) if "torchdiffeq" in backends else ()
     return (*asked, *(note for backend in backends if backend != OWN and (note := _interpolated(cells, backend))))
@@ -63,11 +63,11 @@ def library_notes(cells: Sequence[MeasuredCell]) -> tuple[str, ...]:
 def _interpolated(cells: Sequence[MeasuredCell], backend: str) -> str:
     """A note on the cells whose largest error is far above that at the end; empty if there is none."""
     others = [each for each in measured_of(cells, "error", "error_final") if each.cell.backend == backend]
-    far = [each for each in others if _between(each.cell) and _above(each) > FAR]
+    far = [each for each in others if _may_interpolate(each.cell) and _error_ratio(each) > FAR]
     if not far:
         return ""
     solvers = text.listed(list(dict.fromkeys(each.cell.solver for each in far)))
-    most = float(f"{max(map(_above, far)):.2g}")
+    most = float(f"{max(map(_error_ratio, far)):.2g}")
     return (
         f"{text.plural(len(far), 'cell')} of {backend} ({solvers}): the largest error over outputs is more than "
         f"{FAR:g} times that at the end time, up to {text.tolerance(most)} times. A step ends on the end time; outputs "
@@ -75,13 +75,13 @@ def _interpolated(cells: Sequence[MeasuredCell], backend: str) -> str:
     )
 
 
-def _above(each: MeasuredCell) -> float:
+def _error_ratio(each: MeasuredCell) -> float:
     """The ratio of the largest error over outputs to the error at the end."""
     final = each.value("error_final")
     return each.value("error") / final if final > 0 else 1.0
 
 
-def _between(cell: Cell) -> bool:
+def _may_interpolate(cell: Cell) -> bool:
     """Whether an output may lie between two steps; none does if dt divides the outputs' times."""
     if cell.n_outputs == 2 or cell.dt is None:
         return cell.n_outputs > 2

@@ -1,4 +1,4 @@
-"""Gradient modes against each other: pairs of cells that are equal but for the mode, one of them of a common mode."""
+"""Comparisons of gradient modes: pairs of cells that differ only in the mode; one mode is common to all pairs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,17 +14,17 @@ from reports.views.findings.spread import Spread
 from reports.views.parts.section import Finding
 from results import format as text
 
-COMPARED_WITH = "backprop"  # where it was measured
+COMPARED_WITH = "backprop"  # if it was measured
 CLOCK = "gradient_s"
 
 
 @dataclass(frozen=True)
 class ModeRow:
-    """A cell beside the one that it is compared with, which differs from it only in the gradient mode."""
+    """A cell and the cell that it is compared with, which differs from it only in the gradient mode."""
 
     measured: MeasuredCell
     compared_with: MeasuredCell
-    time: Comparison | None  # of the solve with its gradient
+    time: Comparison | None  # of a solve with its gradient
 
     @property
     def mode(self) -> str:
@@ -32,20 +32,20 @@ class ModeRow:
         return mode_of(self.measured.cell)
 
     def quotient(self, name: str) -> float:
-        """The metric over that of the cell compared with; NaN where either is missing or not positive."""
+        """The ratio of the metric to that of the cell compared with; NaN if either is missing or not positive."""
         own, other = self.measured.value(name), self.compared_with.value(name)
         positive = math.isfinite(own) and math.isfinite(other) and own > 0 and other > 0
         return own / other if positive else math.nan
 
 
 def compared_mode(cells: Sequence[MeasuredCell]) -> str:
-    """The mode that the others are compared with."""
+    """The mode that the other modes are compared with."""
     modes = sorted({each.cell.gradient for each in cells} - {"none"})
     return COMPARED_WITH if COMPARED_WITH in modes else next(iter(modes), COMPARED_WITH)
 
 
 def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
-    """Each cell with the cell of the common mode, where that was measured too."""
+    """The pairs of each cell and the cell of the common mode, if that was measured too."""
     common, pairs = compared_mode(cells), []
     for alike in grouped(cells, _apart_from_mode).values():
         plain = [each for each in alike if each.cell.gradient == common]
@@ -56,23 +56,23 @@ def mode_pairs(cells: Sequence[MeasuredCell]) -> list[Pair]:
 
 
 def _apart_from_mode(measured: MeasuredCell) -> tuple[Any, ...]:
-    """All that a cell is but for its gradient mode and the options of that."""
+    """The cell's fields without its gradient mode and the options of the mode."""
     return astuple(replace(measured.cell.without_options("gradient"), gradient=""))
 
 
 def mode_rows(cells: Sequence[MeasuredCell], times: Times) -> list[ModeRow]:
-    """The pairs, with those of the compared times that are theirs."""
+    """The rows of the pairs, with the comparison of their times if there is one."""
     return [ModeRow(each, base, times.get((each.key, base.key))) for each, base in mode_pairs(cells)]
 
 
 def time_finding(subject: str, rows: Sequence[ModeRow]) -> Finding | None:
-    """The finding on the mode that takes the least time, backend by backend; None if nothing can be compared."""
+    """The finding on the mode that takes the least time, for each backend; None if nothing can be compared."""
     timed = [row for row in rows if row.time]
     return _finding(subject, timed, lambda some: Spread.timed([row.time for row in some if row.time]))
 
 
 def mode_finding(subject: str, rows: Sequence[ModeRow], measure: Callable[[ModeRow], float]) -> Finding | None:
-    """The finding on the mode that needs the least of a count, backend by backend; None if nothing can be compared."""
+    """The finding on the mode with the least of a count, for each backend; None if nothing can be compared."""
     known = [row for row in rows if math.isfinite(measure(row))]
     return _finding(subject, known, lambda some: Spread.counted([measure(row) for row in some]))
 
@@ -86,7 +86,7 @@ def _finding(subject: str, rows: Sequence[ModeRow], spread: Callable[[Sequence[M
     common = rows[0].compared_with.cell.gradient
     winners = {backend: _least(of_modes, common) for backend, of_modes in spreads.items()}
     modes = dict.fromkeys(mode for of_modes in spreads.values() for mode in of_modes)
-    evidence = [_said(mode, common, spreads) for mode in modes]
+    evidence = [_evidence(mode, common, spreads) for mode in modes]
     return Finding(subject, _agreed(winners), f"{'; '.join(evidence)}.")
 
 
@@ -97,7 +97,7 @@ def _grouped(rows: Sequence[ModeRow]) -> dict[tuple[str, str], list[ModeRow]]:
     return groups
 
 
-def _said(mode: str, common: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
+def _evidence(mode: str, common: str, spreads: Mapping[str, Mapping[str, Spread]]) -> str:
     on = [f"{of_modes[mode]} on {backend}" for backend, of_modes in spreads.items() if mode in of_modes]
     return f"{mode} over {common}: {text.listed(on)}"
 

@@ -1,4 +1,4 @@
-"""The noise floor, by which two timings of the same cell differed, block by block."""
+"""The noise floor of each block, which is how much two timings of the same cell differed."""
 
 import math
 from collections.abc import Collection
@@ -29,14 +29,14 @@ class TimedBlock:
 
     @property
     def floor(self) -> float:
-        """The larger of the floors of the block's clocks, as a factor; infinite if it is not known."""
+        """The largest noise floor over the names of samples, as a factor; infinite if it is not known."""
         names = {name for each in self.controls for name in each.twins}
         return max((self.cells[0].block.floor(name) for name in names), default=math.inf)
 
 
 @dataclass(frozen=True)
 class ControlRow:
-    """A control in its block."""
+    """A row of the table of blocks: a control and its block."""
 
     block: TimedBlock
     control: Control
@@ -45,13 +45,13 @@ class ControlRow:
 def timed_blocks(cells: Collection[MeasuredCell]) -> list[TimedBlock]:
     """The blocks in which anything was timed."""
     problems = grouped([each for each in cells if each.samples], lambda each: each.cell.problem)
-    return [  # problem by problem: a title says what differs within one
+    return [  # by problem: a title states what differs within one problem
         TimedBlock(title, tuple(block)) for group in problems.values() for title, block in settings(group).items()
     ]
 
 
 def noise_note(cells: Collection[MeasuredCell]) -> str:
-    """The floors of these cells' blocks in a line; empty if nothing was timed."""
+    """A line on the noise floors of the cells' blocks; empty if nothing was timed."""
     blocks = timed_blocks(cells)
     floors = _known(blocks)
     if not floors:
@@ -62,7 +62,7 @@ def noise_note(cells: Collection[MeasuredCell]) -> str:
 
 
 def noise_summary(cells: Collection[MeasuredCell]) -> str:
-    """The middle floor and the worst block; empty if nothing was timed."""
+    """A line on the median noise floor and the worst block; empty if nothing was timed."""
     blocks = timed_blocks(cells)
     floors = _known(blocks)
     if not floors:
@@ -75,7 +75,7 @@ def noise_summary(cells: Collection[MeasuredCell]) -> str:
 
 
 def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
-    """The table of blocks: the control, its twin's floors, and the number of cells timed less surely than asked."""
+    """The table of blocks: the control, its noise floors, and the number of cells timed less precisely than asked."""
     rows = [ControlRow(block, each) for block in timed_blocks(cells) for each in block.controls]
     if not rows:
         return None
@@ -87,7 +87,7 @@ def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
             Column("gradient\nfloor", lambda row: _floor(row.control, "gradient_s"), True, FLOOR_TITLE),
             Column("cells\ntimed", lambda row: number(len(row.block.cells), text.count), True),
             Column("of these\n≈", _unsettled, True, "less sure than asked"),
-            Column("control", lambda row: words(_said(row.control), link=row.control.key)),
+            Column("control", lambda row: words(_control_text(row.control), link=row.control.key)),
         ],
         rows,
     )
@@ -106,7 +106,7 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
     return f"The noise floor is not known {where}: no cell was timed twice, in two processes or more."
 
 
-def _said(control: Control) -> str:
+def _control_text(control: Control) -> str:
     cell = control.cell
     return f"{Configuration.of_cell(cell)}, {step(cell)}"
 

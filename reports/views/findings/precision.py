@@ -13,7 +13,7 @@ CALLS = Axis("calls of the vector field (NFE)", text.count)
 
 
 def precision_panels(cells: Sequence[MeasuredCell], x: Axis, name: str) -> list[Panel]:
-    """Error against a metric: a panel for each setting, a line for each choice, coarse to fine."""
+    """The panels of error against a metric, one for each setting, with a line for each configuration."""
     return [
         Panel(title, x, ERROR, drawable(precision_lines(group, name), x, ERROR))
         for title, group in settings(cells).items()
@@ -21,11 +21,15 @@ def precision_panels(cells: Sequence[MeasuredCell], x: Axis, name: str) -> list[
 
 
 def precision_lines(cells: Sequence[MeasuredCell], name: str) -> list[Line]:
-    """The lines of a panel, one for each choice."""
+    """The lines of a panel, one for each configuration, from coarse to fine."""
     ordered = sorted(cells, key=coarseness, reverse=True)
     return [
-        Line(choice.solver, choice.backend, tuple((each.value(name), each.value("error")) for each in group))
-        for choice, group in grouped(ordered, Configuration.of).items()
+        Line(
+            configuration.solver,
+            configuration.backend,
+            tuple((each.value(name), each.value("error")) for each in group),
+        )
+        for configuration, group in grouped(ordered, Configuration.of).items()
     ]
 
 

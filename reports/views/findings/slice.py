@@ -1,4 +1,4 @@
-"""A cut through a study: one axis of the sweep varies, the others are held at a middle value."""
+"""Slices of a study: one axis of the sweep varies, the others are held at a middle value."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from reports.measured import MeasuredCell
 from reports.views.findings.configuration import SETTINGS, coarseness, grouped, mode, step
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 
-# An axis' place of a cell: what it is sorted by, and how it is said.
+# The value of an axis: the number that it is sorted by, and its text.
 Place = tuple[float, str]
 AXES: Mapping[str, Callable[[MeasuredCell], Place]] = {
     "step": lambda each: (coarseness(each), step(each.cell)),
@@ -19,7 +19,7 @@ AXES: Mapping[str, Callable[[MeasuredCell], Place]] = {
 
 @dataclass(frozen=True)
 class Slice:
-    """A cut along one axis of the sweep: the axis, and the metric that is shown along it."""
+    """A slice along one axis of the sweep: the axis, and the metric that is shown along it."""
 
     varies: str  # a name in AXES
     x: Axis
@@ -28,26 +28,28 @@ class Slice:
     y_of: Callable[[MeasuredCell], float]
 
 
-def slice_panel(cut: Slice, cells: Sequence[MeasuredCell]) -> Panel:
-    """The panel of one cut: colour by gradient mode, stroke by backend; the title names what is held."""
-    held = {name: _middle(cells, place) for name, place in AXES.items() if name != cut.varies}
+def slice_panel(slice_: Slice, cells: Sequence[MeasuredCell]) -> Panel:
+    """The panel of a slice: colour by gradient mode, stroke by backend; the title names the values held."""
+    held = {name: _middle(cells, place) for name, place in AXES.items() if name != slice_.varies}
     along = [each for each in cells if all(AXES[name](each) == place for name, place in held.items())]
-    along.sort(key=AXES[cut.varies])
-    ticks = sorted({AXES[cut.varies](each)[0] for each in along}) if cut.varies != "step" else ()
-    x = replace(cut.x, ticks=tuple(ticks))
-    return Panel(", ".join(said for _, said in held.values()), x, cut.y, drawable(_lines(cut, along), cut.x, cut.y))
+    along.sort(key=AXES[slice_.varies])
+    ticks = sorted({AXES[slice_.varies](each)[0] for each in along}) if slice_.varies != "step" else ()
+    x = replace(slice_.x, ticks=tuple(ticks))
+    return Panel(
+        ", ".join(said for _, said in held.values()), x, slice_.y, drawable(_lines(slice_, along), slice_.x, slice_.y)
+    )
 
 
 def _middle(cells: Sequence[MeasuredCell], place: Callable[[MeasuredCell], Place]) -> Place:
-    """The place that most cells share, for a sweep may vary one axis at a time; of equals the middle one."""
+    """The value that most cells share, as a sweep may vary one axis at a time; of several such the middle one."""
     counts = Counter(place(each) for each in cells)
     most = sorted(each for each, count in counts.items() if count == max(counts.values()))
     return most[len(most) // 2]
 
 
-def _lines(cut: Slice, cells: Sequence[MeasuredCell]) -> list[Line]:
+def _lines(slice_: Slice, cells: Sequence[MeasuredCell]) -> list[Line]:
     modes = grouped(cells, lambda each: (mode(each.cell), each.cell.backend))
     return [
-        Line(gradient, backend, tuple((cut.x_of(each), cut.y_of(each)) for each in group))
+        Line(gradient, backend, tuple((slice_.x_of(each), slice_.y_of(each)) for each in group))
         for (gradient, backend), group in modes.items()
     ]

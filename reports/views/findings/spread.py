@@ -7,7 +7,7 @@ from reports.views.findings.comparison import Comparison, undecided
 from results import format as text
 from results.statistics.ratio import Ratio, median
 
-MAJORITY = 0.75  # so many must differ to the same side
+MAJORITY = 0.75  # share of the ratios that must differ to the same side
 
 
 @dataclass(frozen=True)
@@ -18,20 +18,20 @@ class Spread:
     low: float
     high: float
     n: int
-    below: int  # how many are called less than 1
+    below: int  # number of ratios that are called less than 1
     above: int
-    single: Ratio | None = None  # of one timed comparison
+    single: Ratio | None = None  # of the only timed comparison
     undecided: str = ""  # why none of the timed comparisons is called a difference
 
     @classmethod
     def counted(cls, ratios: Sequence[float]) -> "Spread":
-        """The spread of counts, which are equal or not."""
+        """The spread of counts: each ratio other than 1 is a difference."""
         below, above = sum(ratio < 1 for ratio in ratios), sum(ratio > 1 for ratio in ratios)
         return cls(median(ratios), min(ratios), max(ratios), len(ratios), below, above)
 
     @classmethod
     def timed(cls, comparisons: Sequence[Comparison]) -> "Spread":
-        """The spread of times, of which only called differences count as different."""
+        """The spread of times: only ratios that are called a difference count."""
         ratios = [each.ratio.value for each in comparisons]
         called = [each.ratio.value for each in comparisons if each.differs]
         below, above = sum(ratio < 1 for ratio in called), sum(ratio > 1 for ratio in called)

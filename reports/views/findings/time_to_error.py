@@ -12,78 +12,78 @@ from reports.views.findings.library import library_finding, library_pairs
 from reports.views.parts.section import Finding
 from results import format as text
 
-TARGET = 1e-6  # the error that is to be reached, if two configurations reach it and the study states no goal
+TARGET = 1e-6  # the error to reach, if the study states no goal and two configurations reach it
 
 
 @dataclass(frozen=True)
-class Contest:
-    """The error that is to be reached, and the clock by which."""
+class Criterion:
+    """The metric of the error to reach, and the samples of the time that counts."""
 
     error: Literal["error", "gradient_error"]
     clock: str
-    said: str  # the error in words
+    in_words: str  # the error
 
 
-SOLVES = Contest("error", "forward_s", "an error")
-GRADIENTS = Contest("gradient_error", "gradient_s", "a gradient error")
+SOLVES = Criterion("error", "forward_s", "an error")
+GRADIENTS = Criterion("gradient_error", "gradient_s", "a gradient error")
 
 
 @dataclass(frozen=True)
 class TimeToError:
-    """The quickest cell of each choice within the error, the quickest first."""
+    """The quickest cell of each configuration within the error, the quickest first."""
 
     error: float
     cells: tuple[MeasuredCell, ...]
-    contest: Contest = SOLVES
+    criterion: Criterion = SOLVES
 
     @classmethod
-    def of(cls, cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> Self | None:
+    def of(cls, cells: Sequence[MeasuredCell], criterion: Criterion = SOLVES) -> Self | None:
         """The times to error of these cells; None if none was timed, or none reaches the study's goal."""
-        timed = measured_of(cells, contest.error, contest.clock)
-        error = target(timed, contest)
-        runners = tuple(race(timed, error, contest)) if error else ()
-        return cls(error, runners, contest) if error and runners else None
+        timed = measured_of(cells, criterion.error, criterion.clock)
+        error = target(timed, criterion)
+        quickest = tuple(quickest_of_each(timed, error, criterion)) if error else ()
+        return cls(error, quickest, criterion) if error and quickest else None
 
     @property
     def pairs(self) -> list[Pair]:
-        """The quickest two cells, as a pair to compare: the second over the first."""
+        """The pair of the quickest two cells: the second over the first."""
         return [(self.cells[1], self.cells[0])] if len(self.cells) > 1 else []
 
 
 def time_to_error_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
-    """The findings on who reaches the error first, by setting, and on libraries, as one family of comparisons."""
-    races, clock = times_to_error(cells, SOLVES), SOLVES.clock
-    decisive = [pair for race in races.values() for pair in race.pairs]
+    """The findings on the quickest configuration of each setting and on libraries, as one family of comparisons."""
+    by_setting, clock = times_to_error(cells, SOLVES), SOLVES.clock
+    decisive = [pair for fastest in by_setting.values() for pair in fastest.pairs]
     times = compare([*decisive, *library_pairs(cells, clock)], clock)
-    first = [time_to_error_finding(title, race, times) for title, race in races.items()]
+    first = [time_to_error_finding(title, fastest, times) for title, fastest in by_setting.items()]
     library = library_finding(cells, clock, times)
     return tuple(found for found in (*first, *goals_missed(cells, SOLVES), library) if found)
 
 
-def times_to_error(cells: Sequence[MeasuredCell], contest: Contest) -> dict[str, TimeToError]:
-    """The times to error of the settings that have any."""
-    return {title: race for title, group in settings(cells).items() if (race := TimeToError.of(group, contest))}
+def times_to_error(cells: Sequence[MeasuredCell], criterion: Criterion) -> dict[str, TimeToError]:
+    """The times to error by setting, without settings in which none is known."""
+    return {title: fastest for title, group in settings(cells).items() if (fastest := TimeToError.of(group, criterion))}
 
 
-def goals_missed(cells: Sequence[MeasuredCell], contest: Contest) -> list[Finding]:
-    """The settings in which cells were timed and none reaches the goal that the study states."""
+def goals_missed(cells: Sequence[MeasuredCell], criterion: Criterion) -> list[Finding]:
+    """The findings on settings in which cells were timed and none reaches the study's goal."""
     missed = []
     for title, group in settings(cells).items():
-        goal, timed = stated(group, contest), measured_of(group, contest.error, contest.clock)
-        if goal is not None and timed and TimeToError.of(group, contest) is None:
-            best = min(timed, key=lambda each: each.value(contest.error))
-            least, by = text.error(best.value(contest.error)), Configuration.of(best)
+        goal, timed = stated(group, criterion), measured_of(group, criterion.error, criterion.clock)
+        if goal is not None and timed and TimeToError.of(group, criterion) is None:
+            best = min(timed, key=lambda each: each.value(criterion.error))
+            least, by = text.error(best.value(criterion.error)), Configuration.of(best)
             reached = f"The least is {least}, by {by} ({step(best.cell)})."
-            missed.append(Finding(title, f"none reaches {contest.said} of {text.tolerance(goal)}", reached))
+            missed.append(Finding(title, f"none reaches {criterion.in_words} of {text.tolerance(goal)}", reached))
     return missed
 
 
-def time_to_error_finding(subject: str, race: TimeToError, times: Times) -> Finding:
+def time_to_error_finding(subject: str, fastest: TimeToError, times: Times) -> Finding:
     """The finding on the configuration that takes the least time to the target."""
-    (first, *others), clock = race.cells, race.contest.clock
+    (first, *others), clock = fastest.cells, fastest.criterion.clock
     evidence = (
-        f"The least time to {race.contest.said} of {text.tolerance(race.error)}: {text.seconds(first.value(clock))} "
-        f"({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
+        f"The least time to {fastest.criterion.in_words} of {text.tolerance(fastest.error)}: "
+        f"{text.seconds(first.value(clock))} ({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
     )
     if not others:
         return Finding(subject, str(Configuration.of(first)), evidence)
@@ -98,20 +98,20 @@ def time_to_error_finding(subject: str, race: TimeToError, times: Times) -> Find
     return Finding(subject, f"{best} or {next_best}", f"{evidence}: {undecided([compared])}.")
 
 
-def stated(cells: Sequence[MeasuredCell], contest: Contest) -> float | None:
+def stated(cells: Sequence[MeasuredCell], criterion: Criterion) -> float | None:
     """The error that the study wants to reach; None if the study states none."""
-    return next((getattr(each.goal, contest.error) for each in cells), None)
+    return next((getattr(each.goal, criterion.error) for each in cells), None)
 
 
-def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | None:
-    """The error to reach: the study's goal; else TARGET, or the smallest power of ten that two choices reach.
+def target(cells: Sequence[MeasuredCell], criterion: Criterion = SOLVES) -> float | None:
+    """The error to reach: the study's goal; else TARGET, or the smallest power of ten that two configurations reach.
 
-    That of one choice, if there is one only.
+    With only one configuration, the power of ten that this one reaches.
     """
-    if (goal := stated(cells, contest)) is not None:
+    if (goal := stated(cells, criterion)) is not None:
         return goal
     best = sorted(
-        min(each.value(contest.error) for each in group) for group in grouped(cells, Configuration.of).values()
+        min(each.value(criterion.error) for each in group) for group in grouped(cells, Configuration.of).values()
     )
     if not best:
         return None
@@ -122,14 +122,14 @@ def target(cells: Sequence[MeasuredCell], contest: Contest = SOLVES) -> float | 
     return decade if reached <= decade else 10 * decade  # the logarithm may have been rounded down
 
 
-def race(cells: Sequence[MeasuredCell], error: float, contest: Contest = SOLVES) -> list[MeasuredCell]:
-    """The quickest cell of each choice within this error, the quickest first."""
-    within = quickest_first([each for each in cells if each.value(contest.error) <= error], contest.clock)
+def quickest_of_each(cells: Sequence[MeasuredCell], error: float, criterion: Criterion = SOLVES) -> list[MeasuredCell]:
+    """The quickest cell of each configuration within this error, the quickest first."""
+    within = quickest_first([each for each in cells if each.value(criterion.error) <= error], criterion.clock)
     return [group[0] for group in grouped(within, Configuration.of).values()]
 
 
 def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
-    """The cells by their ratio to the control, if all have one: seconds of different rounds were under unequal load."""
+    """The cells by their ratio to the control if all have one, else by seconds: these depend on the round's load."""
     relative = {each.key: each.relative(clock) for each in cells}
     if all(map(math.isfinite, relative.values())):
         return sorted(cells, key=lambda each: relative[each.key])

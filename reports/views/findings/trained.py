@@ -1,4 +1,4 @@
-"""A trained choice: the cells that are equal but for the seed, and what their seeds agree on."""
+"""Trained choices: cells that differ only in the seed, and statistics over their seeds."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ SETTING = tuple(name for name in BLOCK if name != "seed")  # what trained choice
 Curve = tuple[np.ndarray, np.ndarray]  # x (n,), y (n,)
 
 
-@dataclass(frozen=True, eq=False)  # equal where it is the same one: a cell's curves have no hash
+@dataclass(frozen=True, eq=False)  # compared by identity: a cell's curves have no hash
 class Trained:
-    """A trained choice: at least one cell, one for each seed."""
+    """A trained choice: its cells, one for each seed, at least one."""
 
     seeds: tuple[MeasuredCell, ...]
 
@@ -30,8 +30,8 @@ class Trained:
         return self.seeds[0].cell
 
     @property
-    def choice(self) -> Configuration:
-        """The choice: solver, backend and gradient mode."""
+    def configuration(self) -> Configuration:
+        """The configuration: solver, backend, gradient mode and options."""
         return Configuration.of(self.seeds[0])
 
     @property
@@ -44,11 +44,11 @@ class Trained:
         return Range.of([each.value(name) for each in self.seeds])
 
     def to(self, target: float) -> Range:
-        """The seconds of training until the loss on the whole trajectory is at the target, over seeds."""
+        """The seconds of training until the loss on the whole trajectory reaches the target, over seeds."""
         return Range.of([time_to(*curve, target) for curve in self.curves(whole_seconds)])
 
     def reached(self) -> float:
-        """The loss on the whole trajectory that every seed comes to at some time; NaN if it was never seen."""
+        """The loss on the whole trajectory that every seed reaches at some time; NaN if none has been computed."""
         return max((float(np.min(losses)) for _, losses in self.curves(whole)), default=math.nan)
 
     def initial(self) -> list[float]:
@@ -60,7 +60,7 @@ class Trained:
         return [curve for each in self.seeds if (curve := of(each)) is not None]
 
     def __str__(self) -> str:
-        return ", ".join(filter(None, (str(self.choice), step(self.cell), optimiser(self.cell))))
+        return ", ".join(filter(None, (str(self.configuration), step(self.cell), optimiser(self.cell))))
 
 
 def optimiser(cell: Cell) -> str:
@@ -80,7 +80,7 @@ def _choices(cells: Sequence[MeasuredCell]) -> list[Trained]:
 
 
 def target_of(choices: Sequence[Trained]) -> float | None:
-    """The loss that the choices of a setting race to: the study's goal, else one that more than half of them reach."""
+    """The target loss of a setting: the study's goal, else a loss that more than half of its choices reach."""
     stated = next((seed.goal.loss for each in choices for seed in each.seeds), None)
     if stated is not None:
         return stated
@@ -126,6 +126,6 @@ def _first_component(measured: MeasuredCell, name: str) -> Curve | None:
 
 
 def ranged(over: Range, form: text.Form) -> Value:
-    """An entry of a median and, in a low voice, the range of its seeds where they differ."""
+    """An entry of a median and, in grey, the range of its seeds if they differ."""
     said = number(over.median, form)
     return replace(said, note=f"{form(over.low)} to {form(over.high)}") if over.low < over.high else said

@@ -12,17 +12,17 @@ from reports.views.parts.table import Column, Table, number, tabulate, words
 from results import format as text
 from results.statistics.training import Range
 
-TRANSFERS = 1.5  # a loss up to so many times that of the model as trained; it is one model, so no chance is in it
+TRANSFERS = 1.5  # times the loss as trained, at most; both losses are of one model, so no seed is in their ratio
 NAMED = 3  # choices that a finding names
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A trained choice that was solved in another way."""
+    """The solve of a trained choice with another solver."""
 
     trained: Trained
-    way: str  # as the sweep says it
-    loss: Range  # over seeds, as are all of these
+    solve: str  # the other solver and its step or tolerances, as the sweep writes them
+    loss: Range  # over seeds, as the other ranges
     ratio: Range  # of the loss to that of the same model as trained
     nfe: Range
     own_backend: bool
@@ -42,24 +42,24 @@ class Transfer:
         return "survives" if self.survived else "has not survived"
 
     def __str__(self) -> str:
-        return f"{self.trained}: {text.times(self.ratio.median)} by {self.way}"
+        return f"{self.trained}: {text.times(self.ratio.median)} by {self.solve}"
 
 
 def transfers(choices: Sequence[Trained]) -> list[Transfer]:
-    """The transfers, one for each choice and way."""
+    """The transfers, one for each choice and solve."""
     return [
-        _transfer(each, way, place)
+        _transfer(each, solve, place)
         for each in choices
-        for place, way in enumerate(each.cell.evaluate.split("; "))
+        for place, solve in enumerate(each.cell.evaluate.split("; "))
         if any(_row(seed, place) for seed in each.seeds)
     ]
 
 
-def _transfer(trained: Trained, way: str, place: int) -> Transfer:
+def _transfer(trained: Trained, solve: str, place: int) -> Transfer:
     rows = [(seed, row) for seed in trained.seeds if (row := _row(seed, place))]
     return Transfer(
         trained,
-        way,
+        solve,
         loss=Range.of([loss for _, (loss, _, _) in rows]),
         ratio=Range.of([_ratio(loss, seed.value("final_loss")) for seed, (loss, _, _) in rows]),
         nfe=Range.of([nfe for _, (_, nfe, _) in rows]),
@@ -68,7 +68,7 @@ def _transfer(trained: Trained, way: str, place: int) -> Transfer:
 
 
 def _row(measured: MeasuredCell, place: int) -> tuple[float, float, float] | None:
-    """The loss, the NFE, and whether the cell's own backend solved it; None if this way was not tried."""
+    """The loss, the NFE, and whether the cell's own backend solved it; None if it was not measured."""
     if "evaluation" not in measured.curves:
         return None
     places, rows = measured.curves["evaluation"]
@@ -77,7 +77,7 @@ def _row(measured: MeasuredCell, place: int) -> tuple[float, float, float] | Non
 
 
 def _ratio(loss: float, as_trained: float) -> float:
-    """The ratio of the loss to that of the model as trained; NaN if the latter has none."""
+    """The ratio of the loss to that of the model as trained; NaN if that is not positive and finite."""
     return loss / as_trained if 0 < as_trained < math.inf else math.nan
 
 
@@ -89,7 +89,7 @@ def transfer_table(setting: str, rows: Sequence[Transfer]) -> Table:
             _of_first("trained with", columns.SOLVER),
             *(_of_first(each.heading, each) for each in (columns.STEP, columns.BACKEND, columns.GRADIENT)),
             Column("optimiser", lambda row: words(optimiser(row.trained.cell)), title="with its learning rate"),
-            Column("solved with", lambda row: words(row.way if row.own_backend else f"{row.way}, by node")),
+            Column("solved with", lambda row: words(row.solve if row.own_backend else f"{row.solve}, by node")),
             Column("NFE", lambda row: number(row.nfe.median, text.count), True, "calls over the whole trajectory"),
             Column("loss as\ntrained", lambda row: number(row.trained.final_loss.median, text.number), True),
             Column("loss so\nsolved", lambda row: number(row.loss.median, text.number), True),
@@ -105,15 +105,15 @@ def _of_first(heading: str, column: columns.Cells) -> Column[Transfer]:
 
 
 def transfer_finding(subject: str, rows: Sequence[Transfer]) -> Finding | None:
-    """The finding on the choices that are as good with every other solver; None if none was tried."""
+    """The finding on the choices that are as good with every other solver; None if no other was measured."""
     judged = [row for row in rows if row.ratio.n]
     choices = list(dict.fromkeys(row.trained for row in judged))
     if not choices:
         return None
     lost = [max(_of(choice, judged), key=lambda row: row.ratio.median) for choice in choices]
     lost = sorted((row for row in lost if not row.survived), key=lambda row: -row.ratio.median)
-    ways = text.listed(list(dict.fromkeys(row.way for row in judged)))
-    said = f"Solved with {ways}, the loss on the whole trajectory is at most {TRANSFERS:g} times that as trained"
+    solves = text.listed(list(dict.fromkeys(row.solve for row in judged)))
+    said = f"Solved with {solves}, the loss on the whole trajectory is at most {TRANSFERS:g} times that as trained"
     if not lost:
         return Finding(subject, "every trained choice survives", f"{said}.")
     answer = f"{len(choices) - len(lost)} of {text.plural(len(choices), 'trained choice')} survive"

@@ -11,7 +11,7 @@ from results.records import Cell
 
 Cells = Column[MeasuredCell]
 
-SHORT_KEY = 7  # so many digits of a key are shown
+SHORT_KEY = 7  # digits of a key that are shown
 
 KEY = Cells("cell", lambda each: words(each.key[:SHORT_KEY], link=each.key), title="key of the cell's own row")
 PROBLEM = Cells("problem", lambda each: words(each.cell.problem))
@@ -42,7 +42,7 @@ def metric(heading: str, name: str, form: text.Form) -> Cells:
 
 
 def time(measured: MeasuredCell, name: str) -> Value:
-    """The median of samples, with the half-width of its ratio to the control; marked where that is too wide."""
+    """The median of samples, with the half-width of its ratio to the control; marked if that is too wide."""
     said = number(measured.value(name), text.seconds)
     paired = measured.ratios.get(name)
     if said.sort is None or name not in measured.samples:
@@ -52,7 +52,7 @@ def time(measured: MeasuredCell, name: str) -> Value:
 
 
 def over_control(measured: MeasuredCell, name: str) -> Value:
-    """The time over that of the block's control, with its interval."""
+    """The ratio of the time to that of the block's control, with its interval."""
     if measured.is_control and name in measured.samples:
         return Value("control", 1.0)
     return ratio(measured.ratios[name]) if name in measured.ratios else Value(text.MISSING, None)

@@ -21,10 +21,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """Points in the order in which they are joined."""
+    """A line through points, in the order in which they are joined."""
 
-    hue: str  # what gives the colour: a solver or a gradient mode
-    style: str  # what gives stroke and marker: a backend; empty: a plain line
+    hue: str  # the name that gives the colour: a solver or a gradient mode
+    style: str  # the name that gives stroke and marker: a backend; empty: a plain line
     points: tuple[tuple[float, float], ...]
     label: str = ""  # written at the line's end
     width: float = 1.5
@@ -39,13 +39,13 @@ class Panel:
     x: Axis
     y: Axis
     lines: tuple[Line, ...]
-    square: bool = False  # a phase plane: one unit is as long in x as in y
+    square: bool = False  # for a phase plane: x and y have the same scale
     markers: bool = True
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels that are read together, under one legend."""
+    """A figure: panels under one legend."""
 
     caption: str
     panels: tuple[Panel, ...]
@@ -62,7 +62,7 @@ class Figure:
 
 
 def figures(caption: str, panels: Iterable[Panel]) -> tuple[Figure, ...]:
-    """The figure of the panels that have anything to show; no figure if no panel has."""
+    """The figure of the panels that have lines; no figure if no panel has any."""
     shown = tuple(panel for panel in panels if panel.lines)
     return (Figure(caption, shown),) if shown else ()
 
@@ -74,7 +74,7 @@ def drawable(lines: Iterable[Line], x: Axis, y: Axis) -> tuple[Line, ...]:
 
 
 def _clipped(line: Line, x: Axis, y: Axis) -> Line:
-    """The line without points that have no place, and without their parts of the band."""
+    """The line without the points that have no place on the axes, and without their parts of the band."""
     band = line.band or [(at, at) for _, at in line.points]
     kept = [
         (point, span)

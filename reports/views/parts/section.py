@@ -8,7 +8,7 @@ from reports.views.parts.table import Table
 
 @dataclass(frozen=True)
 class Finding:
-    """An answer in plain words: on which subject, which choice won, and the numbers it rests on."""
+    """An answer in plain words: its subject, the best choice, and the numbers as evidence."""
 
     subject: str
     answer: str
@@ -19,7 +19,7 @@ class Finding:
 class Section:
     """A section: what the page shows of a study."""
 
-    study: str  # the anchor
+    study: str  # name of the study, which is also the anchor
     title: str
     question: str
     findings: tuple[Finding, ...] = ()
@@ -27,4 +27,4 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
-    noise: str = ""  # what its times differ by for no reason; empty if nothing was timed
+    noise: str = ""  # the noise floor of its times; empty if nothing was timed

@@ -1,4 +1,4 @@
-"""The tables of the database's environments and sweeps: which of them the page shows, and how to see the others."""
+"""The tables of the database's environments and sweeps: which of them the page shows, and how to show others."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from results import format as text
 
 
 def of_environment(selection: Selection) -> DataFrame:
-    """The runs of an environment, the newest first."""
+    """All runs of the environment that is shown, the newest first."""
     every, fingerprint = selection.every_run, selection.runs["fingerprint"].iloc[-1]
     return every[every["fingerprint"] == fingerprint].iloc[::-1]
 
 
 def environment_table(selection: Selection) -> Table | None:
-    """The table of environments: how each differs from the environment that is shown."""
+    """The table of environments: how each differs from the one that is shown; None if there are no others."""
     shown = selection.runs.iloc[-1]
     groups = list(selection.every_run.groupby("fingerprint", sort=False))
     if len(groups) == 1:
@@ -42,7 +42,7 @@ def _difference(facts: Mapping[str, str], shown: Mapping[str, str]) -> str:
 
 
 def sweep_table(selection: Selection) -> Table:
-    """The table of the environment's sweeps, by name and text, with those that are shown."""
+    """The table of the environment's sweeps, by name and text, and which of them are shown."""
     shown = set(selection.runs["sweep_sha"])
     every = of_environment(selection)
     newest = dict(zip(every["sweep_name"].iloc[::-1], every["sweep_sha"].iloc[::-1], strict=True))

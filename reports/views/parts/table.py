@@ -1,4 +1,4 @@
-"""Tables: columns that know how to show a subject, and the rows that follow."""
+"""Tables: columns with the function that shows a subject, and the rows made with them."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ Subject = TypeVar("Subject")
 
 @dataclass(frozen=True)
 class Value:
-    """An entry: its text, and the value that it is sorted by (None is last)."""
+    """An entry of a table: its text, and the value that it is sorted by (None is last)."""
 
     text: str
     sort: float | str | None
     hue: str = ""  # the name whose colour marks it
-    link: str = ""  # the row it leads to
-    note: str = ""  # said after it in a low voice: an interval
-    quiet: bool = False  # said in a low voice itself: no difference
-    unsettled: bool = False  # marked as less sure than asked
+    link: str = ""  # the row that it leads to
+    note: str = ""  # in grey after it: an interval
+    quiet: bool = False  # in grey itself: no difference
+    unsettled: bool = False  # marked as less precise than asked
 
 
 @dataclass(frozen=True)
 class Column(Generic[Subject]):
-    """A heading, its explanation, and how a subject is shown."""
+    """A column: its heading, its explanation, and how a subject is shown."""
 
     heading: str
     show: Callable[[Subject], Value]
@@ -44,7 +44,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Row:
-    """Entries in the order of the headings; the anchor is the cell's key, if the row is a cell's own."""
+    """A row: entries in the order of the headings; the anchor is the cell's key in the table of all cells."""
 
     values: tuple[Value, ...]
     anchor: str = ""
@@ -65,19 +65,19 @@ class Table:
 
 
 def words(said: str, *, hue: str = "", link: str = "") -> Value:
-    """An entry of text; an empty one is missing."""
+    """An entry of text; an empty text is shown as missing."""
     return Value(said or text.MISSING, said or None, hue=hue, link=link)
 
 
 def number(value: float | None, form: text.Form) -> Value:
-    """An entry of a number; None and NaN are missing."""
+    """An entry of a number; None and NaN are shown as missing."""
     if value is None or value != value:
         return Value(text.MISSING, None)
     return Value(form(value), value)
 
 
 def ratio(value: Ratio, *, quiet: bool = False) -> Value:
-    """An entry of a ratio and, in a low voice, its interval."""
+    """An entry of a ratio and, in grey, its interval."""
     return Value(text.times(value.value), value.value, note=text.interval(value), quiet=quiet)
 
 
@@ -88,7 +88,7 @@ def tabulate(
     *,
     anchor: Callable[[Subject], str] = lambda _: "",
 ) -> Table:
-    """The table with a row for each subject, without columns in which nothing is known."""
+    """The table with a row for each subject, without columns whose entries are all missing."""
     subjects = list(subjects)
     shown = [(column, [column.show(subject) for subject in subjects]) for column in columns]
     shown = [(column, values) for column, values in shown if any(value.sort is not None for value in values)]

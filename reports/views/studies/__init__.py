@@ -1,4 +1,4 @@
-"""The report's sections, a file each, and how one is added: by a file here that registers a function of its cells."""
+"""The report's sections, with a file for each: a new file here that registers a function adds a section."""
 
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -7,6 +7,6 @@ from node.registry import Registry
 from reports.measured import MeasuredCell
 from reports.views.parts.section import Section
 
-MakeSection = Callable[[str, Sequence[MeasuredCell]], Section]  # of the study's name and its cells that have a number
+MakeSection = Callable[[str, Sequence[MeasuredCell]], Section]  # (name of the study, its cells that have a number)
 
 SECTIONS: Registry[MakeSection] = Registry("section", FunctionType, entry_points="nodebench.sections", package=__name__)

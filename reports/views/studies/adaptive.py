@@ -32,7 +32,7 @@ COLUMNS = (
 
 @SECTIONS.register(name="adaptive", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """The study's section; the cells are those with a number."""
+    """The section of the study; `cells` are its cells that have a number."""
     return Section(
         study,
         TITLE,

@@ -35,7 +35,7 @@ def value(name: str) -> Callable[[MeasuredCell], float]:
     return lambda each: each.value(name)
 
 
-CUTS = (
+SLICES = (
     Slice(
         "step",
         SECONDS,
@@ -63,13 +63,13 @@ CUTS = (
 
 @SECTIONS.register(name="adjoint", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """The study's section; the cells are those with a number."""
-    races = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
-    decisive = [pair for race in races.values() for pair in race.pairs]
+    """The section of the study; `cells` are its cells that have a number."""
+    by_setting = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
+    decisive = [pair for fastest in by_setting.values() for pair in fastest.pairs]
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
     rows = mode_rows(cells, times)
     findings = (
-        *(time_to_error_finding(title, race, times) for title, race in races.items()),
+        *(time_to_error_finding(title, fastest, times) for title, fastest in by_setting.items()),
         *goals_missed(cells, GRADIENTS),
         time_finding("time", rows),
         mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
@@ -86,7 +86,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         figures=tuple(
             figure
             for title, group in alike.items()
-            for figure in figures(title, (slice_panel(cut, group) for cut in CUTS))
+            for figure in figures(title, (slice_panel(slice_, group) for slice_ in SLICES))
         ),
         tables=tuple(mode_table(title, group, rows) for title, group in alike.items()),
     )

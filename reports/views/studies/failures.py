@@ -13,7 +13,7 @@ class FailureGroup:
     """Cells that failed for one reason."""
 
     failure: Failure
-    cells: tuple[tuple[str, str], ...]  # key, and what a person calls it
+    cells: tuple[tuple[str, str], ...]  # key, and a description for a person
 
     @property
     def count(self) -> str:
@@ -22,16 +22,16 @@ class FailureGroup:
 
 
 def failure_groups(cells: Collection[MeasuredCell]) -> tuple[FailureGroup, ...]:
-    """The groups of failures: errors before what is not supported; within these the largest group first."""
+    """The groups of failures: errors before what is not supported; within each the largest group first."""
     groups: dict[Failure, list[MeasuredCell]] = {}
     for cell in cells:
         for failure in cell.failures:
             groups.setdefault(failure, []).append(cell)
     ordered = sorted(groups.items(), key=lambda item: (item[0].expected, -len(item[1])))
     return tuple(
-        FailureGroup(failure, tuple((each.key, _said(each)) for each in failed)) for failure, failed in ordered
+        FailureGroup(failure, tuple((each.key, _description(each)) for each in failed)) for failure, failed in ordered
     )
 
 
-def _said(measured: MeasuredCell) -> str:
+def _description(measured: MeasuredCell) -> str:
     return f"{measured.cell.problem}: {Configuration.of(measured)}, {step(measured.cell)}, {measured.cell.device}"

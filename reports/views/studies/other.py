@@ -1,4 +1,4 @@
-"""The section of a study for which none is registered: every number of its cells in one table."""
+"""The section of a study without a registered section: every number of its cells in one table."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ CLOCK = "forward_s"
 
 
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """The study's section; the cells are those with a number."""
+    """The section of the study; `cells` are its cells that have a number."""
     finding = library_finding(cells, CLOCK, compare(library_pairs(cells, CLOCK), CLOCK))
     return Section(
         study,

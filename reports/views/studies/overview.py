@@ -17,8 +17,8 @@ class RunView:
     """A run: one execution of a sweep."""
 
     id: str
-    shown: str  # how many of its trials are on the page
-    chosen: bool  # whether its plan is
+    shown: str  # number of its trials on the page
+    chosen: bool  # whether its plan is on the page
     sweep_name: str
     sweep_text: str
     state: str
@@ -32,21 +32,21 @@ class RunView:
 class Overview:
     """The head of the page."""
 
-    notices: tuple[str, ...]  # what a reader must know of the choice of what is shown
-    environments: Table | None  # that there are, if there are several
-    sweeps: Table  # that were run in this environment
-    summary: str  # one line: how much, when
+    notices: tuple[str, ...]  # what a reader must know of the selection
+    environments: Table | None  # None if there is only one
+    sweeps: Table  # those that were run in this environment
+    summary: str  # number of cells and date of the newest run, in a line
     fingerprint: str
     facts: Mapping[str, str]
     runs: tuple[RunView, ...]
     counts: tuple[tuple[str, str], ...]  # label, number
-    pending: str  # empty if nothing is
-    noise: str  # what two timings of the same thing differ by; empty if nothing was timed
-    blocks: Table | None  # the same, block by block; None without twins
+    pending: str  # number of cells to be measured, in words; empty if there are none
+    noise: str  # a line on the noise floor; empty if nothing was timed
+    blocks: Table | None  # the noise floor of each block; None without twins
 
 
 def overview(selection: Selection) -> Overview:
-    """The head of the page for these runs."""
+    """The head of the page for the selected runs."""
     newest = selection.runs.iloc[-1]
     cells = list(selection.cells.values())
     pending = sum(cell.status == "pending" for cell in cells)

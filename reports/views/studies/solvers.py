@@ -1,4 +1,4 @@
-"""Study `solvers`: fixed-step methods, their order and their price."""
+"""Study `solvers`: fixed-step methods, their order and their cost."""
 
 import math
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ READING = (
 
 @dataclass(frozen=True)
 class SolverRow:
-    """A choice in one setting: its order, its finest common step, its quickest way to the target."""
+    """A configuration in one setting: its order, its cell at the finest common step, its quickest cell."""
 
     setting: str
-    choice: Configuration
+    configuration: Configuration
     order: Order
-    common: MeasuredCell | None  # at the finest step that all choices of the setting have
-    quickest: MeasuredCell | None  # within the target
+    common: MeasuredCell | None  # at the finest step that all configurations of the setting have
+    quickest: MeasuredCell | None  # the quickest cell within the target
     target: float
 
 
 @SECTIONS.register(name="solvers", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """The study's section; the cells are those with a number."""
+    """The section of the study; `cells` are its cells that have a number."""
     return Section(
         study,
         TITLE,
@@ -56,7 +56,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
 
 
 def order_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
-    """The panels of error against dt, with each choice's observed order at its line's end."""
+    """The panels of error against dt, with each configuration's observed order at the end of its line."""
     ticks = tuple(sorted({each.cell.dt for each in cells if each.cell.dt is not None}))
     dt = Axis("step dt, finer to the right", text.tolerance, ticks=ticks, reversed=True)
     return [
@@ -65,13 +65,15 @@ def order_panels(cells: Sequence[MeasuredCell]) -> list[Panel]:
 
 
 def order_lines(cells: Sequence[MeasuredCell]) -> list[Line]:
-    """A line for each choice; of choices that differ only in the backend the first is labelled."""
+    """A line for each configuration; of those with the same solver the first is labelled."""
     lines: list[Line] = []
-    for choice, group in grouped(cells, Configuration.of).items():
+    for configuration, group in grouped(cells, Configuration.of).items():
         points = [(each.cell.dt, each.value("error")) for each in group if each.cell.dt is not None]
-        named = any(line.hue == choice.solver for line in lines)
-        label = "" if named else _labelled(choice.solver, order_of(group))
-        lines.append(Line(choice.solver, choice.backend, tuple(sorted(points, reverse=True)), label=label))
+        named = any(line.hue == configuration.solver for line in lines)
+        label = "" if named else _labelled(configuration.solver, order_of(group))
+        lines.append(
+            Line(configuration.solver, configuration.backend, tuple(sorted(points, reverse=True)), label=label)
+        )
     return lines
 
 
@@ -80,34 +82,34 @@ def _labelled(solver: str, order: Order) -> str:
 
 
 def order_of(cells: Sequence[MeasuredCell]) -> Order:
-    """The observed order of one choice's cells."""
+    """The observed order of one configuration's cells."""
     stepped = [each for each in measured_of(cells, "error") if each.cell.dt is not None]
     steps = [each.cell.dt for each in stepped if each.cell.dt is not None]
     return fitted_order(steps, [each.value("error") for each in stepped], dtype=cells[0].cell.dtype)
 
 
 def solver_rows(setting: str, cells: Sequence[MeasuredCell]) -> list[SolverRow]:
-    """The rows of the table, one for each choice of the setting."""
-    race = TimeToError.of(cells)
-    quickest = {Configuration.of(each): each for each in race.cells} if race else {}
-    choices = grouped(cells, Configuration.of)
-    steps = set.intersection(*({each.cell.dt for each in group} for group in choices.values()))
+    """The rows of the table, one for each configuration of the setting."""
+    fastest = TimeToError.of(cells)
+    quickest = {Configuration.of(each): each for each in fastest.cells} if fastest else {}
+    configurations = grouped(cells, Configuration.of)
+    steps = set.intersection(*({each.cell.dt for each in group} for group in configurations.values()))
     finest = min((dt for dt in steps if dt is not None), default=None)
     return [
         SolverRow(
             setting,
-            choice,
+            configuration,
             order_of(group),
             next((each for each in group if each.cell.dt == finest), None),
-            quickest.get(choice),
-            race.error if race else stated(cells, SOLVES) or math.nan,
+            quickest.get(configuration),
+            fastest.error if fastest else stated(cells, SOLVES) or math.nan,
         )
-        for choice, group in choices.items()
+        for configuration, group in configurations.items()
     ]
 
 
 def solver_table(setting: str, cells: Sequence[MeasuredCell]) -> Table:
-    """The table of choices: order, the finest common step, and the time to the target."""
+    """The table of configurations: order, the finest common step, and the time to the target."""
     rows = solver_rows(setting, cells)
     common = next((row.common for row in rows if row.common), None)
     at = f"at dt = {text.tolerance(common.cell.dt)}" if common and common.cell.dt else ""
@@ -115,8 +117,8 @@ def solver_table(setting: str, cells: Sequence[MeasuredCell]) -> Table:
     return tabulate(
         setting,
         [
-            Column[SolverRow]("solver", lambda row: words(row.choice.solver, hue=row.choice.solver)),
-            Column("backend", lambda row: words(row.choice.backend)),
+            Column[SolverRow]("solver", lambda row: words(row.configuration.solver, hue=row.configuration.solver)),
+            Column("backend", lambda row: words(row.configuration.backend)),
             Column("order", lambda row: number(row.order.slope, text.order), True, "observed order"),
             Column("points", _points, True, "points that the order is fitted to, of those measured"),
             Column(f"error\n{at}", lambda row: _of(row.common, "error", text.error), True),

@@ -1,11 +1,11 @@
-"""Study `spiral`: a network trained to a spiral, over solvers, gradient modes, optimisers and seeds."""
+"""Study `spiral`: a network trained on a spiral, over solvers, gradient modes, optimisers and seeds."""
 
 import math
 from collections.abc import Sequence
 
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import compare
-from reports.views.findings.learning import BATCHES, NFE, TRAJECTORY, course_panels, phase_panels
+from reports.views.findings.learning import BATCHES, NFE, TRAJECTORY, phase_panels, training_panels
 from reports.views.findings.library import NO_WINNER, library_finding, library_pairs
 from reports.views.findings.modes import CLOCK, mode_pairs, mode_rows, time_finding
 from reports.views.findings.trained import Trained, optimiser, ranged, target_of, trained
@@ -33,8 +33,8 @@ SURVIVAL = (
     "with (Ott et al. 2021). With a finer solver, one that does not has learned the solver's steps and no differential "
     "equation; with a coarser one, it is that solver which errs."
 )
-CLOSE = 2.0  # losses within this factor of the best differ by the chance of a seed
-CLOSE_TIME = 1.5  # trainings are timed one after the other, where equal work has been seen to differ by so much
+CLOSE = 2.0  # losses within this factor of the best may differ only by the seed
+CLOSE_TIME = 1.5  # trainings are timed one after the other: equal work was seen to differ by this factor
 OVER = ": median and range of the seeds"
 TO = " up to that loss on the whole trajectory, ∞ if it is never seen"
 Cells = Column[Trained]
@@ -42,7 +42,7 @@ Cells = Column[Trained]
 
 @SECTIONS.register(name="spiral", doc=TITLE)
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
-    """The study's section; the cells are those with a number."""
+    """The section of the study; `cells` are its cells that have a number."""
     choices = trained(cells)
     survived = {title: transfers(group) for title, group in choices.items()}
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
@@ -61,9 +61,9 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         reading=READING,
         figures=(
             *figures("True and learned trajectories", phase_panels(cells)),
-            *figures("Loss on the whole trajectory as training goes on", course_panels(choices, TRAJECTORY)),
-            *figures("Loss of the mini-batches (running median)", course_panels(choices, BATCHES)),
-            *figures("Calls of the vector field a solve, as training goes on", course_panels(choices, NFE)),
+            *figures("Loss on the whole trajectory as training goes on", training_panels(choices, TRAJECTORY)),
+            *figures("Loss of the mini-batches (running median)", training_panels(choices, BATCHES)),
+            *figures("Calls of the vector field a solve, as training goes on", training_panels(choices, NFE)),
         ),
         tables=(
             *(training_table(title, group) for title, group in choices.items()),
@@ -83,7 +83,7 @@ def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
     best = ranked[0]
     close = [each for each in ranked if _alike(each.final_loss, best.final_loss, CLOSE)]
     came_to = (
-        f"From {text.number(best.over('initial_loss').median)} to {_said(best.final_loss, text.number)} in "
+        f"From {text.number(best.over('initial_loss').median)} to {_range_text(best.final_loss, text.number)} in "
         f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.over('train_s').median)} ({best})."
     )
     if len(close) == 1:
@@ -99,11 +99,11 @@ def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
     times = {each: each.to(target) for each in choices}
     ranked = sorted((each for each in choices if times[each].median < math.inf), key=lambda each: times[each].median)
     subject = f"{setting}: least time to a loss of {text.tolerance(target)}"
-    if not ranked:  # of a goal that the study states
+    if not ranked:  # the study's goal is reached by none
         least = min((each.reached() for each in choices if not math.isnan(each.reached())), default=math.nan)
         return Finding(subject, "none comes to it", f"The least that every seed comes to is {text.number(least)}.")
     close = [each for each in ranked if _alike(times[each], times[ranked[0]], CLOSE_TIME)]
-    took = f"{_said(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
+    took = f"{_range_text(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
     if len(ranked) < len(choices):
         took += f" {text.plural(len(choices) - len(ranked), 'choice')} of {len(choices)} did not come to it."
     if len(close) == 1:
@@ -122,12 +122,12 @@ def _not_told_apart(close: Sequence[Trained], factor: float) -> str:
 
 
 def _name(winner: Trained, others: Sequence[Trained]) -> str:
-    """The choice, with its step and optimiser where another choice has the same solver, backend and mode."""
-    same = [each for each in others if each.choice == winner.choice]
-    return str(winner.choice) if len(same) == 1 else str(winner)
+    """The choice in words, with step and optimiser if another choice has the same configuration."""
+    same = [each for each in others if each.configuration == winner.configuration]
+    return str(winner.configuration) if len(same) == 1 else str(winner)
 
 
-def _said(over: Range, form: text.Form) -> str:
+def _range_text(over: Range, form: text.Form) -> str:
     if over.n == 1:
         return form(over.median)
     return f"{form(over.median)} (median of {over.n} seeds, {form(over.low)} to {form(over.high)})"

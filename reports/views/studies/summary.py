@@ -1,4 +1,4 @@
-"""The table of all cells, to whose rows the page's links and a cell's key lead."""
+"""The table of all cells, whose rows are the targets of the page's links."""
 
 from collections.abc import Collection
 

@@ -1,1 +1,1 @@
-"""The schema's history, for Alembic: one step a version."""
+"""The history of the schema, for Alembic: a migration for each version."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: the steps, in the transaction that `results.opening.migration` hands over."""
+"""The script that Alembic runs: the migrations, in the transaction that `results.opening.migration` passes."""
 
 from alembic import context
 

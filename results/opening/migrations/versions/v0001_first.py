@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """From nothing."""
+    """Make the tables of version 1."""
     op.create_table(
         "cell",
         sa.Column("key", sa.String(), nullable=False, comment="hash of the other columns' canonical JSON"),

@@ -1,6 +1,6 @@
-"""Version 2: leases, references, noise floors, baselines and annotations; a trial's place and what it printed.
+"""Version 2: leases, true values, noise floors, baselines and annotations; a trial's place and what it printed.
 
-In SQLite the tables that are only read by their key lose their row numbers, and with them a second copy of the key.
+In SQLite the tables that are read only by their key lose their row numbers, and with them a second copy of the key.
 """
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ KEYED = {
 
 
 def upgrade() -> None:
-    """From version 1."""
+    """Upgrade from version 1."""
     if op.get_bind().dialect.name == "sqlite":
         for table in KEYED:
             _rebuild(table)
@@ -156,7 +156,7 @@ def upgrade() -> None:
 
 
 def _rebuild(name: str) -> None:
-    """The same table without row numbers."""
+    """Rebuild a table of SQLite without row numbers."""
     old = sa.Table(name, sa.MetaData(), autoload_with=op.get_bind(), resolve_fks=False)
     op.rename_table(name, f"old_{name}")
     columns = [sa.Column(c.name, c.type, nullable=c.nullable) for c in old.columns]

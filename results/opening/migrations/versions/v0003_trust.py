@@ -1,4 +1,4 @@
-"""Version 3: how a cell is trained and what its model is evaluated with; metrics of trust, columns of the summary."""
+"""Version 3: a cell's optimiser, learning rate and evaluation; trials of the kind `twin`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """From version 2."""
+    """Upgrade from version 2."""
     for column in (
         sa.Column(
             "optimiser",
@@ -28,7 +28,7 @@ def upgrade() -> None:
         ),
     ):
         op.add_column("cell", column)
-    if op.get_bind().dialect.name != "sqlite":  # which keeps no comments
+    if op.get_bind().dialect.name != "sqlite":  # SQLite keeps no comments
         op.alter_column(
             "trial", "kind", existing_type=sa.String(), comment="counts, accuracy, timing, twin, memory or training"
         )

@@ -12,7 +12,7 @@ _RUN = sa.table("run", sa.column("id"), sa.column("started_at"), sa.column("sequ
 
 
 def upgrade() -> None:
-    """From version 3."""
+    """Upgrade from version 3."""
     op.create_table(
         "source",
         sa.Column("key", sa.String(), nullable=False, comment="hash of the facts"),
@@ -53,13 +53,13 @@ def upgrade() -> None:
         op.add_column("run", column)
     _extend_trials()
     _number_runs()
-    if op.get_bind().dialect.name != "sqlite":  # which keeps no comments
+    if op.get_bind().dialect.name != "sqlite":  # SQLite keeps no comments
         op.create_table_comment("run", "one execution of a sweep", existing_comment="one going of a sweep")
         op.alter_column("lease", "pid_started_at", existing_type=sa.Double(), comment=_PID_STARTED_AT)
 
 
 def _extend_trials() -> None:
-    """In SQLite a reference comes with its column, or not at all."""
+    """Add source and series. SQLite can add a foreign key only together with its column."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute("alter table trial add column source varchar references source (key)")
     else:
@@ -80,7 +80,7 @@ def _extend_trials() -> None:
 
 
 def _number_runs() -> None:
-    """By their clocks: nothing else is known of runs from before."""
+    """Number the runs by their clocks: nothing else is known of older runs."""
     connection = op.get_bind()
     ids = connection.execute(sa.select(_RUN.c.id).order_by(_RUN.c.started_at, _RUN.c.id)).scalars().all()
     for number, id_ in enumerate(ids, start=1):

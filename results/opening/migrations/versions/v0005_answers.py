@@ -12,13 +12,13 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-_MOST = 10_000  # numbers of a curve
+_MOST = 10_000  # numbers of a curve that is kept as JSON too
 _CHUNK = 100  # curves in memory
 _CURVE = sa.table("curve", *map(sa.column, ("trial_id", "name", "length", "width", "x", "y", "points")))
 
 
 def upgrade() -> None:
-    """From version 4."""
+    """Upgrade from version 4."""
     op.add_column(
         "nodebench",
         sa.Column(
@@ -57,7 +57,7 @@ def _points(row: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """JSON has no infinity: 1e999 is read as one. NaN is null."""
+    """The number as JSON, which has no infinity: 1e999 is read as one. NaN is null."""
     if math.isfinite(value):
         return json.dumps(value)
     return "null" if math.isnan(value) else "1e999" if value > 0 else "-1e999"

@@ -1,4 +1,4 @@
-"""Version 6: what problems, libraries and solvers declare of a cell themselves; which columns the summary has."""
+"""Version 6: options of a cell, which problems, libraries and solvers declare; a hash of the columns of `summary`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _NAMED_BY_METRIC = ("metric", "sample", "noise_floor")
 
 
 def upgrade() -> None:
-    """From version 5."""
+    """Upgrade from version 5."""
     op.add_column("cell", sa.Column("options", sa.Text(), server_default="{}", nullable=False, comment=_OPTIONS))
     op.add_column(
         "nodebench",
@@ -21,6 +21,6 @@ def upgrade() -> None:
             comment="hash of the columns that summary was made with; null: make it anew",
         ),
     )
-    if op.get_bind().dialect.name != "sqlite":  # which keeps no comments
+    if op.get_bind().dialect.name != "sqlite":  # SQLite keeps no comments
         for table in _NAMED_BY_METRIC:
             op.alter_column(table, "name", existing_type=sa.String(), comment="name from results.METRICS")
