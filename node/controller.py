@@ -1,6 +1,5 @@
 """Step size control: pure functions of the error estimate and the controller's memory."""
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from node.constants import made_once
 from node.errors import CallError
 from node.vector_field import RightHandSide
 
@@ -243,7 +243,7 @@ class PIDController:
         return direction * min(self.max_step, max(self.min_step, min(100 * h0, h1)))
 
 
-@functools.lru_cache(maxsize=256)
+@made_once(256)
 def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.scalar_tensor(value, dtype=dtype, device=device)
 

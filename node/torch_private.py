@@ -24,6 +24,7 @@ __all__ = [
     "TorchDispatchMode",
     "has_saved_tensors_hooks",
     "hook_with_shared",
+    "in_dispatch_mode",
     "in_dual_level",
     "in_transform",
     "is_batched",
@@ -43,6 +44,11 @@ OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
 def in_transform() -> bool:
     """Whether this is called within a transform of torch.func, such as grad, jvp or vmap."""
     return _functorch.peek_interpreter_stack() is not None
+
+
+def in_dispatch_mode() -> bool:
+    """Whether a dispatch mode sees the operations that are called here, as while they are traced."""
+    return torch._C._len_torch_dispatch_stack() > 0
 
 
 def in_dual_level() -> bool:

@@ -142,7 +142,9 @@ def test_a_dispatch_mode_sees_the_operands_of_a_call() -> None:
 
     x, y = torch.ones(2), torch.ones(2)
     with Seen():
+        assert torch_private.in_dispatch_mode()
         torch.stack([x, y])
+    assert not torch_private.in_dispatch_mode()
     assert [id(tensor) for tensor in seen] == [id(x), id(y)]
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from node.constants import made_once
 from node.solvers.explicit.tableau import ButcherTableau, Row
 from node.vector_field import Time
 
@@ -30,24 +31,23 @@ class TableauWeights(NamedTuple):
     dense_a: tuple[Weights, ...]
 
 
-@functools.lru_cache(maxsize=256)
+@made_once(256)
 def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -> TableauWeights:
-    """The tableau's rows, made once for each dtype and device: also if first asked for in inference mode."""
+    """The tableau's nodes and rows as tensors of this dtype, on this device."""
 
     def row(values: Row) -> Weights:
         nonzero = [(j, x) for j, x in enumerate(values) if x]
         only = nonzero[0] if len(nonzero) == 1 else None
         return Weights(torch.tensor(values, dtype=dtype, device=device), len(values), only)
 
-    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return TableauWeights(
-            c=torch.tensor(tableau.c, dtype=dtype.to_real(), device=device).view(-1, 1, 1),
-            a=tuple(map(row, tableau.a)),
-            b=row(tableau.b),
-            b_error=None if tableau.b_error is None else row(tableau.b_error),
-            dense=torch.tensor(tuple(zip(*tableau.dense, strict=True)), dtype=dtype, device=device),
-            dense_a=tuple(map(row, tableau.dense_a)),
-        )
+    return TableauWeights(
+        c=torch.tensor(tableau.c, dtype=dtype.to_real(), device=device).view(-1, 1, 1),
+        a=tuple(map(row, tableau.a)),
+        b=row(tableau.b),
+        b_error=None if tableau.b_error is None else row(tableau.b_error),
+        dense=torch.tensor(tuple(zip(*tableau.dense, strict=True)), dtype=dtype, device=device),
+        dense_a=tuple(map(row, tableau.dense_a)),
+    )
 
 
 class BufferedStages:

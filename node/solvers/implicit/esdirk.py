@@ -1,13 +1,13 @@
 """The one step of every stiffly accurate diagonally implicit Runge-Kutta method whose first stage is explicit."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from node.constants import made_once
 from node.dense import hermite
 from node.errors import CallError
 from node.solvers.base import Step, TableauSolver
@@ -58,13 +58,12 @@ class _Rows(NamedTuple):
     b_error: Tensor
 
 
-@lru_cache(maxsize=64)
+@made_once(64)
 def _rows(tableau: ESDIRKTableau, dtype: torch.dtype, device: torch.device) -> _Rows:
-    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return _Rows(
-            tuple(torch.tensor(row, dtype=dtype, device=device) for row in tableau.a),
-            torch.tensor(tableau.b_error, dtype=dtype, device=device),
-        )
+    return _Rows(
+        tuple(torch.tensor(row, dtype=dtype, device=device) for row in tableau.a),
+        torch.tensor(tableau.b_error, dtype=dtype, device=device),
+    )
 
 
 class ImplicitStages(NamedTuple):

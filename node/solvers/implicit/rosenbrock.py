@@ -1,13 +1,13 @@
 """The one step of every Rosenbrock method."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from node.constants import made_once
 from node.errors import CallError
 from node.jacobian import Linearisation, factors, linearise
 from node.solvers.base import Step, TableauSolver
@@ -87,14 +87,13 @@ class RosenbrockRows(NamedTuple):
     powers: Tensor  # (degree, stages)
 
 
-@lru_cache(maxsize=64)
+@made_once(64)
 def _rows(tableau: RosenbrockTableau, dtype: torch.dtype, device: torch.device) -> RosenbrockRows:
-    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return RosenbrockRows(
-            tuple(torch.tensor(pair, dtype=dtype, device=device) for pair in zip(tableau.a, tableau.c, strict=True)),
-            torch.tensor((tableau.b, tableau.b_error), dtype=dtype, device=device),
-            torch.tensor(tableau.powers, dtype=dtype, device=device),
-        )
+    return RosenbrockRows(
+        tuple(torch.tensor(pair, dtype=dtype, device=device) for pair in zip(tableau.a, tableau.c, strict=True)),
+        torch.tensor((tableau.b, tableau.b_error), dtype=dtype, device=device),
+        torch.tensor(tableau.powers, dtype=dtype, device=device),
+    )
 
 
 class Increments(NamedTuple):

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
+from node.constants import made_once
 from node.vector_field import Time
 
 Number = TypeVar("Number", Fraction, float, Tensor)
@@ -64,7 +64,7 @@ def _column_weights(nodes: tuple[Tensor, ...]) -> _Weights:
     return _Weights(rows.sum(0), rows)
 
 
-@lru_cache(maxsize=1024)
+@made_once(1024)
 def _float_weights(nodes: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> _Weights:
     """Made once for a uniform grid; once for each step of another one, which training solves again and again."""
     rows: Sequence[Sequence[Fraction | float]]
@@ -74,7 +74,4 @@ def _float_weights(nodes: tuple[float, ...], dtype: torch.dtype, device: torch.d
         rows = basis_integrals(nodes, 1.0)
     whole = [float(sum(row)) for row in rows]
     powers = [[float(row[power]) for row in rows] for power in range(len(nodes))]
-    with torch.inference_mode(False):  # autograd refuses to save a tensor that was made in inference mode
-        return _Weights(
-            torch.tensor(whole, dtype=dtype, device=device), torch.tensor(powers, dtype=dtype, device=device)
-        )
+    return _Weights(torch.tensor(whole, dtype=dtype, device=device), torch.tensor(powers, dtype=dtype, device=device))
