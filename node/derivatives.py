@@ -44,7 +44,7 @@ def products(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Te
     own = _Together.apply(*inputs) if graph else tuple(map(_leaf, inputs))
     with torch.enable_grad():
         value = function(*own)
-        graph = graph or (enabled and bool(leaves_behind(value, but=own)))
+        graph = graph or (enabled and bool(leaves_behind(value, excluding=own)))
         found = pulled_back((value,), own, (rows,), graph=graph) if value.requires_grad else (None,) * len(own)
     return Products(value if graph else without_graph(value), found)
 
@@ -182,11 +182,11 @@ def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
     return any(value is x for x in inputs)
 
 
-def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
+def leaves_behind(x: Tensor, *, excluding: Sequence[Tensor] = ()) -> list[Tensor]:
     """The leaves that x was computed from, otherwise than by way of some tensors."""
     if x.grad_fn is None:
-        return [x] if x.requires_grad and all(x is not y for y in but) else []
-    seen: set[Any] = {y.grad_fn for y in but}
+        return [x] if x.requires_grad and all(x is not y for y in excluding) else []
+    seen: set[Any] = {y.grad_fn for y in excluding}
     rest: list[Any] = [x.grad_fn]
     found: list[Tensor] = []
     while rest:
@@ -197,7 +197,7 @@ def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
         if hasattr(node, "variable"):
             found.append(node.variable)
         rest += [following for following, _ in node.next_functions]
-    return [leaf for leaf in found if all(leaf is not y for y in but)]
+    return [leaf for leaf in found if all(leaf is not y for y in excluding)]
 
 
 def check_constant(
