@@ -62,7 +62,7 @@ class InitialValueProblem:
         """f for the forward pass; a first call that was already made is counted and used again."""
         field = self.field()
         if self.found is not None:
-            field.starts_with(self.found.call, self.found.calls)
+            field.reuse_call(self.found.call, self.found.calls)
         return field
 
     def with_dependencies(

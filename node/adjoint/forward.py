@@ -135,7 +135,7 @@ class TangentField(DerivedField):
     def _slope(self, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
         """The leaf y that f is called with, and f(t, y) in a graph to it."""
         first, graph, self._first, self._graph = self._first, self._graph, None, None
-        if graph is not None and first is not None and self.field.is_answered_by(first, t, y):
+        if graph is not None and first is not None and self.field.can_reuse(first, t, y):
             return graph
         y = y.detach().requires_grad_()
         return y, self.field(t, y)

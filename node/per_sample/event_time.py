@@ -8,7 +8,7 @@ from torch import Tensor
 
 from node.adjoint.base import InitialValueProblem
 from node.event import Event
-from node.event_time import without_rate
+from node.event_time import with_refused_gradient
 from node.flow import ORDERS, Flow
 from node.per_sample.columns import column, mask
 from node.per_sample.events import SampleEvents, entries
@@ -47,7 +47,7 @@ def points_of_events(
         g = entries(event, f, at.to(t), flow(y.unsqueeze(0), stop, at)[0]).gather(1, entry)
         at = at - (g - g.detach()).to(at) / rate
     if flat.any():
-        at = without_rate(at, y, f"sample {int(flat.int().argmax())}").where(flat, at)
+        at = with_refused_gradient(at, y, f"sample {int(flat.int().argmax())}").where(flat, at)
     there = flow(y.unsqueeze(0), stop, at)[0]
     return EventPoints(at.where(own, torch.nan).squeeze(1), there.where(own, torch.nan))
 

@@ -52,14 +52,14 @@ class SampleLoop:
         self._clock = SampleClock(times, control.stops, land=jump is not None)
         self._jump = jump
         self._limits = Limits(f, self._clock, control.jumps, y0)
-        self._of_tries = [observer for observer in observers if observer.asks_tries]
-        self._of_dense = [observer for observer in observers if observer.asks_dense]
+        self._try_observers = [observer for observer in observers if observer.asks_tries]
+        self._dense_observers = [observer for observer in observers if observer.asks_dense]
         logs = [observer for observer in observers if observer.asks_taken]
         self._book = LogBook(logs, solver, self._clock, self._limits) if logs else None
         self._outputs = SampleOutputs(y0, n_outputs)
         self._max_steps = max_steps
         self._tries = 0
-        self._least = np.zeros(samples)  # step sizes at which a sample is given up
+        self._min_dt = np.zeros(samples)  # step sizes at which a sample is given up
         self._outcomes = Outcomes(samples)
         self._events = None if event is None else EventWatch(event, f, self._column(self._clock.t), y0)
 
@@ -104,7 +104,7 @@ class SampleLoop:
         self._front.begin(t, f0)
         with torch.no_grad():
             clock.dt = np.where(clock.alive, self._control.first_dt(clock, self._f, y, f0), 0.0)
-        self._least = LEAST_STEP * clock.dt
+        self._min_dt = LEAST_STEP * clock.dt
         self._end_stuck(clock.alive, clock.alive)
 
     def _advance(self) -> None:
@@ -114,7 +114,7 @@ class SampleLoop:
         dt = t1 - t0
         t = front.nan.time(self._column(t0))
         self._begin(t, t0, t1)
-        for observer in self._of_tries:
+        for observer in self._try_observers:
             self._tell(observer.trying, t0, dt, clock.alive)
         carry = front.carry
         attempt = front.tried(t, self._column(dt))
@@ -126,12 +126,12 @@ class SampleLoop:
         if self._events is not None:
             t1, attempt = self._to_events(self._events, t0, t1, attempt, verdicts.accepted & clock.alive)
             dt = t1 - t0
-        for observer in self._of_tries:
+        for observer in self._try_observers:
             self._tell(observer.accepted, t0, dt, clock.alive & verdicts.accepted)
             self._tell(observer.rejected, t0, dt, clock.alive & ~verdicts.accepted)
         self._accept(attempt.step, verdicts, t1)
         passed = clock.passed()
-        if passed is not None or self._of_dense:
+        if passed is not None or self._dense_observers:
             self._output(passed, verdicts.accepted & clock.alive, t0, attempt)
         if self._book is not None:
             f1 = front.carry if attempt.step.carry is None else None
@@ -195,7 +195,7 @@ class SampleLoop:
         landed, within = (None, None) if passed is None else (passed.landed(), passed.within(t0, clock.t))
         if landed is not None:
             self._outputs.keep(*landed, states(self._front.y, landed.sample))
-        asks_dense = bool(self._of_dense) and bool(moved.any())
+        asks_dense = bool(self._dense_observers) and bool(moved.any())
         if within is None and not asks_dense:
             return
         c = self._front.dense(self._column(clock.t), attempt)
@@ -203,7 +203,7 @@ class SampleLoop:
             self._outputs.keep(within.output, within.sample, interpolated(y0, c, within))
         if asks_dense:
             piece = SamplePiece(clock.signed(t0), clock.signed(clock.t), moved, y0, c)
-            for observer in self._of_dense:
+            for observer in self._dense_observers:
                 observer.dense(piece)
 
     def _leave_stops(self) -> None:
@@ -230,7 +230,7 @@ class SampleLoop:
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be none."""
         clock = self._clock
-        stuck = tried & (clock.dt <= np.maximum(4 * sys.float_info.epsilon * np.abs(clock.t), self._least))
+        stuck = tried & (clock.dt <= np.maximum(4 * sys.float_info.epsilon * np.abs(clock.t), self._min_dt))
         if stuck.any():
             self._end(stuck & finite, Status.dt_underflow)
             self._end(stuck & ~finite, Status.non_finite)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from node.autocast import as_called_here, full_precision
+from node.autocast import full_precision, with_current_autocast
 from node.event import Event
 from node.event_time import rates, time_of_event
 from node.flow import Flow
@@ -22,7 +22,7 @@ class FoundEvent:
 
     def __init__(self, func: Any, event: Event, stop: Tensor, y: State) -> None:
         layout = layout_of(y)
-        f = as_called_here(func, layout.device)
+        f = with_current_autocast(func, layout.device)
         self._event = event
         self._stop = stop
         self._y = layout.flatten(y).unsqueeze(0)

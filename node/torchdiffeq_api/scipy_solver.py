@@ -18,7 +18,7 @@ from node.adjoint.backward.real import entries
 from node.controller import PIDController, Tolerance
 from node.refusal import Refusal
 from node.solution import SolveError, Stats, Status
-from node.tolerance import laid_out
+from node.tolerance import with_flat_tolerances
 from node.trajectory import Trajectory
 from node.vector_field import RightHandSide
 
@@ -55,7 +55,7 @@ class SolveIvp:
         return Gradients(found[0], found[1:], Status.success, times[0], field.calls, field.vjps)
 
     def _tolerances(self, problem: InitialValueProblem) -> tuple[Tolerance, Tolerance]:
-        controller = cast(PIDController, laid_out(self.tolerance, problem.y0))
+        controller = cast(PIDController, with_flat_tolerances(self.tolerance, problem.y0))
         return controller.rtol, controller.atol
 
     def _states(self, f: FlatSlope, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance) -> Tensor:

@@ -17,7 +17,7 @@ from node.integrate import integrate
 from node.observer import Observer
 from node.solution import Stats
 from node.solvers.base import Solver
-from node.tolerance import laid_out
+from node.tolerance import with_flat_tolerances
 from node.trajectory import Trajectory
 
 OUTPUTS = ("spread", "land")
@@ -97,7 +97,7 @@ class BackwardSolver:
         """The backward solver of a mode: the settings of the forward pass, except those that the mode names."""
         controller = problem.controller
         if mode.controller is not None:
-            controller = laid_out(mode.controller, problem.y0, samples=problem.samples)
+            controller = with_flat_tolerances(mode.controller, problem.y0, samples=problem.samples)
         return cls(
             mode.solver or problem.solver,
             controller,

@@ -39,7 +39,7 @@ def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
     random = any(not torch.equal(a, b) for a, b in zip(before, _generator_states(f), strict=True))
     found, outer, reached = _made_before(start, dy)
     if not reached or isinstance(call.dy, tuple):
-        check_derivative(lambda _, near: _tensor_or_tuple(f.called(t, start, near)), f.time(t), call.state, call.dy)
+        check_derivative(lambda _, near: _tensor_or_tuple(f.evaluate(t, start, near)), f.time(t), call.state, call.dy)
     for candidates in (_attributes, operands):
         if not outer:
             break
@@ -141,7 +141,7 @@ def _recorded(f: UserField, t: Time, y: Tensor) -> _Recorded:
     with torch.enable_grad():
         start = y.requires_grad_().clone()
         state = f.layout.restore(start)
-        dy = _tensor_or_tuple(f.called(t, start, state))
+        dy = _tensor_or_tuple(f.evaluate(t, start, state))
         return _Recorded(start, state, dy, f.layout.flatten(dy))
 
 
