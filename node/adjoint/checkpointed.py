@@ -23,12 +23,13 @@ from node.trajectory import Trajectory
 class Checkpointed(Adjoint):
     """The gradient of the computed solution, equal to backprop's, with the graph of only one step in memory at a time.
 
-    budget: the largest number of states that are stored beside y0, by default one for each step. The state of a
-    multistep or reversible method includes its carry. With a budget c the forward pass stores every k-th state; when
-    there are more than c, it drops every other one and doubles k, as the number of steps is not known beforehand. The
-    backward pass reverses the steps between two stored states by Griewank & Walther (2000), "Algorithm 799: Revolve",
-    ACM Trans. Math. Softw. 26(1), 19-45, with the free part of the budget. f must return the same values when it is
-    called again. Where samples have their own steps, the times and the outcomes of each try, (B,), are stored too.
+    budget: the largest number of states that are stored beside y0, by default one for each step; a smaller budget needs
+    less memory, but recomputes more steps. The state of a multistep or reversible method includes its carry. With a
+    budget c the forward pass stores every k-th state; when there are more than c, it drops every other one and doubles
+    k, as the number of steps is not known beforehand. The backward pass reverses the steps between two stored states by
+    Griewank & Walther (2000), "Algorithm 799: Revolve", ACM Trans. Math. Softw. 26(1), 19-45, with the free part of the
+    budget. f must return the same values when it is called again. Where samples have their own steps, the times and the
+    outcomes of each try, (B,), are stored too.
     """
 
     budget: int | None = None

@@ -32,14 +32,14 @@ class ContinuousAdjoint(Adjoint):
     holds for its adjoint too, and the smallest of them for the parameters.
     norm: the norm of the errors of y, of the adjoint and of the parameters' gradients; `seminorm` leaves the last out.
     callbacks: called in the steps of the backward solve, with a tuple (y, dL/dy, *dL/dp), the first two flat.
-    max_steps: the largest number of steps of the whole backward solve, by default the forward pass's.
+    max_steps: the largest number of steps of the whole backward solve, by default that of the forward pass.
     outputs: with "land" a step of the backward solve ends at every output time; with "spread" a step may pass several
     output times, which makes many outputs as cheap as few. At an output dL/dy(t_i) is added to the adjoint, and y is
     set to the state of the forward pass. "land" is the algorithm of the paper. With "spread" the dL/dy of the outputs
     that a step passes are spread over it (`Forcing`), and y is set at the end of that step. Fixed steps, and solvers
     that carry slopes of past steps, land on each output in either case.
-    checkpoints: the number of forward states that are stored beside the outputs, to set y during the backward solve.
-    They help where the flow contracts: reversing it magnifies the error of y. Memory O(checkpoints).
+    checkpoints: the number of states of the forward pass that are stored beside the outputs, to which the backward
+    solve resets y. They help where the flow contracts: reversing it magnifies the error of y. Memory O(checkpoints).
 
     Samples that have their own steps land on each output, and the parameters' gradient is summed by quadrature over
     the steps, as in the interpolating adjoint: the norm is the larger one of y's and the adjoint's, callbacks are

@@ -36,7 +36,7 @@ class InterpolatingAdjoint(Adjoint):
     quotient: so the steps do not depend on the scale of the loss.
 
     solver, controller: those of the backward solve, by default the forward pass's.
-    max_steps: the largest number of steps of the whole backward solve, by default the forward pass's.
+    max_steps: the largest number of steps of the whole backward solve, by default that of the forward pass.
     outputs: with "land" a step of the backward solve ends at every output time; with "spread" a step may pass several
     output times, which makes many outputs as cheap as few. Samples that have their own steps land on each output.
     """

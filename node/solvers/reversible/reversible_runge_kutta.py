@@ -48,10 +48,10 @@ class ReversibleRungeKutta(ReversibleSolver):
     evaluated for the error estimate, or for a dense output that uses it. Dense output is that of the base, or Hermite's
     cubic if the base has that.
 
-    coupling: l in (0, 1], the weight of y in the step; less is more stable, and reversing a step multiplies rounding by
-    1/l. A step on y' = lambda y has determinant l: where y shrinks by exp(dt lambda), y - z grows by about
-    l exp(-dt lambda), so that the method is stable on the negative axis up to about |dt lambda| = 1 - l. Over long
-    times a contracting field needs small steps or a smaller coupling.
+    coupling: l in (0, 1], the weight of y in the step; a smaller one is more stable, but reversing a step multiplies
+    rounding errors by 1/l. A step on y' = lambda y has determinant l: where y shrinks by exp(dt lambda), y - z grows by
+    about l exp(-dt lambda), so that the method is stable on the negative axis up to about |dt lambda| = 1 - l. Over
+    long times a contracting field needs small steps or a smaller coupling.
     """
 
     base: ExplicitRungeKutta
