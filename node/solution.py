@@ -31,7 +31,7 @@ class Status(Enum):
         "the step size fell below the resolution of time: loosen the tolerance, take float64, or use a stiff solver"
     )
     diverged = (
-        "the steps, undone, lead to another start: "
+        "reversing the steps does not recover their start: "
         "take smaller steps, float64, a smaller coupling, or gradient='checkpointed'"
     )
 

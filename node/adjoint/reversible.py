@@ -101,9 +101,7 @@ def _check_recovered(replay: Replay, y: Tensor, true: Tensor, size: Tensor) -> N
     drift = float(drifts.where(scale > 0, 0.0).max())
     if not drift <= LARGEST_DRIFT:
         replay.stats.status_backward = Status.diverged
-        raise SolveError(
-            f"reversible: by a relative {drift:.2g} of the state, {Status.diverged.value}", Status.diverged
-        )
+        raise SolveError(f"reversible: a relative error of {drift:.2g}: {Status.diverged.value}", Status.diverged)
 
 
 ADJOINTS.register(Reversible())

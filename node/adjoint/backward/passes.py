@@ -145,7 +145,7 @@ class _Solve:
         name, status = self.name, found.status
         if status is Status.non_finite and not is_finite(outputs.dl_dy):
             warnings.warn(
-                f"{name}: the loss has a gradient to the states that is not finite, and so are all that come of it: "
+                f"{name}: the loss has a gradient to the states that is not finite, and so all gradients are NaN: "
                 "look for the infinity or the NaN in the loss",
                 RuntimeWarning,
                 stacklevel=2,

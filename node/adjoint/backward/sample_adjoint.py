@@ -54,9 +54,8 @@ def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
     solver = mode.solver or problem.solver
     if isinstance(solver, Adams):
         raise CallError(
-            f"{mode.name}: {solver.name} has a past, which cannot be restarted in some samples alone, as at their "
-            "outputs: with batch='independent' pass a solver of the backward pass without one, "
-            "solver=SOLVERS['dopri5'] of the mode"
+            f"{mode.name}: {solver.name} carries past steps and cannot restart in single samples, as outputs need it: "
+            "with batch='independent' give the mode another solver for its backward solve, solver=SOLVERS['dopri5']"
         )
 
 
@@ -145,7 +144,7 @@ class AdjointSamples(Passes):
 
 def _backward_outputs(problem: InitialValueProblem, outputs: Outputs) -> BackwardOutputs:
     if problem.sample_times is None:
-        raise CallError("the batch has one step size: it has one way back")
+        raise CallError("the batch has one step size, and no output times of each sample")
     return BackwardOutputs.of(problem.sample_times, outputs.y, outputs.dl_dy)
 
 
