@@ -43,11 +43,11 @@ class Flow:
         field, y = UserField(f, layout), y.detach()
         found = [dependencies(field, t, state, keep_graph=False) for t, state in zip(times, y, strict=True)]
         stats.nfe_forward += field.calls
-        tensors = unique(x for each in found for x in each.tensors)
-        random = any(each.random for each in found)
+        tensors = unique(x for dependency in found for x in dependency.tensors)
+        random = any(dependency.random for dependency in found)
         of_all = Dependencies(found[0].call, tensors, random, field.calls)
         conditions = Conditions("a gradient that involves a time", f, layout, of_all, tensors)
-        slopes = torch.stack([_finite(each.call.dy) for each in found])
+        slopes = torch.stack([_finite(dependency.call.dy) for dependency in found])
         return cls(layout, conditions, stats, y, slopes, tensors, random)
 
     def __call__(self, y: Tensor, start: Tensor, stop: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class _Loop:
                 self._status = Status.max_steps
                 break
             if controller.one_sided:
-                self._confine(end, ends=(self._t, end))
+                self._restrict(end, ends=(self._t, end))
             t1 = self._step_end(end, end)
             self._accept(self._try(t1, estimate=False), t1)
             if self._status is Status.event:
@@ -126,7 +126,7 @@ class _Loop:
         stops = () if self._jumps is None else self._jumps.stops
         for stop in (*between((*controller.step_t, *jumps, *stops), times[0], times[-1]), times[-1]):
             if jumps:
-                self._confine(stop, ends=jumps)
+                self._restrict(stop, ends=jumps)
             if self._dt == 0.0:
                 self._dt = self._first_dt(controller)
                 self._min_dt = LEAST_STEP * abs(self._dt)
@@ -174,7 +174,7 @@ class _Loop:
             self._dt = verdict.dt if abs(verdict.dt) > abs(self._dt) or dt == self._dt else self._dt
             self._accept(step, t1)
 
-    def _confine(self, stop: float, ends: Sequence[float]) -> None:
+    def _restrict(self, stop: float, ends: Sequence[float]) -> None:
         """Restrict f to its one-sided limits up to `stop`, at those ends of the interval that are in `ends`.
 
         If the start is in `ends`, restart the solver.

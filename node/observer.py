@@ -62,7 +62,7 @@ class CallbackObserver(Observer[Any]):
             self._callbacks.reject(t, self._f.restore(y), dt)
 
 
-class DenseKept(Observer[Piece]):
+class DenseCollector(Observer[Piece]):
     """An observer that keeps the dense output of every accepted step."""
 
     asks_dense = True

@@ -13,19 +13,19 @@ from node.graph_function import GraphFunction
 Work = Callable[..., Sequence[Tensor | None]]
 
 
-def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]) -> Tensor:
+def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], leaves: Sequence[Tensor]) -> Tensor:
     """The value work(0, *inputs)[0], whose n-th derivatives are those of work(n, *inputs), called again for each.
 
     closure: tensors that `work` depends on beside its inputs. They are inputs of the graph's node too, so that the
     order of differentiation does not matter: a derivative in one of them may be zero while its own derivative is not.
-    own: leaves with the same values, which `work` reads in place of the closure's tensors.
+    leaves: tensors with the same values, which `work` reads in place of the closure's tensors.
     """
-    found: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
+    found: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), leaves, *inputs, *closure)
     return found[0]
 
 
 def recomputed_gradients(
-    gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]
+    gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor], leaves: Sequence[Tensor]
 ) -> Sequence[Tensor]:
     """The value gradients(1, *tensors), whose derivatives are those of the same function, called again.
 
@@ -33,7 +33,7 @@ def recomputed_gradients(
     partial, with the others constant, also if one was computed from another.
     """
     found: Sequence[Tensor] = _Recomputed.apply(
-        functools.partial(_on_leaves, gradients), 1, len(tensors), own, *tensors, *closure
+        functools.partial(_on_leaves, gradients), 1, len(tensors), leaves, *tensors, *closure
     )
     return found
 
@@ -41,9 +41,9 @@ def recomputed_gradients(
 class _Recomputed(GraphFunction):
     @staticmethod
     def forward(
-        ctx: Any, work: Work, order: int, n_inputs: int, own: Sequence[Tensor], *tensors: Tensor
+        ctx: Any, work: Work, order: int, n_inputs: int, leaves: Sequence[Tensor], *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        ctx.work, ctx.order, ctx.n_inputs, ctx.own = work, order, n_inputs, own
+        ctx.work, ctx.order, ctx.n_inputs, ctx.leaves = work, order, n_inputs, leaves
         ctx.save_for_backward(*tensors)
         found = work(order, *tensors[:n_inputs])
         # The outputs of a derivative are gradients to the last of the tensors.
@@ -55,9 +55,11 @@ class _Recomputed(GraphFunction):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         inputs, closure = tensors[: ctx.n_inputs], tensors[ctx.n_inputs :]
-        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), ctx.own))
+        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), ctx.leaves))
         if torch.is_grad_enabled():
-            found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), ctx.own, *bars, *inputs, *closure)
+            found = _Recomputed.apply(
+                work, ctx.order + 1, len(bars) + len(inputs), ctx.leaves, *bars, *inputs, *closure
+            )
         else:
             found = work(ctx.order + 1, *bars, *inputs)
         return None, None, None, None, *found

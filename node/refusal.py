@@ -35,11 +35,11 @@ class _Refused(GraphFunction):
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
-        if not is_asked_for(bars):
+        if not needs_derivative(bars):
             return (None,) * len(ctx.needs_input_grad)
         raise GradientError(ctx.message)
 
 
-def is_asked_for(gradients: Sequence[Tensor]) -> bool:
+def needs_derivative(gradients: Sequence[Tensor]) -> bool:
     """Whether the incoming gradients need a derivative: not if they are all zero and have no graph of their own."""
     return torch.is_grad_enabled() or any(bool((gradient != 0).any()) for gradient in gradients)

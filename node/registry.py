@@ -240,4 +240,4 @@ def _first_line(value: object) -> str:
 
 def _type_names(kind: type | tuple[type, ...]) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    return " or ".join(each.__name__ for each in kinds)
+    return " or ".join(k.__name__ for k in kinds)

@@ -16,7 +16,7 @@ from node.errors import CallError
 from node.event import Event
 from node.integrate import integrate
 from node.layout import Layout, State
-from node.observer import CallbackObserver, DenseKept, Observer
+from node.observer import CallbackObserver, DenseCollector, Observer
 from node.registry import Registry
 from node.solution import Stats
 from node.solvers.base import Solver
@@ -101,7 +101,7 @@ class InitialValueProblem:
         self, f: RightHandSide, y0: Tensor, *, record: bool, observers: Sequence[Observer[Any]] = ()
     ) -> Trajectory:
         """The forward solve from the flat y0. observers: notified of each step, beside the problem's callbacks."""
-        kept: DenseKept[Any] | None = DenseKept() if self.dense else None
+        kept: DenseCollector[Any] | None = DenseCollector() if self.dense else None
         every = [*observers, *([] if kept is None else [kept])]
         if self.callbacks != Callbacks():
             every.append(CallbackObserver(self.callbacks, f))

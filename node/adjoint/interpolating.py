@@ -15,7 +15,7 @@ from node.adjoint.backward.path import Path
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.controller import Controller
 from node.dense import DensePiece
-from node.observer import DenseKept
+from node.observer import DenseCollector
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
@@ -83,7 +83,7 @@ class _Passes(Passes):
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        kept = DenseKept[DensePiece]()
+        kept = DenseCollector[DensePiece]()
         trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
         self.steps = [(piece.t, piece.dt) for piece in kept.pieces]
         tensors = [tensor for piece in kept.pieces for tensor in (piece.y, piece.c)]

@@ -40,7 +40,7 @@ class CurrentStates:
         self._workspace = solver.workspace(y0, record=record)
         self._estimate = estimate
 
-    def begin(self, t: Tensor, f0: Tensor | None = None) -> None:
+    def make_carry(self, t: Tensor, f0: Tensor | None = None) -> None:
         """Make the carry at t if there is none, and in samples at a jump of f. f0: f at the states, if it is known."""
         if self.carry is None:
             self.carry, _ = self.nan.started(t, self.y, f0)

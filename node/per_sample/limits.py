@@ -26,7 +26,7 @@ class Limits:
         """Whether f jumps at t, (B,); None if f has no jumps."""
         return np.isin(t, self._jumps) if len(self._jumps) else None
 
-    def confine(self, here: Bools, start: Floats) -> None:
+    def restrict(self, here: Bools, start: Floats) -> None:
         """Restrict f for these samples to the interval from `start` to their stop, at the ends that are jumps of f."""
         at_start, at_stop = self.are_jumps(start), self.are_jumps(self._clock.stop)
         if at_start is None or at_stop is None:

@@ -43,7 +43,7 @@ class StepLog:
         self._carry: Any = None
         self._restarted = np.ones_like(clock.alive)
 
-    def begin(self, restarted: Bools) -> None:
+    def record_restart(self, restarted: Bools) -> None:
         """Record that the solver restarts in these samples at their current states."""
         self._restarted = restarted
 

@@ -66,7 +66,7 @@ class SampleLoop:
     def run(self) -> None:
         """Take steps until every sample has ended."""
         clock = self._clock
-        self._limits.confine(clock.alive, clock.start)
+        self._limits.restrict(clock.alive, clock.start)
         if self._control.estimate:
             self._size_first_steps()
         while clock.alive.any():
@@ -101,7 +101,7 @@ class SampleLoop:
         clock, y = self._clock, self._current.y
         t = self._column(clock.t)
         f0 = self._f(t, y)
-        self._current.begin(t, f0)
+        self._current.make_carry(t, f0)
         with torch.no_grad():
             clock.dt = np.where(clock.alive, self._control.first_dt(clock, self._f, y, f0), 0.0)
         self._min_dt = LEAST_STEP * clock.dt
@@ -113,7 +113,7 @@ class SampleLoop:
         t0, t1 = clock.t, clock.meet(self._control.proposed(clock, self._tries))
         dt = t1 - t0
         t = current.nan.time(self._column(t0))
-        self._begin(t, t0, t1)
+        self._prepare(t, t0, t1)
         for observer in self._try_observers:
             self._notify(observer.trying, t0, dt, clock.alive)
         carry = current.carry
@@ -145,15 +145,15 @@ class SampleLoop:
         if not verdicts.all_accepted:
             self._end_stuck(clock.alive & ~verdicts.accepted, verdicts.finite)
 
-    def _begin(self, t: Tensor, t0: Floats, t1: Floats) -> None:
+    def _prepare(self, t: Tensor, t0: Floats, t1: Floats) -> None:
         """Set the interval in which f is called, and the carry at the start of the step."""
         current = self._current
         if self._control.one_sided:
             self._limits.put(t0, t1)
             current.carry, current.restarted = None, np.ones_like(self._clock.alive)
         if self._log is not None and current.restarted is not None:
-            self._log.begin(current.restarted)
-        current.begin(t)
+            self._log.record_restart(current.restarted)
+        current.make_carry(t)
 
     def _notify(self, observer: Callback, t: Floats, dt: Floats, samples: Bools) -> None:
         """Notify an observer with t, the state and dt of these samples, if there are any."""
@@ -215,7 +215,7 @@ class SampleLoop:
         self._outcomes.end(here & ~clock.alive, self._tries)
         jumps = self._limits.are_jumps(stop)
         if jumps is not None:
-            self._limits.confine(here & clock.alive, stop)
+            self._limits.restrict(here & clock.alive, stop)
             self._current.restarted = here & clock.alive & jumps
 
     def _land(self, y: Tensor, landed: Landed) -> None:
@@ -225,7 +225,7 @@ class SampleLoop:
         self._current.y, here = y, here & self._clock.alive
         if here.any():
             self._current.restarted = here if self._current.restarted is None else self._current.restarted | here
-            self._control.begin(here, self._clock, self._tries)
+            self._control.restart(here, self._clock, self._tries)
 
     def _end_stuck(self, tried: Bools, finite: Bools) -> None:
         """End those of the samples whose next step would be too small."""

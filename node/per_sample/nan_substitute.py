@@ -12,7 +12,7 @@ from node.per_sample.clock import Bools
 from node.per_sample.columns import mask
 from node.per_sample.step_control import Verdicts
 from node.solvers.base import Solver
-from node.solvers.carry import each
+from node.solvers.carry import map_tensors
 from node.vector_field import RightHandSide
 
 
@@ -78,7 +78,7 @@ class NanSubstitution:
         if substitute is None:
             return carry, carry
         carry, keep = solver.start(self._f, substitute.fill(t), substitute.fill(y)), mask(substitute.finite, y)
-        return each(lambda x: select(keep, x, torch.full_like(x, math.nan)), carry), carry
+        return map_tensors(lambda x: select(keep, x, torch.full_like(x, math.nan)), carry), carry
 
     def substituted(self, start: Start, verdicts: Verdicts, alive: Bools) -> tuple[Start, Tensor | None]:
         """A start from which the step is finite, and the samples (B, 1) that are replaced for good.
@@ -90,7 +90,7 @@ class NanSubstitution:
         if substitute is None:
             return start, None
         fill = substitute.fill
-        filled = Start(fill(start.t), fill(start.y), fill(start.dt), each(fill, start.carry))
+        filled = Start(fill(start.t), fill(start.y), fill(start.dt), map_tensors(fill, start.carry))
         ended = mask(~finite & ~(alive & self._estimate), start.y)
         self._replaced = ended, filled.t
         return filled, ended

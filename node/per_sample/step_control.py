@@ -46,7 +46,7 @@ class StepControl(ABC):
         """The ends of the step of this number, without regard to outputs and stops."""
 
     @abstractmethod
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
         """Record that these samples restart from their current times, after the step of this number."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class FixedStepControl(StepControl):
         start, before = (clock.start, 0) if self._restart is None else self._restart
         return np.where(clock.alive, start + (step - before) * controller.dt, clock.t)
 
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
         """Restart the grid of these samples at their current times."""
         start, before = self._restart or (clock.start, np.zeros(len(here), dtype=np.int64))
         self._restart = np.where(here, clock.t, start), np.where(here, step, before)
@@ -110,7 +110,7 @@ class AdaptiveStepControl(StepControl):
         """The ends of steps of the sizes that the last errors ask for."""
         return clock.t + clock.dt
 
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
         """Do nothing: samples restart with their current step sizes."""
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:

@@ -1,4 +1,4 @@
-"""Solves in which each sample stops at its own event, with gradients to the times and states there."""
+"""Solves in which each sample stops at its solve_times event, with gradients to the times and states there."""
 
 from dataclasses import replace
 from typing import Any
@@ -34,12 +34,12 @@ def solve_to_events(
     ends = torch.where(happened, torch.from_numpy(events.t).unsqueeze(1), times[:, -1:])
     passed = (times[:, -1:] - times[:, :1]) * (times - ends) <= 0  # the outputs up to the end, (B, T)
     # Output times after a sample's end are set to its end, and one more column holds the end itself.
-    own = torch.cat((torch.where(passed, times, ends), ends), dim=1)
-    asked = t if t.dim() == 2 else t.expand(len(times), -1)
-    there = own.to(t)
-    asked = torch.cat((torch.where(passed.to(t.device), asked, there[:, :-1]), there[:, -1:]), dim=1)
-    to_events = replace(problem, times=tuple(own[0].tolist()), sample_times=own)
-    trajectory, y = solve_flat(mode, to_events, asked, stats)
+    solve_times = torch.cat((torch.where(passed, times, ends), ends), dim=1)
+    requested = t if t.dim() == 2 else t.expand(len(times), -1)
+    converted = solve_times.to(t)
+    requested = torch.cat((torch.where(passed.to(t.device), requested, converted[:, :-1]), converted[:, -1:]), dim=1)
+    to_events = replace(problem, times=tuple(solve_times[0].tolist()), sample_times=solve_times)
+    trajectory, y = solve_flat(mode, to_events, requested, stats)
     trajectory = _with_events_named(trajectory, events)
     point = points_of_events(problem, event, events, y[-1], stats)
     y = y[:-1].where(passed.t().unsqueeze(2).to(y.device), torch.nan)

@@ -11,7 +11,7 @@ def parts(carry: Any) -> tuple[Tensor, ...]:
     return (carry,) if isinstance(carry, Tensor) else tuple(carry)
 
 
-def each(change: Callable[[Tensor], Tensor], carry: Any) -> Any:
+def map_tensors(change: Callable[[Tensor], Tensor], carry: Any) -> Any:
     """The carry with each tensor replaced by `change` of it."""
     return change(carry) if isinstance(carry, Tensor) else rebuilt(carry, map(change, carry))
 

@@ -31,15 +31,15 @@ def adjoint_callbacks(func: Any, supported: Collection[str], dtype: torch.dtype,
     """
     shape = y0.shape if isinstance(y0, Tensor) else (-1,)
 
-    def seen(state: State) -> State:
+    def as_user_state(state: State) -> State:
         y, a, *g = state
         return y.new_zeros(()), y.view(shape), a.view(shape), *g
 
-    return _callbacks(func, "_adjoint", supported, dtype, seen)
+    return _callbacks(func, "_adjoint", supported, dtype, as_user_state)
 
 
 def _callbacks(
-    func: Any, suffix: str, supported: Collection[str], dtype: torch.dtype, seen: Callable[[State], State]
+    func: Any, suffix: str, supported: Collection[str], dtype: torch.dtype, as_user_state: Callable[[State], State]
 ) -> Callbacks:
     def wrapped(name: str) -> Callback | None:
         callback = getattr(func, name + suffix, None) if name in supported else None
@@ -47,7 +47,7 @@ def _callbacks(
             return None
 
         def call(t: float, y: State, dt: float) -> None:
-            state = seen(y)
+            state = as_user_state(y)
             device = (state[0] if isinstance(state, tuple) else state).device
             times = torch.tensor([t, abs(dt)], dtype=dtype, device=device)
             callback(times[0], state, times[1])

@@ -55,7 +55,7 @@ def odeint_adjoint(
         raise CallError(f"options are {name}'s and adjoint_method is {backward_name}: pass adjoint_options too")
     backward_name, backward_chosen = read_options(backward_name, _backward_options(options, adjoint_options))
     given = checked_parameters(adjoint_params)
-    known = _known(func, given, warn=callable(backward_chosen.norm))
+    known = _parameters_of_norm(func, given, warn=callable(backward_chosen.norm))
 
     norm = state_norm(chosen.norm, y0)
     forward = one_pass(name, chosen, func, y0, (t,), rtol=rtol, atol=atol, norm=norm)
@@ -93,7 +93,7 @@ def _backward_options(options: Mapping[str, Any] | None, given: Mapping[str, Any
     return {name: value for name, value in (options or {}).items() if name != "norm"}
 
 
-def _known(func: Any, given: tuple[Tensor, ...] | None, *, warn: bool) -> tuple[Tensor, ...]:
+def _parameters_of_norm(func: Any, given: tuple[Tensor, ...] | None, *, warn: bool) -> tuple[Tensor, ...]:
     """The parameters whose gradients a norm gets as separate entries: those that require grad."""
     usual = tuple(func.parameters()) if isinstance(func, nn.Module) else ()
     every = usual if given is None else given

@@ -22,7 +22,7 @@ from node.adjoint.backward.sample_fields import (
 from node.adjoint.base import InitialValueProblem
 from node.errors import CallError
 from node.jacobian import like, real
-from node.observer import CallbackObserver, DenseKept, Observer
+from node.observer import CallbackObserver, DenseCollector, Observer
 from node.per_sample.clock import Landed
 from node.per_sample.columns import mask
 from node.per_sample.integrate import integrate_samples
@@ -79,7 +79,7 @@ class InterpolatingSamples(Passes):
         """The trajectory, and the polynomials of each sample's dense output."""
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        kept = DenseKept[SamplePiece]()
+        kept = DenseCollector[SamplePiece]()
         trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
         if not kept.pieces:
             return trajectory, ()

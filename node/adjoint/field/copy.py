@@ -42,15 +42,15 @@ class FieldCopy:
         self.replaced: set[Edge] = set()  # of the tensors with a graph that leaves replace
         self.n_unrelated = 0  # the number of tensors with a graph that f holds and does not depend on
         self._copies: dict[int, tuple[Any, Any]] = {}  # by id: the original, held so that its id stays, and its copy
-        self._parts: list[_Part] = []
+        self._objects: list[_CopiedObject] = []
         self._globals: list[Any] = []  # the values that its functions may read by global names
         self.f = self._copied(f, is_called=True)
         self._copies = {}
 
     def parameters(self) -> Iterator[Tensor]:
         """The parameters of the copied modules."""
-        for part in self._parts:
-            yield from part.parameters()
+        for copied in self._objects:
+            yield from copied.parameters()
 
     def readable(self) -> Iterator[Tensor]:
         """All tensors that f may read: in its modules, attributes and closures, and by global names."""
@@ -74,19 +74,19 @@ class FieldCopy:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """A context in which a backward pass calls the copy; running statistics keep the forward pass's values."""
-        for part in self._parts:
-            part.begin()
+        for copied in self._objects:
+            copied.begin()
         try:
             yield
         finally:
-            for part in self._parts:
-                part.end()
+            for copied in self._objects:
+                copied.end()
 
     def protect(self, buffers: Collection[Tensor]) -> None:
         """Protect buffers that a call of f writes to, so that they are unchanged after the copy was in use."""
         ids = set(map(id, buffers))
-        for part in self._parts:
-            part.protect(ids)
+        for copied in self._objects:
+            copied.protect(ids)
 
     def _copied(self, x: Any, *, is_called: bool = False) -> Any:
         """A copy of x, or x itself if it needs none or cannot be copied. is_called: whether f may call x."""
@@ -160,7 +160,7 @@ class FieldCopy:
         for name, value in own.items():
             if type(value) not in _ATOMS:
                 own[name] = state[name] = self._copied(value)
-        self._parts.append(_Part(x, copy, own))
+        self._objects.append(_CopiedObject(x, copy, own))
         return copy
 
     def _copied_function(self, x: types.FunctionType) -> Any:
@@ -193,7 +193,7 @@ def _leaves_for(tensors: Iterable[Tensor]) -> dict[Edge, Tensor]:
     return {edge_of(x): x.detach().requires_grad_() for x in tensors if x.grad_fn is not None}
 
 
-class _Part:
+class _CopiedObject:
     """An original object and its copy, which is prepared before a backward pass and cleaned up after it."""
 
     def __init__(self, original: Any, copy: Any, own: dict[str, Any]) -> None:

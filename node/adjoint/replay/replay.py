@@ -11,7 +11,7 @@ from node.adjoint.base import InitialValueProblem
 from node.adjoint.field.recorded import RecordedField
 from node.adjoint.replay.replay_step import ReplayStep, State, StepResult
 from node.solution import Stats
-from node.solvers.carry import each, parts
+from node.solvers.carry import map_tensors, parts
 from node.solvers.reversible.base import ReversibleSolver
 
 
@@ -60,7 +60,7 @@ class Replay:
         if end.y is None and end.within is None and end.c is None:
             return Cotangents(None), [None] * len(parameters)
         y = state.y.detach().requires_grad_()
-        carry = None if state.carry is None else each(_leaf, state.carry)
+        carry = None if state.carry is None else map_tensors(_leaf, state.carry)
         with torch.enable_grad():
             recomputed = self.recorded(i, State(y, carry))
         if forward_end is not None:

@@ -15,7 +15,7 @@ from node.per_sample.columns import column, mask
 from node.per_sample.log import TakenTry
 from node.per_sample.outputs import interpolated
 from node.solvers.base import Solver, Step
-from node.solvers.carry import each, parts, rebuilt
+from node.solvers.carry import map_tensors, parts, rebuilt
 from node.solvers.reversible.base import ReversibleSolver
 from node.vector_field import RightHandSide
 
@@ -43,7 +43,7 @@ class SampleStep(ReplayStep):
         y, carry = state
         if taken.substitute is not None:
             t, h, y = taken.substitute.fill(t), taken.substitute.fill(h), taken.substitute.fill(y)
-            carry = None if carry is None else each(taken.substitute.fill, carry)
+            carry = None if carry is None else map_tensors(taken.substitute.fill, carry)
         carry = self._carry_at_start(f, t, y, carry)
         within, keep = (taken.within, self.keep) if outputs else (None, False)
         dense = within is not None or keep
