@@ -1,6 +1,6 @@
 """Neural ODEs: solvers, models and every way to differentiate a solve.
 
-Its names are loaded when they are asked for (PEP 562): who reads `node.registry` alone waits for no torch.
+The names are loaded on first use (PEP 562), so that importing `node.registry` alone does not import torch.
 """
 
 from importlib import import_module
@@ -90,7 +90,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A name of `__all__`, loaded with its module and kept."""
+    """The value of a name in `__all__`; its module is imported on first use."""
     if name == "models":
         return import_module("node.models")
     if name not in _MODULE_OF:

@@ -1,4 +1,4 @@
-"""Step size control: pure functions of the error estimate and the controller's memory."""
+"""Step size controllers: pure functions of the error estimate and the controller's memory."""
 
 import itertools
 import math
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 Tolerance = float | Tensor | tuple[float | Tensor, ...]
 R = TypeVar("R", float, "npt.NDArray[np.float64]")
-Norm = Callable[[Tensor], Tensor | float]  # over the last dimension: (..., n) to (...), of a vector maybe a float
+Norm = Callable[[Tensor], Tensor | float]  # over the last dimension, (..., n) to (...); may be a float for a vector
 
 
 def rms_norm(x: Tensor) -> Tensor | float:
     """Root mean square over the last dimension, Hairer, Norsett & Wanner (1993), eq. II.4.11.
 
-    Of a vector it is a float, for which it waits for the device.
+    For a vector it is a float, and the call waits for the device.
     """
     if x.dim() == 1:
         size: float = torch.linalg.vector_norm(x).item()
@@ -34,10 +34,10 @@ def rms_norm(x: Tensor) -> Tensor | float:
     return norms / math.sqrt(x.shape[-1])
 
 
-# Times nearer to each other than this share of a step are one: i * dt does not meet an output to the last bit.
+# Two times closer than this fraction of a step count as equal: i * dt does not equal an output to the last bit.
 SAME_TIME = 1e-9
-# A step of this share of the first one is none: at t = 0, where every step is within the resolution of time, a solve
-# that cannot begin ends there.
+# A solve ends when its step is smaller than this fraction of the first one. At t = 0 this is the only limit, as the
+# floating-point resolution of time is zero there.
 LEAST_STEP = 1e-18
 
 
@@ -46,10 +46,10 @@ LEAST_MEMORY = 1e-10
 
 
 class Verdict(NamedTuple):
-    """What a controller says of a step."""
+    """A controller's decision on a step."""
 
     accepted: bool
-    dt: float  # of the next step, signed as this one
+    dt: float  # the size of the next step, with the sign of this one
     memory: tuple[float, float]  # error ratios of the last two accepted steps
 
 
@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
 class FixedStep:
     """Steps of one size dt > 0 from t0; the last one is shortened to land on the end time.
 
-    one_sided: as a FixedGrid's.
+    one_sided: as in FixedGrid.
     """
 
     dt: float
@@ -74,7 +74,7 @@ class FixedStep:
         dt = math.copysign(self.dt, t_end - t0)
         sign, slack = math.copysign(1.0, dt), SAME_TIME * self.dt
         for i in itertools.count(1):
-            t1 = t0 + i * dt  # not a sum of dt's: a thousand steps end where they should
+            t1 = t0 + i * dt  # not a running sum, whose rounding errors would add up
             if sign * (t_end - t1) <= slack:
                 break
             yield t1
@@ -83,10 +83,10 @@ class FixedStep:
 
 @dataclass(frozen=True)
 class FixedGrid:
-    """Steps from one of the times to the next, in either direction; the solve's own ends are added.
+    """Steps from each of the times to the next, in either direction; the ends of the solve are added.
 
-    one_sided: f jumps at these times. Each step is restarted and calls f inside of it only, so that it sees the
-    limits from its own side.
+    one_sided: f jumps at these times. The solver restarts at each step and calls f only inside the step, so that it
+    sees the one-sided limits of f.
     """
 
     times: tuple[float, ...]
@@ -105,23 +105,23 @@ class FixedGrid:
 
 
 def between(times: tuple[float, ...], t0: float, t_end: float) -> list[float]:
-    """The times that lie between the two, on the way from t0 to t_end."""
+    """The times between t0 and t_end, sorted in the direction from t0 to t_end."""
     return sorted({t for t in times if min(t0, t_end) < t < max(t0, t_end)}, reverse=t_end < t0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PIDController:
-    """Accepts a step whose error is within atol + rtol max(|y0|, |y1|) and sizes the next by Soderlind's filter.
+    """Accepts a step if its error is within atol + rtol max(|y0|, |y1|) and sizes the next by Soderlind's filter.
 
     dt_next = dt safety r_n^(-(P+I+D)/k) r_(n-1)^((P+2D)/k) r_(n-2)^(-D/k), with r the error over the tolerance,
     k the order of the error estimate and (P, I, D) the coefficients; the default is the elementary I controller.
     Soderlind (2003), "Digital filters in adaptive time-stepping", ACM Trans. Math. Softw. 29(1), 1-26.
 
-    rtol, atol: floats, or tensors that broadcast against the state, or where that is a tuple, tuples of either.
-    first_step: None for Hairer's choice, from the scales of y and f.
-    min_step: a step as small as this is taken whatever its error; 0 for a solve that then ends, as dt_underflow.
-    step_t: times that steps must end at. jump_t: times at which f jumps: steps end there too, and see f's limit from
-    their own side.
+    rtol, atol: floats, or tensors that broadcast against the state; for a tuple of states also tuples of these.
+    first_step: the size of the first step; None for Hairer's choice, from the scales of y and f.
+    min_step: a step of this size or less is accepted whatever its error; with 0 the solve ends as dt_underflow instead.
+    step_t: times that steps must end at. jump_t: times at which f jumps: steps end there too, and see the one-sided
+    limits of f.
     """
 
     rtol: Tolerance
@@ -168,11 +168,11 @@ class PIDController:
             raise CallError("PIDController: step_t or jump_t has an entry that is not finite: they are times")
 
     def error_ratio(self, error: Tensor, y0: Tensor, y1: Tensor) -> Tensor | float:
-        """Norm of the error estimate over the tolerance; of vectors the one synchronisation of a step."""
+        """The norm of the error estimate over the tolerance; for a vector the only synchronisation of a step."""
         return self.norm(error / self.scale(torch.maximum(y0.abs(), y1.abs())))
 
     def judge(self, ratio: float, dt: float, memory: tuple[float, float], error_order: int) -> Verdict:
-        """Accept or reject a step of size dt by its error ratio, and size the next."""
+        """Accept or reject a step of size dt by its error ratio, and choose the size of the next one."""
         if not math.isfinite(ratio):
             return Verdict(False, dt * self.factor_min, memory)
         accepted = ratio <= 1.0 or abs(dt) <= self.min_step * (1 + SAME_TIME)
@@ -206,13 +206,13 @@ class PIDController:
     def factor_limits(self, accepted: bool) -> tuple[float, float]:
         """The least and the largest factor from an accepted or a rejected step's size to the next one's.
 
-        An accepted step is not followed by a smaller one: the filter's noise would only cost steps. A rejected one is,
-        whatever the filter remembers: with D > 0 it may ask for the same step, or a larger one, for ever.
+        After an accepted step the size does not shrink: the filter's noise would only cost steps. After a rejected one
+        it always shrinks: with D > 0 the filter may ask for the same step, or a larger one, forever.
         """
         return (1.0, self.factor_max) if accepted else (self.factor_min, self.safety)
 
     def scale(self, size: Tensor) -> Tensor:
-        """The tolerance for entries of this size, which is overwritten."""
+        """The tolerance atol + rtol size for entries of this size."""
         rtol, atol = self.rtol, self.atol
         if isinstance(rtol, tuple) or isinstance(atol, tuple):
             raise CallError("rtol or atol is a tuple: solve with the tuple of states that it is for")
@@ -222,11 +222,11 @@ class PIDController:
             scale = torch.add(_constant(atol, size.dtype, size.device), size, alpha=rtol)
             if atol > 0:
                 return scale
-        # With atol = 0 an entry that rests at zero has error 0 and tolerance 0: 0/0 would end the solve.
+        # With atol = 0 an entry that stays at zero has error 0 and tolerance 0: 0/0 would end the solve.
         return scale.clamp_(min=torch.finfo(scale.dtype).tiny)
 
     def initial_dt(self, f: RightHandSide, t0: float, t1: float, y0: Tensor, f0: Tensor, error_order: int) -> float:
-        """Size of the first step, signed, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""
+        """The signed size of the first step, at the cost of one evaluation: Hairer, Norsett & Wanner (1993), II.4."""
         direction = math.copysign(1.0, t1 - t0)
         if self.first_step is not None:
             return direction * min(self.max_step, self.first_step)
@@ -238,7 +238,7 @@ class PIDController:
         d2 = float(self.norm((f1 - f0) / scale)) / h0
         steepest = max(d1, d2)
         if not math.isfinite(steepest):
-            return direction * h0  # the first step will be rejected, and end the solve if nothing smaller helps
+            return direction * h0  # the first step will be rejected; the solve ends if no smaller one is accepted
         h1 = max(1e-6, h0 * 1e-3) if steepest <= 1e-15 else (0.01 / steepest) ** (1.0 / error_order)
         return direction * min(self.max_step, max(self.min_step, min(100 * h0, h1)))
 
@@ -250,7 +250,7 @@ def _constant(value: float, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 Controller = FixedStep | FixedGrid | PIDController
 
-# Soderlind's filters as (P, I, D) by their names in his table 1, for PIDController(coefficients=...).
+# Soderlind's filters: the coefficients (P, I, D) by the names in his table 1, for PIDController(coefficients=...).
 COEFFICIENTS = {
     "I": (0.0, 1.0, 0.0),
     "PI34": (0.4, 0.3, 0.0),

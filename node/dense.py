@@ -1,4 +1,4 @@
-"""Dense output: the solution between the ends of steps, as a polynomial in each."""
+"""Dense output: the solution within the steps, as a polynomial in each step."""
 
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, cast
@@ -35,20 +35,20 @@ class DensePiece(NamedTuple):
         return torch.addmv(self.y, self.c.t(), powers)
 
     def sum(self, powers: Tensor) -> Tensor:
-        """States (m, n), from the powers theta, theta^2, ..., of which there may be more than c has: (m, ...)."""
+        """The states (m, n) at powers (m, k) of theta, theta^2, ...; powers beyond the degree of c are ignored."""
         return torch.addmm(self.y, powers[:, : len(self.c)], self.c)
 
     def _powers(self, times: Sequence[float]) -> Tensor:
-        """theta, theta^2, ... of each of the times, one after the other."""
+        """The powers theta, theta^2, ... at each of the times, concatenated."""
         exponents = range(1, self.c.shape[0] + 1)  # `len` of a tensor costs four times as much
         powers = [((time - self.t) / self.dt) ** j for time in times for j in exponents]
         return torch.tensor(powers, dtype=self.y.dtype, device="cpu").to(self.y.device, non_blocking=True)
 
 
 class DenseOutput(Generic[S]):
-    """The solution as a function of time, over the steps that were taken: `solution.dense(t)`.
+    """The solution as a function of time over the steps of the solve: `solution.dense(t)`.
 
-    refusal: for a solve whose gradient does not pass through it.
+    refusal: refuses gradients, for modes without gradients through dense output.
     """
 
     def __init__(self, pieces: Sequence[DensePiece], layout: Layout, refusal: Refusal | None = None) -> None:
@@ -65,9 +65,9 @@ class DenseOutput(Generic[S]):
         self._ends = self._sign * (self._starts + self._sizes)
 
     def __call__(self, t: Tensor | float) -> S:
-        """States (*t.shape, *y0.shape) at times within [t0, t1], in any order.
+        """The states (*t.shape, *y0.shape) at times within [t0, t1], in any order.
 
-        Each is differentiable in t, and in all else if the solve's own states are.
+        They are differentiable in t, and in all else that the solve's own states are differentiable in.
         """
         times = torch.as_tensor(t, dtype=torch.float64, device="cpu")
         flat = self._states(times.reshape(-1))
@@ -79,10 +79,10 @@ class DenseOutput(Generic[S]):
         return cast(S, tuple(state.view((*times.shape, *state.shape[1:])) for state in states))
 
     def _states(self, times: Tensor) -> Tensor:
-        """Flat states (m, n) at times (m,): those within one piece together, whatever their order."""
+        """The flat states (m, n) at times (m,) in any order; times within the same piece are evaluated together."""
         self._check_within(times)
         place = torch.searchsorted(self._ends, self._sign * times.detach()).clamp_(max=len(self._pieces) - 1)
-        if len(times) == 1 and not times.requires_grad:  # the same, without the sorting
+        if len(times) == 1 and not times.requires_grad:  # the same result without sorting
             return self._pieces[int(place)].at(times.tolist())
         theta = (times - self._starts[place]) / self._sizes[place]
         powers = theta.unsqueeze(1) ** self._exponents
@@ -104,6 +104,6 @@ class DenseOutput(Generic[S]):
 
 
 def hermite(y0: Tensor, y1: Tensor, dt: float | Tensor, f0: Tensor, f1: Tensor) -> Tensor:
-    """The cubic through y0 and y1 with slopes f0 and f1: (3, *y0.shape), of theta, theta^2, theta^3."""
+    """The cubic from y0 to y1 with slopes f0 and f1: coefficients (3, *y0.shape) of theta, theta^2, theta^3."""
     rise, start, end = y1 - y0, dt * f0, dt * f1
     return torch.stack((start, 3 * rise - 2 * start - end, start + end - 2 * rise))

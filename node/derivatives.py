@@ -1,8 +1,8 @@
-"""Vector-Jacobian products of a function at a point, by autograd; and functions that autograd cannot see through.
+"""Vector-Jacobian products of a function at a point by autograd, and checks that autograd sees all dependences.
 
-torch.autograd finds what a closure holds, tied weights and derivatives that are taken inside the function; torch.func
+torch.autograd finds tensors in a closure, tied weights and derivatives that are taken inside the function; torch.func
 finds none of these. Where torch.autograd.grad cannot be used, within transforms of torch.func and in inference mode,
-torch.func's own products stand in for it.
+torch.func's own products are used instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,32 +25,32 @@ REMEDY = (
 
 
 class Products(NamedTuple):
-    """A function's value and, for each of its inputs x, products (m, *x.shape); None where it does not depend on x."""
+    """A function's value and, for each input x, products (m, *x.shape), or None if the value does not depend on x."""
 
     value: Tensor
     rows: tuple[Tensor | None, ...]
 
 
 def products(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
-    """function(*inputs), by one call, and the products of rows (m, *value.shape) with its derivatives.
+    """The value of function(*inputs), by one call, and the products of rows (m, *value.shape) with its derivatives.
 
-    Both have a graph where grad mode is on and an input, or what the function holds, requires grad. The latter counts
-    as a constant, also where it was made of the inputs.
+    Both have a graph where grad mode is on and an input, or a tensor in the function's closure, requires grad. In the
+    products tensors of the closure count as constants, also if they were computed from the inputs.
     """
     if in_transform() or torch.is_inference_mode_enabled():
         return _by_torch_func(function, inputs, rows)
     enabled = torch.is_grad_enabled()
     graph = enabled and any(x.requires_grad for x in inputs)
-    own = _Together.apply(*inputs) if graph else tuple(map(_leaf, inputs))
+    own = _SharedNode.apply(*inputs) if graph else tuple(map(_leaf, inputs))
     with torch.enable_grad():
         value = function(*own)
-        graph = graph or (enabled and bool(leaves_behind(value, but=own)))
+        graph = graph or (enabled and bool(leaves_behind(value, excluding=own)))
         found = pulled_back((value,), own, (rows,), graph=graph) if value.requires_grad else (None,) * len(own)
     return Products(value if graph else without_graph(value), found)
 
 
 def graphed_product(value: Tensor, inputs: Sequence[Tensor], row: Tensor) -> list[Tensor]:
-    """The product of one row with the value's derivatives in tensors that it was made of; it has a graph."""
+    """The products, with a graph, of one row with the value's derivatives in tensors that it was computed from."""
     if not value.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
     found = torch.autograd.grad(value, inputs, row, create_graph=True, allow_unused=True)
@@ -58,22 +58,25 @@ def graphed_product(value: Tensor, inputs: Sequence[Tensor], row: Tensor) -> lis
 
 
 def dense_or_zero(product: Tensor | None, x: Tensor) -> Tensor:
-    """A product with the derivative in x, as a dense tensor: nn.Embedding(sparse=True) gives sparse ones."""
+    """The product with the derivative in x as a dense tensor, zeros for None.
+
+    nn.Embedding(sparse=True) gives sparse products.
+    """
     if product is None:
         return torch.zeros_like(x)
     return product.to_dense() if product.is_sparse else product
 
 
 def differentiates(*values: object) -> bool:
-    """Whether derivatives are taken of what is made of these: one of them has a graph, or a transform may see to it."""
+    """Whether results computed from these values may be differentiated, by a graph, a transform or dual numbers."""
     return in_transform() or in_dual_level() or any(isinstance(x, Tensor) and x.requires_grad for x in values)
 
 
-class _Together(GraphFunction):
-    """Tensors as they are, of one node of the graph, which is newer than all that they were made of.
+class _SharedNode(GraphFunction):
+    """The identity on several tensors as one node of the graph, which is newer than all nodes before it.
 
-    A search for derivatives in them ends there. In an input that is older than others, as times are, it would go on
-    through all that the others were made of: in a solve, through all steps so far.
+    A search for derivatives in these tensors ends at this node. Without it, for an input that is older than others, as
+    times are, autograd would search through the graph of the others: in a solve, through all steps so far.
     """
 
     @staticmethod
@@ -90,14 +93,14 @@ class _Together(GraphFunction):
 
 
 def _leaf(x: Tensor) -> Tensor:
-    """x as a tensor of its own, which nothing was made of yet."""
+    """A new leaf with the values of x, from which nothing has been computed."""
     x = without_graph(x)
     x = x.clone() if x.is_inference() else x.view_as(x)
     return x.requires_grad_()
 
 
 def without_graph(x: Tensor) -> Tensor:
-    """x detached; unlike by detach() a dual number keeps its tangent, which no_grad leaves alone."""
+    """x detached; unlike detach() it keeps the tangent of a dual number, as no_grad does."""
     primal, tangent = forward_ad.unpack_dual(x)
     detached: Tensor = primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent)
     return detached
@@ -106,10 +109,10 @@ def without_graph(x: Tensor) -> Tensor:
 def pulled_back(
     values: Sequence[Tensor], inputs: Sequence[Tensor], rows: Sequence[Tensor], *, graph: bool
 ) -> tuple[Tensor | None, ...]:
-    """For each input x the products (m, *x.shape) of rows (m, *value.shape), given for each value; None for no graph.
+    """For each input x the products (m, *x.shape) of the rows (m, *value.shape) given for each value.
 
-    All rows at once; one after the other where an operation of the backward pass cannot do that, and where torch looks
-    for anomalies, which cannot either.
+    A product is None if no value depends on x. All rows are taken at once; one after the other if an operation of the
+    backward pass cannot be batched, and under anomaly detection, which cannot be batched either.
     """
     how = {"create_graph": graph, "retain_graph": True, "allow_unused": True}
     unused: list[bool] = []
@@ -121,19 +124,19 @@ def pulled_back(
 
     if len(rows[0]) > 1 and not torch.is_anomaly_enabled():
         try:
-            if has_saved_tensors_hooks():  # as in a checkpointed part of a program, which torch.vmap refuses
+            if has_saved_tensors_hooks():  # as under torch's checkpoint; torch.vmap refuses these hooks
                 return torch.autograd.grad(values, inputs, rows, is_grads_batched=True, **how)
-            # The same, but that its older vmap takes many operations, tanh's for one, row by row.
+            # The same result, but is_grads_batched uses an older vmap that takes many operations, as tanh, row by row.
             used = iter(torch.vmap(of_row)(*rows))
             return tuple(None if none else next(used) for none in unused)
         except RuntimeError:
-            pass  # what is wrong in itself is so for one row too
+            pass  # another error than a failure to batch is raised again below, for one row
     found = zip(*(torch.autograd.grad(values, inputs, row, **how) for row in zip(*rows, strict=True)), strict=True)
     return tuple(None if column[0] is None else torch.stack(column) for column in found)
 
 
 def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], rows: Tensor) -> Products:
-    """The outcome of `products`, by torch.func; None for all inputs or for none."""
+    """The result of `products` by torch.func; the rows are None for all inputs or for none."""
     tracked: list[bool] = []
 
     def called(*given: Tensor) -> Tensor:
@@ -148,10 +151,10 @@ def _by_torch_func(function: Callable[..., Tensor], inputs: Sequence[Tensor], ro
 
 
 def check_derivative(f: Callable[[Tensor, Any], Any], t: Tensor, y: State, dy: State) -> None:
-    """Refuse an f of whose dy a part changes with y, though autograd knows no derivative of it in y.
+    """Raise a CallError if a part of dy changes with y although autograd knows no derivative of it in y.
 
-    dy: f(t, y), by a call in grad mode where y, or each of its parts, required grad. Where all parts of dy hang on y
-    nothing is called; else f is called twice near y.
+    dy: f(t, y), from a call in grad mode in which y, or each of its parts, required grad. If the graph of each part of
+    dy leads to y, f is not called; otherwise f is called twice near y.
     """
     inputs = y if isinstance(y, tuple) else (y,)
     for i, part in enumerate(dy if isinstance(dy, tuple) else (dy,)):
@@ -182,11 +185,11 @@ def depends_on(value: Tensor, inputs: Sequence[Tensor]) -> bool:
     return any(value is x for x in inputs)
 
 
-def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
-    """The leaves that x was computed from, otherwise than by way of some tensors."""
+def leaves_behind(x: Tensor, *, excluding: Sequence[Tensor] = ()) -> list[Tensor]:
+    """The leaves that x was computed from, without paths through the tensors in `excluding`."""
     if x.grad_fn is None:
-        return [x] if x.requires_grad and all(x is not y for y in but) else []
-    seen: set[Any] = {y.grad_fn for y in but}
+        return [x] if x.requires_grad and all(x is not y for y in excluding) else []
+    seen: set[Any] = {y.grad_fn for y in excluding}
     rest: list[Any] = [x.grad_fn]
     found: list[Tensor] = []
     while rest:
@@ -197,17 +200,17 @@ def leaves_behind(x: Tensor, *, but: Sequence[Tensor] = ()) -> list[Tensor]:
         if hasattr(node, "variable"):
             found.append(node.variable)
         rest += [following for following, _ in node.next_functions]
-    return [leaf for leaf in found if all(leaf is not y for y in but)]
+    return [leaf for leaf in found if all(leaf is not y for y in excluding)]
 
 
 def check_constant(
     function: Callable[..., Tensor], inputs: Sequence[Tensor], *, needs: str, output: str, otherwise: str = ""
 ) -> None:
-    """Refuse a function that has no derivative in its inputs, of the state y, but is no constant near them.
+    """Raise a CallError for a function that changes with its inputs, parts of y, without a derivative in them.
 
-    It is called at two points near y: a function that jumps at y, as y > 0 does at zero, is constant beside it.
-    needs: what needs the derivative, such as "rodas4 needs df/dy". output: the function's, in words.
-    otherwise: what else there is to do.
+    It is called at two points near y, not at y: a function that jumps at y, as y > 0 does at zero, is constant there.
+    needs: the need for the derivative in words, such as "rodas4 needs df/dy". output: the function's output in words.
+    otherwise: another remedy, appended to the message.
     """
     with torch.no_grad():
         one, other = function(*(_near(x, 1.0) for x in inputs)), function(*(_near(x, 0.5) for x in inputs))
@@ -217,7 +220,7 @@ def check_constant(
 
 
 def _near(x: Tensor, share: float) -> Tensor:
-    """x moved by a share of a small distance, of each entry another one, so that they do not cancel."""
+    """x plus a share of a small distance, different for each entry so that changes do not cancel."""
     x = x.detach()
     far = 4 * torch.finfo(x.dtype).eps ** 0.5 * share * (1 + x.abs())
     far = far * torch.linspace(0.5, 1.0, x.numel(), dtype=far.dtype, device=x.device).view(x.shape)

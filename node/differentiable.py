@@ -1,4 +1,4 @@
-"""Gradients that no mode need know of: to the output times, and to where an event happens."""
+"""Gradients that are the same for all modes: to the output times, and of the time and state of an event."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from node.adjoint.base import Adjoint, InitialValueProblem
 from node.derivatives import without_graph
 from node.event import Event, EventPoint
 from node.event_time import time_of_event
-from node.flow import Flow, moved_within_transform
+from node.flow import Flow, flow_within_transform
 from node.solution import Stats, Status
 from node.torch_private import in_transform
 from node.trajectory import Trajectory
@@ -21,35 +21,35 @@ from node.vector_field import Time
 def solve_flat(mode: Adjoint, problem: InitialValueProblem, t: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
     """The trajectory and its flat states (len(t), n), with gradients to y0, the parameters and t.
 
-    A later start is the state that was at the old one, and a later output a later state, along f. This is exact for
-    the true solution, whatever the mode.
+    The derivative of a state in its output time is f there, and in the start time -f at the start, propagated. This is
+    exact for the true solution, whatever the mode.
     """
     y0 = problem.layout.flatten(problem.y0)
     if not torch.is_grad_enabled():
-        y0 = without_graph(y0)  # a view of it that is made now would require grad and have no graph
+        y0 = without_graph(y0)  # a view made without grad mode would require grad and have no graph
     if not (t.requires_grad and torch.is_grad_enabled()):
         return mode.solve(problem, y0, stats)
     times, fixed, first = problem.output_times(), t.detach(), t[..., :1]
-    start = _moved(problem, stats, times[:1], y0.unsqueeze(0), first, first.detach())
+    start = _along_flow(problem, stats, times[:1], y0.unsqueeze(0), first, first.detach())
     trajectory, y = mode.solve(problem, start[0], stats)
-    return trajectory, _moved(problem, stats, times, y, fixed, t)
+    return trajectory, _along_flow(problem, stats, times, y, fixed, t)
 
 
-def _moved(
+def _along_flow(
     problem: InitialValueProblem, stats: Stats, times: Sequence[Time], y: Tensor, start: Tensor, stop: Tensor
 ) -> Tensor:
     if not in_transform():
         return Flow.at(problem.f, problem.layout, stats, times, y)(y, start, stop)
     f = problem.field()
-    moved = moved_within_transform(f, y, start, stop)
+    y = flow_within_transform(f, y, start, stop)
     stats.nfe_forward += f.calls
-    return moved
+    return y
 
 
 def solve_to_event(
     mode: Adjoint, problem: InitialValueProblem, event: Event, t: Tensor, stats: Stats
 ) -> tuple[Trajectory, Tensor, EventPoint[Any] | None]:
-    """The outcome of solve_flat up to the event: one solve finds it, a second one to its time has a graph."""
+    """The result of solve_flat up to the event: a first solve finds it, a second one to its time has a graph."""
     with torch.no_grad():
         found, y = solve_flat(mode, replace(problem, event=event), t, stats)
     if not torch.is_grad_enabled():

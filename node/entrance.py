@@ -1,4 +1,4 @@
-"""The one entrance to the core: everything that solves goes through `solve`."""
+"""`solve`, the single entry point of the core, with the checks of its arguments."""
 
 import itertools
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from node.adjoint import ADJOINTS, Adjoint, InitialValueProblem
 from node.adjoint.field.dependencies import checked_parameters
-from node.autocast import as_called_here, full_precision
+from node.autocast import full_precision, with_current_autocast
 from node.controller import Controller
 from node.dense import DenseOutput
 from node.differentiable import solve_flat, solve_to_event
@@ -22,9 +22,9 @@ from node.refusal import Refusal
 from node.registry import choice
 from node.solution import Solution, Stats
 from node.solvers import SOLVERS, Solver
-from node.tolerance import laid_out, warn_of_coarse_time
+from node.tolerance import warn_of_coarse_time, with_flat_tolerances
 from node.trajectory import Callbacks, Trajectory
-from node.transforms import check_transforms, torch_in_words
+from node.transforms import check_transforms, torch_errors_explained
 from node.vector_field import S, VectorField
 
 T = TypeVar("T")
@@ -49,17 +49,17 @@ def solve(
 
     f: called with t, a 0-dimensional tensor, and y of y0's shape; returns dy/dt of that shape.
     y0: a floating-point or complex tensor of any shape, or a tuple of such.
-    t: (T,), T >= 1, strictly increasing or strictly decreasing: the times of output, t[0] the start.
+    t: (T,), T >= 1, strictly increasing or strictly decreasing: the output times, of which t[0] is the start.
     gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
-    parameters: what gradients go to, in the modes that must be told: by default the parameters of a module f and all
-    that a call of f at the start is found to depend on, through closures and attributes too. What was computed outside
-    of f, such as an encoder's output, is found in any case.
-    event: stop where it happens; t[-1] is the latest that it may. Samples with their own steps each stop at their own.
-    dense: also give the solution as a function of time.
+    parameters: the tensors that get gradients, in the modes that need a list of them: by default the parameters of a
+    module f and all tensors that a call of f at the start depends on, through closures and attributes too. Tensors that
+    were computed outside of f, such as an encoder's output, are found in any case.
+    event: stops the solve where it happens, at t[-1] at the latest; a sample with its own steps at its own event.
+    dense: whether to give the solution as a function of time too.
     callbacks: called as the steps are taken, for progress or for state that f keeps.
     batch: "joint": one step size for all of y0. "independent": each sample, along the first dimension of y0 or of each
     of its tensors, has its own steps, as if solved alone. f is then called with t of shape (B, 1, ..., 1), and t may be
-    (B, T), with output times of each sample's own.
+    (B, T), with separate output times for each sample.
     max_steps: the limit of accepted and rejected steps together.
 
     A wrong call raises CallError, a ValueError, or CallTypeError, a TypeError. A solve that stops early is a Solution
@@ -79,12 +79,12 @@ def solve(
     sample_times = _sample_times(t, y0) if independent else None
     layout = layout_of(y0, samples=independent)
     problem = InitialValueProblem(
-        f=as_called_here(f, layout.device),
+        f=with_current_autocast(f, layout.device),
         y0=y0,
         layout=layout,
         times=_checked_times(t) if sample_times is None else tuple(sample_times[0].tolist()),
         solver=method,
-        controller=laid_out(controller, y0, samples=independent),
+        controller=with_flat_tolerances(controller, y0, samples=independent),
         max_steps=max_steps,
         callbacks=callbacks or Callbacks(),
         dense=dense,
@@ -93,7 +93,7 @@ def solve(
     ends = {(problem.times[0], problem.times[-1])} if sample_times is None else _ends(sample_times)
     warn_of_coarse_time(ends, t.dtype, layout.dtype.to_real())
     stats, point = Stats(), None
-    with full_precision(layout.device), torch_in_words():
+    with full_precision(layout.device), torch_errors_explained():
         if method.separable:
             _check_suited(problem, stats)
         if mode.needs_parameters and torch.is_grad_enabled():
@@ -103,7 +103,7 @@ def solve(
         elif sample_times is None:
             trajectory, y, point = solve_to_event(mode, problem, event, t, stats)
         else:
-            from node.per_sample.to_events import solve_to_events  # it needs NumPy, which nothing else here does
+            from node.per_sample.to_events import solve_to_events  # imported here because it needs NumPy
 
             trajectory, y, point = solve_to_events(mode, problem, sample_times, event, t, stats)
     return Solution(
@@ -119,13 +119,13 @@ def solve(
 
 
 def _dense_output(mode: Adjoint, problem: InitialValueProblem, trajectory: Trajectory, t: Tensor) -> Any:
-    """The solution as a function of time; None where it was not asked for, or no step was taken."""
+    """The solution as a function of time; None if it was not asked for, or if no step was taken."""
     if not trajectory.pieces:
         return None
     refusal = None if mode.dense else _refusal(mode, problem, t)
     if problem.sample_times is None:
         return DenseOutput(trajectory.pieces, problem.layout, refusal)
-    from node.per_sample.dense import SampleDenseOutput  # it needs NumPy, which nothing else here does
+    from node.per_sample.dense import SampleDenseOutput  # imported here because it needs NumPy
 
     return SampleDenseOutput(trajectory.pieces, problem.sample_times, problem.layout, refusal)
 
@@ -140,7 +140,7 @@ def _refusal(mode: Adjoint, problem: InitialValueProblem, t: Tensor) -> Refusal:
 
 
 def _check_suited(problem: InitialValueProblem, stats: Stats) -> None:
-    """Answer a solver that solves some fields only, at the cost of a few calls of f."""
+    """Raise a CallError if the solver cannot solve this field, at the cost of a few calls of f."""
     f = problem.field()
     with torch.no_grad():
         reason = problem.solver.unsuited(f, problem.output_times()[0], problem.layout.flatten(problem.y0))
@@ -169,7 +169,7 @@ def _check_state(y0: State) -> None:
 
 
 def _independent(batch: str, y0: State, mode: Adjoint) -> bool:
-    """Whether each sample has its own steps, which not every mode goes with."""
+    """Whether each sample has its own steps; a CallError if the state or the mode does not allow it."""
     if choice("batch", batch, {"joint": False, "independent": True}) is False:
         return False
     shapes = [tuple(part.shape) for part in (y0 if isinstance(y0, tuple) else (y0,))]
@@ -208,7 +208,7 @@ def _checked_times(t: Tensor) -> tuple[float, ...]:
 
 
 def _sample_times(t: Tensor, y0: State) -> Tensor:
-    """The times of output of each sample (B, T), in float64 on the CPU."""
+    """The output times of each sample (B, T), in float64 on the CPU."""
     samples = len(y0[0] if isinstance(y0, tuple) else y0)
     if not isinstance(t, Tensor) or t.dim() != 2:
         return torch.tensor(_checked_times(t), dtype=torch.float64, device="cpu").expand(samples, -1)

@@ -1,8 +1,8 @@
-"""The errors that `node` raises: all are NodeErrors, and each is also the built-in error that fits."""
+"""The errors that `node` raises: all are NodeErrors, and each is also a fitting built-in error."""
 
 
 class NodeError(Exception):
-    """The root of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
 class CallError(NodeError, ValueError):
@@ -10,8 +10,8 @@ class CallError(NodeError, ValueError):
 
 
 class CallTypeError(NodeError, TypeError):
-    """A wrong call: an argument of a wrong type, or a user's function that returns one."""
+    """A wrong call: an argument of a wrong type, or a user's function that returns a wrong type."""
 
 
 class GradientError(NodeError, RuntimeError):
-    """A gradient that cannot be given, which is found out in the backward pass."""
+    """A gradient that cannot be computed, as detected in the backward pass."""

@@ -17,13 +17,13 @@ from node.vector_field import RightHandSide, S
 class Event:
     """Stops the solve where g(t, y) changes its sign: any entry of g, a tensor of any shape or a Python number.
 
-    direction: +1 for a rise through zero only, -1 for a fall, 0 for both. False to True is a rise. An entry that is
-    zero at the start has the sign that it takes in the first step; one that is NaN has the sign that it had. A root
-    that comes and goes within one step is not seen. The event's time has a gradient where g has a rate along the
-    solution: not where it is flat, boolean or detached.
+    direction: +1 for a rise through zero only, -1 for a fall, 0 for both. False to True is a rise. For an entry that is
+    zero at the start its sign in the first step counts; for an entry that is NaN its last sign. Two sign changes within
+    one step are not seen. The event's time has a gradient where g has a nonzero time derivative along the solution: not
+    where it is flat, boolean or detached.
 
-    Where each sample has its own steps, t is (B, 1, ..., 1), g is of shape (B,) or (B, m) with entries of each sample's
-    own, and each sample stops at its own root.
+    Where each sample has its own steps, t is (B, 1, ..., 1), g has shape (B,) or (B, m) with the entries of each sample
+    in its row, and each sample stops at its own root.
     """
 
     g: Callable[[Tensor, Any], Tensor | float]
@@ -34,7 +34,7 @@ class Event:
             raise CallError(f"Event: direction is {self.direction!r} and must be -1, 0 or 1")
 
     def entries(self, t: Tensor, y: State) -> Tensor:
-        """g's entries as a vector; of booleans, 1 for True and -1 for False."""
+        """The entries of g as a vector; for booleans, 1 for True and -1 for False."""
         g = self.g(t, y)
         if not isinstance(g, Tensor):
             if not isinstance(g, bool | int | float) and not hasattr(g, "__array__"):
@@ -47,9 +47,9 @@ class Event:
 
 
 class EventPoint(NamedTuple, Generic[S]):
-    """Where a solve was stopped. Both can be differentiated as the solve can.
+    """The time and state at which an event stopped a solve. Both can be differentiated as the solve can.
 
-    Where each sample has its own steps, t is (B,) and y of the batch's shape: NaN in samples that had no event.
+    Where each sample has its own steps, t is (B,) and y has the batch's shape: NaN in samples without an event.
     """
 
     t: Tensor  # 0-dimensional
@@ -57,13 +57,13 @@ class EventPoint(NamedTuple, Generic[S]):
 
 
 class FlatEvent:
-    """An event as the loop watches it: g of a flat state, and the signs that it had last.
+    """An event as the loop checks it: g of a flat state, and the last signs of its entries.
 
-    entry: once it is located, the entry of g, counted flat, whose sign has changed.
+    entry: the flat index of the entry of g whose sign has changed, once the event is located.
     """
 
     def __init__(self, event: Event, f: RightHandSide, t: float, y: Tensor) -> None:
-        """t, y: the start, whose signs are those before."""
+        """Record the signs at the start (t, y)."""
         self._event = event
         self._f = f
         self._signs = self._changed = torch.zeros((), device="cpu")
@@ -79,10 +79,10 @@ class FlatEvent:
         return False
 
     def locate(self, piece: DensePiece, end: tuple[float, Tensor] | None = None) -> float:
-        """The time of the first change on the step's dense output, by bisection down to the resolution of time.
+        """The time of the first sign change on the step's dense output, by bisection to the resolution of time.
 
-        end: where a shorter step leads. Dense output, less exact and in float32 off by up to a hundred roundings, is
-        then shifted to meet it.
+        end: the time and state at the end of a shorter step. Dense output is less exact, in float32 by up to a hundred
+        roundings, and is shifted to agree with this state.
         """
         if end is not None:
             piece = piece._replace(y=piece.y + (end[1] - piece.at([end[0]])[0]))
@@ -104,7 +104,7 @@ class FlatEvent:
             return torch.where(g.isnan(), self._signs, torch.sign(g))
 
     def _has_changed(self, signs: Tensor) -> bool:
-        """Whether any has, in the direction asked for; which ones, is kept."""
+        """Whether an entry has changed its sign in the required direction; `_changed` stores which ones."""
         before = self._signs
         changed = (before != 0) & (signs != before)
         if self._event.direction != 0:

@@ -1,4 +1,4 @@
-"""What the time of an event depends on: all that the solution and g do."""
+"""The time of an event with its derivatives in all that the solution and g depend on."""
 
 import math
 
@@ -13,14 +13,15 @@ from node.refusal import Refusal
 def time_of_event(event: Event, flow: Flow, entry: int, stop: Tensor, y: Tensor) -> Tensor:
     """The time (1,) at which an entry of g is zero, equal to `stop` (1,), with the derivatives of that root.
 
-    y: the flat states (1, n) at `stop`, as at a given time. flow: from there, in which g's rate is g_t + g_y f.
-    g(t*, y(t*)) = 0 is solved from `stop` by steps -g / rate with a constant rate. None moves, as what g is there
-    counts as zero; each makes derivatives of one order more right, and the first is eq. 8 of Chen, Amos & Nickel
-    (2021), "Learning Neural Event Functions for Ordinary Differential Equations".
+    y: the flat states (1, n) at `stop`, with `stop` taken as a given time. flow: the flow from there; along it the rate
+    of g, its total time derivative, is g_t + g_y f. g(t*, y(t*)) = 0 is solved from `stop` by steps -g / rate with a
+    constant rate. No step changes the value, as g at `stop` counts as zero; each step makes the derivatives of one more
+    order correct. The first is eq. 8 of Chen, Amos & Nickel (2021), "Learning Neural Event Functions for Ordinary
+    Differential Equations".
     """
     rate = rates(event, flow, stop.detach(), y.detach())[entry]
     if rate == 0 or not math.isfinite(rate):
-        return without_rate(stop, y, f"entry {entry}")
+        return with_refused_gradient(stop, y, f"entry {entry}")
     at = stop
     for _ in range(ORDERS):
         g = event.entries(*flow.arguments(flow(y, stop, at), at))[entry]
@@ -29,7 +30,7 @@ def time_of_event(event: Event, flow: Flow, entry: int, stop: Tensor, y: Tensor)
 
 
 def rates(event: Event, flow: Flow, stop: Tensor, y: Tensor) -> list[float]:
-    """The rate of each entry of g along the solution; 0 where it has none."""
+    """The total time derivative of each entry of g along the solution; 0 where autograd finds none."""
     with torch.enable_grad():
         stop, y = stop.requires_grad_(), y.requires_grad_()
         g = event.entries(*flow.arguments(y, stop))
@@ -44,8 +45,8 @@ def _rate(g: Tensor, stop: Tensor, y: Tensor, slopes: Tensor) -> float:
     return rate if of_y is None else rate + float((of_y.conj() * slopes).real.sum())
 
 
-def without_rate(at: Tensor, y: Tensor, where: str) -> Tensor:
-    """Times of events, equal to `at`, whose gradient is refused. where: the entry or sample whose g has no rate."""
+def with_refused_gradient(at: Tensor, y: Tensor, where: str) -> Tensor:
+    """Event times equal to `at` whose gradient is refused. where: the entry or sample for which g has no rate."""
     message = (
         f"the event's time has no gradient: g ({where}) has no rate there, as it is flat, boolean or detached: "
         "let it pass through zero with a slope, or take event.t.detach() for a given time"

@@ -1,4 +1,4 @@
-"""Functions with a derivative of their own, as nodes of autograd's graph."""
+"""The base of functions with a custom derivative, as nodes of autograd's graph."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,10 +6,10 @@ from torch.autograd import Function
 
 
 class GraphFunction(Function):
-    """torch.autograd.Function, whose `apply` torch leaves without types."""
+    """torch.autograd.Function with a typed `apply`."""
 
     if TYPE_CHECKING:
 
         @classmethod
         def apply(cls, *args: Any) -> Any:
-            """What `forward` returns, in the graph."""
+            """The result of `forward`, in the graph."""

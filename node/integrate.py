@@ -1,4 +1,4 @@
-"""The loop: from t0 to t1 in the controller's steps, with outputs from the solver's dense output."""
+"""The integration loop: from t0 to t1 in the controller's steps, with outputs from the solver's dense output."""
 
 import itertools
 import math
@@ -33,10 +33,10 @@ def integrate(
     observers: Sequence[Observer[DensePiece]] = (),
     jumps: Jumps | None = None,
 ) -> Trajectory:
-    """Solve dy/dt = f from times[0] to times[-1], which it lands on, with outputs at every time.
+    """Solve dy/dt = f from times[0] to exactly times[-1], with outputs at every time.
 
     y0: (n,). times: strictly monotonic. record: leave a graph for autograd. event: stop where it happens. observers:
-    told of each step. jumps: of the state, where f may depend on which of them a step passes.
+    notified of each step. jumps: jumps of the state; f may depend on the jumps that a step passes.
     """
     if len(times) == 1:
         return Trajectory(times[0], y0, [y0.unsqueeze(0)], 1)
@@ -50,7 +50,7 @@ def integrate(
 
 
 class _Loop:
-    """One solve under way: its state, and the outputs so far."""
+    """The state of one solve in progress, with its outputs so far."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class _Loop:
     ) -> None:
         self._t = times[0]
         self._y = y0
-        self._dt = 0.0  # what is to be tried next, signed
+        self._dt = 0.0  # the signed size of the next step to try
         self._outputs = [y0.unsqueeze(0)]
         self._status = Status.success
         self._n_accepted = 0
@@ -80,17 +80,17 @@ class _Loop:
         self._workspace = solver.workspace(y0, record=record)
         self._carry: Any = None
         self._restarted = True  # whether the carry is the solver's start
-        self._memory = (1.0, 1.0)  # the controller's
-        self._least = 0.0  # a step size at which the solve is given up
+        self._memory = (1.0, 1.0)  # the controller's memory
+        self._min_dt = 0.0  # the step size at which the solve ends with a failure
         self._max_steps = max_steps
         self._event = event
-        self._of_tries = [observer for observer in observers if observer.asks_tries]
-        self._of_dense = [observer for observer in observers if observer.asks_dense]
-        self._of_taken = [observer for observer in observers if observer.asks_taken]
+        self._try_observers = [observer for observer in observers if observer.asks_tries]
+        self._dense_observers = [observer for observer in observers if observer.asks_dense]
+        self._step_observers = [observer for observer in observers if observer.asks_taken]
         self._jumps = jumps
 
     def trajectory(self) -> Trajectory:
-        """What the solve has found."""
+        """The trajectory of the solve so far."""
         return Trajectory(
             self._t,
             self._y,
@@ -112,24 +112,24 @@ class _Loop:
                 self._status = Status.max_steps
                 break
             if controller.one_sided:
-                self._confine(end, ends=(self._t, end))
-            t1 = self._meet(end, end)
+                self._restrict(end, ends=(self._t, end))
+            t1 = self._step_end(end, end)
             self._accept(self._try(t1, estimate=False), t1)
             if self._status is Status.event:
                 break
         self._check_finite()
 
     def adapt(self, controller: PIDController) -> None:
-        """Take steps that keep the tolerance, from each time that must be hit to the next."""
+        """Take steps that keep the tolerance, from each time that a step must end at to the next."""
         times = self._times
         jumps = controller.jump_t
         stops = () if self._jumps is None else self._jumps.stops
         for stop in (*between((*controller.step_t, *jumps, *stops), times[0], times[-1]), times[-1]):
             if jumps:
-                self._confine(stop, ends=jumps)
+                self._restrict(stop, ends=jumps)
             if self._dt == 0.0:
                 self._dt = self._first_dt(controller)
-                self._least = LEAST_STEP * abs(self._dt)
+                self._min_dt = LEAST_STEP * abs(self._dt)
             self._reach(stop, controller)
             if self._status is not Status.success:
                 return
@@ -145,7 +145,7 @@ class _Loop:
             return controller.initial_dt(self._f, self._t, self._times[-1], self._y, f0, order)
 
     def _reach(self, stop: float, controller: PIDController) -> None:
-        """Go on to the time `stop`, or until the status is no success."""
+        """Take steps to the time `stop`, or until the status is another than success."""
         max_steps = self._max_steps
         error_order = self._solver.error_order or self._solver.order
         ratio = 0.0
@@ -153,10 +153,10 @@ class _Loop:
             if self._n_accepted + self._n_rejected >= max_steps:
                 self._status = Status.max_steps
                 return
-            if abs(self._dt) <= max(4 * sys.float_info.epsilon * abs(self._t), self._least):
+            if abs(self._dt) <= max(4 * sys.float_info.epsilon * abs(self._t), self._min_dt):
                 self._status = Status.dt_underflow if math.isfinite(ratio) else Status.non_finite
                 return
-            t1 = self._meet(self._t + self._dt, stop)
+            t1 = self._step_end(self._t + self._dt, stop)
             if self._jumps is not None:
                 t1 = self._jumps.end(self._t, t1)
             dt = t1 - self._t
@@ -167,15 +167,18 @@ class _Loop:
             if not verdict.accepted:
                 self._n_rejected += 1
                 self._dt = verdict.dt
-                for observer in self._of_tries:
+                for observer in self._try_observers:
                     observer.rejected(self._t, self._y, dt)
                 continue
-            # A step cut short to land on a time says nothing against the size that was wanted.
+            # A step shortened to land on a time is no reason to reduce the size that was wanted.
             self._dt = verdict.dt if abs(verdict.dt) > abs(self._dt) or dt == self._dt else self._dt
             self._accept(step, t1)
 
-    def _confine(self, stop: float, ends: Sequence[float]) -> None:
-        """Let f have its limits from inside on the way to `stop`, where either end of it is among the ends; restart."""
+    def _restrict(self, stop: float, ends: Sequence[float]) -> None:
+        """Restrict f to its one-sided limits up to `stop`, at those ends of the interval that are in `ends`.
+
+        If the start is in `ends`, restart the solver.
+        """
         start, outwards = self._t, math.copysign(math.inf, self._sign)
         self._f.between(start if start in ends else -outwards, stop if stop in ends else outwards)
         if start in ends:
@@ -186,14 +189,14 @@ class _Loop:
             self._carry, self._restarted = None, True
         if self._carry is None:
             self._carry = self._solver.start(self._f, self._t, self._y)
-        for observer in self._of_tries:
+        for observer in self._try_observers:
             observer.trying(self._t, self._y, t1 - self._t)
         return self._solver.step(
             self._f, self._t, self._y, t1 - self._t, self._carry, self._workspace, estimate=estimate
         )
 
-    def _meet(self, t1: float, stop: float) -> float:
-        """t1; or the output that it meets but for rounding; or `stop` where it meets or passes that."""
+    def _step_end(self, t1: float, stop: float) -> float:
+        """The end of a step to t1: an output equal to t1 up to rounding, or `stop` if t1 meets or passes it, or t1."""
         slack = SAME_TIME * abs(t1 - self._t)
         output = self._times[self._next]
         if abs(t1 - output) <= slack and self._sign * (stop - output) >= 0:
@@ -201,30 +204,30 @@ class _Loop:
         return stop if self._sign * (stop - t1) <= slack else t1
 
     def _accept(self, step: Step, t1: float) -> None:
-        """Move to the step's end, past the outputs on the way, or to the event on the way."""
+        """Move to the step's end, or to the event within the step, and store the outputs that are passed."""
         times, first = self._times, self._next
-        for observer in self._of_tries:
+        for observer in self._try_observers:
             observer.accepted(self._t, self._y, t1 - self._t)
         if self._event is not None and self._event.happened(t1, step.y1):
-            step, t1 = self._step_to(self._event, self._dense_output(self._completed(step, t1), t1))
+            step, t1 = self._step_to(self._event, self._dense_output(self._with_carry(step, t1), t1))
             self._status = Status.event
         passed = first
         while passed < len(times) and self._sign * (times[passed] - t1) < 0:
             passed += 1
-        if passed > first or self._of_dense:
-            step = self._completed(step, t1)
+        if passed > first or self._dense_observers:
+            step = self._with_carry(step, t1)
             piece = self._dense_output(step, t1)
             if passed > first:
                 self._outputs.append(piece.at(times[first:passed]))
-            for observer in self._of_dense:
+            for observer in self._dense_observers:
                 observer.dense(piece)
         lands = passed < len(times) and times[passed] == t1
         if lands:
             self._outputs.append(step.y1.unsqueeze(0))
-        if self._of_taken:
+        if self._step_observers:
             taken = TakenStep(self._t, t1, self._restarted, times[first:passed], lands, self._f.limits)
-            for log in self._of_taken:
-                log.taken(taken, self._y, self._carry, step)
+            for observer in self._step_observers:
+                observer.taken(taken, self._y, self._carry, step)
         self._t, self._y = t1, step.y1
         self._n_accepted += 1
         self._next, self._carry, self._restarted = passed + lands, step.carry, step.carry is None
@@ -232,14 +235,14 @@ class _Loop:
             self._y, self._carry, self._restarted = y1, None, True
 
     def _step_to(self, event: FlatEvent, piece: DensePiece) -> tuple[Step, float]:
-        """The step to the event, and its end; once it is tried, it tells how far the dense output is off."""
+        """The step to the event, and its end time; its end state is used to correct the dense output."""
         t1 = event.locate(piece)
         step = self._try(t1, estimate=False)
         nearer = event.locate(piece, end=(t1, step.y1))
         return (step, t1) if nearer == t1 else (self._try(nearer, estimate=False), nearer)
 
-    def _completed(self, step: Step, t1: float) -> Step:
-        """The step with what dense output needs, which is the next one's start."""
+    def _with_carry(self, step: Step, t1: float) -> Step:
+        """The step with the carry that dense output needs, which is the start of the next step."""
         if step.carry is None and self._solver.dense_with_f1:
             return step._replace(carry=self._solver.start(self._f, t1, step.y1))
         return step
@@ -249,10 +252,10 @@ class _Loop:
         return DensePiece(self._t, dt, self._y, self._solver.dense(self._f, self._t, self._y, dt, step))
 
     def _check_finite(self) -> None:
-        """Name a solve that left the finite numbers, and let its outputs be NaN from there on.
+        """Set the status non_finite if a state is not finite, and fill the outputs with NaN from there on.
 
-        A state that is not finite stays so: the last one tells of all. Only f(t1, y1) of the last step is in no later
-        state, and dense output in that step may have taken it.
+        A state that is not finite stays so, so that the last state shows whether all are finite. Only f(t1, y1) of the
+        last step enters no later state; dense output in that step may use it, and so the last outputs are checked too.
         """
         last = (self._y, *self._outputs[-2:])
         if all(math.isfinite(torch.linalg.vector_norm(y.detach(), ord=math.inf)) for y in last):

@@ -1,7 +1,7 @@
-"""The vector field's derivatives, and linear systems with them.
+"""The vector field's derivatives, and linear systems with its Jacobian.
 
-A complex state counts as its real and imaginary parts, so that f need not be analytic: in "real coordinates" (..., n)
-complex numbers are (..., 2 n) real ones, and a real state is itself.
+A complex state is taken as its real and imaginary parts, so that f need not be analytic: in "real coordinates" (..., n)
+complex numbers are (..., 2 n) real ones; a real state is unchanged.
 """
 
 from typing import NamedTuple
@@ -15,28 +15,28 @@ from node.vector_field import RightHandSide, Time
 
 
 class Linearisation(NamedTuple):
-    """f near (t, y), for states y (n,), or with per-sample stepping (B, n)."""
+    """f and its derivatives at (t, y), for states y (n,), or with per-sample stepping (B, n)."""
 
-    f: Tensor  # f(t, y), as y
+    f: Tensor  # f(t, y), in the shape of y
     dy: Tensor  # df/dy in real coordinates: (n, n), or (B, n, n)
-    dt: Tensor  # df/dt, as y
+    dt: Tensor  # df/dt, in the shape of y
 
 
 def linearise(f: RightHandSide, t: Time, y: Tensor, *, solver: str) -> Linearisation:
     """f, df/dy and df/dt at (t, y), by one call of f with y's own shape.
 
-    The n products come back through it at once. Samples do not see each other, so that one product serves them all.
-    What f takes out of t, by `.item()` or `float(t)`, has no derivative here, as under autograd. An f that changes
-    with y without a derivative is refused; to know a constant one from it takes two more calls.
+    The n products are taken in one batched backward pass. Samples do not interact, so that one product serves all of
+    them. Values that f takes out of t, by `.item()` or `float(t)`, have no derivative here, as under autograd. If f has
+    no derivative in y, two more calls check that it is constant; if it is not, it is refused.
     """
     time = f.time(t)
     if isinstance(t, Tensor):
         time = time.view_as(t)
     try:
-        # Forward mode takes two to four times as long where f is small: each of its operations then counts.
+        # Forward mode takes two to four times as long for a small f, as the overhead of its operations dominates.
         value, (along_t, along_y) = products(f.traced, (time, y), _units(y))
     except RuntimeError as error:
-        f(t, y)  # an f that fails in itself says so itself
+        f(t, y)  # if f itself fails, its own error is raised here
         reason = str(error).partition("\n")[0]
         raise CallError(
             f"{solver} needs df/dy, and torch cannot differentiate this vector field ({reason}): "
@@ -56,31 +56,31 @@ def linearise(f: RightHandSide, t: Time, y: Tensor, *, solver: str) -> Linearisa
 
 
 def _zero_if_none(rows: Tensor | None, y: Tensor, x: Tensor) -> Tensor:
-    """The products with the derivative in x, for each real coordinate of y or of its samples."""
+    """The products with the derivative in x, for each real coordinate of y or of its samples; zeros for None."""
     return x.new_zeros(real(y).shape[-1], *x.shape) if rows is None else rows
 
 
 def _units(y: Tensor) -> Tensor:
-    """For each real coordinate of y, or of each of its samples, the unit along it: (n, *y.shape)."""
+    """The unit vectors (n, *y.shape) along each real coordinate of y, or of each of its samples."""
     n = real(y).shape[-1]
     units = like(torch.eye(n, dtype=y.dtype.to_real(), device=y.device), y)
     return units.view(n, *(1,) * (y.dim() - 1), -1).expand(n, *y.shape)
 
 
 class Factors(NamedTuple):
-    """Factors of a matrix (..., n, n) in real coordinates. A singular one has solutions that are not finite."""
+    """LU factors of a matrix (..., n, n) in real coordinates. For a singular matrix solutions are not finite."""
 
     lu: Tensor
     pivots: Tensor
 
     def solve(self, b: Tensor) -> Tensor:
-        """x with M x = b, for states b (..., n)."""
+        """The solution x of M x = b for states b (..., n)."""
         x = torch.linalg.lu_solve(self.lu, self.pivots, real(b).unsqueeze(-1))
         return like(x.squeeze(-1), b)
 
 
 def factors(shift: float, dt: Time, jacobian: Tensor) -> Factors:
-    """The factors of shift I - dt J."""
+    """The LU factors of shift I - dt J."""
     scale = dt.unsqueeze(-1) if isinstance(dt, Tensor) else dt
     diagonal = torch.full(jacobian.shape[-1:], shift, dtype=jacobian.dtype, device=jacobian.device)
     lu, pivots, _ = torch.linalg.lu_factor_ex(torch.diag(diagonal) - scale * jacobian)
@@ -88,10 +88,10 @@ def factors(shift: float, dt: Time, jacobian: Tensor) -> Factors:
 
 
 def real(y: Tensor) -> Tensor:
-    """States (..., n) in real coordinates."""
+    """The states (..., n) in real coordinates."""
     return torch.view_as_real(y.resolve_conj()).flatten(-2) if y.is_complex() else y
 
 
 def like(x: Tensor, y: Tensor) -> Tensor:
-    """Real coordinates x as states of y's kind."""
+    """The states, real or complex as y, of real coordinates x."""
     return torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2).contiguous()) if y.is_complex() else x

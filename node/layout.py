@@ -1,4 +1,4 @@
-"""How a user's state stands in the vector that a solver works on."""
+"""The layout of a user's state in the flat vector that a solver works on."""
 
 import functools
 import math
@@ -13,10 +13,10 @@ State = Tensor | tuple[Tensor, ...]
 
 
 class TensorLayout:
-    """One tensor of any shape, flat: (n,), or with `samples` (B, n), its first dimension kept.
+    """The layout of one tensor of any shape: (n,), or with `samples` (B, n) with the first dimension kept.
 
-    A state in float16 or bfloat16 is solved in float32 and handed to f in its own dtype: many small steps would be
-    lost in its rounding.
+    A state in float16 or bfloat16 is solved in float32, as its rounding would absorb small steps; f gets it in its own
+    dtype.
     """
 
     def __init__(self, y0: Tensor, *, samples: bool = False, dtype: torch.dtype | None = None) -> None:
@@ -31,7 +31,7 @@ class TensorLayout:
         self._user_dtype = None if y0.dtype == self.dtype else y0.dtype
 
     def flatten(self, y: State) -> Tensor:
-        """A user's tensor as the solver's. Its shape may differ in dimensions of one entry, which change no order."""
+        """The solver's vector of a user's tensor. Its shape may differ from the state's in dimensions of size 1."""
         if not isinstance(y, Tensor):
             raise CallTypeError(f"the vector field returned a {type(y).__name__}: the state is one tensor, so is dy/dt")
         if y.shape != self.shape and _longer_than_one(y.shape) != _longer_than_one(self.shape):
@@ -48,18 +48,18 @@ class TensorLayout:
         return flat.to(self.dtype)
 
     def restore(self, flat: Tensor) -> Tensor:
-        """The solver's vector as the user's tensor."""
+        """The user's tensor of a solver's vector."""
         y = flat.view_as(self.template)
         return y if self._user_dtype is None else y.to(self._user_dtype)
 
     def restore_all(self, flat: Tensor) -> Tensor:
-        """Several of the solver's vectors (m, ...) as one tensor (m, *shape)."""
+        """The tensor (m, *shape) of several solver's vectors (m, ...)."""
         y = flat.reshape(len(flat), *self.shape)
         return y if self._user_dtype is None else y.to(self._user_dtype)
 
 
 def check_place(dy: Tensor, device: torch.device) -> None:
-    """Answer a dy/dt that is not where the state is, or not dense as it is."""
+    """Raise a CallError for a dy/dt on another device than the state, or for a sparse one."""
     if dy.device != device:
         raise CallError(
             f"the vector field returned a tensor on {dy.device} for a state on {device}: "
@@ -70,7 +70,7 @@ def check_place(dy: Tensor, device: torch.device) -> None:
 
 
 class TupleLayout:
-    """A tuple of tensors, one after the other in one vector, in the dtype to which theirs promote."""
+    """The layout of a tuple of tensors: concatenated in one vector, in the dtype to which their dtypes promote."""
 
     def __init__(self, y0: tuple[Tensor, ...], *, samples: bool = False) -> None:
         self.dtype = functools.reduce(torch.promote_types, map(solver_dtype, y0))
@@ -84,7 +84,7 @@ class TupleLayout:
         self.flat_shape = (*self._parts[0].flat_shape[:-1], sum(self._sizes))
 
     def flatten(self, y: State) -> Tensor:
-        """A user's tuple as the solver's vector."""
+        """The solver's vector of a user's tuple."""
         parts = tuple(y) if isinstance(y, Iterable) and not isinstance(y, Tensor) else None
         if parts is None:
             kind = "one tensor" if isinstance(y, Tensor) else f"a {type(y).__name__}"
@@ -99,12 +99,12 @@ class TupleLayout:
         return torch.cat([part.flatten(x) for part, x in zip(self._parts, parts, strict=True)], dim=-1)
 
     def restore(self, flat: Tensor) -> tuple[Tensor, ...]:
-        """The solver's vector as the user's tuple."""
+        """The user's tuple of a solver's vector."""
         pieces = flat.split(self._sizes, dim=-1)
         return tuple(part.restore(piece.contiguous()) for part, piece in zip(self._parts, pieces, strict=True))
 
     def restore_all(self, flat: Tensor) -> tuple[Tensor, ...]:
-        """Several of the solver's vectors (m, ...) as a tuple of tensors (m, *shape)."""
+        """The tuple of tensors (m, *shape) of several solver's vectors (m, ...)."""
         pieces = flat.split(self._sizes, dim=-1)
         return tuple(part.restore_all(piece) for part, piece in zip(self._parts, pieces, strict=True))
 
@@ -113,7 +113,7 @@ Layout = TensorLayout | TupleLayout
 
 
 def layout_of(y0: State, *, samples: bool = False) -> Layout:
-    """The layout of a state that has been checked."""
+    """The layout of a state that was checked before."""
     return TensorLayout(y0, samples=samples) if isinstance(y0, Tensor) else TupleLayout(y0, samples=samples)
 
 
@@ -122,5 +122,5 @@ def _longer_than_one(shape: torch.Size) -> list[int]:
 
 
 def solver_dtype(y: Tensor) -> torch.dtype:
-    """What y is solved in: float32 for a half, else its own."""
+    """The dtype in which y is solved: float32 for half precision, else the dtype of y."""
     return torch.float32 if y.dtype in (torch.float16, torch.bfloat16) else y.dtype

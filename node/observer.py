@@ -1,4 +1,4 @@
-"""Who is told of the steps of a solve, and what is made of them: callbacks' calls, dense output, logs."""
+"""Observers of the steps of a solve, such as for callbacks and dense output."""
 
 from typing import Any, Generic, TypeVar
 
@@ -12,33 +12,33 @@ Piece = TypeVar("Piece")
 
 
 class Observer(Generic[Piece]):
-    """Who is told of each step by the loop; where samples have their own steps, of each try that some sample accepts.
+    """An object that the loop notifies of each step; with per-sample steps, of each try that some sample accepts.
 
-    Times are then tensors, as `Callbacks` has them, and a piece of dense output is a SamplePiece, not a DensePiece.
+    With per-sample steps times are tensors, as for `Callbacks`, and a piece of dense output is a SamplePiece.
     """
 
-    asks_tries = False  # whether it is told of each step as it is tried, accepted or rejected
-    asks_dense = False  # whether it is told of each accepted step's dense output, which is then evaluated
-    asks_taken = False  # whether it is told of accepted steps as they can be recomputed
+    asks_tries = False  # whether it is notified when a step is tried, accepted or rejected
+    asks_dense = False  # whether it gets the dense output of each accepted step, which is then evaluated
+    asks_taken = False  # whether it gets accepted steps in a form that can be recomputed
 
     def trying(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Hear of a step of size dt from (t, y) before it is tried, if `asks_tries`."""
+        """Called before a step of size dt from (t, y) is tried, if `asks_tries`."""
 
     def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Hear that this step was accepted, if `asks_tries`."""
+        """Called after this step was accepted, if `asks_tries`."""
 
     def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Hear that this step was rejected, if `asks_tries`."""
+        """Called after this step was rejected, if `asks_tries`."""
 
     def dense(self, piece: Piece) -> None:
-        """Hear of an accepted step's dense output, if `asks_dense`."""
+        """Called with the dense output of an accepted step, if `asks_dense`."""
 
     def taken(self, taken: Any, y: Tensor, carry: Any, step: Step) -> None:
-        """Hear of an accepted step, a TakenStep or TakenTry, with the y and carry at its start, if `asks_taken`."""
+        """Called with an accepted TakenStep or TakenTry, and the y and carry at its start, if `asks_taken`."""
 
 
 class CallbackObserver(Observer[Any]):
-    """The user's callbacks, called with states as the user has them."""
+    """An observer that calls the user's callbacks with states in the user's form."""
 
     asks_tries = True
 
@@ -47,23 +47,23 @@ class CallbackObserver(Observer[Any]):
         self._f = f
 
     def trying(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call the user's `step`."""
+        """Call the user's callback `step`."""
         if self._callbacks.step is not None:
             self._callbacks.step(t, self._f.restore(y), dt)
 
     def accepted(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call the user's `accept`."""
+        """Call the user's callback `accept`."""
         if self._callbacks.accept is not None:
             self._callbacks.accept(t, self._f.restore(y), dt)
 
     def rejected(self, t: Any, y: Tensor, dt: Any) -> None:
-        """Call the user's `reject`."""
+        """Call the user's callback `reject`."""
         if self._callbacks.reject is not None:
             self._callbacks.reject(t, self._f.restore(y), dt)
 
 
-class DenseKept(Observer[Piece]):
-    """Keeps the dense output of every accepted step."""
+class DenseCollector(Observer[Piece]):
+    """An observer that keeps the dense output of every accepted step."""
 
     asks_dense = True
 
@@ -71,5 +71,5 @@ class DenseKept(Observer[Piece]):
         self.pieces: list[Piece] = []
 
     def dense(self, piece: Piece) -> None:
-        """Keep the piece."""
+        """Keep the dense output of a step."""
         self.pieces.append(piece)

@@ -1,4 +1,4 @@
-"""A function that is called again for its derivatives, of any order, with all that it depends on."""
+"""Functions that are called again for their derivatives, of any order, with all that they depend on."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,31 +9,31 @@ from torch import Tensor
 
 from node.graph_function import GraphFunction
 
-# order, *inputs -> outputs: values whose derivatives are right up to this order. What has none is None.
+# order, *inputs -> outputs: values whose derivatives are correct up to this order. An output without any is None.
 Work = Callable[..., Sequence[Tensor | None]]
 
 
-def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]) -> Tensor:
-    """work(0, *inputs)[0], whose n-th derivatives are those of work(n, *inputs): it is called again for each.
+def recomputed(work: Work, inputs: Sequence[Tensor], closure: Sequence[Tensor], leaves: Sequence[Tensor]) -> Tensor:
+    """The value work(0, *inputs)[0], whose n-th derivatives are those of work(n, *inputs), called again for each.
 
     closure: tensors that `work` depends on beside its inputs. They are inputs of the graph's node too, so that the
-    order of differentiation does not matter: a derivative in one of them may be zero and its own derivative not.
-    own: the tensors that `work` reads in their place, leaves with the same numbers.
+    order of differentiation does not matter: a derivative in one of them may be zero while its own derivative is not.
+    leaves: tensors with the same values, which `work` reads in place of the closure's tensors.
     """
-    found: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), own, *inputs, *closure)
+    found: tuple[Tensor] = _Recomputed.apply(work, 0, len(inputs), leaves, *inputs, *closure)
     return found[0]
 
 
 def recomputed_gradients(
-    gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor], own: Sequence[Tensor]
+    gradients: Work, tensors: Sequence[Tensor], closure: Sequence[Tensor], leaves: Sequence[Tensor]
 ) -> Sequence[Tensor]:
-    """gradients(1, *tensors), whose own derivatives are those of the same function, called again.
+    """The value gradients(1, *tensors), whose derivatives are those of the same function, called again.
 
-    Of `tensors` and the closure the last have the shapes of the gradients. Derivatives in one of them leave the others
-    alone, also where one was computed from another.
+    The last tensors of (*tensors, *closure) have the shapes of the gradients. A derivative in one of these tensors is
+    partial, with the others constant, also if one was computed from another.
     """
     found: Sequence[Tensor] = _Recomputed.apply(
-        functools.partial(_on_leaves, gradients), 1, len(tensors), own, *tensors, *closure
+        functools.partial(_on_leaves, gradients), 1, len(tensors), leaves, *tensors, *closure
     )
     return found
 
@@ -41,9 +41,9 @@ def recomputed_gradients(
 class _Recomputed(GraphFunction):
     @staticmethod
     def forward(
-        ctx: Any, work: Work, order: int, n_inputs: int, own: Sequence[Tensor], *tensors: Tensor
+        ctx: Any, work: Work, order: int, n_inputs: int, leaves: Sequence[Tensor], *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        ctx.work, ctx.order, ctx.n_inputs, ctx.own = work, order, n_inputs, own
+        ctx.work, ctx.order, ctx.n_inputs, ctx.leaves = work, order, n_inputs, leaves
         ctx.save_for_backward(*tensors)
         found = work(order, *tensors[:n_inputs])
         # The outputs of a derivative are gradients to the last of the tensors.
@@ -55,16 +55,18 @@ class _Recomputed(GraphFunction):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         inputs, closure = tensors[: ctx.n_inputs], tensors[ctx.n_inputs :]
-        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), ctx.own))
+        work = functools.partial(_on_leaves, functools.partial(_gradients, ctx.work, len(bars), ctx.leaves))
         if torch.is_grad_enabled():
-            found = _Recomputed.apply(work, ctx.order + 1, len(bars) + len(inputs), ctx.own, *bars, *inputs, *closure)
+            found = _Recomputed.apply(
+                work, ctx.order + 1, len(bars) + len(inputs), ctx.leaves, *bars, *inputs, *closure
+            )
         else:
             found = work(ctx.order + 1, *bars, *inputs)
         return None, None, None, None, *found
 
 
 def _on_leaves(work: Work, order: int, *tensors: Tensor) -> Sequence[Tensor | None]:
-    """What `work` gives in grad mode: of leaves with the values of the tensors, if this is not a part of other work."""
+    """The results of `work` in grad mode; outside of grad mode it is called on new leaves and the results detached."""
     if torch.is_grad_enabled():
         return work(order, *tensors)
     with torch.enable_grad():
@@ -75,7 +77,7 @@ def _on_leaves(work: Work, order: int, *tensors: Tensor) -> Sequence[Tensor | No
 def _gradients(
     work: Work, n_bars: int, closure: Sequence[Tensor], order: int, *tensors: Tensor
 ) -> Sequence[Tensor | None]:
-    """The gradients to the inputs and the closure, from `tensors`: those to the outputs, and the inputs."""
+    """The gradients to the inputs and the closure; `tensors`: the gradients to the outputs, then the inputs."""
     bars, inputs = tensors[:n_bars], tensors[n_bars:]
     outputs = work(order, *inputs)
     pairs = [(y, bar) for y, bar in zip(outputs, bars, strict=True) if y is not None and y.requires_grad]

@@ -1,4 +1,4 @@
-"""Results that have no gradient, and say so where one is asked for: in the backward pass, not before."""
+"""Results without a gradient, for which a backward pass, and nothing before it, raises an error with advice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from node.graph_function import GraphFunction
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is said to who asks for a gradient in the inputs: `message`, of a GradientError."""
+    """A GradientError with this message for every gradient in the inputs."""
 
     message: str
     inputs: Sequence[Tensor]
 
     def of(self, *results: Tensor) -> tuple[Tensor, ...]:
-        """Copies of the results that require grad where an input does; themselves where none does, or grad is off."""
+        """Copies of the results in a graph that refuses gradients; the results themselves if no input requires grad."""
         inputs = [x for x in self.inputs if x.requires_grad]
         if not (inputs and torch.is_grad_enabled()):
             return results
@@ -35,11 +35,11 @@ class _Refused(GraphFunction):
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor) -> tuple[None, ...]:
-        if not is_asked_for(bars):
+        if not needs_derivative(bars):
             return (None,) * len(ctx.needs_input_grad)
         raise GradientError(ctx.message)
 
 
-def is_asked_for(gradients: Sequence[Tensor]) -> bool:
-    """Whether a derivative is of use from which these come: nothing does where they are zero, and are numbers only."""
+def needs_derivative(gradients: Sequence[Tensor]) -> bool:
+    """Whether the incoming gradients need a derivative: not if they are all zero and have no graph of their own."""
     return torch.is_grad_enabled() or any(bool((gradient != 0).any()) for gradient in gradients)

@@ -1,7 +1,7 @@
-"""Registries: named values of one kind, each with a line of documentation and with who registered it.
+"""Registries: named values of one kind, each with a line of documentation and the origin of its registration.
 
-One class for everything that can be added: solvers, gradient modes, models, problems, backends, sections of the report.
-It imports no torch.
+One class serves everything that can be added: solvers, gradient modes, models, problems, backends, sections of the
+report. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ S = TypeVar("S")
 
 
 class RegistryError(NodeError, ValueError):
-    """A value that cannot be registered, or that has registered nothing: one line."""
+    """An error of one line: a value that cannot be registered, or an entry point that registers nothing."""
 
 
 class UnknownNameError(NodeError, KeyError):
-    """A name that a registry does not hold; its text is one line with the nearest name."""
+    """An unknown name; the text is one line with the nearest known name."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class Origin(NamedTuple):
-    """Who registered a value: a kind, such as "built in", "file" or "entry point", and a path or a distribution."""
+    """The origin of a value: a kind, such as "built in", "file" or "entry point", and a path or a distribution."""
 
     kind: str
     place: str = ""
@@ -52,7 +52,7 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=BY_CALL)
 
 @contextmanager
 def registering_from(origin: Origin) -> Iterator[None]:
-    """A body in which all that is registered has this origin."""
+    """A context in which every value that is registered gets this origin."""
     token = _origin.set(origin)
     try:
         yield
@@ -67,12 +67,12 @@ class _Entry(NamedTuple, Generic[T]):
 
 
 class Registry(Mapping[str, T]):
-    """Named values of one kind, in the order of `order`, or else of their registration.
+    """Named values of one kind, sorted by the key `order`, or in the order of their registration.
 
-    kind: the noun of error messages, such as "solver". of: what a value must be an instance of. entry_points: the
-    group of entry points by which installed distributions add values; one is imported when it is asked for by name.
-    package: the package whose modules register the built-in values as they are imported. describe: a line on a value;
-    the first line of its docstring by default.
+    kind: the noun in error messages, such as "solver". of: the type of the values. entry_points: the group of entry
+    points by which installed distributions add values; an entry point is imported when its name is first used.
+    package: the package whose modules register the built-in values when they are imported. describe: the function that
+    gives a line of documentation for a value, by default the first line of its docstring.
     """
 
     def __init__(
@@ -100,15 +100,15 @@ class Registry(Mapping[str, T]):
     def register(self, *, name: str = "", doc: str = "") -> Callable[[S], S]: ...
 
     def register(self, value: Any = None, *, name: str = "", doc: str = "") -> Any:
-        """Add a value and return it; without a value, a decorator that does so.
+        """Add a value and return it; without a value, return a decorator that does so.
 
-        name: the value's own `name` by default, or its `__name__`. doc: a line on it, if not what `describe` says.
-        Raises a RegistryError where the value is of another kind, or where the name is taken.
+        name: by default the value's own `name`, or its `__name__`. doc: its line of documentation, by default from
+        `describe`. Raises a RegistryError if the value is of another kind, or if the name is taken.
         """
         if value is None:
             return lambda decorated: self.register(decorated, name=name, doc=doc)
         if not self.is_one(value):
-            raise RegistryError(f"a {self.kind} is {_said(self._type)}, and this is {value!r:.60}")
+            raise RegistryError(f"a {self.kind} is {_type_names(self._type)}, and this is {value!r:.60}")
         name = name or _name_of(value)
         if not name:
             raise RegistryError(f"this {self.kind} has no name: give it one, register(..., name='...')")
@@ -118,12 +118,12 @@ class Registry(Mapping[str, T]):
                 f"two of the name {name!r} are registered as {self.kind}: one by {self._entries[name].origin}, "
                 f"one by {origin}: give one of them another name"
             )
-        registered: T = value  # as `isinstance` has found
+        registered: T = value  # checked above by `is_one`
         self._entries.setdefault(name, _Entry(registered, doc or self._describe(registered), origin))
         return value
 
     def forget(self, origin: Origin) -> None:
-        """Take out all that this origin has registered: a file that is loaded anew."""
+        """Remove all values of this origin, such as those of a file before it is loaded again."""
         self._entries = {name: entry for name, entry in self._entries.items() if entry.origin != origin}
 
     def is_one(self, value: object) -> bool:
@@ -131,7 +131,7 @@ class Registry(Mapping[str, T]):
         return isinstance(value, self._type)
 
     def collect(self) -> None:
-        """Import every module of the package: what they register is built in."""
+        """Import every module of the package, and give the registered values the origin "built in"."""
         for module in walk_packages(import_module(self._package).__path__, f"{self._package}."):
             import_module(module.name)
         self._entries = {name: entry._replace(origin=BUILT_IN) for name, entry in self._entries.items()}
@@ -159,9 +159,9 @@ class Registry(Mapping[str, T]):
         return id(self)
 
     def named(self, given: str | T) -> T:
-        """The value of a name, or the value that was given instead.
+        """The value of a name, or `given` itself if it is a value.
 
-        Raises a CallError with the nearest name where there is none, and a CallTypeError where it is neither.
+        Raises a CallError with the nearest name for an unknown name, and a CallTypeError for any other type.
         """
         if isinstance(given, str):
             if (entry := self._entries.get(given)) is not None:  # each solve asks for two
@@ -170,35 +170,35 @@ class Registry(Mapping[str, T]):
                 return self[given]
             raise CallError(self.unknown(given))
         if not isinstance(given, self._type):
-            raise CallTypeError(f"{self.kind} is {given!r:.60}: pass a name or {_said(self._type)}")
+            raise CallTypeError(f"{self.kind} is {given!r:.60}: pass a name or {_type_names(self._type)}")
         return given
 
     def unknown(self, name: str) -> str:
-        """The line that answers a wrong name."""
+        """The error message for an unknown name."""
         return unknown(self.kind, name, dict.fromkeys([*self, *self._installed]))
 
     def doc(self, name: str) -> str:
-        """One line on the value."""
+        """The line of documentation of a value."""
         self[name]
         return self._entries[name].doc
 
     def origin(self, name: str) -> Origin:
-        """Who registered the value."""
+        """The origin of a value."""
         self[name]
         return self._entries[name].origin
 
     def installed(self) -> list[str]:
-        """The names that installed distributions offer and that nobody has asked for yet."""
+        """The names of entry points of installed distributions that have not been loaded yet."""
         return [name for name in self._installed if name not in self._entries]
 
     @cached_property
     def _installed(self) -> Mapping[str, EntryPoint]:
-        from importlib.metadata import entry_points  # it takes a while to load, and most names are built in
+        from importlib.metadata import entry_points  # it is slow to import, and most names are built in
 
         return {found.name: found for found in entry_points(group=self._group)} if self._group else {}
 
     def _load(self, name: str) -> None:
-        """Import the entry point of this name, if there is one: a value, or a module that registers it."""
+        """Load the entry point of this name, if there is one: a value, or a module that registers the value."""
         found = self._installed.get(name)
         if found is None:
             return
@@ -216,7 +216,7 @@ class Registry(Mapping[str, T]):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The line that answers a wrong name: the nearest known one, and all that there are."""
+    """The error message for an unknown name, with the nearest known name and the list of all known names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -224,7 +224,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def choice(what: str, name: str, choices: Mapping[str, S]) -> S:
-    """The value of one of a few names; a CallError with the nearest of them for another."""
+    """The value of a name in `choices`; a CallError with the nearest name for an unknown one."""
     if name in choices:
         return choices[name]
     raise CallError(unknown(what, name, choices))
@@ -240,6 +240,6 @@ def _first_line(value: object) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
-def _said(kind: type | tuple[type, ...]) -> str:
+def _type_names(kind: type | tuple[type, ...]) -> str:
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    return " or ".join(each.__name__ for each in kinds)
+    return " or ".join(k.__name__ for k in kinds)

@@ -1,4 +1,4 @@
-"""What a solve gives back: the states, how it ended, and what it cost."""
+"""The result of a solve: the states, its status and its costs."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Status(Enum):
-    """How a solve ended. The value is a sentence that says what to do."""
+    """The outcome of a solve. The value is a sentence that says what to do."""
 
     success = "the end time was reached"
     event = "the event happened before the end time: its time and state are in `event`"
@@ -31,13 +31,13 @@ class Status(Enum):
         "the step size fell below the resolution of time: loosen the tolerance, take float64, or use a stiff solver"
     )
     diverged = (
-        "the steps, undone, lead to another start: "
+        "reversing the steps does not recover their start: "
         "take smaller steps, float64, a smaller coupling, or gradient='checkpointed'"
     )
 
     @property
     def failed(self) -> bool:
-        """Whether the solve ended before it was meant to."""
+        """Whether the solve ended neither at its end time nor at an event."""
         return self not in (Status.success, Status.event)
 
 
@@ -50,16 +50,16 @@ class SolveError(NodeError, RuntimeError):
 
 
 def require_success(status: Status) -> None:
-    """Raise a SolveError with the advice of a status that is a failure."""
+    """Raise a SolveError with the advice of the status if it is a failure."""
     if status.failed:
         raise SolveError(f"{status.name}: {status.value}", status)
 
 
 @dataclass
 class Stats:
-    """What a solve cost. The backward counts are zero until the backward pass has run.
+    """The costs of a solve. The backward counts are zero until the backward pass has run.
 
-    Where each sample has its own steps, an evaluation is one of the whole batch, and steps are summed over the samples.
+    Where each sample has its own steps, a call of f evaluates the whole batch, and steps are summed over the samples.
     """
 
     nfe_forward: int = 0  # calls of f in the forward pass
@@ -70,7 +70,7 @@ class Stats:
     status_backward: Status | None = None  # how the last backward pass ended; None before it
 
     def add_forward(self, nfe: int, n_accepted: int, n_rejected: int) -> None:
-        """Count a forward solve."""
+        """Add the costs of a forward solve."""
         self.nfe_forward += nfe
         self.n_accepted += n_accepted
         self.n_rejected += n_rejected
@@ -78,7 +78,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class SampleStats:
-    """How each sample of a batch fared, where each has its own steps."""
+    """The status and the number of steps of each sample of a batch, where each has its own steps."""
 
     n_accepted: Tensor  # (B,)
     n_rejected: Tensor  # (B,)
@@ -87,20 +87,21 @@ class SampleStats:
 
 @dataclass(frozen=True)
 class Solution(Generic[S]):
-    """States y (len(t), *y0.shape) at times t, or a tuple of such. Where the solve did not get to, y is NaN.
+    """The states y (len(t), *y0.shape) at times t, or a tuple of such; NaN at times that the solve did not reach.
 
-    Where each sample has its own steps y is (T, B, ...) for t (T,) or (B, T), and one that fails leaves the others be.
+    Where each sample has its own steps, y is (T, B, ...) for t (T,) or (B, T), and a sample that fails does not affect
+    the others.
     """
 
     t: Tensor
     y: S
-    status: Status  # of the samples that have their own steps: the first that failed, or else an event's
+    status: Status  # with per-sample steps: that of the first failed sample, else `event` if a sample had one
     stats: Stats
-    event: EventPoint[S] | None = None  # where the status, or a sample's, is `event`
-    event_entry: int = 0  # the entry of the event's g, counted flat, whose sign has changed there
-    # Where it was asked for; of the latter type where each sample has its own steps.
+    event: EventPoint[S] | None = None  # if the status, or that of a sample, is `event`
+    event_entry: int = 0  # the flat index of the entry of the event's g whose sign has changed there
+    # The solution as a function of time, if it was asked for; a SampleDenseOutput with per-sample steps.
     dense: "DenseOutput[S] | SampleDenseOutput[S] | None" = None
-    samples: SampleStats | None = None  # where each has its own steps
+    samples: SampleStats | None = None  # with per-sample steps only
 
     def require_success(self) -> "Solution[S]":
         """This solution, or a SolveError with the advice of its status."""

@@ -1,4 +1,4 @@
-"""Tolerances as a user gives them, and as the loop needs them; and what the dtypes of y0 and t can keep."""
+"""Tolerances in the flat layout of the state, and warnings about the resolution of the dtypes of y0 and t."""
 
 import math
 import warnings
@@ -13,8 +13,8 @@ from node.errors import CallError
 from node.layout import State, layout_of
 
 
-def laid_out(controller: Controller, y0: State, *, samples: bool = False) -> Controller:
-    """The controller with its tolerances in the state's layout, flat; warns of one that y0's dtype cannot keep."""
+def with_flat_tolerances(controller: Controller, y0: State, *, samples: bool = False) -> Controller:
+    """The controller with flat tolerances in the state's layout; warns of tolerances that y0's dtype cannot keep."""
     if not isinstance(controller, PIDController):
         return controller
     _warn_below_resolution(controller, y0)
@@ -49,7 +49,7 @@ def _flat(name: str, tolerance: Tolerance, y0: State, samples: bool) -> Tensor:
 
 
 def _warn_below_resolution(controller: PIDController, y0: State) -> None:
-    """Below a few roundings of y the error estimate is noise, and steps shrink without end."""
+    """Warn of tolerances below the rounding of y, where the error estimate is noise and steps shrink without end."""
     rtol, atol = controller.rtol, controller.atol
     if not (isinstance(rtol, float | int) and isinstance(atol, float | int)):
         return
@@ -66,10 +66,10 @@ def _warn_below_resolution(controller: PIDController, y0: State) -> None:
 
 
 def warn_of_coarse_time(ends: Iterable[tuple[float, float]], given: torch.dtype, called: torch.dtype) -> None:
-    """Far from zero floats are far apart: f sees its time rounded, and the solve's ends may be.
+    """Warn of times far from zero, where floats are far apart and f gets its time rounded.
 
-    ends: the first and the last time of the solve, or of each sample's. given: the dtype of t. called: that of times
-    that f gets. Times near zero are not told of, however coarse their dtype is: they are what was asked for.
+    ends: the first and the last time of the solve, or of each sample. given: the dtype of t. called: the dtype of the
+    times that f gets. For times near zero there is no warning, whatever their dtype, as the user chose it.
     """
     coarsest = given if torch.finfo(given).eps > torch.finfo(called).eps else called
     eps = torch.finfo(coarsest).eps

@@ -1,4 +1,4 @@
-"""What is used of torch's private parts, each behind one name: tests/node/test_torch_private.py says what they are for.
+"""All uses of torch's private interfaces, each behind one name; tests/node/test_torch_private.py shows their purpose.
 
 Nothing else in `node` reads a name of torch that begins with an underscore, but for a tensor's `_version` and `_base`:
 how often it has been written to in place, and what it is a view of. Each call of a vector field reads them five times,
@@ -36,7 +36,7 @@ __all__ = [
     "tree_leaves",
 ]
 
-# Where a module keeps its parameters, buffers and children in its __dict__; and all that torch keeps there.
+# The keys of a module's parameters, buffers and children in its __dict__; and the keys of all that torch keeps there.
 PARAMETERS, BUFFERS, CHILDREN = "_parameters", "_buffers", "_modules"
 OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
 
@@ -52,12 +52,12 @@ def in_dispatch_mode() -> bool:
 
 
 def in_dual_level() -> bool:
-    """Whether dual numbers are at work."""
+    """Whether a level of forward-mode differentiation by dual numbers is active."""
     return forward_ad._current_level >= 0
 
 
 def has_saved_tensors_hooks() -> bool:
-    """Whether hooks see the tensors that autograd saves here."""
+    """Whether hooks for the tensors that autograd saves are active."""
     return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
 
 
@@ -67,28 +67,28 @@ def is_wrapped(x: Tensor) -> bool:
 
 
 def is_batched(x: Tensor) -> bool:
-    """Whether vmap has a dimension of x, beneath those of derivatives."""
+    """Whether x is batched by vmap, below any wrappers of derivative transforms."""
     while _functorch.is_gradtrackingtensor(x):
         x = _functorch.get_unwrapped(x)
     return _functorch.is_batchedtensor(x)
 
 
 def is_batched_backwards(bar: Tensor) -> bool:
-    """Whether a gradient is of many losses at once, by vmap or by `is_grads_batched`."""
+    """Whether a gradient is batched over many losses, by vmap or by `is_grads_batched`."""
     return _functorch.is_legacy_batchedtensor(bar) or _functorch.is_batchedtensor(bar)
 
 
 def number_of(node: Any) -> int:
-    """The number of a graph's node, in the order in which a thread has made them."""
+    """The sequence number of a graph's node, in the order in which its thread made nodes."""
     number: int = node._sequence_nr()
     return number
 
 
 def hook_with_shared(x: Tensor, hooks: dict[int, Callable[[Tensor], Tensor | None]]) -> None:
-    """Register the one hook in a dictionary that many tensors share.
+    """Register the hooks of a dictionary that many tensors share.
 
-    As register_hook does, which makes a dictionary and a handle for each tensor: 5 us and half a kilobyte. A tensor
-    that has hooks already gets this one beside them.
+    It has the effect of register_hook, which makes a dictionary and a handle for each tensor: 5 us and half a kilobyte.
+    A tensor that already has hooks gets these in addition.
     """
     if x.grad_fn is None or x._backward_hooks is not None:
         for hook in hooks.values():
@@ -104,5 +104,5 @@ def keeps_running_statistics(module: object) -> bool:
 
 
 def is_compiled(kind: type) -> bool:
-    """Whether a class is torch.compile's."""
+    """Whether a class comes from torch.compile."""
     return kind.__module__.startswith("torch._dynamo")

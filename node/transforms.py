@@ -1,7 +1,7 @@
-"""torch's transforms around a solve: what goes through which way to differentiate, and one line for what does not.
+"""Checks of torch's transforms around a solve: an error of one line for those that a gradient mode does not support.
 
-Backpropagation goes through torch.func's grad, jacrev, jvp, jacfwd and hessian, through dual numbers, and through the
-backward passes of many losses at once. The other modes have backward passes of their own, which these do not know.
+Backpropagation supports torch.func's grad, jacrev, jvp, jacfwd and hessian, dual numbers, and batched backward passes
+for many losses. The other modes have custom backward passes, which these transforms cannot use.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ WRITES = (
 
 
 def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, independent: bool) -> None:
-    """Refuse the transforms of torch that are at work around a solve and do not go with it."""
+    """Raise a CallError for active transforms of torch that the solve does not support."""
     if isinstance(t, Tensor) and forward_ad.unpack_dual(t).tangent is not None:
         raise CallError(
             "t has a tangent, and forward-mode derivatives do not reach the output times: "
@@ -61,8 +61,8 @@ def check_transforms(mode: Adjoint, y0: State, t: Tensor, *, event: bool, indepe
 
 
 @contextmanager
-def torch_in_words() -> Iterator[None]:
-    """What torch says of vmap over a solve, and of fields that it does not take, in one line each."""
+def torch_errors_explained() -> Iterator[None]:
+    """A context that turns torch's errors about vmap and about unsupported fields into CallErrors of one line."""
     try:
         yield
     except RuntimeError as error:

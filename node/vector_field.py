@@ -11,11 +11,11 @@ Time = float | Tensor  # a float; with per-sample stepping a column (B, 1) in th
 
 
 class VectorField(Protocol[S]):
-    """f(t, y) -> dy/dt: y and dy/dt tensors of one shape, or tuples of such.
+    """f(t, y) -> dy/dt, with y and dy/dt tensors of one shape, or tuples of such.
 
-    t: 0-dimensional, in y's real dtype (float32 for a half); with per-sample stepping (B, 1, ..., 1), so that it
-    broadcasts against y. A field that writes into t or y is refused. What it returns may be a tensor that it keeps,
-    such as one that it fills in every call: the solve takes a copy.
+    t: 0-dimensional, in y's real dtype (float32 for half precision); with per-sample stepping (B, 1, ..., 1), so that
+    it broadcasts against y. A field that writes into t or y is refused. It may return a tensor that it keeps, such as a
+    buffer that it fills in every call: the solve takes a copy.
     """
 
     def __call__(self, t: Tensor, y: S, /) -> S:
@@ -23,7 +23,7 @@ class VectorField(Protocol[S]):
 
 
 class RightHandSide(Protocol):
-    """dy/dt = f(t, y) as a solver calls it: of flat states (n,) and times that are floats.
+    """dy/dt = f(t, y) as a solver calls it, with flat states (n,) and times that are floats.
 
     With per-sample stepping states are (B, n) and times columns (B, 1).
     """
@@ -32,39 +32,39 @@ class RightHandSide(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """How the states that `restore` gives stand in a vector."""
+        """The layout of the states that `restore` gives."""
 
     @property
     def calls(self) -> int:
         """The number of calls of the user's f so far."""
 
     def __call__(self, t: Time, y: Tensor, /) -> Tensor:
-        """dy/dt, flat, at time t and flat state y; in memory that f does not write to again."""
+        """The flat slope dy/dt at time t and flat state y, in memory that f does not write to again."""
 
     def restore(self, y: Tensor, /) -> State:
-        """The user's state of a flat one, as callbacks and events are given it."""
+        """The user's state of a flat vector, in the form that callbacks and events take."""
 
     def traced(self, t: Time, y: Tensor, /) -> Tensor:
-        """As a call whose Jacobian is taken there and then, by products that belong to no backward pass."""
+        """The slope for a Jacobian that is computed at once, by products that are not part of a backward pass."""
 
     def counted(self, dy: Tensor, /) -> Tensor:
-        """dy, whose products in a backward pass count from now on where such are counted."""
+        """The slope itself; a field that counts products counts those of dy in a backward pass from now on."""
 
     def time(self, t: Time, /) -> Tensor:
-        """What the user's f gets for time."""
+        """The time tensor that the user's f is called with."""
 
     def between(self, first: float, last: float, /) -> None:
-        """From now on f is called within the open interval only: at its ends, with its limits from inside."""
+        """Restrict later calls of f to the open interval, so that f gives its one-sided limits at the ends."""
 
     def between_columns(self, first: Tensor, last: Tensor, /) -> None:
-        """As `between`, for each sample: columns (B, 1) in the solver's dtype."""
+        """Restrict later calls of f to an open interval for each sample: columns (B, 1) in the solver's dtype."""
 
 
 class Counted(nn.Module):
     """A vector field that counts its own calls and the vector-Jacobian products taken through them.
 
-    Works under any library that calls f(t, y), so NFE is counted and not inferred. A product is counted when
-    the backward pass reaches a call's output; it is of use where f is traced, not where time is measured.
+    It works under any library that calls f(t, y), so that NFE is counted and not inferred. A product is counted when
+    the backward pass reaches a call's output. Use it to count, not where time is measured.
     """
 
     def __init__(self, f: VectorField[Tensor]) -> None:

@@ -13,9 +13,9 @@ from node.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Backprop(Adjoint):
-    """The exact gradient of the computed solution; step sizes count as constants.
+    """The exact gradient of the computed solution, with the step sizes as constants.
 
-    Every evaluation's graph is kept until the backward pass: memory grows with the number of steps.
+    The graph of every evaluation is kept until the backward pass, so that memory grows with the number of steps.
     """
 
     name = "backprop"

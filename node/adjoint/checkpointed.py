@@ -1,4 +1,4 @@
-"""The exact gradient with checkpoints: steps are recomputed from the states that were kept."""
+"""The exact gradient with checkpoints: steps are recomputed from stored states."""
 
 import math
 from collections import deque
@@ -21,14 +21,15 @@ from node.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class Checkpointed(Adjoint):
-    """The gradient of the computed solution, as backprop's, but that only one step's graph lives at a time.
+    """The gradient of the computed solution, equal to backprop's, with the graph of only one step in memory at a time.
 
-    budget: how many states are kept beside y0; None for one a step. A multistep or reversible method's state has what
-    it carries beside y. With a budget c the forward pass keeps every k-th state, and drops every other one, doubling k,
-    when there are more than c, as the number of steps is not known beforehand; the backward pass reverses each stretch
-    between two by Griewank & Walther (2000), "Algorithm 799: Revolve", ACM Trans. Math. Softw. 26(1), 19-45, with the
-    places that are free. f must give the same when called again. Where samples have their own steps, the times and the
-    outcomes of each try, (B,), are kept beside.
+    budget: the largest number of states that are stored beside y0, by default one for each step; a smaller budget needs
+    less memory, but recomputes more steps. The state of a multistep or reversible method includes its carry. With a
+    budget c the forward pass stores every k-th state; when there are more than c, it drops every other one and doubles
+    k, as the number of steps is not known beforehand. The backward pass reverses the steps between two stored states by
+    Griewank & Walther (2000), "Algorithm 799: Revolve", ACM Trans. Math. Softw. 26(1), 19-45, with the free part of the
+    budget. f must return the same values when it is called again. Where samples have their own steps, the times and the
+    outcomes of each try, (B,), are stored too.
     """
 
     budget: int | None = None
@@ -46,13 +47,13 @@ class Checkpointed(Adjoint):
             raise CallError(f"Checkpointed: budget is {self.budget!r} and must be 1 or more: states to be kept")
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """Solve without a graph, keeping states; the backward pass recomputes the steps."""
+        """Solve without a graph and store states; the backward pass recomputes the steps."""
         memory: Memory = EveryState() if self.budget is None else Thinned(self.budget)
         return solve_with_replay(problem, y0, stats, memory, self.name)
 
 
 class EveryState(Memory):
-    """A memory of the start of every step."""
+    """A memory that stores the start of every step."""
 
     keeps_states = True
 
@@ -61,17 +62,17 @@ class EveryState(Memory):
 
     @override
     def keep(self, i: int, start: State, end: State) -> None:
-        """Keep the start."""
+        """Store the start of a step."""
         self._states.append(start)
 
     @override
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
-        """The starts, the last one first."""
+        """The starts of the steps, the last one first."""
         yield from reversed(self._states[:n])
 
 
 class Thinned(Memory):
-    """The starts of the steps 0, k, 2 k, ..., at most so many beside that of step 0."""
+    """A memory that stores the starts of the steps 0, k, 2 k, ...: at most `budget` beside that of step 0."""
 
     keeps_states = True
 
@@ -81,13 +82,14 @@ class Thinned(Memory):
 
     @override
     def keep(self, i: int, start: State, end: State) -> None:
-        """Keep every k-th start."""
+        """Store the start of every k-th step."""
         self._kept.add(start)
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
-        """Stretch by stretch, the last first; the places of those that are done are free for those before.
+        """The starts of the steps, the last one first, recomputed between two stored states.
 
-        They are gone then: a second backward pass has step 0 to begin with.
+        A stored state is dropped once it is used, and its place is free for earlier steps. So a second backward pass
+        recomputes everything from step 0.
         """
         states, last = self._kept.items, n
         while last:
@@ -95,25 +97,29 @@ class Thinned(Memory):
             start = states.pop() if place else states[0]
             first = place * self._kept.k
             if first < last:
-                yield from _reversed(replay, start, first, last, free=self._budget - place)
+                yield from _starts_backwards(replay, start, first, last, free=self._budget - place)
                 last = first
 
 
-def _reversed(replay: Replay, state: State, first: int, last: int, free: int) -> Iterator[State]:
-    """The states from which the steps last - 1, ..., first start, from that of `first`, with so many kept between."""
+def _starts_backwards(replay: Replay, state: State, first: int, last: int, free: int) -> Iterator[State]:
+    """The starts of the steps last - 1, ..., first, recomputed from `state`, the start of step `first`.
+
+    free: the number of states that may be stored between.
+    """
     while last - first > 1:
         middle = last - 1 if not free else first + split(last - first, free)
         kept = deque(replay.states(state, first, middle), maxlen=1).pop()
-        yield from _reversed(replay, kept, middle, last, max(free - 1, 0))
+        yield from _starts_backwards(replay, kept, middle, last, max(free - 1, 0))
         last = middle
     yield state
 
 
 def split(n: int, free: int) -> int:
-    """After how many of n > 1 steps the first of `free` > 0 checkpoints is best put: so that fewest are recomputed.
+    """The number of steps, of n > 1, before the first of `free` > 0 checkpoints, with the fewest steps recomputed.
 
     Griewank & Walther (2000), prop. 1: with c states, the start among them, and no step taken more than r times without
-    a graph, C(c + r, c) steps are reversed. With the least r that does, as many steps before as do with r - 1.
+    a graph, C(c + r, c) steps can be reversed. r is the least that suffices for n; the steps before the checkpoint are
+    as many as r - 1 allows.
     """
     c = free + 1
     r = next(r for r in range(1, n) if math.comb(c + r, c) >= n)

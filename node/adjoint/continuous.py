@@ -25,23 +25,25 @@ from node.vector_field import RightHandSide
 class ContinuousAdjoint(Adjoint):
     """Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", algorithm 1.
 
-    Solves a' = -a df/dy backwards in time beside y itself and the parameters' integral, in one solve from the last
-    output to the first. The gradient is that of the true solution, to the tolerance of both solves.
+    Solves a' = -a df/dy backwards in time together with y itself and the integral for the parameters, in one solve
+    from the last output to the first. The gradient is that of the true solution, to the tolerance of both solves.
 
-    solver, controller, max_steps: of the backward solve, the last for all of it; None for the forward pass's.
-    A tolerance for each entry of y holds for its adjoint too, and the least of all for the parameters.
-    outputs: "land": as in the paper, a step ends on each, adds dL/dy(t_i), and sets y to what the forward pass found.
-    "spread": steps go on over outputs, whose dL/dy are spread over the step that passes them (`Forcing`), as long as a
-    few steps, at most, have been taken since y was set; so that many outputs cost no more than few. Fixed steps and
-    solvers with a memory of their steps land on each.
-    checkpoints: so many states of the forward pass are kept beside its outputs, at which y is set too: reversing a flow
-    that contracts magnifies what y is off by. Memory O(checkpoints).
-    norm: of the error of y, of the adjoint and of the parameters' gradients; `seminorm` leaves the last out.
+    solver, controller: those of the backward solve, by default the forward pass's. A tolerance for each entry of y
+    holds for its adjoint too, and the smallest of them for the parameters.
+    norm: the norm of the errors of y, of the adjoint and of the parameters' gradients; `seminorm` leaves the last out.
     callbacks: called in the steps of the backward solve, with a tuple (y, dL/dy, *dL/dp), the first two flat.
+    max_steps: the largest number of steps of the whole backward solve, by default that of the forward pass.
+    outputs: with "land" a step of the backward solve ends at every output time; with "spread" a step may pass several
+    output times, which makes many outputs as cheap as few. At an output dL/dy(t_i) is added to the adjoint, and y is
+    set to the state of the forward pass. "land" is the algorithm of the paper. With "spread" the dL/dy of the outputs
+    that a step passes are spread over it (`Forcing`), and y is set at the end of that step. Fixed steps, and solvers
+    that carry slopes of past steps, land on each output in either case.
+    checkpoints: the number of states of the forward pass that are stored beside the outputs, to which the backward
+    solve resets y. They help where the flow contracts: reversing it magnifies the error of y. Memory O(checkpoints).
 
     Samples that have their own steps land on each output, and the parameters' gradient is summed by quadrature over
-    the steps, as the interpolating adjoint's: the norm is the larger one of y's and the adjoint's, callbacks are called
-    with (y, dL/dy), and there are no checkpoints.
+    the steps, as in the interpolating adjoint: the norm is the larger one of y's and the adjoint's, callbacks are
+    called with (y, dL/dy), and there are no checkpoints.
     """
 
     solver: Solver | None = None
@@ -66,19 +68,19 @@ class ContinuousAdjoint(Adjoint):
             raise CallError(f"{self.name}: checkpoints is {self.checkpoints} and must be 0 or more")
 
     def unsupported(self, solver: Solver) -> str:
-        """Solvers that cannot solve the adjoint equation, where the backward solve has none of its own."""
+        """The reason why the backward solve's solver, by default `solver`, cannot solve the adjoint equation."""
         return unsolvable(self.name, solver, self.solver)
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
         """Solve without a graph; the backward pass solves the adjoint equation."""
         if not problem.samples:
             return solve_in_passes(_Passes(self), problem, y0, stats)
-        from node.adjoint.backward.sample_adjoint import AdjointSamples  # it needs NumPy, which nothing else here does
+        from node.adjoint.backward.sample_adjoint import AdjointSamples  # imported here because it needs NumPy
 
         return solve_in_passes(AdjointSamples.of(self, problem), problem, y0, stats)
 
     def gradients(self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor]) -> Gradients:
-        """The gradients of a loss, from what it makes of the outputs: the backward pass alone."""
+        """The backward pass alone: the gradients of a loss, from its gradients to the outputs."""
         field = AugmentedField(problem.f, problem.y0, parameters)
         backward = BackwardSolver.of(problem, self)
 

@@ -1,4 +1,4 @@
-"""Forward mode: tangents along with the state."""
+"""Forward mode: tangents are solved together with the state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from node.adjoint.backward.once import differentiable_once
 from node.adjoint.backward.one_loss import check_one_loss
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem, solve_without_graph
 from node.adjoint.field.copy import FieldCopy
-from node.adjoint.field.dependencies import check_apart
+from node.adjoint.field.dependencies import check_independent
 from node.adjoint.field.derived import DerivedField
 from node.adjoint.field.watched import watched
 from node.controller import Controller, PIDController, Tolerance
@@ -32,9 +32,9 @@ from node.vector_field import Time
 class Forward(Adjoint):
     """The gradient of the computed solution, by tangents: dy/dx of every entry x of y0 and of the parameters.
 
-    A method's step commutes with differentiation, so that the steps of the variational equation S' = df/dy S + df/dp
-    beside those of y give the exact derivative. Steps are sized by y alone. For few parameters, and a y0 that needs no
-    gradient: each entry of what does is one more state. Nothing is left to do in the backward pass but a product.
+    A method's step commutes with differentiation, so that solving the variational equation S' = df/dy S + df/dp in the
+    same steps as y gives the exact derivative. The step sizes depend on y alone. Each entry that needs a gradient is
+    one more state: the mode suits few parameters and a y0 without a gradient. The backward pass is one product.
     """
 
     name = "forward"
@@ -46,7 +46,7 @@ class Forward(Adjoint):
     dense = True
 
     def unsupported(self, solver: Solver) -> str:
-        """Implicit solvers, whose Jacobian would be that of y and all tangents together; and those of separable f."""
+        """The reason against implicit solvers, which need the Jacobian of y and all tangents, and separable ones."""
         if solver.separable:
             return f"{solver.name} solves for positions and momenta, without tangents beside: take gradient='backprop'"
         if not solver.needs_jacobian:
@@ -54,11 +54,11 @@ class Forward(Adjoint):
         return f"{solver.name} takes the Jacobian of all that is solved: take an explicit solver or gradient='backprop'"
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """Solve for y and its tangents."""
+        """Solve for y and its tangents; the states have a graph to y0 and the parameters."""
         inputs = ((y0,) if y0.requires_grad else ()) + problem.parameters
         if not (torch.is_grad_enabled() and inputs):
             return solve_without_graph(problem, y0, stats, self.name)
-        check_apart(self.name, [x for x in inputs if x.grad_fn is not None and x is not y0], problem.parameters)
+        check_independent(self.name, [x for x in inputs if x.grad_fn is not None and x is not y0], problem.parameters)
         known = inputs if problem.found is None else (*inputs, *problem.found.tensors)
         f_watched = watched(self.name, problem.f, FieldCopy(problem.f), known)
         with torch.no_grad():
@@ -68,18 +68,18 @@ class Forward(Adjoint):
             stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
             z = trajectory.at_outputs()
         pieces = [
-            DensePiece(t, dt, self._moved(f, y, inputs, stats)[0], self._moved(f, c, inputs, stats))
+            DensePiece(t, dt, self._differentiable(f, y, inputs, stats)[0], self._differentiable(f, c, inputs, stats))
             for t, dt, y, c in ((p.t, p.dt, p.y.unsqueeze(0), p.c) for p in trajectory.pieces)
         ]
         found = replace(trajectory, y=f.split(trajectory.y)[0], pieces=pieces)
-        return found, self._moved(f, z, inputs, stats)
+        return found, self._differentiable(f, z, inputs, stats)
 
-    def _moved(self, f: "TangentField", z: Tensor, inputs: Sequence[Tensor], stats: Stats) -> Tensor:
-        """The states of vectors z (m, (1 + d) n), which move with the inputs as their tangents say."""
+    def _differentiable(self, f: "TangentField", z: Tensor, inputs: Sequence[Tensor], stats: Stats) -> Tensor:
+        """The states of vectors z (m, (1 + d) n), in a graph in which the tangents are their derivatives."""
         y, tangents = f.split(z)
         reached = y.isfinite().all(dim=1).view(-1, 1, 1)
-        moved: Tensor = _Moved.apply(self.name, stats, y, tangents.where(reached, 0.0), *inputs)
-        return moved
+        states: Tensor = _WithTangents.apply(self.name, stats, y, tangents.where(reached, 0.0), *inputs)
+        return states
 
 
 @final
@@ -87,13 +87,13 @@ class TangentField(DerivedField):
     """d/dt (y, S) = (f, df/dy S + df/dp dp): for d directions, each an entry of an input, S is (d, n).
 
     A Jacobian-vector product is the derivative of a vector-Jacobian product u -> u df, linear in u (Townsend 2017):
-    unlike torch's dual numbers it finds parameters that f has from elsewhere. All directions go through it at once.
+    unlike torch's dual numbers it also finds parameters that f holds in a closure. One product serves all directions.
     """
 
     def __init__(self, problem: InitialValueProblem, inputs: Sequence[Tensor], *, of_y0: bool) -> None:
         super().__init__(problem.field(), problem.layout)
-        self._first: FirstCall | None = None  # a call that was made before
-        self._graph: tuple[Tensor, Tensor] | None = None  # y as f was given it there, and f
+        self._first: FirstCall | None = None  # a call of f that was made before the solve
+        self._graph: tuple[Tensor, Tensor] | None = None  # the y that this call was given, and f there, in a graph
         self._parameters = inputs[1:] if of_y0 else inputs
         sizes = _coordinates(inputs)
         self._directions = sum(sizes)
@@ -121,21 +121,21 @@ class TangentField(DerivedField):
         return z[..., : self._n], z[..., self._n :].reshape(*z.shape[:-1], self._directions, self._n)
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
-        """The derivative in time of the vector z."""
+        """dz/dt of the vector z = (y, S)."""
         y, tangents = self.split(z)
         with torch.enable_grad():
             y, dy = self._slope(t, y)
-            moved = self._along(dy, (y, *self._parameters), (tangents, *self._of_parameters))
-        return torch.cat((dy.detach(), moved.reshape(-1)))
+            product = self._along(dy, (y, *self._parameters), (tangents, *self._of_parameters))
+        return torch.cat((dy.detach(), product.reshape(-1)))
 
     def restore(self, y: Tensor) -> State:
-        """The user's state that a vector begins with."""
+        """The user's state y of a vector (y, S)."""
         return self.layout.restore(y[: self._n])
 
     def _slope(self, t: Time, y: Tensor) -> tuple[Tensor, Tensor]:
-        """y as f is given it, and f there, in a graph."""
+        """The leaf y that f is called with, and f(t, y) in a graph to it."""
         first, graph, self._first, self._graph = self._first, self._graph, None, None
-        if graph is not None and first is not None and self.field.is_answered_by(first, t, y):
+        if graph is not None and first is not None and self.field.can_reuse(first, t, y):
             return graph
         y = y.detach().requires_grad_()
         return y, self.field(t, y)
@@ -155,11 +155,11 @@ class TangentField(DerivedField):
         pairs = [(g, v) for g, v in zip(products, tangents, strict=True) if g is not None and g.requires_grad]
         if not pairs:
             return none
-        (moved,) = pulled_back([g for g, _ in pairs], (u,), [v for _, v in pairs], graph=False)
-        return none if moved is None else moved
+        (product,) = pulled_back([g for g, _ in pairs], (u,), [v for _, v in pairs], graph=False)
+        return none if product is None else product
 
 
-class _Moved(GraphFunction):
+class _WithTangents(GraphFunction):
     @staticmethod
     def forward(ctx: Any, mode: str, stats: Stats, y: Tensor, tangents: Tensor, *inputs: Tensor) -> Tensor:
         ctx.mode, ctx.stats = mode, stats
@@ -178,12 +178,12 @@ class _Moved(GraphFunction):
 
 
 def _coordinates(inputs: Sequence[Tensor]) -> list[int]:
-    """How many real numbers each of them is."""
+    """The number of real coordinates of each tensor."""
     return [x.numel() * (1 + x.is_complex()) for x in inputs]
 
 
 def _by_state_alone(controller: Controller, f: TangentField) -> Controller:
-    """The controller with a norm and tolerances that leave tangents out."""
+    """The controller with a norm and tolerances that leave the tangents out."""
     if not isinstance(controller, PIDController):
         return controller
     norm = controller.norm

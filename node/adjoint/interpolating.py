@@ -1,4 +1,4 @@
-"""The interpolating adjoint: only dL/dy is solved backwards, along the forward pass's dense output."""
+"""The interpolating adjoint: only dL/dy is solved for backwards, along the dense output of the forward pass."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from node.adjoint.backward.path import Path
 from node.adjoint.base import ADJOINTS, Adjoint, InitialValueProblem
 from node.controller import Controller
 from node.dense import DensePiece
-from node.observer import DenseKept
+from node.observer import DenseCollector
 from node.solution import Stats
 from node.solvers.base import Solver
 from node.trajectory import Trajectory
@@ -26,17 +26,19 @@ from node.vector_field import RightHandSide
 class InterpolatingAdjoint(Adjoint):
     """Sapienza et al. (2024), "Differentiable Programming for Differential Equations: A Review", arXiv:2406.09699.
 
-    Solves a' = -a df/dy backwards in time, with y(t) from the forward pass's dense output: nothing is reversed, so that
-    a field that contracts does no harm. The parameters' gradient, the integral of a df/dp, is summed by Gauss-Legendre
-    quadrature over each step of this solve (`GaussAdjoint` of SciMLSensitivity): it is no part of the state, and no
-    error of it makes a step smaller. The gradient is that of the true solution, to the tolerance of both solves, and in
-    fixed steps of order min(order, dense_order + 1).
+    Solves a' = -a df/dy backwards in time, with y(t) from the forward pass's dense output: y is not solved backwards,
+    so that a contracting field does no harm. The parameters' gradient, the integral of a df/dp, is summed by
+    Gauss-Legendre quadrature over each step of this solve (`GaussAdjoint` of SciMLSensitivity): it is no part of the
+    state, so that its error does not make steps smaller. The gradient is that of the true solution, to the tolerance of
+    both solves; in fixed steps its order is min(order, dense_order + 1).
 
-    The equation is linear in a, and its atol is of a over the sum of the |dL/dy(t_i)|, so that a loss and its
-    thousandfold are differentiated in the same steps.
+    The equation is linear in a. It is solved for a divided by the sum of the |dL/dy(t_i)|, and atol refers to this
+    quotient: so the steps do not depend on the scale of the loss.
 
-    solver, controller, max_steps: of the backward solve, the last for all of it; None for the forward pass's.
-    outputs: "spread" or "land", as the continuous adjoint's. Samples that have their own steps land on each.
+    solver, controller: those of the backward solve, by default the forward pass's.
+    max_steps: the largest number of steps of the whole backward solve, by default that of the forward pass.
+    outputs: with "land" a step of the backward solve ends at every output time; with "spread" a step may pass several
+    output times, which makes many outputs as cheap as few. Samples that have their own steps land on each output.
     """
 
     solver: Solver | None = None
@@ -56,15 +58,15 @@ class InterpolatingAdjoint(Adjoint):
         check_outputs(self.name, self.outputs)
 
     def unsupported(self, solver: Solver) -> str:
-        """Solvers that cannot solve the adjoint equation, where the backward solve has none of its own."""
+        """The reason why the backward solve's solver, by default `solver`, cannot solve the adjoint equation."""
         return unsolvable(self.name, solver, self.solver)
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """Solve without a graph, keeping dense output; the backward pass solves the adjoint equation."""
+        """Solve without a graph and store dense output; the backward pass solves the adjoint equation."""
         if not problem.samples:
             return solve_in_passes(_Passes(self), problem, y0, stats)
         from node.adjoint.backward.sample_adjoint import (
-            InterpolatingSamples,  # it needs NumPy, which nothing else here does
+            InterpolatingSamples,  # imported here because it needs NumPy
         )
 
         return solve_in_passes(InterpolatingSamples.of(self, problem), problem, y0, stats)
@@ -81,7 +83,7 @@ class _Passes(Passes):
     ) -> tuple[Trajectory, Sequence[Tensor]]:
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        kept = DenseKept[DensePiece]()
+        kept = DenseCollector[DensePiece]()
         trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
         self.steps = [(piece.t, piece.dt) for piece in kept.pieces]
         tensors = [tensor for piece in kept.pieces for tensor in (piece.y, piece.c)]
@@ -90,7 +92,7 @@ class _Passes(Passes):
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
-        size = _size(outputs.dl_dy)
+        size = _total_rms(outputs.dl_dy)
         outputs = outputs._replace(dl_dy=outputs.dl_dy / size)
         states, polynomials = kept[::2], kept[1::2]
         pieces = [DensePiece(t, dt, y, c) for (t, dt), y, c in zip(self.steps, states, polynomials, strict=True)]
@@ -111,8 +113,8 @@ class _Passes(Passes):
         return Gradients(of_y0, of_parameters, end.status, end.t, equation.calls, equation.vjps)
 
 
-def _size(dl_dy: Tensor) -> float:
-    """The sum of the rows' root mean squares; 1 where that is zero or not finite."""
+def _total_rms(dl_dy: Tensor) -> float:
+    """The sum of the root mean squares of the rows; 1 where the sum is zero or not finite."""
     size = float(torch.linalg.vector_norm(dl_dy, dim=1).sum()) / math.sqrt(dl_dy.shape[1])
     return size if 0 < size < math.inf else 1.0
 

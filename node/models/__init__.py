@@ -1,6 +1,6 @@
 """Models on top of a solve. MODELS: the one registry, name to class.
 
-Vector fields, which a solve calls, and what is made of one and a way to solve it.
+They are vector fields, which a solve calls, and modules that combine a vector field with a solver.
 """
 
 from node.models.augmented_neural_ode import AugmentedNeuralODE

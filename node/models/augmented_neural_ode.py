@@ -1,4 +1,4 @@
-"""A Neural ODE in a space of more dimensions than its states have."""
+"""A Neural ODE in more dimensions than its initial states have."""
 
 from typing import Unpack
 
@@ -19,13 +19,14 @@ from node.vector_field import VectorField
 class AugmentedNeuralODE(nn.Module):
     """Dupont, Doucet & Teh (2019), "Augmented Neural ODEs", NeurIPS.
 
-    A flow's trajectories do not cross, so that some maps are none; with `augment_dims` zeros appended to the initial
-    state they pass each other in the new dimensions. The vector field works on features + augment_dims.
+    The trajectories of a flow do not cross, so that a flow cannot represent some maps; with `augment_dims` zeros
+    appended to the initial state they can pass each other in the new dimensions. The vector field works on
+    features + augment_dims.
 
-    forward(y0, t): y0 (..., features), t (n,) -> states (n, ..., features + augment_dims), for a readout of them
-    all; with `project` the first features only, (n, ..., features), to be compared with data.
-    dim: where the zeros go, from the end: -1 for features, -3 for an image's channels.
-    how: a NeuralODE's.
+    forward(y0, t): y0 (..., features), t (n,) -> states (n, ..., features + augment_dims), for a readout of all
+    dimensions; with `project` the first features only, (n, ..., features), to be compared with data.
+    dim: the dimension to which zeros are appended, counted from the end: -1 for features, -3 for an image's channels.
+    how: the arguments of a NeuralODE.
     """
 
     def __init__(
@@ -49,16 +50,16 @@ class AugmentedNeuralODE(nn.Module):
         self.project = project
 
     def augment(self, y0: Tensor) -> Tensor:
-        """y0 with zeros appended."""
+        """The initial state y0 with zeros appended."""
         shape = list(y0.shape)
         shape[self.dim] = self.augment_dims
         return torch.cat([y0, y0.new_zeros(shape)], dim=self.dim)
 
     def solve(self, y0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
-        """The solution in all dimensions with its statistics, whatever its status; the event sees all of them too."""
+        """The solution in all dimensions with its statistics, whatever its status; an event gets all dimensions."""
         return self.ode.solve(self.augment(y0), t, event=event, dense=dense)
 
     def forward(self, y0: Tensor, t: Tensor) -> Tensor:
-        """States at the times t, in all dimensions or, with `project`, in those of y0."""
+        """The states at the times t, in all dimensions or, with `project`, in those of y0."""
         y = self.solve(y0, t).require_success().y
         return y.narrow(self.dim, 0, y0.shape[self.dim]) if self.project else y

@@ -24,12 +24,13 @@ class CNF(SolvingModel):
     Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", theorem 1:
     log p(x) = log p(z) - integral of tr df/dy over [0, 1].
     Grathwohl, Chen, Bettencourt, Sutskever & Duvenaud (2019), "FFJORD", ICLR: the trace may be Hutchinson's estimate
-    e' (df/dy) e, with e fixed during a solve and drawn anew for each; log p(x) is then unbiased.
+    e' (df/dy) e, with e drawn for each solve and fixed during it; log p(x) is then unbiased.
 
-    forward(x): x (..., *shape) -> z (..., *shape), log|det dz/dx| (...); `inverse` is the way back.
-    shape: of one sample. base: of event shape `shape`, used as it is, on its own device; by default standard normal.
+    forward(x): x (..., *shape) -> z (..., *shape), log|det dz/dx| (...); `inverse` maps z to x.
+    shape: the shape of one sample. base: a density of event shape `shape`, used unchanged on its own device; by default
+    standard normal.
     trace: "exact" (as many vector-Jacobian products as a sample has entries), "rademacher" or "gaussian" (one).
-    how: the arguments of `solve` that it always solves with; `controller` is needed.
+    how: the arguments for every call of `solve`; `controller` is required.
     A solve that fails raises SolveError; `solve` returns the Solution instead.
     """
 
@@ -57,20 +58,20 @@ class CNF(SolvingModel):
 
     @property
     def base(self) -> Distribution:
-        """The density of z; the standard normal one is where the model is, in its dtype."""
+        """The density of z; the default standard normal has the model's device and dtype."""
         origin = self.get_buffer("_origin")
         return self._base or Independent(Normal(origin, torch.ones_like(origin)), len(self.shape))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z (..., *shape) and log|det dz/dx| (...) of x (..., *shape)."""
+        """z (..., *shape) and log|det dz/dx| (...) for x (..., *shape)."""
         return self._flow(x, 1.0, 0.0)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """x (..., *shape) and log|det dx/dz| (...) of z (..., *shape)."""
+        """x (..., *shape) and log|det dx/dz| (...) for z (..., *shape)."""
         return self._flow(z, 0.0, 1.0)
 
     def log_density(self, x: Tensor) -> Tensor:
-        """log p(x), (...), in nats, of x (..., *shape)."""
+        """log p(x), (...), in nats, for x (..., *shape)."""
         z, log_det = self(x)
         log_density: Tensor = self.base.log_prob(z) + log_det
         return log_density
@@ -84,7 +85,7 @@ class CNF(SolvingModel):
     def solve(
         self, y0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False
     ) -> Solution[tuple[Tensor, ...]]:
-        """The states from y0 (..., *shape) at the times t (n,), and the log|det dy/dy0| (n, ...) of each."""
+        """The states from y0 (..., *shape) at the times t (n,), and log|det dy/dy0| (n, ...) at each time."""
         batch = y0.shape[: max(y0.dim() - len(self.shape), 0)]
         if y0.shape != (*batch, *self.shape):
             raise CallError(f"x has shape {tuple(y0.shape)}: it must end in {self.shape}, the shape of one sample")
@@ -93,6 +94,6 @@ class CNF(SolvingModel):
         return self._solution(field, (y0, y0.new_zeros(batch)), t, event=event, dense=dense)
 
     def _flow(self, y: Tensor, start: float, end: float) -> tuple[Tensor, Tensor]:
-        """The state at `end` and the log-determinant of its derivative in y, the state at `start`."""
+        """The state at the time `end`, and the log-determinant of its derivative in y, the state at `start`."""
         states, log_dets = self.solve(y, torch.tensor([start, end])).require_success().y
         return states[-1], log_dets[-1]

@@ -10,7 +10,7 @@ from node.models.base import MODELS
 
 
 class ConcatSquashLinear(nn.Module):
-    """(W x + b) * sigmoid(w t + c) + v t: a linear layer that time gates and shifts.
+    """(W x + b) * sigmoid(w t + c) + v t: a linear layer with a gate and a shift that depend on time.
 
     x: (..., n_in); t: (), or of shape (..., 1) that broadcasts against x. Returns (..., n_out).
     """
@@ -23,7 +23,7 @@ class ConcatSquashLinear(nn.Module):
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
         """The layer at time t."""
-        t = torch.atleast_1d(t).to(x.dtype)  # it is float32 where x is a half
+        t = torch.atleast_1d(t).to(x.dtype)  # t is float32 where x has half precision
         shifted: Tensor = self.linear(x) * torch.sigmoid(self.gate(t)) + self.shift(t)
         return shifted
 

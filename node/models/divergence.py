@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from node.derivatives import check_constant, products
 from node.vector_field import VectorField
 
-# For states y (..., *shape) the vectors e_i, (m, *y.shape), with tr J = sum_i e_i' J e_i, or its expectation.
+# For states y (..., *shape) gives vectors e_i, (m, *y.shape), with tr J = sum_i e_i' J e_i, exactly or in expectation.
 Probes = Callable[[Tensor, tuple[int, ...]], Tensor]
 
 
@@ -22,7 +22,7 @@ def units(y: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def rademacher(y: Tensor, _shape: tuple[int, ...]) -> Tensor:
-    """One vector of signs, drawn for each sample: of vectors with independent entries, that with the least variance.
+    """One vector of random signs for each sample: the least variance among vectors with independent entries.
 
     Hutchinson (1990), "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines".
     """
@@ -30,7 +30,7 @@ def rademacher(y: Tensor, _shape: tuple[int, ...]) -> Tensor:
 
 
 def gaussian(y: Tensor, _shape: tuple[int, ...]) -> Tensor:
-    """One standard normal vector, drawn for each sample."""
+    """One standard normal vector for each sample."""
     return torch.randn_like(y).unsqueeze(0)
 
 
@@ -40,8 +40,9 @@ TRACES: dict[str, Probes] = {"exact": units, "rademacher": rademacher, "gaussian
 class Divergence(nn.Module):
     """d/dt (y, l) = (f, tr df/dy), whose trace is sum_i e_i' (df/dy) e_i with the probes e_i.
 
-    y (..., *shape), l (...): the log-determinant of how y depends on the initial state, if l starts at 0.
-    The probes are this object's own: one for each solve, so that its backward pass meets the noise of its forward pass.
+    y (..., *shape). l (...): the log-determinant of the derivative of y in the initial state, if l starts at 0.
+    The probes belong to the object. Use one object for each solve, so that its backward pass has the noise of its
+    forward pass.
     """
 
     def __init__(self, vector_field: VectorField[Tensor], probes: Tensor, shape: tuple[int, ...]) -> None:
@@ -51,7 +52,7 @@ class Divergence(nn.Module):
         self._dims = (0, *range(-len(shape), 0))
 
     def forward(self, t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """The two derivatives at (t, state)."""
+        """The derivatives of y and l at (t, state)."""
         y = state[0]
         dy, (rows,) = products(lambda y: self.vector_field(t, y), (y,), self.probes)
         if rows is not None:

@@ -15,8 +15,8 @@ class Hamiltonian(nn.Module):
 
     q' = dH/dp, p' = -dH/dq. y = (q, p): (..., 2 d), positions first; dy/dt: (..., 2 d). An energy that does not depend
     on time is constant along every solution, before training as after it.
-    energy: called with t and the whole state (..., 2 d), returns (..., 1), as MLP(2 * d, out=1, ...) does; each
-    sample's from its own state only.
+    energy: called with t and the whole state (..., 2 d), returns (..., 1), as MLP(2 * d, out=1, ...) does; the energy
+    of a sample must depend on its own state only.
     """
 
     def __init__(self, energy: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -33,5 +33,5 @@ class Hamiltonian(nn.Module):
         return torch.cat([dh_dp, -dh_dq], dim=-1)
 
     def _total(self, t: Tensor) -> Callable[[Tensor], Tensor]:
-        """The energy of all samples at a time, as a function of their states."""
+        """The function from the states of all samples to the sum of their energies at time t."""
         return lambda y: self.energy(t, y).sum()

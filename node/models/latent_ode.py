@@ -24,8 +24,8 @@ class LatentODE(nn.Module):
     Observations x (n, ..., observed) at times t (n,), one t for the batch, of any spacing.
 
     encoder: called with x and t, returns q, a density of event shape (latent,), as a RecognitionRNN does.
-    decoder: (..., latent) -> (..., observed), of the mean of x.
-    how: a NeuralODE's.
+    decoder: (..., latent) -> (..., observed), the mean of x.
+    how: the arguments of a NeuralODE.
     A solve that fails raises SolveError.
     """
 
@@ -48,7 +48,7 @@ class LatentODE(nn.Module):
     def forward(self, x: Tensor, t: Tensor, times: Tensor) -> Tensor:
         """The mean of x (m, ..., observed) at `times` (m,), from the mean of q given x at t (n,).
 
-        times: on either side of t[0], in the order of a solve that begins there; beyond t[-1] it extrapolates.
+        times: on one side of t[0], in the order of a solve that starts there; after t[-1] the model extrapolates.
         """
         q = self.encoder(x, t)
         if bool(times[0] == t[0]):
@@ -60,11 +60,11 @@ class LatentODE(nn.Module):
         return self.decoder(self.ode(z0, t))
 
     def solve(self, z0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
-        """The latent states (n, ..., latent) at t (n,) from z0 with their statistics, whatever their status."""
+        """The latent states (n, ..., latent) at t (n,) from z0 with the solve's statistics, whatever its status."""
         return self.ode.solve(z0, t, event=event, dense=dense)
 
     def elbo(self, x: Tensor, t: Tensor) -> Tensor:
-        """A lower bound of log p(x), (...), in nats: E_q log p(x | z0) by one draw of z0, less KL(q | prior).
+        """A lower bound of log p(x), (...), in nats: E_q log p(x | z0) by one draw of z0, minus KL(q | prior).
 
         Kingma & Welling (2014), "Auto-Encoding Variational Bayes", ICLR, eq. 3.
         """

@@ -13,7 +13,7 @@ from node.models.base import MODELS
 class MLP(nn.Module):
     """f(t, y) = W_d s(... s(W_1 y + b_1)) + b_d: a vector field on the last dimension.
 
-    y: (..., features); dy/dt: (..., features), or (..., out) where `out` is given, for a net within a field.
+    y: (..., features); dy/dt: (..., features), or (..., out) if `out` is given, for use as a part of a vector field.
     With `time`, t is appended to y. `std`: weights are drawn from N(0, std^2) and biases are zero, as in
     torchdiffeq's ode_demo; None keeps torch's own initialisation.
     """

@@ -1,4 +1,4 @@
-"""A vector field that has been given a way to be solved."""
+"""A Neural ODE: a vector field together with a solver, as one module."""
 
 from typing import Unpack
 
@@ -16,9 +16,9 @@ from node.vector_field import VectorField
 class NeuralODE(SolvingModel):
     """Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", NeurIPS.
 
-    forward(y0, t): y0 (*shape), t (n,) -> states (n, *shape). A solve that fails raises SolveError, so that no
-    NaN is trained on; `solve` returns the Solution with its status and statistics instead.
-    how: the arguments of `solve` that it always solves with; `controller` is needed.
+    forward(y0, t): y0 (*shape), t (n,) -> states (n, *shape). A solve that fails raises SolveError, so that training
+    does not continue with NaN; `solve` returns the Solution with its status and statistics instead.
+    how: the arguments for every call of `solve`; `controller` is required.
     """
 
     def __init__(self, vector_field: VectorField[Tensor], solver: str | Solver, **how: Unpack[Solving]) -> None:
@@ -26,9 +26,9 @@ class NeuralODE(SolvingModel):
         self.vector_field = vector_field
 
     def solve(self, y0: Tensor, t: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
-        """The solution with its statistics, whatever its status; it may stop at an event, and be kept as a function."""
+        """The solution with its statistics, whatever its status; `event` and `dense` are those of `node.solve`."""
         return self._solution(self.vector_field, y0, t, event=event, dense=dense)
 
     def forward(self, y0: Tensor, t: Tensor) -> Tensor:
-        """States (len(t), *y0.shape) at the times t."""
+        """The states (len(t), *y0.shape) at the times t."""
         return self.solve(y0, t).require_success().y

@@ -1,4 +1,4 @@
-"""A classifier whose hidden layers are an ODE."""
+"""A classifier with an ODE in place of hidden layers."""
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,8 @@ from node.solution import Solution
 class ODEClassifier(nn.Module):
     """The ODE-Net of Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations".
 
-    forward(x): x of any shape -> logits (..., classes) = readout(y(1)), y(0) = embedding(x), or x itself.
-    ode: gives y(1); its solver, controller and gradient are the classifier's. readout: from all of y(1), so that for
+    forward(x): x of any shape -> logits (..., classes) = readout(y(1)), with y(0) = embedding(x), or x itself.
+    ode: solves from y(0) to y(1), with its solver, controller and gradient. readout: takes all of y(1), so that for
     images it begins with a pooling or an nn.Flatten. A solve that fails raises SolveError.
     """
 
@@ -28,15 +28,15 @@ class ODEClassifier(nn.Module):
         self.readout = readout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (..., classes)."""
+        """The logits (..., classes)."""
         logits: Tensor = self.readout(self.ode(self.embedding(x), _times())[-1])
         return logits
 
     def solve(self, x: Tensor, *, event: Event | None = None, dense: bool = False) -> Solution[Tensor]:
-        """The hidden states at 0 and 1 with their statistics, whatever their status."""
+        """The hidden states at times 0 and 1 with the solve's statistics, whatever its status."""
         return self.ode.solve(self.embedding(x), _times(), event=event, dense=dense)
 
 
 def _times() -> Tensor:
-    """Both ends, exact in any precision."""
+    """The start and end times 0 and 1, which are exact in any precision."""
     return torch.tensor([0.0, 1.0])

@@ -9,10 +9,10 @@ from node.models.base import MODELS
 
 @MODELS.register(name="recognition_rnn")
 class RecognitionRNN(nn.Module):
-    """q(z0 | x): a GRU that reads the observations from the last back to the first, where z0 is.
+    """q(z0 | x): a GRU that reads the observations backwards, from the last to the first, at the time of z0.
 
     Chen, Rubanova, Bettencourt & Duvenaud (2018), "Neural Ordinary Differential Equations", section 5. With each
-    observation it reads the time to the one after it, so that times need not be regular.
+    observation it reads the time to the next one, so that the times need not be equidistant.
 
     forward(x, t): x (n, B, observed) or (n, observed), t (n,) -> a normal density of event shape (latent,).
     """
@@ -23,7 +23,7 @@ class RecognitionRNN(nn.Module):
         self.readout = nn.Linear(width, 2 * latent)
 
     def forward(self, x: Tensor, t: Tensor) -> Independent[Normal]:
-        """q(z0), z0 being the latent state at t[0]."""
+        """The density q(z0 | x) of the latent state z0 at t[0]."""
         gaps = t.diff(append=t[-1:]).to(x)
         gaps = gaps.view(-1, *(1,) * (x.dim() - 1)).expand(*x.shape[:-1], 1)
         backwards = torch.cat([x, gaps], dim=-1).flip(0)

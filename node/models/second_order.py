@@ -24,7 +24,8 @@ class SecondOrder(nn.Module):
         """dy/dt at (t, y)."""
         _, v = y.chunk(2, dim=-1)
         a = self.acceleration(t, y)
-        if y.requires_grad and torch.is_grad_enabled() and not a.requires_grad:  # v has a derivative, whatever a has
+        # The solve's own check does not find a missing derivative of a, as the graph of v makes dy/dt depend on y.
+        if y.requires_grad and torch.is_grad_enabled() and not a.requires_grad:
             needs, output = "the gradient of a solve needs da/dy", "the acceleration"
             check_constant(lambda near: self.acceleration(t, near), (y,), needs=needs, output=output)
         return torch.cat([v, a], dim=-1)

@@ -1,4 +1,4 @@
-"""What models that solve have in common: how they do it."""
+"""The base of models that solve, with the arguments of their solves."""
 
 from collections.abc import Iterable
 from typing import NotRequired, TypedDict
@@ -16,10 +16,10 @@ from node.vector_field import S, VectorField
 
 
 class Solving(TypedDict):
-    """The arguments of `solve` that a model is built with; `event` and `dense` are those of one solve.
+    """The arguments of `node.solve` that a model is built with; `event` and `dense` are given for each solve.
 
-    parameters: what the gradient may be asked for, where the vector field is no module that has it; by default the
-    field's own. They are no parameters of the model.
+    parameters: the tensors that get gradients if they are not parameters of the vector field, by default the field's
+    own. They do not become parameters of the model.
     """
 
     controller: Controller
@@ -31,7 +31,7 @@ class Solving(TypedDict):
 
 
 class SolvingModel(nn.Module):
-    """A model that solves in one way."""
+    """A model that stores the solver and the other arguments of its solves."""
 
     def __init__(
         self,
@@ -51,8 +51,8 @@ class SolvingModel(nn.Module):
         self.batch = batch
         self.callbacks = callbacks
         self.max_steps = max_steps
-        # Not `parameters`, which is a module's own; a Tensor is left to `solve`, which answers it.
-        self._told = parameters if parameters is None or isinstance(parameters, Tensor) else tuple(parameters)
+        # Not named `parameters`, which is a method of modules; a single Tensor is kept, so that `solve` refuses it.
+        self._targets = parameters if parameters is None or isinstance(parameters, Tensor) else tuple(parameters)
 
     def _solution(
         self, f: VectorField[S], y0: S, t: Tensor, *, event: Event | None = None, dense: bool = False
@@ -65,7 +65,7 @@ class SolvingModel(nn.Module):
             solver=self.solver,
             controller=self.controller,
             gradient=self.gradient,
-            parameters=self._told,
+            parameters=self._targets,
             event=event,
             dense=dense,
             callbacks=self.callbacks,

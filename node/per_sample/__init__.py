@@ -1,4 +1,4 @@
-"""Per-sample stepping: each sample of a batch has its own time, step size, acceptance, outputs and end."""
+"""Per-sample stepping: each sample of a batch has its own time, step sizes, acceptance, outputs and end."""
 
 from node.per_sample.integrate import integrate_samples
 

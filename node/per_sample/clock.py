@@ -1,4 +1,4 @@
-"""Where each of many samples stands in time."""
+"""The times, step sizes, next outputs and stops of many samples."""
 
 import math
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from node.controller import SAME_TIME
 
-# NumPy, as an operation on so few numbers costs a third of torch's.
+# NumPy, as an operation on a few numbers takes a third of the time that it takes in torch.
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
 class Landed(NamedTuple):
-    """Outputs that are the end of their sample's step: (m,) each."""
+    """Outputs at the ends of their samples' steps: (m,) each."""
 
     output: Ints
     sample: Ints
@@ -30,11 +30,11 @@ class Landed(NamedTuple):
 
 
 class Within(NamedTuple):
-    """Outputs within their sample's step: (m,) each."""
+    """Outputs within their samples' steps: (m,) each."""
 
     output: Ints
     sample: Ints
-    theta: Floats  # where, from 0 at the step's start to 1 at its end
+    theta: Floats  # the place in the step, from 0 at its start to 1 at its end
 
     def chosen(self, places: Bools) -> "Within | None":
         """The outputs at these places (T, B)."""
@@ -43,12 +43,12 @@ class Within(NamedTuple):
 
 
 class Passed(NamedTuple):
-    """The outputs that a step has passed or met: (m,) each."""
+    """The outputs that samples' steps have passed or met: (m,) each."""
 
-    output: Ints  # the output's index
-    sample: Ints  # that of the sample that has passed it
-    t: Floats  # its time, on the clock
-    met: Bools  # whether the sample's step ends there
+    output: Ints  # the index of the output
+    sample: Ints  # the index of the sample that has passed it
+    t: Floats  # the time of the output, on the clock
+    met: Bools  # whether the sample's step ends at the output
 
     def landed(self) -> Landed | None:
         """The outputs that were met."""
@@ -65,20 +65,21 @@ class Passed(NamedTuple):
 
 
 class SampleClock:
-    """The samples' times, next outputs and stops, (B,) each, on the CPU, where the loop decides.
+    """The samples' times, next outputs and stops, (B,) each, on the CPU, where the loop makes its decisions.
 
-    It runs forwards: where the solve goes backwards in time it shows -t. A sample that has ended stays where it is:
-    its step size is zero and nothing lies ahead of it.
+    The clock always runs forwards: in a solve backwards in time it shows -t. A sample that has ended keeps its time,
+    with step size zero and no further stops.
     """
 
     stop: Floats  # the next time that a step must end at
-    _next_output: Floats  # the next output
+    _next_output: Floats  # the time of the next output
     _ahead: Floats  # the nearer of the two
 
     def __init__(self, times: Tensor, stops: Sequence[float], *, land: bool = False) -> None:
-        """times: (B, T), rows monotonic in one direction. stops: other times that steps end at. land: outputs are too.
+        """Start the clock of all samples.
 
-        A sample whose first time is its last has ended.
+        times: (B, T), the rows monotonic in one direction. stops: other times that steps must end at. land: whether
+        steps must end at outputs too. A sample whose first and last times are equal has ended.
         """
         samples, n = times.shape
         shared = times.stride(0) == 0  # one row, expanded
@@ -89,21 +90,21 @@ class SampleClock:
         self._times = rows.ravel()
         self._first = np.zeros(samples, dtype=np.int64) if shared else np.arange(samples) * (n + 1)
         self._samples = np.arange(samples)
-        self._next = self._first + 1  # where in _times each sample's next output stands
+        self._next = self._first + 1  # the index in _times of each sample's next output
         self._stops = np.array(sorted({self.sign * t for t in stops} | {math.inf}))
         self.start = self._times[self._first]
         self.end = self._times[self._first + n - 1]
         self._stop_index = np.searchsorted(self._stops, self.start, side="right")
         self.t = self._t1 = self.start
-        self.dt = np.zeros(samples)  # what is to be tried next
+        self.dt = np.zeros(samples)  # the sizes of the next steps to try
         self.alive = self.start != self.end
         self._land = land
-        self._near = False  # whether a step may end at an output or stop, or beyond
-        self._stopping = np.zeros_like(self.alive)  # the samples whose step does end at their stop
+        self._near = False  # whether a sample's step may meet or pass an output or a stop
+        self._stopping = np.zeros_like(self.alive)  # the samples whose step ends at their stop
         self._look_ahead()
 
     def meet(self, t1: Floats) -> Floats:
-        """t1; or the output that it meets but for rounding; or the stop where it meets or passes that."""
+        """The ends of steps to t1: an output equal to t1 up to rounding, the stop if t1 meets or passes it, or t1."""
         slack = (t1 - self.t) * SAME_TIME
         self._near = bool((t1 + slack >= self._ahead).any())
         if not self._near:
@@ -114,13 +115,16 @@ class SampleClock:
         return self._t1
 
     def passed(self) -> Passed | None:
-        """The outputs up to t since the last call; the next output of each sample is then one after t."""
+        """The outputs up to t since the last call; None if there are none.
+
+        After the call the next output of each sample is the first one after t.
+        """
         if not (self._near and (self._next_output <= self.t).any()):
             return None
         after = self._first_beyond(self.t)
         counts = after - self._next
         sample = np.repeat(self._samples, counts)
-        # The list goes up by one in each sample's outputs, from its own first.
+        # The indices of each sample's passed outputs are consecutive, from its own `_next`.
         place = np.arange(len(sample)) + (self._next + counts - counts.cumsum())[sample]
         times = self._times[place]
         self._next = after
@@ -129,7 +133,7 @@ class SampleClock:
         return Passed(place - self._first[sample], sample, times, times == self.t[sample])
 
     def at_stop(self) -> Bools | None:
-        """The samples that have come to their stop; None where there are none. Those at their end have ended."""
+        """The samples that have reached their stop; None if there are none. Those at their end time are ended."""
         if not self._near:
             return None
         here: Bools = self._stopping & (self.t == self._t1)
@@ -142,17 +146,17 @@ class SampleClock:
         return here
 
     def signed(self, x: Floats) -> Floats:
-        """Times or step sizes on the clock as those of the solve, and the other way round."""
+        """Times or step sizes of the solve from those on the clock, or the reverse."""
         return x if self.sign > 0 else -x
 
     def finish(self, ended: Bools) -> None:
-        """Let these samples stay where they are."""
+        """End these samples: their time stays as it is."""
         self.alive = self.alive & ~ended
         self.dt = np.where(ended, 0.0, self.dt)
         self._look_ahead()
 
     def _first_beyond(self, t: Floats) -> Ints:
-        """The place in _times where each sample's first output after t stands."""
+        """The index in _times of each sample's first output after t."""
         if len(self._rows) == 1:
             shared: Ints = np.searchsorted(self._times, t, side="right")
             return shared

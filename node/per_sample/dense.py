@@ -15,16 +15,16 @@ from node.vector_field import S
 
 
 class SampleDenseOutput(Generic[S]):
-    """The solution as a function of time, each sample's over the steps that it took: `solution.dense(t)`.
+    """The solution as a function of time, for each sample over its own steps: `solution.dense(t)`.
 
-    t0, t1: (B,) in float64, each sample's first and last time of output. refusal: for a solve whose gradient does not
-    pass through it.
+    t0, t1: (B,) in float64, the first and the last output time of each sample. refusal: refuses gradients, for modes
+    without gradients through dense output.
     """
 
     def __init__(
         self, pieces: Sequence[SamplePiece], times: Tensor, layout: Layout, refusal: Refusal | None = None
     ) -> None:
-        """times: (B, T), those of output."""
+        """Join the pieces of all tries; times: (B, T), the output times."""
         self.t0 = times[:, 0]
         self.t1 = times[:, -1]
         self._path = SamplePath.of(pieces)
@@ -32,10 +32,10 @@ class SampleDenseOutput(Generic[S]):
         self._refusal = refusal
 
     def __call__(self, t: Tensor | float) -> S:
-        """States (T, B, ...) at times t (T,), or (B, T) with times of each sample's own; of one time (B, ...).
+        """The states (T, B, ...) at times t (T,), or (B, T) with separate times for each sample; (B, ...) at one time.
 
-        They lie within [t0, t1], in any order. NaN where a sample did not get to: after it failed, or its event. Each
-        is differentiable in t, and in all else if the solve's own states are.
+        Times lie within [t0, t1], in any order. States are NaN at times after a sample's failure or its event. They are
+        differentiable in t, and in all else that the solve's own states are differentiable in.
         """
         t = t.to("cpu", torch.float64) if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64, device="cpu")
         times = self._checked(t)
@@ -50,7 +50,7 @@ class SampleDenseOutput(Generic[S]):
         return cast(S, states[0] if isinstance(states, Tensor) else tuple(state[0] for state in states))
 
     def _checked(self, t: Tensor) -> Tensor:
-        """The times as (B, T), within the solve."""
+        """The times as (B, T); a CallError for a wrong shape, or for times outside of the solve."""
         samples = len(self.t0)
         if t.dim() > 2 or (t.dim() == 2 and len(t) != samples):
             raise CallError(

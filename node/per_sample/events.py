@@ -1,4 +1,4 @@
-"""Events of samples that have their own steps: each stops at its own."""
+"""Events of samples that have their own steps: each sample stops at its own event."""
 
 import math
 from typing import NamedTuple
@@ -16,44 +16,44 @@ from node.vector_field import RightHandSide
 
 
 class SampleEvents(NamedTuple):
-    """Where samples have stopped."""
+    """The times and states at which events stopped samples."""
 
-    t: Floats  # (B,); NaN of those that have not
-    y: Tensor  # (B, n), likewise
-    entry: Ints  # (B,), which entry of g has changed its sign
+    t: Floats  # (B,); NaN for samples without an event
+    y: Tensor  # (B, n); NaN for samples without an event
+    entry: Ints  # (B,), the entry of g whose sign has changed
 
     @property
     def happened(self) -> Bools:
-        """Which samples have stopped."""
+        """The samples whose event has happened."""
         return ~np.isnan(self.t)
 
 
 class EventWatch:
-    """An event as the loop watches it: the signs that each sample's entries of g had last, and who has stopped."""
+    """An event as the loop checks it: the last signs of each sample's entries of g, and the events found so far."""
 
     def __init__(self, event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> None:
-        """t, y: the start, (B, 1) and (B, n)."""
-        self.stopping: Bools | None = None  # the samples that come to their event in the step in hand
+        """Record the signs at the start, t (B, 1) and y (B, n)."""
+        self.stopping: Bools | None = None  # the samples that reach their event in the current step
         self._event = event
         self._f = f
-        self._signs = self._end = self._signs_at(t, y)  # from which they change; at the end of the step in hand
+        self._signs = self._end = self._signs_at(t, y)  # before the current step, and at its end
         self.found = SampleEvents(np.full(len(y), math.nan), torch.full_like(y, math.nan), np.zeros(len(y), np.int64))
 
-    def happen(self, t1: Tensor, y1: Tensor, moved: Bools) -> bool:
-        """Whether an entry of a sample that moves has changed its sign in the step that ends at (t1, y1)."""
-        signs, went_on = self._signs_at(t1, y1), torch.from_numpy(moved).to(y1.device).unsqueeze(1)
-        changed = (self._changed(signs) & went_on).any(dim=1)
-        told = went_on & (signs.abs() > 0) & ~changed.unsqueeze(1)
-        self._signs, self._end = torch.where(told, signs, self._signs), signs
+    def has_happened(self, t1: Tensor, y1: Tensor, moved: Bools) -> bool:
+        """Whether an entry of a sample that accepts the step to (t1, y1) has changed its sign in it."""
+        signs, moves = self._signs_at(t1, y1), torch.from_numpy(moved).to(y1.device).unsqueeze(1)
+        changed = (self._changed(signs) & moves).any(dim=1)
+        known = moves & (signs.abs() > 0) & ~changed.unsqueeze(1)
+        self._signs, self._end = torch.where(known, signs, self._signs), signs
         stopping: Bools = changed.cpu().numpy()
         self.stopping = stopping if stopping.any() else None
         return self.stopping is not None
 
-    def located(self, piece: SamplePiece, end: tuple[Floats, Tensor] | None = None) -> Floats:
-        """The ends of the samples' steps: where an entry has changed its sign, at the first time when one had.
+    def locate(self, piece: SamplePiece, end: tuple[Floats, Tensor] | None = None) -> Floats:
+        """The ends of the samples' steps, shortened to the first sign change in samples that reach their event.
 
-        By bisection of each sample's own polynomial, down to the resolution of time. end: where shorter steps lead;
-        the polynomials are shifted to meet these.
+        Each sample's polynomial is bisected down to the resolution of time. end: the times and states at the ends of
+        shorter steps; the polynomials are shifted to agree with these.
         """
         stopping = np.zeros_like(piece.moved) if self.stopping is None else self.stopping
         before, after, dt = np.zeros(len(stopping)), np.ones(len(stopping)), piece.t1 - piece.t
@@ -66,7 +66,7 @@ class EventWatch:
             t = piece.t + middle * dt
             left = left & (t != piece.t + before * dt) & (t != piece.t + after * dt)
             if not left.any():
-                self._take_entries(last, stopping)
+                self._store_entries(last, stopping)
                 return np.where(stopping, piece.t + after * dt, piece.t1)
             y = piece.at(column(middle, piece.y)).where(mask(stopping, piece.y), piece.y)
             signs = self._signs_at(column(t, piece.y), y)
@@ -76,14 +76,14 @@ class EventWatch:
             before, after = np.where(left & ~earlier, middle, before), np.where(left & earlier, middle, after)
 
     def stopped(self, t: Floats, y: Tensor) -> Bools:
-        """Which samples have come to their event at (t, y), in the step that is now taken."""
+        """The samples that have reached their event at (t, y), the end of the current step; the events are stored."""
         stopping, self.stopping = np.zeros_like(t, dtype=np.bool_) if self.stopping is None else self.stopping, None
         self.found = self.found._replace(
             t=np.where(stopping, t, self.found.t), y=torch.where(mask(stopping, y), y, self.found.y)
         )
         return stopping
 
-    def _take_entries(self, signs: Tensor, stopping: Bools) -> None:
+    def _store_entries(self, signs: Tensor, stopping: Bools) -> None:
         entry = self._changed(signs).int().argmax(dim=1).cpu().numpy()
         self.found = self.found._replace(entry=np.where(stopping, entry, self.found.entry))
 
@@ -97,7 +97,7 @@ class EventWatch:
 
 
 def entries(event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> Tensor:
-    """The entries of g of each sample (B, m) at times (B, 1) and flat states (B, n); of a boolean 1 and -1."""
+    """The entries of g for each sample (B, m) at times (B, 1) and flat states (B, n); for booleans, 1 and -1."""
     g = event.g(f.time(t), f.restore(y))
     if not isinstance(g, Tensor):
         raise CallTypeError(f"g returned a {type(g).__name__} for {_needed(len(y))}")
@@ -108,7 +108,7 @@ def entries(event: Event, f: RightHandSide, t: Tensor, y: Tensor) -> Tensor:
 
 
 def _needed(samples: int) -> str:
-    """What g has to return."""
+    """The required shape of g's value, as part of an error message."""
     return (
         f"{samples} samples: with batch='independent' an event is a real tensor ({samples},) or ({samples}, m), with "
         "entries of each sample's own"

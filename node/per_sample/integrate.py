@@ -1,4 +1,4 @@
-"""The solve in which each sample of a batch has its own steps."""
+"""A solve in which each sample of a batch has its own steps."""
 
 from collections.abc import Callable, Sequence
 
@@ -29,13 +29,13 @@ def integrate_samples(
     observers: Sequence[Observer[SamplePiece]] = (),
     jump: Callable[[Landed, Tensor], Tensor] | None = None,
 ) -> Trajectory:
-    """The solve of `integrate`, with a time, a step size, acceptance, outputs and an end for each sample.
+    """Solve as `integrate` does, with a time, a step size, acceptance, outputs and an end for each sample.
 
-    y0: (B, n). times: (B, T) in float64 on the CPU, rows monotonic, all in one direction, and strictly so but for the
-    last time, which may be there more than once. The outputs are one piece (T, B, n). f is called with all samples;
-    with one that has ended, where it was last. event: each sample stops at its own, without a graph. observers: told
-    of each try that some sample accepts.
-    jump: gives what the states (B, n) jump to where samples are at outputs, each of which then ends a step.
+    y0: (B, n). times: (B, T) in float64 on the CPU, the rows monotonic in one direction, strictly except that the last
+    time may be repeated. The outputs are one piece (T, B, n). f is always called with all samples; a sample that has
+    ended is passed with its last time and state. event: each sample stops at its own event, without a graph. observers:
+    notified of each try that some sample accepts.
+    jump: the function that gives the states (B, n) after jumps at outputs; steps then end at every output.
     """
     control: StepControl
     if isinstance(controller, PIDController):

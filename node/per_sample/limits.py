@@ -1,4 +1,4 @@
-"""Where f jumps, and from which side each sample sees it."""
+"""The jumps of f in time, and the interval in which f is called for each sample."""
 
 import math
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from node.vector_field import RightHandSide
 
 
 class Limits:
-    """The times between which f is called, for each sample; times are the clock's where nothing else is said."""
+    """The interval in which f is called, for each sample; times are on the clock unless said otherwise."""
 
     def __init__(self, f: RightHandSide, clock: SampleClock, jumps: Sequence[float], y0: Tensor) -> None:
-        self.between: tuple[Floats, Floats] | None = None  # the solve's times, as f has them
+        self.between: tuple[Floats, Floats] | None = None  # the interval in times of the solve
         self._f = f
         self._clock = clock
         self._jumps = clock.sign * np.array(jumps, dtype=np.float64)
         self._y0 = y0
-        self._low = np.full(len(y0), -math.inf)  # where f begins on the way to the next stop
+        self._low = np.full(len(y0), -math.inf)  # the start of the interval up to the next stop
 
     def are_jumps(self, t: Floats) -> Bools | None:
-        """Whether f jumps at t, (B,); None where it never does."""
+        """Whether f jumps at t, (B,); None if f has no jumps."""
         return np.isin(t, self._jumps) if len(self._jumps) else None
 
-    def confine(self, here: Bools, start: Floats) -> None:
-        """For these samples f has its limits from inside from now on, where either end of their way is a jump."""
+    def restrict(self, here: Bools, start: Floats) -> None:
+        """Restrict f for these samples to the interval from `start` to their stop, at the ends that are jumps of f."""
         at_start, at_stop = self.are_jumps(start), self.are_jumps(self._clock.stop)
         if at_start is None or at_stop is None:
             return
@@ -35,6 +35,6 @@ class Limits:
         self.put(self._low, np.where(at_stop, self._clock.stop, math.inf))
 
     def put(self, first: Floats, last: Floats) -> None:
-        """From now on f is called within these open intervals."""
+        """Restrict later calls of f to these open intervals."""
         self.between = self._clock.signed(first), self._clock.signed(last)
         self._f.between_columns(*(column(t, self._y0) for t in self.between))

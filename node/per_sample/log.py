@@ -1,4 +1,4 @@
-"""What the loop tells of each try that some sample accepts, so that it can be recomputed."""
+"""The log of the tries that some sample accepts, from which they can be recomputed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,23 +16,23 @@ from node.solvers.base import Solver, Step
 
 
 class TakenTry(NamedTuple):
-    """A try, as it can be recomputed from its y and carry: on the CPU, (B,) where nothing else is said."""
+    """A try that can be recomputed from its y and carry: on the CPU, (B,) unless said otherwise."""
 
     t: Floats
-    t1: Floats  # t, of samples that stay where they are: rejected, failed, or at their end
-    moved: Bools
-    restarted: Bools  # the samples whose carry was the solver's start at (t, y), not handed on
+    t1: Floats  # equal to t in samples that do not move: rejected, failed, or at their end
+    moved: Bools  # the samples that accept the try
+    restarted: Bools  # the samples whose carry was made by `Solver.start` at (t, y), not by the step before
     between: tuple[Floats, Floats] | None  # the limits of f, as RightHandSide.between_columns takes them
     substitute: NanSubstitute | None  # at (t, y)
-    substitute_f1: NanSubstitute | None  # at (t1, y1), where dense output asks for f there
-    landed: Landed | None  # outputs that are a step's end
-    within: Within | None  # outputs within a step
+    substitute_f1: NanSubstitute | None  # at (t1, y1), if dense output needs f there
+    landed: Landed | None  # the outputs at the ends of steps
+    within: Within | None  # the outputs within steps
 
 
-class LogBook:
-    """Tells observers of the tries that some sample accepts, with what one try alone does not know.
+class StepLog:
+    """Reports to observers each try that some sample accepts, with the data that the loop alone does not have.
 
-    Samples that are restarted in another try count as restarted in the next one of these.
+    A restart of samples in a try that no sample accepts is reported with the next accepted try.
     """
 
     def __init__(self, observers: Sequence[Observer[Any]], solver: Solver, clock: SampleClock, limits: Limits) -> None:
@@ -40,14 +40,14 @@ class LogBook:
         self._solver = solver
         self._clock = clock
         self._limits = limits
-        self._handed_on: Any = None
+        self._carry: Any = None
         self._restarted = np.ones_like(clock.alive)
 
-    def begin(self, restarted: Bools) -> None:
-        """Note that these samples are restarted where they stand."""
+    def record_restart(self, restarted: Bools) -> None:
+        """Record that the solver restarts in these samples at their current states."""
         self._restarted = restarted
 
-    def tell(
+    def report(
         self,
         start: tuple[Floats, Tensor, Any],
         end: tuple[Tensor, Any],
@@ -55,9 +55,9 @@ class LogBook:
         passed: Passed | None,
         f1: Any,
     ) -> None:
-        """Tell of a try from (t, y, carry) to (y, carry), if some sample has accepted it.
+        """Report a try from (t, y, carry) to (y, carry), if some sample has accepted it.
 
-        t: on the clock, which is now at the try's end. f1: the solver's start there, where dense output asked for it.
+        t: the start on the clock, which is now at the try's end. f1: the carry at the end, if dense output needed it.
         """
         clock, (t, y, carry) = self._clock, start
         moved = verdicts.accepted & clock.alive
@@ -76,5 +76,5 @@ class LogBook:
             within=None if passed is None else passed.within(t, clock.t),
         )
         for observer in self._observers:
-            observer.taken(taken, y, self._handed_on, Step(end[0], None, end[1]))
-        self._handed_on, self._restarted = end[1], np.zeros_like(moved)
+            observer.taken(taken, y, self._carry, Step(end[0], None, end[1]))
+        self._carry, self._restarted = end[1], np.zeros_like(moved)

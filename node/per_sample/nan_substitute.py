@@ -1,4 +1,4 @@
-"""What per-sample stepping does about samples from which f is not finite: another one stands in for them."""
+"""Substitution of samples for which f is not finite by another sample, so that NaN does not enter gradients."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,31 +12,34 @@ from node.per_sample.clock import Bools
 from node.per_sample.columns import mask
 from node.per_sample.step_control import Verdicts
 from node.solvers.base import Solver
-from node.solvers.carry import each
+from node.solvers.carry import map_tensors
 from node.vector_field import RightHandSide
 
 
 class NanSubstitute(NamedTuple):
-    """In a gradient of all samples 0 times NaN is NaN: their evaluations are to be another sample's, as a constant."""
+    """A substitute for samples that are not finite: the values of another sample, as constants.
+
+    Without it their evaluations would make the gradients of all samples NaN, as 0 times NaN is NaN.
+    """
 
     finite: Bools  # (B,)
-    model: int  # the sample that stands in for those that are not
+    model: int  # the index of the sample that replaces those that are not finite
 
     @classmethod
     def where_needed(cls, finite: Bools, model: int | None = None) -> "NanSubstitute | None":
-        """The stand-in; None where all samples are finite, or none is. model: by default the first that is."""
+        """The substitute; None if all samples are finite, or none is. model: by default the first finite sample."""
         if finite.all() or not finite.any():
             return None
         return cls(finite, int(finite.argmax()) if model is None else model)
 
     def fill(self, x: Tensor) -> Tensor:
-        """Times, states or what is carried, (B, ...), with the model's in the place of what is not finite."""
+        """Times, states or carries x (B, ...), with the model's values in samples that are not finite."""
         filled: Tensor = select(mask(self.finite, x), x, x[self.model].detach())
         return filled
 
 
 class Start(NamedTuple):
-    """What a step of all samples starts from."""
+    """The start of a step of all samples."""
 
     t: Tensor  # (B, 1)
     y: Tensor  # (B, n)
@@ -45,9 +48,10 @@ class Start(NamedTuple):
 
 
 class NanSubstitution:
-    """The one object that keeps evaluations that are not finite out of the graph of a solve, and knows who moved.
+    """The substitution during one solve: it keeps evaluations that are not finite out of the graph.
 
-    record: whether steps leave a graph. estimate: whether rejected samples try again.
+    It also stores which samples were replaced for good. record: whether steps leave a graph. estimate: whether rejected
+    samples try again.
     """
 
     def __init__(self, f: RightHandSide, solver: Solver, *, record: bool, estimate: bool):
@@ -55,16 +59,16 @@ class NanSubstitution:
         self._solver = solver
         self._record = record
         self._estimate = estimate
-        self._away: tuple[Tensor, Tensor] | None = None  # the samples that stand where another did, and its time
+        self._replaced: tuple[Tensor, Tensor] | None = None  # the samples replaced for good, and the replacing times
 
     def time(self, t: Tensor) -> Tensor:
-        """The samples' times; of those that stand where another did, the other's."""
-        return t if self._away is None else torch.where(*self._away, t)
+        """The samples' times; for samples replaced for good, the time of the replacing sample."""
+        return t if self._replaced is None else torch.where(*self._replaced, t)
 
     def started(self, t: Tensor, y: Tensor, f0: Tensor | None = None) -> tuple[Any, Any]:
-        """The carry at (t, y), and the same made finite, with another sample's in the place of one that is not.
+        """The carry at (t, y), and the same with another sample's carry where it is not finite.
 
-        Where gradients are wanted, neither has an evaluation in its graph that is not finite.
+        Where gradients are needed, neither has an evaluation in its graph that is not finite.
         """
         solver = self._solver
         carry = solver.start(self._f, t, y, f0)
@@ -74,28 +78,29 @@ class NanSubstitution:
         if substitute is None:
             return carry, carry
         carry, keep = solver.start(self._f, substitute.fill(t), substitute.fill(y)), mask(substitute.finite, y)
-        return each(lambda x: select(keep, x, torch.full_like(x, math.nan)), carry), carry
+        return map_tensors(lambda x: select(keep, x, torch.full_like(x, math.nan)), carry), carry
 
     def substituted(self, start: Start, verdicts: Verdicts, alive: Bools) -> tuple[Start, Tensor | None]:
-        """The start from which a step is finite, and the samples (B, 1) that stand where another does from now on.
+        """A start from which the step is finite, and the samples (B, 1) that are replaced for good.
 
-        Those are the ones from whose very start f is not finite, and which have ended.
+        These are the samples that have ended and for which f is not finite at the start itself.
         """
         finite = resting_finite(self._solver, start.y, start.carry, verdicts)
         substitute = NanSubstitute.where_needed(finite, int(verdicts.accepted.argmax()))
         if substitute is None:
             return start, None
         fill = substitute.fill
-        filled = Start(fill(start.t), fill(start.y), fill(start.dt), each(fill, start.carry))
+        filled = Start(fill(start.t), fill(start.y), fill(start.dt), map_tensors(fill, start.carry))
         ended = mask(~finite & ~(alive & self._estimate), start.y)
-        self._away = ended, filled.t
+        self._replaced = ended, filled.t
         return filled, ended
 
 
 def resting_finite(solver: Solver, y: Tensor, carry: Any, verdicts: Verdicts) -> Bools:
-    """Whether a step of size zero from (y, carry) is finite in each sample, as far as can be told without taking it.
+    """Whether a step of size zero from (y, carry) would be finite in each sample, judged without taking it.
 
-    A self-starting solver's calls f at (t, y) alone, where it was called for the carry; others call it elsewhere.
+    In such a step a self-starting solver calls f at (t, y) only, as it did for the carry; other solvers call it
+    elsewhere too.
     """
     if verdicts.finite.all() or not solver.self_starting:
         return verdicts.finite

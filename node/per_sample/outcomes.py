@@ -1,4 +1,4 @@
-"""How each of many samples fares: how it ends, and after how many tries."""
+"""The status and the number of tries of each of many samples."""
 
 import math
 from collections.abc import Sequence
@@ -16,25 +16,25 @@ class Outcomes:
 
     def __init__(self, samples: int) -> None:
         self._status = [Status.success] * samples
-        self._n_tried = np.zeros(samples, dtype=np.int64)  # of samples that have ended
+        self._n_tried = np.zeros(samples, dtype=np.int64)  # set when a sample ends
         self._n_rejected = np.zeros(samples, dtype=np.int64)
 
     def reject(self, samples: Bools) -> None:
-        """Count a try that was in vain."""
+        """Count a rejected try in these samples."""
         self._n_rejected += samples
 
     def end(self, samples: Bools, tries: int) -> None:
-        """Note that these samples have ended after so many tries."""
+        """Record that these samples have ended after this number of tries."""
         self._n_tried[samples] = tries
 
     def put(self, samples: Bools, status: Status) -> None:
-        """Give these samples a status, if they have succeeded until now."""
+        """Give a status to those of these samples whose status is still `success`."""
         for i in np.flatnonzero(samples):
             if self._status[i] is Status.success:
                 self._status[i] = status
 
     def checked(self, outputs: Tensor) -> Tensor:
-        """Outputs (T, B, n), where samples whose outputs left the finite numbers are named, and are NaN."""
+        """The outputs (T, B, n) with NaN in states that are not finite; their samples get the status non_finite."""
         finite = torch.isfinite(outputs.detach()).all(dim=2).cpu().numpy()
         if finite.all():
             return outputs
@@ -44,7 +44,7 @@ class Outcomes:
     @property
     def status(self) -> Status:
         """The status of the whole batch."""
-        return of_all(self._status)
+        return batch_status(self._status)
 
     def stats(self) -> SampleStats:
         """The statistics of each sample, once all have ended."""
@@ -52,7 +52,7 @@ class Outcomes:
         return SampleStats(n_accepted, torch.from_numpy(self._n_rejected), tuple(self._status))
 
 
-def of_all(statuses: Sequence[Status]) -> Status:
-    """The first failure; where there is none, an event if a sample had one."""
+def batch_status(statuses: Sequence[Status]) -> Status:
+    """The status of a batch: the first failure, else `event` if a sample had one, else `success`."""
     failed = [status for status in statuses if status.failed]
     return failed[0] if failed else Status.event if Status.event in statuses else Status.success

@@ -1,4 +1,4 @@
-"""The states at the output times of many samples, found in any order."""
+"""The states at the output times of many samples, collected in any order."""
 
 import math
 
@@ -11,7 +11,7 @@ from node.per_sample.path import summed
 
 
 class SampleOutputs:
-    """Pieces of what is at last one tensor (T, B, n): differentiable, and NaN where nothing was found."""
+    """Pieces that are finally joined to one tensor (T, B, n): differentiable, and NaN where no state was stored."""
 
     def __init__(self, y0: Tensor, n_outputs: int) -> None:
         self._samples, self._n = y0.shape
@@ -20,7 +20,7 @@ class SampleOutputs:
         self._states = [y0]
 
     def keep(self, output: Ints, sample: Ints, states: Tensor) -> None:
-        """Put states (m, n) to their places (m,)."""
+        """Store states (m, n) for their outputs and samples (m,)."""
         self._places.append(output * self._samples + sample)
         self._states.append(states)
 
@@ -33,12 +33,12 @@ class SampleOutputs:
 
 
 def states(y: Tensor, sample: Ints) -> Tensor:
-    """The states of the samples (m,)."""
+    """The states of the samples with these indices (m,)."""
     return y.index_select(0, torch.from_numpy(sample).to(y.device, non_blocking=True))
 
 
 def interpolated(y: Tensor, c: Tensor, within: Within) -> Tensor:
-    """Dense output c from y, as `Solver.dense` gives it, at the outputs within a step: (m, n)."""
+    """The states (m, n) at the outputs within a step, from its start y and its dense output c (of `Solver.dense`)."""
     powers = torch.from_numpy(within.theta[:, None, None] ** np.arange(1.0, len(c) + 1))
     rows = torch.from_numpy(within.sample).to(y.device, non_blocking=True)
     weights = powers.to(y.device, y.dtype, non_blocking=True)

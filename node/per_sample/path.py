@@ -1,4 +1,4 @@
-"""The samples' solutions as functions of time, each a polynomial in every step of its own."""
+"""The samples' solutions as functions of time: for each sample a polynomial in each of its steps."""
 
 import math
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ class SamplePiece(NamedTuple):
     """A try's polynomials: y_b(t_b + theta (t1_b - t_b)) = y_b + sum_j theta^j c_jb in each sample b that moved."""
 
     t: Floats  # (B,)
-    t1: Floats  # t, of samples that did not move
-    moved: Bools
+    t1: Floats  # equal to t in samples that did not move
+    moved: Bools  # the samples that accepted the try
     y: Tensor  # (B, n)
-    c: Tensor  # (degree, B, n), of theta, theta^2, ...; of no meaning in samples that did not move
+    c: Tensor  # (degree, B, n), of theta, theta^2, ...; without meaning in samples that did not move
 
     def at(self, theta: Tensor) -> Tensor:
-        """States (B, n), at theta (B, 1) of the samples' own."""
+        """The states (B, n) at theta (B, 1), a separate value for each sample."""
         state = self.c[-1]
         for c in reversed(self.c[:-1].unbind()):
             state = torch.addcmul(c, state, theta)
@@ -30,19 +30,19 @@ class SamplePiece(NamedTuple):
 
 
 class StepTable(NamedTuple):
-    """The times of M steps of B samples, in the order of tries, and where each sample's own stand among them."""
+    """The times of M steps of B samples, in the order of tries, and the indices of each sample's steps among them."""
 
     t: Tensor  # (M,), in float64
     dt: Tensor  # (M,), signed
     sign: float  # of dt
-    ends: Tensor  # (B, K), where the K-th and earlier steps of each sample end, times sign; infinite beyond its last
-    places: Tensor  # (B, K), their places among the M
-    last: Tensor  # (B, 1), each sample's last step; 0 where it took none
-    end: Tensor  # (B,), where that ends; NaN where there is none
+    ends: Tensor  # (B, K), the ends of each sample's steps, multiplied by sign; infinite after its last step
+    places: Tensor  # (B, K), the indices of these steps among the M
+    last: Tensor  # (B, 1), the number of each sample's last step; 0 if it took none
+    end: Tensor  # (B,), the end of this step; NaN if there is none
 
     @classmethod
     def of(cls, pieces: Sequence[SamplePiece], device: torch.device) -> "StepTable":
-        """The table of the steps that these tries have taken."""
+        """The table of the steps in these tries."""
         moved = np.stack([piece.moved for piece in pieces])
         t, t1 = (np.stack(times)[moved] for times in zip(*[(piece.t, piece.t1) for piece in pieces], strict=True))
         places = np.where(moved, moved.cumsum().reshape(moved.shape) - 1, 0)
@@ -62,10 +62,10 @@ class StepTable(NamedTuple):
 
 
 class SamplePath:
-    """y_b(t) of every sample b; beyond the ends of its steps by the nearest of them."""
+    """y_b(t) of every sample b; outside of its steps by the polynomial of the nearest one."""
 
     def __init__(self, steps: StepTable, y: Tensor, c: Tensor) -> None:
-        """y: (M, n), the states at the steps' starts. c: (M, degree, n), their polynomials."""
+        """Build the path from the states at the steps' starts y (M, n) and their polynomials c (M, degree, n)."""
         self.steps = steps
         self.y = y
         self.c = c
@@ -73,7 +73,7 @@ class SamplePath:
 
     @classmethod
     def of(cls, pieces: Sequence[SamplePiece]) -> "SamplePath":
-        """What these tries found, without what rested in them."""
+        """The path of these tries, without the samples that did not move in them."""
         degree = max(len(piece.c) for piece in pieces)
         rows = [None if piece.moved.all() else torch.from_numpy(np.flatnonzero(piece.moved)) for piece in pieces]
         y = torch.cat([_rows(piece.y, row, 0) for piece, row in zip(pieces, rows, strict=True)])
@@ -81,7 +81,7 @@ class SamplePath:
         return cls(StepTable.of(pieces, y.device), y, torch.cat(c, dim=1).transpose(0, 1).contiguous())
 
     def at(self, t: Tensor) -> Tensor:
-        """States (B, m, n) at m times of each sample, t (B, m) in float64; differentiable in t too."""
+        """The states (B, m, n) at m times of each sample, t (B, m) in float64; differentiable in t too."""
         steps = self.steps
         place = torch.searchsorted(steps.ends, (steps.sign * t.detach()).contiguous()).minimum(steps.last)
         row = steps.places.gather(1, place).reshape(-1)
@@ -91,7 +91,7 @@ class SamplePath:
 
 
 def summed(y: Tensor, powers: Tensor, c: Tensor) -> Tensor:
-    """y + sum_j theta^j c_j, (m, 1, n), from y (m, n), the powers of theta (m, 1, degree) and c (m, degree, n)."""
+    """y + sum_j theta^j c_j, (m, 1, n), from y (m, n), powers of theta (m, 1, degree) and c (m, degree, n)."""
     return torch.baddbmm(y.unsqueeze(1), powers, c)
 
 
@@ -100,5 +100,5 @@ def _rows(x: Tensor, rows: Tensor | None, dim: int) -> Tensor:
 
 
 def _padded(c: Tensor, degree: int) -> Tensor:
-    """C with zeros for the powers that it has not: the first steps of a multistep method have another degree."""
+    """c padded with zeros up to this degree, as the first steps of a multistep method have another degree."""
     return c if len(c) == degree else torch.cat((c, c.new_zeros(degree - len(c), *c.shape[1:])))

@@ -1,4 +1,4 @@
-"""How many samples step at once: step size control, sample by sample."""
+"""Step size control with a separate step size for each sample."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,73 +17,73 @@ from node.per_sample.columns import column
 from node.solvers.base import Solver, Step
 from node.vector_field import RightHandSide
 
-Memory = tuple[Floats, Floats] | None  # error ratios of the last two accepted steps; None where the filter needs none
+Memory = tuple[Floats, Floats] | None  # error ratios of the last two accepted steps; None if the filter needs none
 
 
 class Verdicts(NamedTuple):
-    """What is to be said of every sample's step: (B,) each."""
+    """The controller's decisions on every sample's step: (B,) each."""
 
     accepted: Bools
-    finite: Bools  # whether the step has left the finite numbers
-    dt: Floats  # of the next steps
+    finite: Bools  # whether the step is finite
+    dt: Floats  # the sizes of the next steps
     all_accepted: bool
 
 
 class StepControl(ABC):
-    """Where the samples' steps shall end, and which of them are accepted."""
+    """The choice of the ends of the samples' steps, and of their acceptance."""
 
     stops: Sequence[float] = ()
     jumps: Sequence[float] = ()
-    one_sided = False  # whether every step is restarted, and sees f from inside only
+    one_sided = False  # whether every step is restarted, and calls f inside of it only
     estimate = False  # whether it needs error estimates
 
     @abstractmethod
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
-        """Sizes of the first steps."""
+        """The sizes of the first steps."""
 
     @abstractmethod
     def proposed(self, clock: SampleClock, step: int) -> Floats:
-        """Where the step of that number shall end, if nothing is in its way."""
+        """The ends of the step of this number, without regard to outputs and stops."""
 
     @abstractmethod
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Note that these samples restart where they stand, after the step of that number."""
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """Record that these samples restart from their current times, after the step of this number."""
 
     @abstractmethod
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
-        """Accept or reject every sample's step of size dt from y: the one synchronisation of a step."""
+        """Accept or reject every sample's step of size dt from y: the only synchronisation of a step."""
 
 
 class FixedStepControl(StepControl):
-    """The steps of a grid: all that are finite are accepted."""
+    """The steps of a grid: every finite step is accepted."""
 
     def __init__(self, controller: FixedStep | FixedGrid) -> None:
         self._controller = controller
         self.one_sided = controller.one_sided
         self.stops = controller.times if isinstance(controller, FixedGrid) else ()
-        self._from: tuple[Floats, Ints] | None = None  # where each sample has restarted, and the step before
+        self._restart: tuple[Floats, Ints] | None = None  # the time of each sample's last restart, and the step before
 
     @override
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
-        """The sizes that there are: the grid does not need them."""
+        """The current sizes, which the grid does not use."""
         return clock.dt
 
     def proposed(self, clock: SampleClock, step: int) -> Floats:
-        """The step's place in the grid: not a sum of dt's."""
+        """The ends of the step in the grid, computed without a running sum of dt's."""
         controller = self._controller
         if isinstance(controller, FixedGrid):
             return np.where(clock.alive, clock.stop, clock.t)
-        start, before = (clock.start, 0) if self._from is None else self._from
+        start, before = (clock.start, 0) if self._restart is None else self._restart
         return np.where(clock.alive, start + (step - before) * controller.dt, clock.t)
 
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Let the grid of these samples start where they stand."""
-        start, before = self._from or (clock.start, np.zeros(len(here), dtype=np.int64))
-        self._from = np.where(here, clock.t, start), np.where(here, step, before)
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """Restart the grid of these samples at their current times."""
+        start, before = self._restart or (clock.start, np.zeros(len(here), dtype=np.int64))
+        self._restart = np.where(here, clock.t, start), np.where(here, step, before)
 
     @override
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
-        """What is not finite does not become so by another try: dt is zero."""
+        """Accept every finite step; the next dt is zero, as another try of the same step would not be finite either."""
         finite = torch.isfinite(step.y1.detach()).all(dim=1).cpu().numpy()
         return Verdicts(finite, finite, np.zeros_like(dt), bool(finite.all()))
 
@@ -101,22 +101,22 @@ class AdaptiveStepControl(StepControl):
         self.stops = (*controller.step_t, *controller.jump_t)
 
     def first_dt(self, clock: SampleClock, f: RightHandSide, y: Tensor, f0: Tensor) -> Floats:
-        """Hairer's choice, or the one that is given."""
+        """The given first step size, or Hairer's choice."""
         return initial_dts(self._controller, f, clock, y, f0, self._order)
 
     @override
     def proposed(self, clock: SampleClock, step: int) -> Floats:
-        """The time that the step size leads to which the last error asks for."""
+        """The ends of steps of the sizes that the last errors ask for."""
         return clock.t + clock.dt
 
-    def begin(self, here: Bools, clock: SampleClock, step: int) -> None:
-        """Nothing: samples restart with the step size that they had."""
+    def restart(self, here: Bools, clock: SampleClock, step: int) -> None:
+        """Do nothing: samples restart with their current step sizes."""
 
     def judge(self, clock: SampleClock, y: Tensor, step: Step, dt: Floats) -> Verdicts:
-        """Judge by the error over the tolerance. A step cut short says nothing against the size that was wanted."""
+        """Judge by the error over the tolerance; a shortened step is no reason to reduce the size that was wanted."""
         if step.error is None:
             raise CallError("this step gives no error estimate: pass controller=FixedStep(dt=...)")
-        ratio = on_clock(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))
+        ratio = as_numpy(self._controller.error_ratio(step.error.detach(), y.detach(), step.y1.detach()), (len(y),))
         verdicts, self._memory = judge(self._controller, ratio, dt, self._memory, self._order)
         size = np.maximum(verdicts.dt, clock.dt)
         if not verdicts.all_accepted:
@@ -129,8 +129,8 @@ class AdaptiveStepControl(StepControl):
 def judge(
     controller: PIDController, ratio: Floats, dt: Floats, memory: Memory, error_order: int
 ) -> tuple[Verdicts, Memory]:
-    """PIDController.judge of every sample: ratio, dt >= 0 and the memory's are (B,)."""
-    finite = ratio < math.inf  # NaN is not
+    """`PIDController.judge` for every sample: ratio, dt >= 0 and the entries of the memory are (B,)."""
+    finite = ratio < math.inf  # False for NaN
     accepted = ratio <= 1.0
     if controller.min_step > 0:
         accepted |= (dt <= controller.min_step * (1 + SAME_TIME)) & finite
@@ -158,25 +158,25 @@ def judge(
 def initial_dts(
     controller: PIDController, f: RightHandSide, clock: SampleClock, y0: Tensor, f0: Tensor, error_order: int
 ) -> Floats:
-    """PIDController.initial_dt of every sample, without signs, at the cost of one evaluation. y0, f0: (B, n)."""
+    """`PIDController.initial_dt` for every sample, unsigned, at the cost of one evaluation. y0, f0: (B, n)."""
     if controller.first_step is not None:
         return np.full(len(y0), min(controller.max_step, controller.first_step))
     scale = controller.scale(y0.abs())
-    d0, d1 = on_clock(controller.norm(torch.stack((y0, f0)) / scale), (2, len(y0)))
+    d0, d1 = as_numpy(controller.norm(torch.stack((y0, f0)) / scale), (2, len(y0)))
     with np.errstate(all="ignore"):
         well_scaled = (d0 >= 1e-5) & (d1 >= 1e-5) & np.isfinite(d0 + d1)
         h0 = np.minimum(np.where(well_scaled, 0.01 * d0 / d1, 1e-6), clock.end - clock.t)
         f1 = f(column(clock.sign * (clock.t + h0), y0), torch.addcmul(y0, f0, column(clock.sign * h0, y0)))
-        d2 = on_clock(controller.norm((f1 - f0) / scale), (len(y0),)) / h0
-        steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which passes over a NaN in d2
+        d2 = as_numpy(controller.norm((f1 - f0) / scale), (len(y0),)) / h0
+        steepest = np.where(d2 > d1, d2, d1)  # as Python's max, which ignores a NaN in d2
         h1 = np.where(steepest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / steepest) ** (1.0 / error_order))
         size = np.minimum(np.maximum(np.minimum(100 * h0, h1), controller.min_step), controller.max_step)
         found: Floats = np.where(np.isfinite(steepest), size, h0)
     return found
 
 
-def on_clock(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:
-    """Norms of that shape, of states (*shape, n); or an error that says what is wrong with the norm."""
+def as_numpy(norms: Tensor | float, shape: tuple[int, ...]) -> Floats:
+    """The norms as a NumPy array of this shape, for states (*shape, n); a CallError if the norm has another shape."""
     if not isinstance(norms, Tensor) or norms.shape != shape:
         seen = tuple(norms.shape) if isinstance(norms, Tensor) else "a float"
         raise CallError(

@@ -1,4 +1,4 @@
-"""Solvers, a family a folder. SOLVERS: the one registry of methods, name to value."""
+"""Solvers, with one folder for each family. SOLVERS: the one registry of methods, name to value."""
 
 from node.solvers.base import SOLVERS, Solver, Step, TableauSolver
 from node.solvers.explicit.runge_kutta import ExplicitRungeKutta

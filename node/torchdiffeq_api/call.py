@@ -1,4 +1,4 @@
-"""A call of torchdiffeq's interface, read and checked, and its answer."""
+"""A checked call of torchdiffeq's interface, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from node.trajectory import Callbacks
 EventFn = Callable[[Tensor, Any], Tensor]
 
 MOST_STEPS = 2**31 - 1  # torchdiffeq's default for max_num_steps
-MOST_STEPS_TO_EVENT = 1_000_000  # an event that never happens is told of within minutes
-FAR = 1e30  # from the start, in a search for an event: further than any solve gets, and finite in float32
+MOST_STEPS_TO_EVENT = 1_000_000  # the search for an event that never happens ends within minutes
+FAR = 1e30  # length of the search for an event: longer than any solve, and finite in float32
 
 
 @dataclass(frozen=True)
 class Call:
-    """Everything but the times. parameters: what the gradient may differentiate in, None for those of func."""
+    """The arguments of a call without the times. parameters: the tensors that get gradients, None for those of func."""
 
     func: Any
     y0: State
@@ -39,19 +39,19 @@ class Call:
     callbacks: Callbacks
 
     def answer(self, t: Tensor, event_fn: EventFn | None) -> Any:
-        """States at the times, or (event_t, states at the start and at the event)."""
+        """The states at the times, or (event_t, states at the start and at the event)."""
         if event_fn is not None:
             return self._until(event_fn, t)
-        if isinstance(self.y0, Tensor) and self.y0.numel() == 0:  # the states of no sample
+        if isinstance(self.y0, Tensor) and self.y0.numel() == 0:  # a batch without samples
             return self.y0.expand(len(t), *self.y0.shape)
         return self._solve(t).y
 
     def dense(self, t: Tensor) -> DenseOutput[Any]:
-        """The solution as a function between the first of the times and the last."""
+        """The solution as a function of time between the first and the last of the times."""
         return cast(DenseOutput[Any], self._solve(t, dense=True).dense)
 
     def _until(self, event_fn: EventFn, t: Tensor) -> tuple[Tensor, Any]:
-        """The event's time, and states as at a given time, of a second solve; the search leaves no graph."""
+        """The event's time, and the states of a second solve to it as a given time; the search leaves no graph."""
         if isinstance(self.forward, SolveIvp):
             raise CallError("scipy_solver finds no event: take another method, or event_fn=None")
         if isinstance(self.forward.controller, FixedGrid):
@@ -73,7 +73,7 @@ class Call:
         return self._time(event, found.event_entry, at, end).to(t), states
 
     def _time(self, event: Event, entry: int, stop: Tensor, y: State) -> Tensor:
-        """The time of an event at the end of a solve, with all that it depends on."""
+        """The time of an event at the end of a solve, in a graph to all that it depends on."""
         if not torch.is_grad_enabled():
             return stop.detach()[0]
         return FoundEvent(self.func, event, stop, y).time(entry)[0]
@@ -81,7 +81,7 @@ class Call:
     def _solve(
         self, t: Tensor, event: Event | None = None, *, callbacks: Callbacks | None = None, dense: bool = False
     ) -> Solution[Any]:
-        # Where SciPy solves, the gradient has all of it to do, and these two are of no use to it.
+        # Where SciPy solves, the gradient mode does the whole solve and does not use these two.
         solver, controller, limit = (
             ("dopri5", self.forward.tolerance, None)
             if isinstance(self.forward, SolveIvp)

@@ -1,4 +1,4 @@
-"""Outputs between steps on a straight line, torchdiffeq's default for its fixed-step methods."""
+"""Linear interpolation between steps, torchdiffeq's default for its fixed-step methods."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from node.vector_field import RightHandSide, Time
 
 @dataclass(frozen=True)
 class LinearOutput(Solver):
-    """Another solver's steps, with y(t + theta dt) = y + theta (y1 - y)."""
+    """The steps of another solver, with linear dense output y(t + theta dt) = y + theta (y1 - y)."""
 
     solver: Solver
 
@@ -21,44 +21,44 @@ class LinearOutput(Solver):
 
     @property
     def name(self) -> str:
-        """The solver's name."""
+        """The name of the wrapped solver."""
         return self.solver.name
 
     @property
     def order(self) -> int:
-        """The solver's order."""
+        """The order of the wrapped solver."""
         return self.solver.order
 
     @property
     def error_order(self) -> int | None:
-        """The power of dt in the solver's error estimate."""
+        """The power of dt in the error estimate of the wrapped solver."""
         return self.solver.error_order
 
     @property
     def source(self) -> str:
-        """The solver's paper."""
+        """The paper of the wrapped solver."""
         return self.solver.source
 
     @property
     def stages(self) -> int:
-        """The solver's stages."""
+        """The number of stages of the wrapped solver."""
         return self.solver.stages
 
     def workspace(self, y0: Tensor, *, record: bool) -> Any:
-        """The solver's storage."""
+        """The storage of the wrapped solver."""
         return self.solver.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Any:
-        """The solver's start."""
+        """The carry at the start of the wrapped solver."""
         return self.solver.start(f, t, y, f0)
 
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Any, workspace: Any, *, estimate: bool
     ) -> Step:
-        """The solver's step."""
+        """A step of the wrapped solver."""
         return self.solver.step(f, t, y, dt, carry, workspace, estimate=estimate)
 
     @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """The straight line from y to y1; it needs no evaluation."""
+        """The straight line from y to y1, without an evaluation of f."""
         return (step.y1 - y).unsqueeze(0)

@@ -1,4 +1,4 @@
-"""torchdiffeq's names of methods, and which of `node`'s solvers they are."""
+"""torchdiffeq's names of methods, and the corresponding solvers of `node`."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ FIXED: Mapping[str, Solver] = {
 ADAMS: Mapping[str, type[Adams]] = {
     "explicit_adams": AdamsBashforth,
     "implicit_adams": AdamsBashforthMoulton,
-    "fixed_adams": AdamsBashforthMoulton,  # its older name
+    "fixed_adams": AdamsBashforthMoulton,  # the older name of implicit_adams
 }
 SCIPY = "scipy_solver"
 

@@ -1,4 +1,4 @@
-"""torchdiffeq's norms, which are of a user's states, as norms of flat ones."""
+"""torchdiffeq's norms, which take a user's states, as norms of flat states."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from node.torchdiffeq_api.options import UserNorm
 
 
 def state_norm(norm: UserNorm | str | None, y0: State) -> Norm:
-    """The norm that is asked for; by default the root mean square, of a tuple the largest of its tensors'."""
+    """The norm given as an option; by default the root mean square, for a tuple the largest over its tensors."""
     if norm is None:
         return rms_norm if isinstance(y0, Tensor) else _mixed_norm([part.numel() for part in y0])
     if not callable(norm):
@@ -37,8 +37,8 @@ def _mixed_norm(sizes: list[int]) -> Norm:
 def adjoint_norm(norm: UserNorm | str | None, y0: State, parameters: Sequence[Tensor]) -> AdjointNorm:
     """The norm of the backward solve: the default, `"seminorm"`, or a function of (t, y, dL/dy, *dL/dp).
 
-    Where y0 is a tuple, its tensors and those of dL/dy stand one by one. t is a zero: a gradient to the times is no
-    part of the backward solve.
+    Where y0 is a tuple, its tensors and those of dL/dy are separate entries. t is zero, as a gradient to the times is
+    no part of the backward solve.
     """
     if norm is None:
         return block_norm
@@ -61,7 +61,7 @@ def _parts(state: State) -> tuple[Tensor, ...]:
 
 
 def _gradients(g: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """The gradients to the parameters, each in its shape, and one vector of all others, if there are any."""
+    """The gradients to the parameters, each in its shape, and one vector with all other gradients, if there are any."""
     sizes = [p.numel() * (2 if p.is_complex() else 1) for p in parameters]
     others = len(g) - sum(sizes)
     parts = g.split([*sizes, others])

@@ -1,4 +1,4 @@
-"""odeint: a solve that is differentiated through its steps."""
+"""odeint: a solve with gradients by backpropagation through its steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +31,13 @@ def odeint(
 
     rtol, atol: numbers, or tensors for each element of y0; where y0 is a tuple, tuples with an entry for each tensor.
     method: dopri5 by default. options: see AdaptiveOptions, FixedOptions, AdamsOptions and ScipyOptions.
-    event_fn: stop where an entry of event_fn(t, y) passes through zero; of t, the first is the start and the second
-    tells the direction only. Gives (event_t, states at the start and at the event), the gradient of the latter as if
-    event_t were a given time: odeint_event adds what event_t depends on.
+    event_fn: stop where an entry of event_fn(t, y) passes through zero; t then has two entries: the start, and a time
+    that gives the direction only. The result is (event_t, states at the start and at the event). The gradient of these
+    states takes event_t as a given time; odeint_event adds the gradient through event_t.
     func may have the methods callback_step, callback_accept_step and callback_reject_step, called with (t0, y0, dt).
 
-    A failed solve raises SolveError. Gradients reach y0, t and all that func depends on; none passes scipy_solver,
-    whose backward pass says so.
+    A failed solve raises SolveError. Gradients reach y0, t and all that func depends on; for scipy_solver there are
+    none, and the backward pass raises an error.
     """
     y0 = checked_state(y0, t, event_fn)
     name, chosen = read_options(method, options)
@@ -49,7 +49,7 @@ def odeint(
 
 
 def checked_state(y0: State, t: Tensor, event_fn: EventFn | None) -> State:
-    """y0, its tensors complex if one is; what must hold before the options can be read is checked, not the rest."""
+    """y0, with all tensors complex if one is; only the conditions for reading the options are checked here."""
     parts = y0 if isinstance(y0, tuple) else (y0,)
     if not parts:
         raise CallError("y0 is an empty tuple: there is nothing to solve")

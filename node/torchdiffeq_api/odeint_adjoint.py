@@ -1,4 +1,4 @@
-"""odeint_adjoint: a solve that is differentiated by the continuous adjoint."""
+"""odeint_adjoint: a solve with gradients by the continuous adjoint."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -35,18 +35,18 @@ def odeint_adjoint(
     adjoint_options: Mapping[str, Any] | None = None,
     adjoint_params: Iterable[Tensor] | None = None,
 ) -> Any:
-    """As odeint, with gradients from an adjoint equation that is solved backwards in time: memory O(1) in steps.
+    """Solve as odeint, with gradients from an adjoint equation solved backwards in time: memory O(1) in the steps.
 
-    adjoint_rtol, ...: those of the backward solve, by default the forward pass's; the options without their norm.
-    Tolerances for each element of y0 hold for its adjoint too, and the least of all for the parameters.
+    adjoint_rtol, ...: the arguments of the backward solve, by default those of the forward pass; the options without
+    their norm. Tolerances for each element of y0 hold for its adjoint too, the smallest of them for the parameters.
     adjoint_options["norm"]: "seminorm" leaves the parameters out; or a function of the tuple (t, y, dL/dy, *dL/dp),
-    where what func depends on beside its parameters, such as a closure's tensors, comes last, in one vector.
-    adjoint_params: what to differentiate in beside y0 and t; by default all that func is found to depend on.
+    in which the gradients to other tensors that func depends on, such as a closure's, come last, in one vector.
+    adjoint_params: the tensors that get gradients beside y0 and t; by default all that func is found to depend on.
     func may have callback_step_adjoint, callback_accept_step_adjoint and callback_reject_step_adjoint, called in the
     backward solve with the state (t, y, dL/dy, *dL/dp).
 
-    Not as in torchdiffeq, the backward solve goes on over output times in the steps that it would take without them,
-    and its max_num_steps is, as the forward pass's, a mean over the intervals between two.
+    Unlike torchdiffeq's, the backward solve passes over output times in the steps that it would take without them, and
+    its max_num_steps is, as in the forward pass, a mean over the intervals between two outputs.
     """
     y0 = checked_state(y0, t, event_fn)
     name, chosen = read_options(method, options)
@@ -55,7 +55,7 @@ def odeint_adjoint(
         raise CallError(f"options are {name}'s and adjoint_method is {backward_name}: pass adjoint_options too")
     backward_name, backward_chosen = read_options(backward_name, _backward_options(options, adjoint_options))
     given = checked_parameters(adjoint_params)
-    known = _known(func, given, warn=callable(backward_chosen.norm))
+    known = _parameters_of_norm(func, given, warn=callable(backward_chosen.norm))
 
     norm = state_norm(chosen.norm, y0)
     forward = one_pass(name, chosen, func, y0, (t,), rtol=rtol, atol=atol, norm=norm)
@@ -93,8 +93,8 @@ def _backward_options(options: Mapping[str, Any] | None, given: Mapping[str, Any
     return {name: value for name, value in (options or {}).items() if name != "norm"}
 
 
-def _known(func: Any, given: tuple[Tensor, ...] | None, *, warn: bool) -> tuple[Tensor, ...]:
-    """The parameters that a norm is told of one by one: those that require grad."""
+def _parameters_of_norm(func: Any, given: tuple[Tensor, ...] | None, *, warn: bool) -> tuple[Tensor, ...]:
+    """The parameters whose gradients a norm gets as separate entries: those that require grad."""
     usual = tuple(func.parameters()) if isinstance(func, nn.Module) else ()
     every = usual if given is None else given
     kept = tuple(p for p in every if p.requires_grad)

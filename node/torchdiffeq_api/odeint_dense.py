@@ -29,11 +29,12 @@ def odeint_dense(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> DenseOutput[Any]:
-    """The solution of dy/dt = func(t, y), y(t0) = y0 between t0 and t1 in either direction: call it with times.
+    """The solution of dy/dt = func(t, y), y(t0) = y0 between t0 and t1, in either direction, as a function of time.
 
-    It gives states (*t.shape, *y0.shape) at times t of any shape and order, a tuple where y0 is one, and can be
-    differentiated as odeint's can, and in t. torchdiffeq's takes dopri5, a tensor, t0 < t1 and one time alone.
-    A method of fixed steps takes one from t0 to t1, or options step_size, and interpolates as its option interp says.
+    It gives states (*t.shape, *y0.shape) at times t of any shape and order, a tuple if y0 is one, and can be
+    differentiated as odeint's result, and in t. torchdiffeq's supports only dopri5, tensors, t0 < t1 and single times.
+    A method of fixed steps takes one step from t0 to t1, or steps of its option step_size, and interpolates by its
+    option interp.
     """
     t = torch.stack([torch.as_tensor(x, dtype=torch.float64, device="cpu").reshape(()) for x in (t0, t1)])
     y0 = checked_state(y0, t, None)

@@ -1,4 +1,4 @@
-"""odeint_event: a solve up to an event, with what the event's time depends on."""
+"""odeint_event: a solve up to an event, with gradients through the event's time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,12 +25,12 @@ def odeint_event(
     odeint_interface: Callable[..., Any] = odeint,
     **kwargs: Any,
 ) -> tuple[Tensor, Any]:
-    """(event_t, states at t0 and at event_t): the solve ends where an entry of event_fn(t, y) passes through zero.
+    """Solve up to the time where an entry of event_fn(t, y) passes through zero: (event_t, states at t0 and event_t).
 
-    Both can be differentiated with all that the event's time depends on. There is no latest time: a search that finds
-    nothing raises SolveError after max_num_steps. t0: of one entry. reverse_time: go back from t0.
-    odeint_interface: odeint or odeint_adjoint, to which the other arguments go; or another function like them, of
-    which only the event and the states as at a given time are taken.
+    Both results can be differentiated in all that the event's time depends on. There is no latest time: a search that
+    finds nothing raises SolveError after max_num_steps. t0: a tensor of one entry. reverse_time: solve backwards.
+    odeint_interface: odeint or odeint_adjoint, which gets the other arguments; or another function like them, of which
+    only the event and the states, with event_t as a given time, are used.
     """
     start = t0.reshape(-1)
     t = torch.cat((start, start.detach() + (-1.0 if reverse_time else 1.0)))

@@ -1,4 +1,4 @@
-"""How one pass, forwards or backwards, is solved: torchdiffeq's arguments in the terms of `node`."""
+"""The settings of one pass, forwards or backwards: torchdiffeq's arguments in the terms of `node`."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ Options = AdaptiveOptions | FixedOptions | AdamsOptions | ScipyOptions
 
 @dataclass(frozen=True)
 class Pass:
-    """A solver, its controller and its limit of steps between two outputs (None: none is given).
+    """A solver, its controller and its limit of steps between two outputs (None if no limit is given).
 
-    callbacks: the names of those that it calls; time_dtype: of what it tells them.
+    callbacks: the names of the callbacks that it calls. time_dtype: the dtype of the times that they get.
     """
 
     solver: Solver
@@ -61,7 +61,7 @@ def one_pass(
     atol: Any,
     norm: Norm,
 ) -> Pass | SolveIvp:
-    """A pass over each of the spans, given by their output times. norm: of flat states."""
+    """The settings of a pass over each of the spans, given by their output times. norm: a norm of flat states."""
     if isinstance(options, FixedOptions):
         grid = options.controller(func, y0, spans)
         return Pass(_fixed_solver(method, options), grid, None, OF_FIXED, spans[0].dtype)
@@ -83,12 +83,15 @@ def _fixed_solver(method: str, options: FixedOptions) -> Solver:
 
 
 def _starter(order: int) -> Any:
-    """The method of fewest stages for the first steps of an Adams method of this order."""
+    """The method with the fewest stages for the first steps of an Adams method of this order."""
     return next(SOLVERS[name] for name in ("rk4_38", "dopri5", "dopri8") if SOLVERS[name].order >= order - 1)
 
 
 def _tolerance(name: str, tolerance: Any, y0: State) -> Tolerance:
-    """As `node` takes it; for a tuple, an iterable has an entry for each tensor: a number or so many as that has."""
+    """The tolerance in the form that `node` takes.
+
+    For a tuple of states an iterable has an entry for each tensor: a number, or one number for each of its elements.
+    """
     if isinstance(tolerance, Tensor) and tolerance.requires_grad:
         raise CallError(f"{name} requires grad and has none: pass {name}.detach()")
     if not isinstance(tolerance, Iterable) or (isinstance(tolerance, Tensor) and tolerance.dim() == 0):

@@ -1,4 +1,4 @@
-"""The options of torchdiffeq's methods: names, defaults and what they are in `node`'s terms."""
+"""The options of torchdiffeq's methods: names, defaults and their translation to `node`'s controllers."""
 
 import math
 import warnings
@@ -13,8 +13,8 @@ from node.controller import FixedGrid, FixedStep, Norm, PIDController, Tolerance
 from node.errors import CallError, CallTypeError
 from node.registry import unknown
 
-LEAST_FACTOR = 1e-3  # by which a step shrinks at once: with none, one that is not finite would end the solve
-HIGHEST_ORDER = 9  # of an Adams method: of its first steps' methods dopri8 has the highest order
+LEAST_FACTOR = 1e-3  # the limit of shrinking at once: with factor 0 a step that is not finite would end the solve
+HIGHEST_ORDER = 9  # of an Adams method: dopri8, of order 8, is the highest method for its first steps
 
 Number = float | Tensor  # a tensor of one entry
 Times = Tensor | Sequence[float]
@@ -24,7 +24,7 @@ Options = TypeVar("Options", bound="AdaptiveOptions | FixedOptions | ScipyOption
 
 
 def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) -> Options:
-    """The options as a value of their kind; one that the method does not have is warned of and left out."""
+    """The options as an object of their kind; an option that the method does not have is dropped with a warning."""
     options = options or {}
     known = [field.name for field in fields(kind)]
     for name in options:
@@ -37,15 +37,15 @@ def read(options: Mapping[str, Any] | None, kind: type[Options], method: str) ->
 class AdaptiveOptions:
     """The options of dopri5, dopri8, tsit5, bosh3, fehlberg2 and adaptive_heun.
 
-    norm: of the error over the tolerance; called with a tensor of y0's shape, or a tuple where y0 is one. A string,
-    "seminorm", in adjoint_options only.
-    dtype: of the times that callbacks get; the clock of a solve is always float64.
-    ifactor, dfactor: the most and the least by which a step size changes at once; a rejected step's shrinks, whatever
-    they are, and an accepted one's does not.
-    max_num_steps: between two outputs, in the mean: the limit of a whole solve is so many for each of its intervals.
-    None is 2^31 - 1, and 1 000 000 in the search for an event.
-    step_t, jump_t: times that steps end at; f jumps at those of jump_t, and is evaluated on either side.
-    min_step: a step as small as this is accepted whatever its error. max_step: the limit, min_step's too.
+    norm: the norm of the error over the tolerance; called with a tensor of y0's shape, or a tuple if y0 is one. The
+    string "seminorm" is for adjoint_options only.
+    dtype: the dtype of the times that callbacks get; the solve itself always keeps time in float64.
+    ifactor, dfactor: the largest and the smallest factor between step sizes; after a rejected step the size always
+    shrinks, and after an accepted one it never does.
+    max_num_steps: the mean number of steps between two outputs: the limit of a whole solve is this for each interval.
+    None stands for 2^31 - 1, and for 1 000 000 in the search for an event.
+    step_t, jump_t: times that steps end at; f jumps at those of jump_t, and is evaluated on both sides of them.
+    min_step: a step of this size or less is accepted whatever its error. max_step: the largest step, also for min_step.
     """
 
     norm: UserNorm | str | None = None
@@ -75,7 +75,7 @@ class AdaptiveOptions:
             raise CallError(f"option max_num_steps is {self.max_num_steps!r} and must be 1 or more")
 
     def controller(self, rtol: Tolerance, atol: Tolerance, norm: Norm) -> PIDController:
-        """The controller; `norm` is of flat states."""
+        """The controller with these options; norm: a norm of flat states."""
         most = float(self.max_step)
         least = min(float(self.min_step), most)
         return PIDController(
@@ -98,9 +98,9 @@ class FixedOptions:
     """The options of euler, midpoint, heun2, heun3 and rk4.
 
     step_size: None for steps from output to output, or on the grid that grid_constructor(func, y0, t) gives.
-    interp: "linear" or "cubic", between the ends of steps.
-    perturb: evaluate f at the ends of a step with its limits from inside.
-    norm: of no effect, as no step is rejected.
+    interp: "linear" or "cubic" interpolation within steps.
+    perturb: whether f is evaluated inside the step at its ends, to get its one-sided limits.
+    norm: without effect, as no step is rejected.
     """
 
     step_size: Number | None = None
@@ -116,7 +116,7 @@ class FixedOptions:
             raise CallError(unknown("option interp", str(self.interp), ("linear", "cubic")))
 
     def controller(self, func: Any, y0: Any, spans: Sequence[Tensor]) -> FixedStep | FixedGrid:
-        """The controller of solves over each of the spans, which are given by their output times."""
+        """The controller for solves over each of the spans, which are given by their output times."""
         if self.step_size is not None:
             return FixedStep(float(self.step_size), one_sided=self.perturb)
         grids = spans
@@ -129,8 +129,8 @@ class FixedOptions:
 class AdamsOptions(FixedOptions):
     """The options of explicit_adams and implicit_adams.
 
-    max_order: the order, of which more than 9 is 9; its first steps are a Runge-Kutta method's of nearly that order.
-    max_iters: the corrector is applied once, which no limit forbids.
+    max_order: the order, at most 9; the first steps are those of a Runge-Kutta method of nearly that order.
+    max_iters: without effect, as the corrector is applied once.
     """
 
     max_order: int = 4
@@ -153,7 +153,7 @@ class AdamsOptions(FixedOptions):
 class ScipyOptions:
     """The options of scipy_solver.
 
-    solver: the method of scipy.integrate.solve_ivp. norm: of no effect, SciPy has its own.
+    solver: the method of scipy.integrate.solve_ivp. norm: without effect, as SciPy has its own.
     """
 
     solver: str = "LSODA"
@@ -166,7 +166,7 @@ def _times(times: Times | None) -> tuple[float, ...]:
     if times is None:
         return ()
     every = torch.as_tensor(times, dtype=torch.float64).detach().reshape(-1)
-    return tuple(every[~every.isinf()].tolist())  # no step gets to infinity
+    return tuple(every[~every.isinf()].tolist())  # no step reaches infinity
 
 
 def _checked_grid(grid: Tensor, t: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""scipy.integrate.solve_ivp for a pass of a solve. SciPy is imported when it is used."""
+"""scipy.integrate.solve_ivp as the solver of a pass. SciPy is imported when it is used."""
 
 import importlib
 import math
@@ -18,7 +18,7 @@ from node.adjoint.backward.real import entries
 from node.controller import PIDController, Tolerance
 from node.refusal import Refusal
 from node.solution import SolveError, Stats, Status
-from node.tolerance import laid_out
+from node.tolerance import with_flat_tolerances
 from node.trajectory import Trajectory
 from node.vector_field import RightHandSide
 
@@ -27,14 +27,14 @@ FlatSlope = Callable[[float, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class SolveIvp:
-    """A solve by SciPy: its method's name, the tolerances in y0's layout, and limits where they limit anything."""
+    """The settings of a solve by SciPy: its method's name, the tolerances in y0's layout, and limits of step sizes."""
 
     method: str
     tolerance: PIDController
     min_step: float = 0.0
     max_step: float = math.inf
 
-    callbacks = ()  # it calls none
+    callbacks = ()  # no callbacks are called
     time_dtype = torch.float64
 
     def forward(self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor) -> Trajectory:
@@ -55,11 +55,11 @@ class SolveIvp:
         return Gradients(found[0], found[1:], Status.success, times[0], field.calls, field.vjps)
 
     def _tolerances(self, problem: InitialValueProblem) -> tuple[Tolerance, Tolerance]:
-        controller = cast(PIDController, laid_out(self.tolerance, problem.y0))
+        controller = cast(PIDController, with_flat_tolerances(self.tolerance, problem.y0))
         return controller.rtol, controller.atol
 
     def _states(self, f: FlatSlope, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance) -> Tensor:
-        """States (len(times), n)."""
+        """The states (len(times), n) by SciPy."""
         if len(times) == 1:
             return y0.unsqueeze(0)
         if y0.is_complex() and self.method == "LSODA":
@@ -89,7 +89,7 @@ class SolveIvp:
     def _in_real_numbers(
         self, f: FlatSlope, y0: Tensor, times: Sequence[float], rtol: Tolerance, atol: Tolerance
     ) -> Tensor:
-        """Complex states by a method that takes none."""
+        """The complex states by a method that supports real numbers only."""
 
         def slope(t: float, y: Tensor) -> Tensor:
             return torch.view_as_real(f(t, torch.view_as_complex(y.view(-1, 2)))).reshape(-1)
@@ -101,7 +101,7 @@ class SolveIvp:
 
 @dataclass(frozen=True)
 class ThroughScipy(Adjoint):
-    """The continuous adjoint where SciPy solves a pass or both. forward: None for the problem's own solver."""
+    """The continuous adjoint with one or both passes by SciPy. forward: None for the problem's own solver."""
 
     forward: SolveIvp | None
     backward: SolveIvp | ContinuousAdjoint
@@ -140,7 +140,7 @@ class _Passes(Passes):
 
 @dataclass(frozen=True)
 class ScipyWithoutGradient(Adjoint):
-    """A solve by SciPy whose backward pass refuses: SciPy's steps leave no graph."""
+    """A solve by SciPy whose backward pass raises an error, as SciPy's steps leave no graph."""
 
     scipy: SolveIvp
 
@@ -152,7 +152,7 @@ class ScipyWithoutGradient(Adjoint):
     calls_once = True
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """Solve without a graph; states that depend on what requires grad require it too, and refuse."""
+        """Solve without a graph; states that depend on tensors that require grad refuse their gradient."""
         f = problem.first_field()
         trajectory = self.scipy.forward(problem, f, y0)
         stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
@@ -172,7 +172,7 @@ def _solve_ivp() -> Callable[..., Any]:
 
 
 def _numbers(tolerance: Tolerance) -> Any:
-    """One number where all are the same: BDF and Radau take no other rtol."""
+    """The tolerance as a NumPy array, or one number if all are equal, as BDF and Radau take only a number for rtol."""
     if not isinstance(tolerance, Tensor):
         return tolerance
     numbers = tolerance.cpu().numpy()

@@ -16,7 +16,7 @@ def test_a_forcing_has_the_moments_of_its_jumps(degree: int) -> None:
     forcing = Forcing(t, dt, times, jumps, degree)
     nodes = gauss_legendre(8)
     for power in range(degree + 1):
-        values = [-forcing.pushed(t + node.x * dt, tensor(0.0)).item() for node in nodes]
+        values = [-forcing.cotangent(t + node.x * dt, tensor(0.0)).item() for node in nodes]
         moment = sum(node.weight * node.x**power * value for node, value in zip(nodes, values, strict=True))
         exact = sum(
             jump * (1 - ((time - t) / dt) ** (power + 1)) / (power + 1)

@@ -195,8 +195,8 @@ def test_second_derivatives_are_refused(mode: str) -> None:
 REFUSED = {
     "adjoint: checkpoints are states of a batch at one time": (ContinuousAdjoint(checkpoints=3), "dopri5"),
     "adjoint: norm is of vectors of a whole batch": (ContinuousAdjoint(norm=lambda *_: 1.0), "dopri5"),
-    "adjoint: ab4 has a past": (ContinuousAdjoint(), "ab4"),
-    "interpolating: ab4 has a past": (InterpolatingAdjoint(), "ab4"),
+    "adjoint: ab4 carries past steps": (ContinuousAdjoint(), "ab4"),
+    "interpolating: ab4 carries past steps": (InterpolatingAdjoint(), "ab4"),
     "forward has one step size for the whole batch": (ADJOINTS["forward"], "dopri5"),
 }
 

@@ -1,4 +1,4 @@
-"""What the adjoint equations share: the slope of f with a graph, its products, and jumps that are spread."""
+"""The base of the adjoint equations: it counts vector-Jacobian products, and adds jumps that are spread over a step."""
 
 from collections.abc import Sequence
 
@@ -16,11 +16,11 @@ from node.vector_field import Time
 class AdjointField(DerivedField, Jumping):
     """An adjoint equation of dy/dt = f(t, y), in real numbers: a complex state is twice as long.
 
-    vjps: vector-Jacobian products of f so far.
+    vjps: the number of vector-Jacobian products of f so far.
     """
 
     def __init__(self, field: UserField, like: Tensor, layout: Layout, parameters: Sequence[Tensor]) -> None:
-        """like: a flat state of the user's. layout: of the equation's vectors."""
+        """Set up the equation; like: a flat state of the user's. layout: the layout of the equation's vectors."""
         super().__init__(field, layout)
         self.vjps = 0
         self.forcing: Forcing | None = None
@@ -28,6 +28,6 @@ class AdjointField(DerivedField, Jumping):
         self._like = like
         self._n = real(like).numel()
 
-    def pushed(self, t: Time, b: Tensor) -> Tensor:
-        """The vector that is multiplied with df/dy and df/dp, from the adjoint b less the jumps that are spread."""
-        return b.neg() if self.forcing is None else self.forcing.pushed(t, b)
+    def cotangent(self, t: Time, b: Tensor) -> Tensor:
+        """The vector of the vector-Jacobian product: -a, from b, the adjoint a without the jumps that are spread."""
+        return b.neg() if self.forcing is None else self.forcing.cotangent(t, b)

@@ -1,4 +1,4 @@
-"""The adjoint equation along a solution that is known, and the parameters' gradient as an integral over it."""
+"""The adjoint equation along a known solution y(t), and the parameters' gradient as an integral over it."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -22,7 +22,7 @@ from node.vector_field import Time, VectorField
 
 @final
 class AdjointAlongPath(AdjointField):
-    """a' = -a df/dy(t, y(t)), of flat real vectors a: one call of f and one vector-Jacobian product."""
+    """a' = -a df/dy(t, y(t)) for flat real vectors a: one call of f and one vector-Jacobian product."""
 
     def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor], path: Path) -> None:
         field = UserField.of(f, y0)
@@ -39,49 +39,49 @@ class AdjointAlongPath(AdjointField):
             dy = self.field(t, y)
             if not dy.requires_grad:
                 return torch.zeros_like(a)
-            (product,) = torch.autograd.grad(dy, y, self.split(self.pushed(t, a)), allow_unused=True)
+            (product,) = torch.autograd.grad(dy, y, self.split(self.cotangent(t, a)), allow_unused=True)
         if product is None:  # f depends on a parameter alone
             return torch.zeros_like(a)
         self.vjps += 1
         return product if self._is_real else self.join(product)
 
     def traced(self, t: Time, a: Tensor) -> Tensor:
-        """As a call, with a graph of the product too; y(t) counts in the derivative to t."""
+        """da/dt with a graph through the product; its derivative in t includes that of y(t)."""
         self.vjps += 1
         y = self._path.at(t)
-        return self.join(*graphed_product(self.field(t, y), (y,), self.split(self.pushed(t, a))))
+        return self.join(*graphed_product(self.field(t, y), (y,), self.split(self.cotangent(t, a))))
 
     def slope(self, t: float) -> Tensor:
-        """f(t, y(t)), with a graph to the parameters."""
+        """f(t, y(t)) with a graph to the parameters."""
         with torch.enable_grad():
             return self.field(t, self._path.at(t))
 
     def join(self, a: Tensor) -> Tensor:
-        """Flat a as the real vector."""
+        """The real vector of a flat adjoint a."""
         return entries(a, self._dtype)
 
     def split(self, vector: Tensor) -> Tensor:
-        """The real vector as flat a."""
+        """The flat adjoint a of a real vector."""
         return vector if self._is_real else like(vector, self._like)
 
     @override
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
-        """a moved by a jump. y is what it is anyway."""
+        """The adjoint after a jump; y is not needed, as it comes from the path."""
         return z + jump
 
     def norm(self, of_state: Norm) -> Norm:
-        """The state's norm, of the real vector."""
+        """The norm of real vectors from the norm of states."""
         return of_state if self._is_real else lambda vector: of_state(self.split(vector))
 
     def tolerance(self, of_state: Tensor) -> Tensor:
-        """The state's tolerance, for each entry of the real vector."""
+        """The tolerance of each entry of the real vector from the tolerances of the state."""
         return of_state if self._is_real else real(torch.complex(of_state, of_state)).reshape(-1)
 
 
 class ParameterIntegral(Observer[DensePiece]):
-    """dL/dp = int a df/dp dt, over the steps of a backward solve as they come.
+    """dL/dp = int a df/dp dt, summed over the steps of a backward solve as they are accepted.
 
-    a is each step's dense output with the jumps that are spread over the step.
+    a is the dense output of each step, with the jumps that are spread over the step.
     """
 
     asks_dense = True
@@ -92,16 +92,16 @@ class ParameterIntegral(Observer[DensePiece]):
         self._nodes = gauss_legendre(nodes)
 
     def dense(self, piece: DensePiece) -> None:
-        """A step of the solve, backwards: the products of all nodes in one pass."""
+        """Add the integral over one step of the backward solve, with the products of all nodes in one backward pass."""
         equation = self._equation
         times = [piece.t + node.x * piece.dt for node in self._nodes]
-        slopes, pushed = [], []
+        slopes, cotangents = [], []
         for t, b, node in zip(times, piece.at(times), self._nodes, strict=True):
             slope = equation.slope(t)
             if slope.requires_grad:
                 slopes.append(slope)
-                pushed.append(equation.split(equation.pushed(t, b)) * (node.weight * piece.dt))
-        add_products(equation, equation.parameters, self.sums, slopes, pushed)
+                cotangents.append(equation.split(equation.cotangent(t, b)) * (node.weight * piece.dt))
+        add_products(equation, equation.parameters, self.sums, slopes, cotangents)
 
 
 def add_products(
@@ -109,12 +109,12 @@ def add_products(
     parameters: Sequence[Tensor],
     sums: Sequence[Tensor],
     slopes: Sequence[Tensor],
-    pushed: Sequence[Tensor],
+    cotangents: Sequence[Tensor],
 ) -> None:
-    """Add to each parameter's sum the products of what is pushed with the slopes' derivatives, in one pass."""
+    """Add to each sum the vector-Jacobian products of the slopes with the cotangents, in one backward pass."""
     if not slopes:
         return
-    products = torch.autograd.grad(slopes, parameters, pushed, allow_unused=True)
+    products = torch.autograd.grad(slopes, parameters, cotangents, allow_unused=True)
     if any(product is not None for product in products):
         equation.vjps += len(slopes)
     for total, product in zip(sums, products, strict=True):

@@ -1,4 +1,4 @@
-"""The adjoint equation: the state, its adjoint and the parameters' gradients in one real vector."""
+"""The augmented adjoint equation: the state, its adjoint and the parameters' gradients in one real vector."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, final
@@ -17,17 +17,17 @@ from node.vector_field import Time, VectorField
 class AugmentedState(NamedTuple):
     """The adjoint equation's state at one time, as flat vectors."""
 
-    y: Tensor  # (n,), the forward solve's
+    y: Tensor  # (n,), the state of the forward solve
     a: Tensor  # (n,), dL/dy
-    g: Tensor  # dL/dp so far, of all parameters one after the other; complex ones as pairs of real numbers
+    g: Tensor  # dL/dp so far, concatenated over the parameters; complex ones as pairs of real numbers
 
 
 @final
 class AugmentedField(AdjointField):
     """d/dt (y, a, g) = (f, -a df/dy, -a df/dp): one call of f and one vector-Jacobian product.
 
-    Everything is real, a complex state twice as long: the gradient to a complex number is that to its two parts, and
-    a solver that takes real numbers only takes these.
+    The vector is real, twice as long for a complex state: the gradient to a complex number is the pair of gradients to
+    its two parts, and so every solver can be used, also one for real numbers only.
     """
 
     def __init__(self, f: VectorField[Any], y0: State, parameters: Sequence[Tensor]) -> None:
@@ -40,9 +40,9 @@ class AugmentedField(AdjointField):
         self._uniform = dtypes == {self.layout.dtype} and not y.is_complex()  # no part needs a conversion
 
     def __call__(self, t: Time, z: Tensor) -> Tensor:
-        """d/dt of the vector z."""
+        """dz/dt of the vector z = (y, a, g)."""
         y, a, _ = z.split_with_sizes(self._sizes)
-        a = self.pushed(t, a)
+        a = self.cotangent(t, a)
         if not self._uniform:
             y, a = like(y, self._like), like(a, self._like)
         with torch.enable_grad():
@@ -59,22 +59,22 @@ class AugmentedField(AdjointField):
         return torch.cat([entries(x, z.dtype) for x in (dy.detach(), *products)])
 
     def traced(self, t: Time, z: Tensor) -> Tensor:
-        """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
+        """dz/dt with a graph through the product; the products of the Jacobian, taken together, count as one more."""
         self.vjps += 2
         y, a, _ = z.split_with_sizes(self._sizes)
-        y, a = like(y, self._like), like(self.pushed(t, a), self._like)
+        y, a = like(y, self._like), like(self.cotangent(t, a), self._like)
         dy = self.field(t, y)
         return torch.cat([entries(x, z.dtype) for x in (dy, *graphed_product(dy, (y, *self.parameters), a))])
 
     def join(self, y: Tensor, a: Tensor, g: Tensor | None = None) -> Tensor:
-        """The vector of flat y, flat a and g, by default zero."""
+        """The vector of flat y, flat a and g; g is zero by default."""
         dtype = self.layout.dtype
         if g is None:
             g = torch.zeros(self._n_parameters, dtype=dtype, device=y.device)
         return torch.cat([entries(y, dtype), entries(a, dtype), entries(g, dtype)])
 
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
-        """The vector z with a moved by a jump, in real coordinates, and flat y in place of its own."""
+        """The vector z after a jump of a, given in real coordinates, and with flat y in place of its own y."""
         z = z.clone()
         own, a, _ = z.split_with_sizes(self._sizes)
         a += jump
@@ -82,12 +82,12 @@ class AugmentedField(AdjointField):
         return z
 
     def tolerance(self, of_state: Tensor) -> Tensor:
-        """A tolerance for each entry from those of y's: a has the same, g the least of them."""
+        """The tolerance of each entry of z from the tolerances of y: a has the same, g the smallest of them."""
         of_y = torch.complex(of_state, of_state) if self._like.is_complex() else of_state
         return self.join(of_y, of_y, of_state.min().expand(self._n_parameters))
 
     def split(self, z: Tensor) -> AugmentedState:
-        """The parts of a vector."""
+        """The parts y, a and g of a vector."""
         y, a, g = z.split_with_sizes(self._sizes)
         return AugmentedState(y, a, g) if self._uniform else AugmentedState(like(y, self._like), like(a, self._like), g)
 
@@ -100,5 +100,5 @@ class AugmentedLayout(TupleLayout):
         self._like = parts
 
     def restore(self, flat: Tensor) -> tuple[Tensor, ...]:
-        """The vector's parts, each in the shape and dtype of its own."""
+        """The parts of the vector, each in its original shape and dtype."""
         return tuple(like(part, template) for part, template in zip(super().restore(flat), self._like, strict=True))

@@ -1,4 +1,4 @@
-"""How an adjoint equation is solved: a solver, its control and what it does at outputs."""
+"""The backward solve of an adjoint equation: its solver, its step size control and its treatment of outputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,20 +17,23 @@ from node.integrate import integrate
 from node.observer import Observer
 from node.solution import Stats
 from node.solvers.base import Solver
-from node.tolerance import laid_out
+from node.tolerance import with_flat_tolerances
 from node.trajectory import Trajectory
 
 OUTPUTS = ("spread", "land")
 
 
 def check_outputs(mode: str, outputs: str) -> None:
-    """Refuse a wrong name of what is done at outputs."""
+    """Raise a CallError for an unknown value of a mode's field `outputs`."""
     if outputs not in OUTPUTS:
         raise CallError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
 
 
 def unsolvable(mode: str, solver: Solver, own: Solver | None) -> str:
-    """Why a forward solver, or the backward solve's own, does not solve adjoint equations; empty if it does."""
+    """The reason why the backward solve's solver cannot solve an adjoint equation; empty if it can.
+
+    own: the solver that the mode names for its backward solve; by default the forward `solver`.
+    """
     backward = own or solver
     if not backward.separable:
         return ""
@@ -41,7 +44,7 @@ def unsolvable(mode: str, solver: Solver, own: Solver | None) -> str:
 
 
 class Choices(Protocol):
-    """What a mode says of its backward solve; None is the forward pass's."""
+    """The settings of a mode's backward solve; None stands for the forward pass's."""
 
     @property
     def solver(self) -> Solver | None:
@@ -49,15 +52,15 @@ class Choices(Protocol):
 
     @property
     def controller(self) -> Controller | None:
-        """The control of its step sizes."""
+        """The step size control of the backward solve."""
 
     @property
     def max_steps(self) -> int | None:
-        """The limit of its steps."""
+        """The limit of steps of the backward solve."""
 
     @property
     def outputs(self) -> str:
-        """What is done at outputs: "spread" or "land"."""
+        """The treatment of outputs: "spread" or "land"."""
 
 
 class BackwardMode(Choices, Protocol):
@@ -65,23 +68,23 @@ class BackwardMode(Choices, Protocol):
 
     @property
     def name(self) -> str:
-        """Its name in ADJOINTS."""
+        """The mode's name in ADJOINTS."""
 
     @property
     def twice(self) -> bool:
-        """Whether its adjoint equation can be solved so that its gradients have gradients."""
+        """Whether the adjoint equation can be solved so that gradients have gradients too."""
 
     def solve(self, problem: InitialValueProblem, y0: Tensor, stats: Stats) -> tuple[Trajectory, Tensor]:
-        """The trajectory and its states at the outputs, as an Adjoint's."""
+        """The trajectory and its states at the outputs, as `Adjoint.solve` gives them."""
 
 
 @dataclass(frozen=True)
 class BackwardSolver:
-    """How the adjoint equation is solved, from the last output to the first in one solve.
+    """The backward solve of the adjoint equation, from the last output to the first in one solve.
 
-    outputs: "spread" or "land". Only where steps are adaptive can they be spread: where they are fixed nothing holds
-    what it costs in accuracy to a tolerance, and the order would be less than the solver's. Nor where a solver carries
-    more than f, such as slopes of the steps before: these would be of another equation.
+    outputs: "spread" or "land". Jumps are spread only where steps are adaptive: in fixed steps no tolerance would limit
+    the error of spreading, and the order would be less than the solver's. Nor are they spread where a solver carries
+    more than f, such as slopes of past steps: these would belong to another equation.
     """
 
     solver: Solver
@@ -91,10 +94,10 @@ class BackwardSolver:
 
     @classmethod
     def of(cls, problem: InitialValueProblem, mode: Choices) -> "BackwardSolver":
-        """The forward pass's, but for what the mode has chosen."""
+        """The backward solver of a mode: the settings of the forward pass, except those that the mode names."""
         controller = problem.controller
         if mode.controller is not None:
-            controller = laid_out(mode.controller, problem.y0, samples=problem.samples)
+            controller = with_flat_tolerances(mode.controller, problem.y0, samples=problem.samples)
         return cls(
             mode.solver or problem.solver,
             controller,
@@ -112,9 +115,10 @@ class BackwardSolver:
         tolerance: Callable[[Tensor], Tensor],
         observers: Sequence[Observer[DensePiece]] = (),
     ) -> Trajectory:
-        """The solve from z at the last output, with its jump, to the first, without its jump.
+        """Solve backwards from z, at the last output after its jump, to the first output before its jump.
 
-        norm, tolerance: of the equation's vector, from those of the state. observers: told of each step.
+        norm, tolerance: turn the state's norm and tolerance into those of the equation's vector. observers: notified of
+        each step.
         """
         spread = self.outputs == "spread" and self.controller.adaptive and self.solver.self_starting
         degree = (self.solver.order - 1) // 2 if spread else None
@@ -132,7 +136,7 @@ class BackwardSolver:
 
 
 def extended(controller: Controller, norm: Callable[[Norm], Norm], tolerance: Callable[[Tensor], Tensor]) -> Controller:
-    """The controller with tolerances and norm of the equation's vector."""
+    """The controller with the tolerances and the norm of the equation's vector in place of the state's."""
     if not isinstance(controller, PIDController):
         return controller
 

@@ -1,4 +1,4 @@
-"""Whether a gradient is a number."""
+"""A check that a gradient is finite."""
 
 import math
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def is_finite(x: Tensor) -> bool:
-    """Whether each of its entries is: by one reduction, and one look at its outcome."""
+    """Whether all entries of x are finite, by one reduction and one wait for the device."""
     return not x.numel() or math.isfinite(torch.linalg.vector_norm(x, ord=math.inf))

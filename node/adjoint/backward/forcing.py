@@ -1,4 +1,4 @@
-"""Jumps within a step as a polynomial over it, so that a solver of smooth equations takes the step."""
+"""Jumps within a step, replaced by a polynomial over the step, so that a solver for smooth equations can take it."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class Forcing:
     """
 
     def __init__(self, t: float, dt: float, times: Sequence[float], jumps: Tensor, degree: int) -> None:
-        """times: (k,), within the step. jumps: (k, n)."""
+        """Project the jumps (k, n) at the times (k,) within the step."""
         shares = [projected((time - t) / dt, degree) for time in times]
         weights = torch.tensor(shares, dtype=jumps.dtype, device="cpu").to(jumps.device, non_blocking=True)
         self._t = t
@@ -26,8 +26,8 @@ class Forcing:
         self._degree = degree
         self._c = torch.mm(jumps.t(), weights)  # (n, degree + 1), of the Legendre polynomials
 
-    def pushed(self, t: Time, b: Tensor) -> Tensor:
-        """-(b + W(t)), the vector that is multiplied with J."""
+    def cotangent(self, t: Time, b: Tensor) -> Tensor:
+        """-(b + W(t)), the vector of the vector-Jacobian product."""
         return torch.addmv(b, self._c, self._basis(t), beta=-1, alpha=-1)
 
     def _basis(self, t: Time) -> Tensor:
@@ -38,7 +38,7 @@ class Forcing:
 
 
 def projected(x: float, degree: int) -> list[Time]:
-    """The coefficients of P_0, ..., P_degree in the projection of a step from 0 to 1 at x.
+    """The coefficients of P_0, ..., P_degree in the projection of the unit step function at x, on [0, 1].
 
     (2 j + 1) int_x^1 P_j = (P_(j-1)(x) - P_(j+1)(x)) / 2.
     """

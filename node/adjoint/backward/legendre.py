@@ -1,4 +1,4 @@
-"""Legendre's polynomials."""
+"""The Legendre polynomials."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How large an error of the adjoint equation is: norms of its state, adjoint and parameter gradients together."""
+"""Error norms of the adjoint equation, over its state, adjoint and parameter gradients together."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from node.controller import Norm, rms_norm
 
-# Of y, a and g, each over its tolerance; the first argument is the controller's norm, of a vector like y.
+# A norm of the errors of y, a and g, each divided by its tolerance; the first argument is the controller's norm of y.
 AdjointNorm = Callable[[Norm, Tensor, Tensor, Tensor], float]
 
 
@@ -18,7 +18,7 @@ def block_norm(norm: Norm, y: Tensor, a: Tensor, g: Tensor) -> float:
 
 
 def seminorm(norm: Norm, y: Tensor, a: Tensor, _g: Tensor, /) -> float:
-    """The larger of the state's and the adjoint's: the third part is an integral, on whose error nothing else depends.
+    """The larger of the norms of state and adjoint; g is an integral, and nothing else depends on its error.
 
     Kidger, Chen & Lyons (2021), "Hey, that's not an ODE: Faster ODE Adjoints via Seminorms", ICML.
     """
@@ -26,5 +26,5 @@ def seminorm(norm: Norm, y: Tensor, a: Tensor, _g: Tensor, /) -> float:
 
 
 def _largest(sizes: list[float]) -> float:
-    # Python's max passes over a NaN that is not first: here one part that is NaN makes all of it NaN.
+    # Python's max ignores a NaN that is not first; with this key the result is NaN if any part is NaN.
     return max(sizes, key=lambda size: (math.isnan(size), size))

@@ -1,4 +1,4 @@
-"""Gradients that cannot be differentiated again, and say so."""
+"""Gradients that cannot be differentiated again: an attempt is an error with advice."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from node.refusal import Refusal
 def differentiable_once(
     mode: str, gradients: Sequence[Tensor | None], inputs: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
-    """The gradients, from a backward pass whose graph was asked for: to differentiate them in the inputs is an error.
+    """The gradients in a graph (create_graph=True) in which differentiating them in the inputs is an error.
 
-    mode: the name of the mode that gave them. inputs: all that they depend on.
+    mode: the mode's name. inputs: all tensors that the gradients depend on.
     """
     refusal = Refusal(
         f"{mode} gives first derivatives only: for second ones take gradient='backprop' or 'checkpointed'",

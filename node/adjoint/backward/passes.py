@@ -1,4 +1,4 @@
-"""A solve without a graph, whose gradients come from another solve backwards in time: optimise, then discretise."""
+"""A forward solve without a graph, and a solve backwards in time for its gradients: optimise, then discretise."""
 
 import math
 import warnings
@@ -22,40 +22,40 @@ from node.vector_field import RightHandSide
 
 
 class Gradients(NamedTuple):
-    """What a backward solve gives, and how it ended."""
+    """The gradients from a backward solve, and how it ended."""
 
     of_y0: Tensor  # (n,)
     of_parameters: Sequence[Tensor]
     status: Status
-    t: float  # where it ended
+    t: float  # the time at which the backward solve ended
     nfe: int
     vjps: int
 
 
 class Passes(Protocol):
-    """The two passes of one solve."""
+    """The forward and the backward pass of one solve."""
 
-    name: str  # the mode's
-    mode: Any  # a continuous adjoint, or what solves like one
+    name: str  # the mode's name
+    mode: Any  # a continuous adjoint, or a mode that solves in the same way
 
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
-        """The trajectory from flat y0, and where there will be a backward pass, tensors that it needs.
+        """The trajectory from flat y0, and with `keep` the tensors that the backward pass needs.
 
-        The states at the outputs are kept for it anyway.
+        The states at the outputs are kept in any case.
         """
 
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
-        """dL/dy0 and dL/dp from dL/dy at the outputs, of which there are two at least."""
+        """dL/dy0 and dL/dp from dL/dy at the outputs; there are at least two outputs."""
 
 
 def solve_in_passes(
     passes: Passes, problem: InitialValueProblem, y0: Tensor, stats: Stats
 ) -> tuple[Trajectory, Tensor]:
-    """The trajectory and its states, whose gradients come from the backward pass."""
+    """The trajectory of the forward pass and its states, whose gradients come from the backward pass."""
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *problem.parameters))):
         problem = problem.without_gradient(passes.name)
         with torch.no_grad():
@@ -69,7 +69,7 @@ def solve_in_passes(
 def _forward(
     passes: Passes, problem: InitialValueProblem, y0: Tensor, stats: Stats, *, keep: bool
 ) -> tuple[Trajectory, Sequence[Tensor]]:
-    """Solve, and give what is to be kept."""
+    """The trajectory of the forward pass, and the tensors to be kept."""
     f = problem.first_field()
     trajectory, kept = passes.forward(problem, f, y0.detach(), keep=keep)
     stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
@@ -77,7 +77,7 @@ def _forward(
 
 
 class _Solve:
-    """What one solve has left for its backward passes."""
+    """The data of one forward pass that its backward passes use."""
 
     def __init__(self, passes: Passes, problem: InitialValueProblem, stats: Stats) -> None:
         self.name = passes.name
@@ -87,15 +87,15 @@ class _Solve:
         self._stats = stats
         self._failed_forwards = False
 
-    def settle(self, trajectory: Trajectory) -> None:
-        """Note how the forward pass ended."""
-        self.conditions.settle()
+    def end_forward(self, trajectory: Trajectory) -> None:
+        """Record how the forward pass ended."""
+        self.conditions.end_forward()
         self._failed_forwards = trajectory.status.failed
 
     def gradients(
         self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Sequence[Tensor]:
-        """dL/dy0 and dL/dp from dL/dy (m, n), of which that after a failure of the forward pass is left out."""
+        """dL/dy0 and dL/dp from dL/dy (m, n); outputs after a failure of the forward pass are left out."""
         times, m = self._problem.times, self._reached(y)
         outputs = Outputs(times[:m], y[:m], dl_dy[:m])
         if m == 1:
@@ -114,12 +114,12 @@ class _Solve:
         return self._failed(found._replace(status=status), outputs, gradients)
 
     def is_known_twice(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether the gradients can be given as functions that can be differentiated."""
+        """Whether the gradients can have a graph, so that they can be differentiated again."""
         known = can_be_differentiated(self._problem, parameters, self.conditions.parameters)
         return bool(self._passes.mode.twice) and known
 
     def differentiable(self, y: Tensor, dl_dy: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor]:
-        """The gradients in a graph, of which the outputs y are part."""
+        """The gradients in a graph that the outputs y are part of."""
         m = self._reached(y)
         outputs = Outputs(self._problem.times[:m], y[:m], dl_dy[:m])
 
@@ -136,16 +136,16 @@ class _Solve:
         return self._passes.backward(self._problem, outputs, self.conditions.parameters, kept)
 
     def _reached(self, y: Tensor) -> int:
-        """How many outputs the forward pass has found, the start among them."""
+        """The number of outputs that the forward pass reached, the start among them."""
         if self._problem.samples or not self._failed_forwards:
-            return len(y)  # of each sample: by its backward pass
+            return len(y)  # with per-sample steps the backward pass finds the number for each sample
         return max(1, int(y.isfinite().all(dim=1).long().cumprod(0).sum()))
 
     def _failed(self, found: Gradients, outputs: Outputs, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
         name, status = self.name, found.status
         if status is Status.non_finite and not is_finite(outputs.dl_dy):
             warnings.warn(
-                f"{name}: the loss has a gradient to the states that is not finite, and so are all that come of it: "
+                f"{name}: the loss has a gradient to the states that is not finite, and so all gradients are NaN: "
                 "look for the infinity or the NaN in the loss",
                 RuntimeWarning,
                 stacklevel=2,
@@ -171,7 +171,7 @@ class _BackwardSolve(GraphFunction):
     ) -> Tensor:
         ctx.solve = _Solve(passes, problem, stats)
         trajectory, kept = _forward(passes, problem, y0, stats, keep=True)
-        ctx.solve.settle(trajectory)
+        ctx.solve.end_forward(trajectory)
         forward.append(trajectory)
         y = trajectory.at_outputs()
         ctx.n_parameters = len(parameters)

@@ -11,7 +11,7 @@ from node.vector_field import Time
 
 
 class Path:
-    """Dense output over the steps of a solve; beyond its ends the nearest step's."""
+    """The dense output over the steps of a solve; outside of them the polynomial of the nearest step."""
 
     def __init__(self, pieces: Sequence[DensePiece]) -> None:
         self._pieces = pieces
@@ -24,7 +24,7 @@ class Path:
         """y(t), flat; differentiable in a 0-dimensional tensor t."""
         if isinstance(t, Tensor):
             return self._piecewise(t, t.detach().item())
-        if t != self._t:  # several calls are at one time: the last stage's and the next step's first
+        if t != self._t:  # consecutive calls share a time: the last stage of a step and the first of the next
             self._t, self._y = t, self._piecewise(t, t)
         return self._y
 

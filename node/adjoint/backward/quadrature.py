@@ -8,7 +8,7 @@ from node.adjoint.backward.legendre import legendre
 
 
 class Node(NamedTuple):
-    """Where on [0, 1] the integrand is taken, and its weight."""
+    """A node of the quadrature rule on [0, 1], and its weight."""
 
     x: float
     weight: float
@@ -18,7 +18,7 @@ class Node(NamedTuple):
 def gauss_legendre(n: int) -> tuple[Node, ...]:
     """n nodes, exact for polynomials of degree 2 n - 1: the zeros x of P_n, with 1 / ((1 - x^2) P_n'(x)^2) on [0, 1].
 
-    Newton's iteration from Tricomi's cos(pi (i + 3/4) / (n + 1/2)) has all digits after a few turns.
+    Newton's iteration from Tricomi's cos(pi (i + 3/4) / (n + 1/2)) has all digits after a few iterations.
     """
     nodes = []
     for i in range(n):

@@ -1,4 +1,4 @@
-"""The continuous adjoints of samples that have their own steps: each sample goes back by its own steps too."""
+"""The continuous adjoints with per-sample steps: in the backward solve each sample has its own steps too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from node.adjoint.backward.backward_outputs import BackwardOutputs
 from node.adjoint.backward.backward_solver import BackwardMode, BackwardSolver, extended
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm, seminorm
@@ -18,11 +19,10 @@ from node.adjoint.backward.sample_fields import (
     SampleParameterIntegral,
     SamplesAlongPath,
 )
-from node.adjoint.backward.way_back import WayBack
 from node.adjoint.base import InitialValueProblem
 from node.errors import CallError
 from node.jacobian import like, real
-from node.observer import CallbackObserver, DenseKept, Observer
+from node.observer import CallbackObserver, DenseCollector, Observer
 from node.per_sample.clock import Landed
 from node.per_sample.columns import mask
 from node.per_sample.integrate import integrate_samples
@@ -34,11 +34,11 @@ from node.vector_field import RightHandSide
 
 
 class ContinuousMode(BackwardMode, Protocol):
-    """A continuous adjoint that solves for y and dL/dy in one vector."""
+    """A continuous adjoint that solves for y and dL/dy together, in one vector."""
 
     @property
     def checkpoints(self) -> int:
-        """How many states of the forward pass are kept beside its outputs."""
+        """The number of states of the forward pass that are stored beside its outputs."""
 
     @property
     def norm(self) -> AdjointNorm:
@@ -46,17 +46,16 @@ class ContinuousMode(BackwardMode, Protocol):
 
     @property
     def callbacks(self) -> Callbacks | None:
-        """What is called in the steps of the backward solve."""
+        """The callbacks in the steps of the backward solve."""
 
 
 def _check(mode: BackwardMode, problem: InitialValueProblem) -> None:
-    """Raise an error for a backward solver that cannot restart only those samples that are at outputs."""
+    """Raise a CallError for a backward solver that cannot restart only the samples that are at outputs."""
     solver = mode.solver or problem.solver
     if isinstance(solver, Adams):
         raise CallError(
-            f"{mode.name}: {solver.name} has a past, which cannot be restarted in some samples alone, as at their "
-            "outputs: with batch='independent' pass a solver of the backward pass without one, "
-            "solver=SOLVERS['dopri5'] of the mode"
+            f"{mode.name}: {solver.name} carries past steps and cannot restart in single samples, as outputs need it: "
+            "with batch='independent' give the mode another solver for its backward solve, solver=SOLVERS['dopri5']"
         )
 
 
@@ -70,17 +69,17 @@ class InterpolatingSamples(Passes):
 
     @classmethod
     def of(cls, mode: BackwardMode, problem: InitialValueProblem) -> "InterpolatingSamples":
-        """The two passes, or a CallError that says what does not go with samples."""
+        """The two passes; a CallError if the mode's settings do not work with per-sample steps."""
         _check(mode, problem)
         return cls(mode, mode.name)
 
     def forward(
         self, problem: InitialValueProblem, f: RightHandSide, y0: Tensor, *, keep: bool
     ) -> tuple[Trajectory, Sequence[Tensor]]:
-        """The trajectory, and the samples' polynomials."""
+        """The trajectory, and the polynomials of each sample's dense output."""
         if not keep:
             return problem.integrate(f, y0, record=False), ()
-        kept = DenseKept[SamplePiece]()
+        kept = DenseCollector[SamplePiece]()
         trajectory = replace(problem, dense=False).integrate(f, y0, record=False, observers=[kept])
         if not kept.pieces:
             return trajectory, ()
@@ -91,12 +90,12 @@ class InterpolatingSamples(Passes):
     def backward(
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
-        """dL/dy0 and dL/dp; atol is of a over the size of the sample's dL/dy."""
-        way, size = _way_back(problem, outputs).scaled()
-        if self.steps is None or not way.moving.any():
-            return _at_rest(way, size, parameters)
-        equation = SamplesAlongPath(problem, parameters, way.moving, SamplePath(self.steps, *kept))
-        return _solved(equation, BackwardSolver.of(problem, self.mode), way, size)
+        """dL/dy0 and dL/dp; atol refers to the adjoint divided by the size of the sample's dL/dy."""
+        reversed_outputs, size = _backward_outputs(problem, outputs).scaled()
+        if self.steps is None or not reversed_outputs.moving.any():
+            return _without_solve(reversed_outputs, size, parameters)
+        equation = SamplesAlongPath(problem, parameters, reversed_outputs.moving, SamplePath(self.steps, *kept))
+        return _solved(equation, BackwardSolver.of(problem, self.mode), reversed_outputs, size)
 
 
 @dataclass
@@ -109,7 +108,7 @@ class AdjointSamples(Passes):
 
     @classmethod
     def of(cls, mode: ContinuousMode, problem: InitialValueProblem) -> "AdjointSamples":
-        """The two passes, or a CallError that says what does not go with samples."""
+        """The two passes; a CallError if the mode's settings do not work with per-sample steps."""
         _check(mode, problem)
         if mode.checkpoints:
             raise CallError(
@@ -135,50 +134,50 @@ class AdjointSamples(Passes):
         self, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> Gradients:
         """The gradients to y0 and to the parameters."""
-        way = _way_back(problem, outputs)
-        size = torch.ones_like(real(way.start)[:, :1])
-        if not way.moving.any():
-            return _at_rest(way, size, parameters)
-        equation = AugmentedSamples(problem, parameters, way.moving)
-        return _solved(equation, BackwardSolver.of(problem, self.mode), way, size, self.callbacks)
+        reversed_outputs = _backward_outputs(problem, outputs)
+        size = torch.ones_like(real(reversed_outputs.start)[:, :1])
+        if not reversed_outputs.moving.any():
+            return _without_solve(reversed_outputs, size, parameters)
+        equation = AugmentedSamples(problem, parameters, reversed_outputs.moving)
+        return _solved(equation, BackwardSolver.of(problem, self.mode), reversed_outputs, size, self.callbacks)
 
 
-def _way_back(problem: InitialValueProblem, outputs: Outputs) -> WayBack:
+def _backward_outputs(problem: InitialValueProblem, outputs: Outputs) -> BackwardOutputs:
     if problem.sample_times is None:
-        raise CallError("the batch has one step size: it has one way back")
-    return WayBack.of(problem.sample_times, outputs.y, outputs.dl_dy)
+        raise CallError("the batch has one step size, and no output times of each sample")
+    return BackwardOutputs.of(problem.sample_times, outputs.y, outputs.dl_dy)
 
 
-def _at_rest(way: WayBack, size: Tensor, parameters: Sequence[Tensor]) -> Gradients:
+def _without_solve(reversed_outputs: BackwardOutputs, size: Tensor, parameters: Sequence[Tensor]) -> Gradients:
     """The gradients of a loss that depends on no output but the first."""
-    t = float(way.times[0, 0])
-    return Gradients(size * way.first, [torch.zeros_like(p) for p in parameters], Status.success, t, 0, 0)
+    t = float(reversed_outputs.times[0, 0])
+    return Gradients(size * reversed_outputs.first, [torch.zeros_like(p) for p in parameters], Status.success, t, 0, 0)
 
 
 def _solved(
     equation: SampleAdjointField,
     backward: BackwardSolver,
-    way: WayBack,
+    reversed_outputs: BackwardOutputs,
     size: Tensor,
     callbacks: Callbacks | None = None,
 ) -> Gradients:
-    """The gradients, by a solve back to each sample's first output; the parameters' is an integral over its steps."""
+    """The gradients from a solve back to each sample's first output; dL/dp is an integral over its steps."""
     integral = SampleParameterIntegral(equation, nodes=(backward.solver.order + 1) // 2, size=size)
-    jumps = real(way.jumps)
+    jumps = real(reversed_outputs.jumps)
     observers: list[Observer[SamplePiece]] = [] if callbacks is None else [CallbackObserver(callbacks, equation)]
     if equation.parameters:
         observers.append(integral)
 
     def jump(landed: Landed, z: Tensor) -> Tensor:
         output, sample = (torch.from_numpy(i).to(z.device) for i in landed)
-        there = equation.jumped(z[sample], jumps[output, sample], way.y[output, sample])
+        there = equation.jumped(z[sample], jumps[output, sample], reversed_outputs.y[output, sample])
         return z.index_copy(0, sample, there)
 
-    z = equation.joined(equation.filled(way.y[0]), way.start)
+    z = equation.joined(equation.filled(reversed_outputs.y[0]), reversed_outputs.start)
     end = integrate_samples(
         equation,
         z,
-        way.times,
+        reversed_outputs.times,
         solver=backward.solver,
         controller=extended(backward.controller, equation.norm, equation.tolerance),
         max_steps=backward.max_steps,
@@ -186,6 +185,6 @@ def _solved(
         observers=observers,
         jump=jump,
     )
-    a = end.at_outputs()[-1].where(mask(way.moving, z), 0.0)[:, -jumps.shape[2] :]
-    of_y0 = size * (like(a, way.first) + way.first)
+    a = end.at_outputs()[-1].where(mask(reversed_outputs.moving, z), 0.0)[:, -jumps.shape[2] :]
+    of_y0 = size * (like(a, reversed_outputs.first) + reversed_outputs.first)
     return Gradients(of_y0, integral.sums, end.status, end.t, equation.calls, equation.vjps)

@@ -1,4 +1,4 @@
-"""The adjoint equations of samples that have their own steps: each sample's adjoint is a row."""
+"""The adjoint equations with per-sample steps: the adjoint of each sample is a row."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from node.vector_field import Time
 class SampleAdjointField(AdjointField):
     """An adjoint equation of rows of real numbers (B, m).
 
-    Where a sample has no way to go, f is called at another's time and state: its own need not be finite.
+    For a sample that has nothing to solve f is called at another sample's time and state, as its own may not be finite.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class SampleAdjointField(AdjointField):
 
     @abstractmethod
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The times (B, 1) and the states (B, n) at which f is called, and the adjoints (B, n), of rows z."""
+        """The times (B, 1) and states (B, n) at which f is called, and the adjoints (B, n), for rows z."""
 
     @abstractmethod
     def rows(self, dy: Tensor, product: Tensor) -> Tensor:
-        """dz/dt, from f and -a df/dy."""
+        """The rows dz/dt, from f and -a df/dy."""
 
     @abstractmethod
     def joined(self, y: Tensor, a: Tensor) -> Tensor:
@@ -65,28 +65,28 @@ class SampleAdjointField(AdjointField):
         return self.rows(dy.detach(), product)
 
     def traced(self, t: Time, z: Tensor) -> Tensor:
-        """As a call, with a graph of the product too: the Jacobian's products, at once, are one more."""
+        """dz/dt with a graph through the product; the products of the Jacobian, taken together, count as one more."""
         self.vjps += 2
         t, y, a = self.placed(_times(t), z)
         dy = self.field(t, y)
         return self.rows(dy, *graphed_product(dy, (y,), -a))
 
     def slope(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """f, with a graph to the parameters, and the adjoints, where rows are z."""
+        """f with a graph to the parameters, and the adjoints, for rows z."""
         t, y, a = self.placed(t, z)
         with torch.enable_grad():
             return self.field(t, y.detach()), a
 
     def norm(self, of_state: Norm) -> Norm:
-        """The state's norm of each sample's row."""
+        """The norm of each sample's row, from the norm of states."""
         return lambda z: of_state(like(z, self._like))
 
     def tolerance(self, of_state: Tensor) -> Tensor:
-        """The state's tolerance, for each entry of a row."""
+        """The tolerance of each entry of a row, from the tolerances of the state."""
         return real(torch.complex(of_state, of_state)) if self._like.is_complex() else of_state
 
     def filled(self, x: Tensor) -> Tensor:
-        """Rows x with another sample's in the place of those that have no way to go."""
+        """The rows x, with another sample's row for each sample that has nothing to solve."""
         return x if self.rest is None else self.rest.fill(x)
 
 
@@ -102,7 +102,7 @@ class SamplesAlongPath(SampleAdjointField):
         self._path = path
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where rows stand: y(t) is the path's."""
+        """The times, states and adjoints for rows z, with y(t) from the path."""
         t = self.filled(t)
         return t, self.filled(self._path.at(t.to(torch.float64)).squeeze(1)), like(z, self._like)
 
@@ -118,7 +118,7 @@ class SamplesAlongPath(SampleAdjointField):
 
     @override
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
-        """Adjoints moved by their jumps."""
+        """The adjoints after their jumps."""
         return z + jump
 
 
@@ -131,7 +131,7 @@ class AugmentedSamples(SampleAdjointField):
         super().__init__(field, like, layout_of((real(like), real(like)), samples=True), parameters, moving)
 
     def placed(self, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where rows stand: y(t) is a part of them."""
+        """The times, states and adjoints for rows z, with y(t) from the rows."""
         y, a = (like(half, self._like) for half in z.chunk(2, dim=-1))
         return self.filled(t), self.filled(y), a
 
@@ -144,24 +144,24 @@ class AugmentedSamples(SampleAdjointField):
         return torch.cat((real(y), real(a)), dim=-1)
 
     def jumped(self, z: Tensor, jump: Tensor, y: Tensor) -> Tensor:
-        """Adjoints moved by their jumps, and states set to what the forward pass found."""
+        """The adjoints after their jumps, with the states of the forward pass."""
         return torch.cat((real(y), z.chunk(2, dim=-1)[1] + jump), dim=-1)
 
     def norm(self, of_state: Norm) -> Norm:
-        """The larger one of the state's and the adjoint's."""
+        """The larger norm of state and adjoint."""
         of_half = super().norm(of_state)
         return lambda z: torch.maximum(*[torch.as_tensor(of_half(half)) for half in z.chunk(2, dim=-1)])
 
     def tolerance(self, of_state: Tensor) -> Tensor:
-        """The state's, for the adjoint too."""
+        """The state's tolerance, for the adjoint too."""
         of_half = super().tolerance(of_state)
         return torch.cat((of_half, of_half), dim=-1)
 
 
 class SampleParameterIntegral(Observer[SamplePiece]):
-    """dL/dp = sum over samples of int a df/dp dt, over each one's steps of a backward solve, as they come.
+    """dL/dp = the sum over samples of int a df/dp dt, over each sample's accepted steps of a backward solve.
 
-    size: (B, 1), what the adjoints are multiplied with.
+    size: (B, 1), the factors of the adjoints.
     """
 
     asks_dense = True
@@ -173,16 +173,16 @@ class SampleParameterIntegral(Observer[SamplePiece]):
         self._size = size
 
     def dense(self, piece: SamplePiece) -> None:
-        """A try, backwards: the products of all nodes and samples in one pass."""
+        """Add the integral over one try, with the products of all nodes and samples in one backward pass."""
         equation, moved, dt = self._equation, mask(piece.moved, piece.y), piece.t1 - piece.t
-        slopes, pushed = [], []
+        slopes, cotangents = [], []
         for node in self._nodes:
             z = piece.at(torch.full_like(self._size, node.x)).where(moved, piece.y)
             slope, a = equation.slope(column(piece.t + node.x * dt, z), z)
             if slope.requires_grad:
                 slopes.append(slope)
-                pushed.append(a * (-self._size * column(node.weight * dt, z)))
-        add_products(equation, equation.parameters, self.sums, slopes, pushed)
+                cotangents.append(a * (-self._size * column(node.weight * dt, z)))
+        add_products(equation, equation.parameters, self.sums, slopes, cotangents)
 
 
 def _field_and_state(problem: InitialValueProblem) -> tuple[UserField, Tensor]:
@@ -192,7 +192,7 @@ def _field_and_state(problem: InitialValueProblem) -> tuple[UserField, Tensor]:
 
 
 def _times(t: Time) -> Tensor:
-    """A column of times; an error for a float."""
+    """The column of times t; a CallTypeError for a float."""
     if not isinstance(t, Tensor):
         raise CallTypeError("samples that have their own steps have a column of times")
     return t

@@ -23,9 +23,9 @@ from node.vector_field import VectorField
 
 
 class AdjointEquation(nn.Module):
-    """d/dt (y, a, *g) = (f, -a df/dy, -a df/dp) as a vector field of its own, which can be differentiated in all.
+    """d/dt (y, a, *g) = (f, -a df/dy, -a df/dp) as a vector field that can itself be differentiated.
 
-    y, a: flat states (n,). g: in the shapes of the parameters p. Complex ones stand as pairs of real numbers.
+    y, a: flat states (n,). g: tensors in the shapes of the parameters p. Complex ones are pairs of real numbers.
     """
 
     def __init__(self, f: VectorField[Any], y0: Tensor, layout: Layout, parameters: Sequence[Tensor]) -> None:
@@ -50,7 +50,11 @@ class AdjointEquation(nn.Module):
 
 
 def can_be_differentiated(problem: InitialValueProblem, parameters: Sequence[Tensor], own: Sequence[Tensor]) -> bool:
-    """Whether second derivatives are known: one step size and tolerance for all, of what f depends on by itself."""
+    """Whether second derivatives are available.
+
+    They need one step size for the batch, scalar tolerances with the default norm, and parameters that f reads itself,
+    not through a leaf in its copy. own: the tensors that the copy of f reads in place of the parameters.
+    """
     controller = problem.controller
     plain = not isinstance(controller, PIDController) or (
         isinstance(controller.rtol, float | int)
@@ -63,10 +67,10 @@ def can_be_differentiated(problem: InitialValueProblem, parameters: Sequence[Ten
 def differentiable_gradients(
     mode: BackwardMode, problem: InitialValueProblem, outputs: Outputs, parameters: Sequence[Tensor], stats: Stats
 ) -> list[Tensor]:
-    """dL/dy0, flat, and dL/dp, as functions of all that they depend on; of the same mode, interval by interval.
+    """dL/dy0, flat, and dL/dp in a graph to all that they depend on, by a solve for each interval between two outputs.
 
-    outputs: in the graph of the solve. Every interval is a solve of the adjoint equation, whose own gradients are those
-    of the mode again, so that third derivatives are known as well.
+    outputs: in the graph of the solve. Each interval is a solve of the adjoint equation whose gradients come from the
+    same mode, so that third derivatives are available too.
     """
     backward = BackwardSolver.of(problem, mode)
     f = AdjointEquation(problem.f, outputs.y[0], problem.layout, parameters)
@@ -90,7 +94,7 @@ def differentiable_gradients(
 
 
 def _end(mode: BackwardMode, problem: InitialValueProblem, stats: Stats) -> tuple[Tensor, ...]:
-    """The state at the last output, as a function of all that it depends on; a failed solve is a SolveError."""
+    """The state at the last output, in a graph to all that it depends on; a failed solve is a SolveError."""
     own = Stats()
     trajectory, y = mode.solve(problem, problem.layout.flatten(problem.y0), own)
     require_success(trajectory.status)

@@ -1,4 +1,4 @@
-"""The conditions under which f was called in a forward pass, so that a backward pass finds them again."""
+"""The vector field as the forward pass called it, kept for the backward passes, and checks that it is unchanged."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.field.copy import FieldCopy
-from node.adjoint.field.dependencies import Dependencies, check_apart, operands, outside
+from node.adjoint.field.dependencies import Dependencies, check_independent, operands, slope_and_outer_edges
 from node.adjoint.field.watched import watched
 from node.autocast import full_precision
 from node.derivatives import leaves_behind
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class Conditions:
-    """f as the forward pass had it, for its backward passes: a copy, and what tells whether the copy is still f.
+    """A copy of f as the forward pass called it, for its backward passes, and the checks that the copy is unchanged.
 
-    A copy shares tensors and whatever it does not know, such as arrays: if these have changed in place, it is another
-    field. Then a backward pass is refused, as torch refuses one through a tensor that was written to.
+    The copy shares tensors and unknown objects, such as arrays, with f. If these change in place, the copy is another
+    field: then a backward pass is refused, as torch refuses one through a tensor that was written to.
     """
 
     def __init__(
@@ -33,44 +33,45 @@ class Conditions:
         self._layout = layout
         self._found = found
         self._copy = FieldCopy(f, found.tensors)
-        check_apart(mode, self._copy.not_met(found.tensors), (*found.tensors, *self._copy.parameters()))
-        self.parameters = self._own(parameters)
-        read_at_start = (*found.tensors, *self._copy.own(found.tensors))
+        check_independent(mode, self._copy.not_replaced(found.tensors), (*found.tensors, *self._copy.parameters()))
+        self.parameters = self._parameters_in_copy(parameters)
+        read_at_start = (*found.tensors, *self._copy.replacements(found.tensors))
         self.f = watched(mode, self._copy.f, self._copy, (*parameters, *self.parameters, *read_at_start))
         self._versions = self._versions_now()
 
-    def _own(self, parameters: Sequence[Tensor]) -> list[Tensor]:
-        """What stands in the copy for these, in which f's gradients are to be taken.
+    def _parameters_in_copy(self, parameters: Sequence[Tensor]) -> list[Tensor]:
+        """The tensors that the copy reads in place of the parameters; the gradients of f are taken in these.
 
-        Of a tensor by a global name, which the copy has as it is, f's gradient must not go on to what is behind it.
+        The copy reads a global tensor itself, with its graph. A parameter from which such a tensor was computed is
+        replaced by a new leaf, so that the gradient of f does not continue to it.
         """
-        behind = {id(leaf) for x in self._copy.not_met(self._found.tensors) for leaf in leaves_behind(x)}
-        return [x.detach().requires_grad_() if id(x) in behind else x for x in self._copy.own(parameters)]
+        behind = {id(leaf) for x in self._copy.not_replaced(self._found.tensors) for leaf in leaves_behind(x)}
+        return [x.detach().requires_grad_() if id(x) in behind else x for x in self._copy.replacements(parameters)]
 
-    def settle(self) -> None:
-        """Note that the forward pass is over: what has changed in it, f changes itself."""
+    def end_forward(self) -> None:
+        """Record the end of the forward pass; tensors that changed during it are those that f itself writes to."""
         before, self._versions = self._versions, self._versions_now()
         own = [x for x in self._copy.tensors if id(x) in before and before[id(x)] != self._versions[id(x)]]
-        self._copy.spare(own)
+        self._copy.protect(own)
         for x in own:
             del self._versions[id(x)]
 
     def call(self, work: Callable[[], T]) -> T:
-        """What `work` returns, called under these conditions, and without autocast but where f has it."""
+        """The result of `work`, called with the copy in use and without autocast outside of f."""
         with full_precision(self._layout.device), self._copy.in_use():
             self._check_versions()
             return work()
 
     def check(self, *, replayed: bool = False) -> int:
-        """Call f at the start of the solve again, and refuse it if it gives another slope; the number of calls.
+        """Call f again at the start of the solve and refuse it if its slope differs; the number of calls made.
 
-        With a graph, where leaves stand for what was computed outside: f may not read that in another way as well.
-        replayed: the steps of the solve tell whether the slope is another: f need not be called for that.
+        Where leaves replace tensors computed outside of f, the call has a graph: f may not read these tensors in
+        another way as well. replayed: the solve's recomputed steps show a difference themselves, without this call.
         """
         field, call = self._field(), self._found.call
-        if self._copy.met:
-            now, others = outside(field, call.t, call.y)
-            if self._copy.met & others:
+        if self._copy.replaced:
+            now, others = slope_and_outer_edges(field, call.t, call.y)
+            if self._copy.replaced & others:
                 raise CallError(
                     f"{self._mode}: the vector field reads a tensor that was computed outside of it as an attribute or "
                     "a local, and in another way too, such as a global name, a class or an object with slots: let it "
@@ -86,7 +87,7 @@ class Conditions:
         return 1
 
     def changed(self, how: str) -> GradientError:
-        """An error that says that f is not what it was."""
+        """The error for a vector field that has changed since the forward pass. how: the change."""
         return GradientError(
             f"{self._mode}: the vector field has changed since the forward pass: {how}. Change what it reads after the "
             "backward pass, or take gradient='backprop', which calls it once"
@@ -109,7 +110,7 @@ class Conditions:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether two evaluations of the same agree but for rounding, relative to the largest entry of the other."""
+    """Whether two evaluations agree up to rounding, relative to the largest entry of `other`."""
     if torch.equal(one, other):
         return True
     difference = (one - other).abs().nan_to_num(0.0, 0.0, 0.0).max()

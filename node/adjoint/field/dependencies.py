@@ -1,4 +1,4 @@
-"""What a vector field depends on beside t and y: found by one walk over the graph of one call."""
+"""The tensors that a vector field depends on beside t and y, found by one walk over the graph of one call."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -17,29 +17,29 @@ from node.vector_field import Time
 
 
 class Dependencies(NamedTuple):
-    """What the first call of a solve has told of f."""
+    """The properties of f that the first call of a solve shows."""
 
     call: FirstCall
-    tensors: tuple[Tensor, ...]  # made before the call, and part of its graph
+    tensors: tuple[Tensor, ...]  # those made before the call that its graph leads to
     random: bool  # whether f draws random numbers
-    calls: int  # of f, which all this has taken
-    graph: tuple[Tensor, Tensor] | None = None  # y as f was given it, and f there, where these are of use
+    calls: int  # calls of f made to find all this
+    graph: tuple[Tensor, Tensor] | None = None  # the y that f was called with, and f there; with `keep_graph` only
 
 
 def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Dependencies:
-    """Call f at (t, flat y) with a graph, and find the tensors that were there before and that the graph leads to.
+    """Call f at (t, flat y) with a graph, and find the tensors made before the call that the graph leads to.
 
-    A tensor that is the outcome of a computation outside of f, such as exp(W) or an encoder's output, counts itself,
-    not what it was made from: its own graph goes on from there. Such a one is looked for among the attributes and
-    closures of f, and then among all that goes into the operations of one more call.
+    A tensor that was computed outside of f, such as exp(W) or an encoder's output, counts itself, not the tensors that
+    it was computed from: autograd continues through its own graph. Such a tensor is looked for among the attributes and
+    closures of f, and then among the operands of all operations of one more call.
     """
     before = _generator_states(f)
     call = _recorded(f, t, y)
     start, dy = call.start, call.flat
     random = any(not torch.equal(a, b) for a, b in zip(before, _generator_states(f), strict=True))
-    found, outer, reached = _before(start, dy)
+    found, outer, reached = _made_before(start, dy)
     if not reached or isinstance(call.dy, tuple):
-        check_derivative(lambda _, near: _parts(f.called(t, start, near)), f.time(t), call.state, call.dy)
+        check_derivative(lambda _, near: _tensor_or_tuple(f.evaluate(t, start, near)), f.time(t), call.state, call.dy)
     for candidates in (_attributes, operands):
         if not outer:
             break
@@ -58,7 +58,7 @@ def dependencies(f: UserField, t: Time, y: Tensor, *, keep_graph: bool) -> Depen
 
 
 def checked_parameters(given: Iterable[Tensor] | None) -> tuple[Tensor, ...] | None:
-    """What the caller has given, in a tuple."""
+    """The parameters given by the caller as a tuple, or None; a CallTypeError if they are not tensors."""
     if isinstance(given, Tensor):
         raise CallTypeError("parameters is one tensor, whose rows it would be taken for: pass a tuple, parameters=(W,)")
     given = None if given is None else tuple(given)
@@ -68,10 +68,12 @@ def checked_parameters(given: Iterable[Tensor] | None) -> tuple[Tensor, ...] | N
     return given
 
 
-def chosen(found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """What gradients go to: all that f may depend on; or what is given, and what was computed outside of f.
+def differentiated(
+    found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Iterable[Tensor]
+) -> tuple[Tensor, ...]:
+    """The tensors that get a gradient: all that f may depend on, or `given` and the tensors computed outside of f.
 
-    given: by the caller, or None. usual: what f may depend on elsewhere than at its start, a module's parameters.
+    given: by the caller, or None. usual: a module's parameters, as f may depend on more of them at later times.
     """
     if given is None:
         return unique((*usual, *found))
@@ -88,23 +90,23 @@ def chosen(found: Sequence[Tensor], given: tuple[Tensor, ...] | None, usual: Ite
 
 
 def operands(f: UserField, t: Time, y: Tensor) -> list[Tensor]:
-    """All tensors that go into the operations of a call of f."""
+    """The operands of all operations of a call of f."""
     with _Operands() as seen:
         _recorded(f, t, y)
     tensors: list[Tensor] = seen.tensors
     return tensors
 
 
-def outside(f: UserField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
-    """f(t, flat y), without a graph, and where its graph leads to what was computed before."""
+def slope_and_outer_edges(f: UserField, t: Time, y: Tensor) -> tuple[Tensor, set[Edge]]:
+    """f(t, flat y) without a graph, and the edges of its graph to tensors that were computed before the call."""
     call = _recorded(f, t, y)
-    return call.flat.detach(), _before(call.start, call.flat)[1]
+    return call.flat.detach(), _made_before(call.start, call.flat)[1]
 
 
-def check_apart(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor]) -> None:
-    """Refuse what was computed outside of f from something that f reads too.
+def check_independent(mode: str, computed: Iterable[Tensor], others: Iterable[Tensor]) -> None:
+    """Refuse tensors that were computed outside of f from a tensor that f also reads itself.
 
-    The gradient of f in the latter would have a part that comes by way of the former, which comes from outside again.
+    The gradient of f in the latter would include the part through the former, and the graph outside adds it again.
     """
     known = {id(x) for x in others}
     for x in computed:
@@ -121,7 +123,7 @@ def _attributes(f: UserField, _t: Time, _y: Tensor) -> list[Tensor]:
 
 
 def unique(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    """The tensors among these that require grad, without doubles."""
+    """The tensors among these that require grad, without duplicates."""
     return tuple({id(x) if x.is_leaf else edge_of(x): x for x in tensors if x.requires_grad}.values())
 
 
@@ -129,9 +131,9 @@ class _Recorded(NamedTuple):
     """A call of f with a graph."""
 
     start: Tensor  # flat y
-    state: Any  # as f was given it
-    dy: Any  # as f gave it
-    flat: Tensor  # and flat
+    state: Any  # the state that f was called with
+    dy: Any  # the value that f returned
+    flat: Tensor  # the same, flat
 
 
 def _recorded(f: UserField, t: Time, y: Tensor) -> _Recorded:
@@ -139,20 +141,20 @@ def _recorded(f: UserField, t: Time, y: Tensor) -> _Recorded:
     with torch.enable_grad():
         start = y.requires_grad_().clone()
         state = f.layout.restore(start)
-        dy = _parts(f.called(t, start, state))
+        dy = _tensor_or_tuple(f.evaluate(t, start, state))
         return _Recorded(start, state, dy, f.layout.flatten(dy))
 
 
-def _parts(dy: Any) -> Any:
-    """What f has given, as a tensor or a tuple, which can be read more than once; anything else as it is."""
+def _tensor_or_tuple(dy: Any) -> Any:
+    """The value that f returned, with any other iterable than a tensor as a tuple, to be read more than once."""
     return tuple(dy) if isinstance(dy, Iterable) and not isinstance(dy, Tensor) else dy
 
 
-def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
-    """The leaves that the graph of dy leads to, its edges to what was computed before `start`, and if it leads there.
+def _made_before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
+    """The leaves in the graph of dy, its edges to nodes made before `start`, and whether it leads to `start`.
 
-    Nodes are numbered as they are made, in each thread. Those that another thread has made may have any number: then
-    the walk goes on to the leaves behind them.
+    autograd numbers nodes as they are made, in each thread. Nodes of another thread may have any number: then the walk
+    continues to the leaves behind them.
     """
     end = start.grad_fn
     if dy.grad_fn is None or end is None:
@@ -179,7 +181,7 @@ def _before(start: Tensor, dy: Tensor) -> tuple[list[Tensor], set[Edge], bool]:
 
 
 class _Operands(TorchDispatchMode):
-    """Takes down the tensors that operations are given."""
+    """A dispatch mode that records the operands of operations."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Right-hand sides that are made of a user's."""
+"""Right-hand sides that are derived from a user's vector field."""
 
 from abc import ABC, abstractmethod
 
@@ -10,9 +10,9 @@ from node.vector_field import Time
 
 
 class DerivedField(ABC):
-    """A right-hand side that calls a user's field: the field's times and limits, and its number of calls, are its own.
+    """A right-hand side that calls a user's field, and has the field's times, limits and number of calls.
 
-    layout: of the states that `restore` gives.
+    layout: the layout of the states that `restore` gives.
     """
 
     def __init__(self, field: UserField, layout: Layout) -> None:
@@ -21,22 +21,22 @@ class DerivedField(ABC):
 
     @abstractmethod
     def __call__(self, t: Time, y: Tensor) -> Tensor:
-        """The slope, flat, at time t and flat state y."""
+        """The flat slope at time t and flat state y."""
 
     def restore(self, y: Tensor) -> State:
-        """The state of a flat one, as callbacks and events are given it."""
+        """The state of a flat vector, in the form that callbacks and events take."""
         return self.layout.restore(y)
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
-        """As a call whose Jacobian is taken there and then."""
+        """The slope for a Jacobian that is computed at once."""
         return self(t, y)
 
     def counted(self, dy: Tensor) -> Tensor:
-        """The slope itself: its products in a backward pass are not counted."""
+        """The slope itself, as its products in a backward pass are not counted here."""
         return dy
 
     def time(self, t: Time) -> Tensor:
-        """What the user's f gets for time."""
+        """The time tensor that the user's f is called with."""
         return self.field.time(t)
 
     @property
@@ -54,9 +54,9 @@ class DerivedField(ABC):
         self.field.limits = limits
 
     def between(self, first: float, last: float) -> None:
-        """From now on f is called within the open interval only."""
+        """Restrict later calls of f to times within the open interval."""
         self.field.between(first, last)
 
     def between_columns(self, first: Tensor, last: Tensor) -> None:
-        """As `between`, for each sample: columns (B, 1) in the solver's dtype."""
+        """Restrict later calls of f to an open interval for each sample: columns (B, 1) in the solver's dtype."""
         self.field.between_columns(first, last)

@@ -1,4 +1,4 @@
-"""The places of tensors in a graph."""
+"""Edges of autograd's graph, which identify tensors in it."""
 
 from typing import Any, NamedTuple
 
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 class Edge(NamedTuple):
-    """Where a tensor stands in a graph: the node that made it, and which of the node's outputs it is."""
+    """The place of a tensor in a graph: the node that made it, and the index among the node's outputs."""
 
-    node: Any  # of torch.autograd.graph; of a leaf, its id
+    node: Any  # of torch.autograd.graph; for a leaf its id
     output: int
 
 
 def edge_of(x: Tensor) -> Edge:
-    """The place of a tensor; a leaf is its own."""
+    """The edge of a tensor; a leaf is identified by its id."""
     return Edge(id(x), -1) if x.grad_fn is None else Edge(x.grad_fn, x.output_nr)

@@ -14,9 +14,9 @@ from node.vector_field import Time
 
 @final
 class RecordedField(DerivedField):
-    """A field that tells the statistics of each product that a backward pass takes through it.
+    """A field that counts in the statistics each product that a backward pass takes through it.
 
-    backwards: whether it is called in a backward pass, where a Jacobian's products, at once, are one more.
+    backwards: whether it is called in a backward pass, where the products of a Jacobian, together, count as one more.
     """
 
     def __init__(self, field: UserField, stats: Stats, *, backwards: bool = False) -> None:
@@ -26,23 +26,23 @@ class RecordedField(DerivedField):
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {0: _Count(stats)}
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
-        """dy/dt, flat, with a hook where it is part of a graph."""
+        """The flat slope dy/dt, with a counting hook if it is part of a graph."""
         return self.counted(self.field(t, y))
 
     def traced(self, t: Time, y: Tensor) -> Tensor:
-        """As a call, without a hook: the products of the Jacobian are the solver's own."""
+        """The slope without a hook, as the products of the Jacobian belong to the solver."""
         self._stats.vjp_backward += self._backwards
         return self.field(t, y)
 
     def counted(self, dy: Tensor) -> Tensor:
-        """dy, with a hook where it is part of a graph."""
+        """The slope with a counting hook if it is part of a graph."""
         if dy.grad_fn is not None:
             hook_with_shared(dy, self._hooks)
         return dy
 
 
 class _Count:
-    """A hook that counts a product. A graph holds it: it must not lead to the field."""
+    """A hook that counts a product. A graph holds it, so it must have no reference to the field."""
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats

@@ -1,4 +1,4 @@
-"""Fields that read other tensors later than they do at the start of a solve, and are told of."""
+"""A check for vector fields that read other tensors at a later time than at the start of a solve."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -13,21 +13,21 @@ from node.vector_field import VectorField
 
 
 def watched(mode: str, f: VectorField[Any], copy: FieldCopy, known: Sequence[Tensor]) -> VectorField[Any]:
-    """f, which is watched where there are tensors that it might yet read and that get no gradient.
+    """f, wrapped by a `Watched` if it may later read tensors that get no gradient.
 
-    Such are within its reach; or they stand behind one for which its copy has a leaf, if f also reads that elsewhere.
-    copy: of f. known: what gets one, or was read at the start, and so is known to get none.
+    These are tensors that f holds; or they are behind a tensor that a leaf replaces in the copy, if f also reads that
+    tensor in another way. copy: the copy of f. known: the tensors that get a gradient, or were read at the start.
     """
     ids = {id(x) for x in known}
-    if copy.others or copy.met or any(x.requires_grad and id(x) not in ids for x in copy.within_reach()):
+    if copy.n_unrelated or copy.replaced or any(x.requires_grad and id(x) not in ids for x in copy.readable()):
         return Watched(mode, f, ids)
     return f
 
 
 class Watched:
-    """A vector field whose graph is searched, in every call, for tensors that it did not read at the solve's start.
+    """A vector field whose graph is searched in every call for tensors that it did not read at the start of the solve.
 
-    Their gradient would be left out. always: also in calls without grad mode, which then leave no graph.
+    The gradient to such a tensor would be missing. always: search also in calls without grad mode.
     """
 
     def __init__(self, mode: str, f: VectorField[Any], known: Collection[int], *, always: bool = False) -> None:
@@ -47,7 +47,7 @@ class Watched:
         return dy
 
     def _check(self, dy: Tensor, given: Sequence[Tensor]) -> None:
-        for leaf in leaves_behind(dy, but=given):
+        for leaf in leaves_behind(dy, excluding=given):
             if id(leaf) not in self._known:
                 raise _reads_more(self._mode, leaf)
 

@@ -1,4 +1,4 @@
-"""The gradient of the computed solution, step by step backwards through steps that are recomputed."""
+"""The gradient of the computed solution, by recomputing its steps with a graph, from the last to the first."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ Gradients = tuple[Tensor | None, ...]  # to y0 and each of the parameters
 def solve_with_replay(
     problem: InitialValueProblem, y0: Tensor, stats: Stats, memory: Memory, name: str
 ) -> tuple[Trajectory, Tensor]:
-    """The trajectory and its states; their gradients come from steps recomputed from what `memory` gives back."""
+    """The trajectory and its states; their gradients come from steps recomputed from the states in `memory`."""
     parameters = problem.parameters
     if not (torch.is_grad_enabled() and any(x.requires_grad for x in (y0, *parameters))):
         return solve_without_graph(problem, y0, stats, name)
@@ -41,14 +41,14 @@ def solve_with_replay(
 
 def _steps(problem: InitialValueProblem, memory: Memory) -> Steps[Any]:
     if problem.samples:
-        from node.adjoint.replay.sample_steps import SampleSteps  # it needs NumPy, which nothing else here does
+        from node.adjoint.replay.sample_steps import SampleSteps  # imported here because it needs NumPy
 
         return SampleSteps(problem.solver, memory, dense=problem.dense)
     return JointSteps(problem.solver, memory, dense=problem.dense)
 
 
 class _Solve:
-    """What one solve has left for its backward passes."""
+    """The data of one forward pass that its backward passes use."""
 
     def __init__(self, problem: InitialValueProblem, memory: Memory, name: str, stats: Stats) -> None:
         self.name = name
@@ -57,17 +57,17 @@ class _Solve:
         self.problem, self.conditions = problem.for_backward(name)
 
     def forwards(self, problem: InitialValueProblem, y0: Tensor) -> tuple[Trajectory, Tensor]:
-        """The trajectory of the problem as it was given, and its states at the outputs."""
+        """The trajectory of the given problem, with the user's f, and its states at the outputs."""
         f = problem.first_field()
         trajectory = problem.integrate(f, y0, record=False, observers=[self.steps])
-        self.conditions.settle()
+        self.conditions.end_forward()
         self.stats.add_forward(f.calls, trajectory.n_accepted, trajectory.n_rejected)
         y = trajectory.at_outputs()
         if trajectory.status.failed:
             self.steps.leave_out_not_finite(y)
         return trajectory, y
 
-    def gradients(self, cotangents: "_OfOutputs") -> Gradients:
+    def gradients(self, cotangents: "_OutputCotangents") -> Gradients:
         """The gradients, without a graph of their own."""
         steps = self.steps.steps
         replay = Replay(self.problem, steps, self.stats)
@@ -88,7 +88,7 @@ class _Solve:
         self._check_finite((of_y0, *sums))
         return of_y0, *sums
 
-    def differentiable(self, y0: Tensor, cotangents: "_OfOutputs") -> Gradients:
+    def differentiable(self, y0: Tensor, cotangents: "_OutputCotangents") -> Gradients:
         """The gradients with a graph of their own: backpropagation through all steps at once."""
         steps = self.steps.steps
         self.stats.nfe_backward += self.conditions.check()
@@ -97,11 +97,11 @@ class _Solve:
         for i, step in enumerate(steps):
             if step.self_contained:
                 state = State(state.y)
-            again = replay.recorded(i, state)
+            recomputed = replay.recorded(i, state)
             end = cotangents.join(Cotangents(None), i, step)
-            found += [(state.y, cotangents.state(i)), (again.end.y, end.y)]
-            found += [(again.within, end.within), (again.c, end.c)]
-            state = again.end
+            found += [(state.y, cotangents.state(i)), (recomputed.end.y, end.y)]
+            found += [(recomputed.within, end.within), (recomputed.c, end.c)]
+            state = recomputed.end
         self.stats.nfe_backward += replay.field.calls
         parameters = self.conditions.parameters
         pairs = [(x, bar) for x, bar in found if bar is not None and x is not None and x.requires_grad]
@@ -113,8 +113,8 @@ class _Solve:
         return tuple(next(gradients) if x.requires_grad else None for x in (y0, *parameters))
 
     def _check_ends(self, replay: Replay) -> None:
-        """Raise an error if a recomputed step ends elsewhere than it did in the forward pass."""
-        if replay.is_astray():
+        """Raise a GradientError if a recomputed step ends in another state than in the forward pass."""
+        if replay.differs():
             raise self.conditions.changed("a step that is recomputed ends elsewhere")
 
     def _check_finite(self, gradients: Gradients) -> None:
@@ -124,8 +124,8 @@ class _Solve:
             raise SolveError(f"{self.name}: the gradient is not finite: {Status.non_finite.value}", Status.non_finite)
 
 
-class _OfOutputs:
-    """The loss's gradients to what a solve gave: its outputs, and states and polynomials of dense output."""
+class _OutputCotangents:
+    """The loss's gradients to the results of a solve: its outputs, and the states and polynomials of dense output."""
 
     def __init__(self, of_y: Tensor | None, of_pieces: Sequence[Tensor | None]) -> None:
         self._y = of_y
@@ -137,14 +137,14 @@ class _OfOutputs:
         return None if self._y is None else self._y[0]
 
     def join(self, end: Cotangents, i: int, step: ReplayStep) -> Cotangents:
-        """The gradients to all that step i gives, from the gradients to what it hands on."""
+        """The gradients to all results of step i, from the gradients to its end state and carry."""
         polynomial = self._polynomials[i] if self._polynomials else None
         if self._y is None:
             return end._replace(within=None, c=polynomial)
         return Cotangents(_plus(end.y, step.of_end(self._y)), end.carry, step.of_within(self._y), polynomial)
 
     def state(self, i: int) -> Tensor | None:
-        """The gradient to the state which step i starts from."""
+        """The gradient to the state at the start of step i."""
         return self._states[i] if self._states else None
 
 
@@ -172,7 +172,7 @@ class _Replayed(GraphFunction):
         ctx.save_for_backward(y0, *parameters)
         ctx.set_materialize_grads(False)
         pieces = trajectory.pieces
-        # New tensors: what is given back gets a graph, of which those that are kept must not be part.
+        # New tensors: the returned ones become part of a graph, and the stored ones must not.
         starts = [y0.clone(), *(piece.y.detach() for piece in pieces[1:])] if pieces else []
         return y, *starts, *(piece.c.detach() for piece in pieces)
 
@@ -184,19 +184,19 @@ class _Replayed(GraphFunction):
         if torch.is_grad_enabled():
             gradients: Sequence[Tensor | None] = _differentiable(solve, y0, parameters, bars)
         else:
-            gradients = solve.conditions.call(lambda: solve.gradients(_OfOutputs(bars[0], bars[1:])))
+            gradients = solve.conditions.call(lambda: solve.gradients(_OutputCotangents(bars[0], bars[1:])))
         return None, None, None, None, None, *gradients
 
 
 def _differentiable(
     solve: _Solve, y0: Tensor, parameters: Sequence[Tensor], bars: Sequence[Tensor | None]
 ) -> Sequence[Tensor]:
-    """The gradients as functions of y0, the parameters and the gradients to the outputs, each for itself."""
+    """The gradients in a graph to y0, the parameters and the gradients to the outputs, each as a separate input."""
     places = [i for i, bar in enumerate(bars) if bar is not None]
 
     def gradients(_: int, *tensors: Tensor) -> Gradients:
         given = dict(zip(places, tensors, strict=False))
-        cotangents = _OfOutputs(given.get(0), [given.get(i) for i in range(1, len(bars))])
+        cotangents = _OutputCotangents(given.get(0), [given.get(i) for i in range(1, len(bars))])
         return solve.conditions.call(lambda: solve.differentiable(tensors[-1], cotangents))
 
     given = [*(bar for bar in bars if bar is not None), y0]

@@ -1,4 +1,4 @@
-"""A few of many things, spread evenly over them as they come."""
+"""A limited number of items, spread evenly over a sequence of unknown length."""
 
 from typing import Generic, TypeVar
 
@@ -6,7 +6,7 @@ T = TypeVar("T")
 
 
 class EveryKth(Generic[T]):
-    """The first and every k-th after it, at most so many: k doubles when there would be more."""
+    """The first item and every k-th after it, at most `most` items: k doubles when there would be more."""
 
     def __init__(self, most: int) -> None:
         self.items: list[T] = []
@@ -15,7 +15,7 @@ class EveryKth(Generic[T]):
         self._n = 0
 
     def add(self, item: T) -> None:
-        """Keep the item if it is one of every k-th."""
+        """Keep the item if its number is a multiple of k."""
         if self._n % self.k == 0:
             self.items.append(item)
         self._n += 1

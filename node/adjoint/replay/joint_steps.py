@@ -1,4 +1,4 @@
-"""Steps that the whole state takes, to be recomputed."""
+"""Steps with one step size for the whole state, to be recomputed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,32 +16,34 @@ from node.vector_field import RightHandSide
 
 @dataclass(frozen=True, slots=True)
 class JointStep(ReplayStep):
-    """A step that `integrate` has taken."""
+    """An accepted step of `integrate`."""
 
     solver: Solver
     taken: TakenStep
-    first: int  # the index of the first output that it gives, if it gives any
+    first: int  # the index of the first output in or after the step
     keep: bool  # whether the solve keeps its dense output
 
     @property
-    def past(self) -> int:
-        """The index of the first output that is not reached yet at its end."""
+    def next_output(self) -> int:
+        """The index of the next output after the step."""
         return self.first + len(self.taken.within) + self.taken.lands
 
     @property
     def self_contained(self) -> bool:
-        """Whether the solver was restarted, or is so in each step."""
+        """Whether the solver was restarted at the step, or restarts in every step."""
         return self.taken.restarted or self.solver.self_starting
 
-    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
-        """Take it, with what only the next step or dense output needs where that is asked for."""
+    def recompute(
+        self, f: RightHandSide, state: State, workspace: Any, *, with_carry: bool, outputs: bool
+    ) -> StepResult:
+        """The step, recomputed from the state at its start."""
         taken, solver = self.taken, self.solver
         if f.limits != taken.limits:
             f.limits = taken.limits
         t, dt, y = taken.t, taken.t1 - taken.t, state.y
         carry = solver.start(f, t, y) if state.carry is None else state.carry
         dense = outputs and (self.keep or bool(taken.within))
-        if not (dense or hand_on):
+        if not (dense or with_carry):
             return StepResult(State(solver.advance(f, t, y, dt, carry, workspace)), None)
         step = solver.step(f, t, y, dt, carry, workspace, estimate=False)
         if not dense:
@@ -52,23 +54,23 @@ class JointStep(ReplayStep):
         within = DensePiece(t, dt, y, c).at(taken.within) if taken.within else None
         return StepResult(State(step.y1, step.carry), within, c if self.keep else None)
 
-    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
-        """The state that it started from, but for rounding."""
+    def undo(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
+        """The state at the start of the step, up to rounding."""
         taken = self.taken
         f.limits = taken.limits
         return State(*solver.reverse(f, taken.t, end.y, taken.t1 - taken.t, end.carry, workspace))
 
     def of_end(self, of_y: Tensor) -> Tensor | None:
-        """The gradient to one output, the step's end."""
-        return of_y[self.past - 1] if self.taken.lands else None
+        """The gradient to the output at the step's end; None if there is none."""
+        return of_y[self.next_output - 1] if self.taken.lands else None
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
-        """The gradients to outputs that follow one another."""
+        """The gradients to the outputs within the step, which are consecutive; None if there are none."""
         return of_y[self.first : self.first + len(self.taken.within)] if self.taken.within else None
 
 
 class JointSteps(Steps[JointStep]):
-    """The steps that `integrate` takes."""
+    """The accepted steps of a solve by `integrate`."""
 
     def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
@@ -76,12 +78,12 @@ class JointSteps(Steps[JointStep]):
 
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
         """Add an accepted step."""
-        first = self.steps[-1].past if self.steps else 1
+        first = self.steps[-1].next_output if self.steps else 1
         self._add(JointStep(self.solver, taken, first, self._dense), State(y, carry), State(step.y1, step.carry))
 
     def leave_out_not_finite(self, y: Tensor) -> None:
-        """Keep the steps to the last output before those that are not finite."""
+        """Keep the steps up to the last output before the first that is not finite."""
         n_finite = int(y.isfinite().all(dim=1).long().cumprod(0).sum())
-        while self.steps and self.steps[-1].past > n_finite:
+        while self.steps and self.steps[-1].next_output > n_finite:
             self.steps.pop()
             self.end = None

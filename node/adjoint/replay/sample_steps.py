@@ -1,4 +1,4 @@
-"""Tries of many samples, each with a step of its own, to be recomputed."""
+"""Tries in which each sample has its own step, to be recomputed."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,88 +15,92 @@ from node.per_sample.columns import column, mask
 from node.per_sample.log import TakenTry
 from node.per_sample.outputs import interpolated
 from node.solvers.base import Solver, Step
-from node.solvers.carry import each, parts, rebuilt
+from node.solvers.carry import map_tensors, parts, rebuilt
 from node.solvers.reversible.base import ReversibleSolver
 from node.vector_field import RightHandSide
 
 
 @dataclass(frozen=True, slots=True)
 class SampleStep(ReplayStep):
-    """A try: the samples that reject it take a step of size zero, of which nothing is kept."""
+    """A try of all samples: in samples that reject it the step size is zero, and nothing of it is kept."""
 
     solver: Solver
     taken: TakenTry
     keep: bool = False  # whether the solve keeps its dense output
-    forgotten: "Forgotten | None" = None
+    unrecoverable: "UnrecoverableStarts | None" = None  # for reversible solvers only
 
     @property
     def self_contained(self) -> bool:
-        """Whether the solver was restarted in every sample, or is so in each step."""
+        """Whether the solver was restarted in every sample, or restarts in every step."""
         return self.solver.self_starting or bool(self.taken.restarted.all())
 
-    def again(self, f: RightHandSide, state: State, workspace: Any, *, hand_on: bool, outputs: bool) -> StepResult:
-        """Take it, with what only the next one or dense output needs where that is asked for."""
+    def recompute(
+        self, f: RightHandSide, state: State, workspace: Any, *, with_carry: bool, outputs: bool
+    ) -> StepResult:
+        """The try, recomputed from the states at its start."""
         taken, solver = self.taken, self.solver
         t, h = self._times(f, state.y)
         y, carry = state
         if taken.substitute is not None:
             t, h, y = taken.substitute.fill(t), taken.substitute.fill(h), taken.substitute.fill(y)
-            carry = None if carry is None else each(taken.substitute.fill, carry)
-        carry = self._begun(f, t, y, carry)
+            carry = None if carry is None else map_tensors(taken.substitute.fill, carry)
+        carry = self._carry_at_start(f, t, y, carry)
         within, keep = (taken.within, self.keep) if outputs else (None, False)
         dense = within is not None or keep
-        if not (dense or hand_on):
+        if not (dense or with_carry):
             y1 = solver.advance(f, t, y, h, carry, workspace)
             return StepResult(State(self._moved(y1, state.y)), None)
         step = solver.step(f, t, y, h, carry, workspace, estimate=False)
-        handed_on = None if step.carry is None else self._moved(step.carry, carry)
-        end = State(self._moved(step.y1, state.y), handed_on)
+        carry1 = None if step.carry is None else self._moved(step.carry, carry)
+        end = State(self._moved(step.y1, state.y), carry1)
         if not dense:
             return StepResult(end, None)
-        c = solver.dense(f, t, y, h, self._completed(f, t, h, step))
-        return StepResult(end, None if within is None else interpolated(y, c, within), self._known(c) if keep else None)
+        c = solver.dense(f, t, y, h, self._with_carry(f, t, h, step))
+        return StepResult(
+            end, None if within is None else interpolated(y, c, within), self._nan_where_unknown(c) if keep else None
+        )
 
-    def undone(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
-        """What the samples that accepted it started from, but for rounding."""
+    def undo(self, solver: ReversibleSolver, f: RightHandSide, end: State, workspace: Any) -> State:
+        """The states at the start of the try, up to rounding; rejecting samples keep theirs."""
         t, h = self._times(f, end.y)
         y, carry = solver.reverse(f, t, end.y, h, end.carry, workspace)
         y, carry = self._moved(y, end.y), self._moved(carry, end.carry)
-        return State(y, carry) if self.forgotten is None else self.forgotten.put_back(y, carry)
+        return State(y, carry) if self.unrecoverable is None else self.unrecoverable.restored_in(y, carry)
 
     def of_end(self, of_y: Tensor) -> Tensor | None:
-        """Zero in the samples that have no output there."""
+        """The gradients to outputs at the ends of samples' steps; zero in the other samples."""
         if self.taken.landed is None:
             return None
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.landed)
         return torch.zeros_like(of_y[0]).index_add(0, sample, of_y[output, sample])
 
     def of_within(self, of_y: Tensor) -> Tensor | None:
-        """The gradients to outputs of some samples."""
+        """The gradients to the outputs within the samples' steps; None if there are none."""
         if self.taken.within is None:
             return None
         output, sample = (torch.from_numpy(i).to(of_y.device) for i in self.taken.within[:2])
         return of_y[output, sample]
 
     def _times(self, f: RightHandSide, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The columns t and h; f is called within its limits from now on."""
+        """The columns t and h; later calls of f are restricted to the limits of the try."""
         taken = self.taken
         if taken.between is not None:
             f.between_columns(*(column(x, y) for x in taken.between))
         return column(taken.t, y), column(taken.t1 - taken.t, y)
 
-    def _begun(self, f: RightHandSide, t: Tensor, y: Tensor, carry: Any) -> Any:
+    def _carry_at_start(self, f: RightHandSide, t: Tensor, y: Tensor, carry: Any) -> Any:
         if carry is None:
             return self.solver.start(f, t, y)
         restarted = self.taken.restarted
         return select(mask(restarted, y), self.solver.start(f, t, y), carry) if restarted.any() else carry
 
     def _moved(self, new: Any, old: Any) -> Any:
-        """The new states, or what is carried, of the samples whose step is accepted."""
+        """The new states or carries in samples that accept the step, the old ones in the others."""
         moved = self.taken.moved
         return new if moved.all() else select(mask(moved, parts(new)[0]), new, old)
 
-    def _completed(self, f: RightHandSide, t: Tensor, h: Tensor, step: Step) -> Step:
-        """The step with what dense output needs, which is the next one's start."""
+    def _with_carry(self, f: RightHandSide, t: Tensor, h: Tensor, step: Step) -> Step:
+        """The step with the carry that dense output needs, which is the start of the next step."""
         if step.carry is not None or not self.solver.dense_with_f1:
             return step
         t1, y1, substitute = t + h, step.y1, self.taken.substitute_f1
@@ -104,21 +108,21 @@ class SampleStep(ReplayStep):
             t1, y1 = substitute.fill(t1), substitute.fill(y1)
         return step._replace(carry=self.solver.start(f, t1, y1))
 
-    def _known(self, c: Tensor) -> Tensor:
-        """Dense output where it was found: not where f at the end of the step was no number."""
+    def _nan_where_unknown(self, c: Tensor) -> Tensor:
+        """Dense output, with NaN in samples where f at the end of the step was not finite."""
         substitute = self.taken.substitute_f1
         return c if substitute is None else c.where(mask(substitute.finite, c), math.nan)
 
 
-class Forgotten(NamedTuple):
-    """What some samples started from, that their step undone does not lead back to."""
+class UnrecoverableStarts(NamedTuple):
+    """The starts of those samples for which reversing the step does not recover the start."""
 
-    rows: Tensor
+    rows: Tensor  # (m,), the indices of the samples
     y: Tensor
     carry: tuple[Tensor, ...]  # empty where all samples are restarted
 
     @classmethod
-    def by(cls, taken: TakenTry, y: Tensor, carry: Any, end: Step) -> "Forgotten | None":
+    def by(cls, taken: TakenTry, y: Tensor, carry: Any, end: Step) -> "UnrecoverableStarts | None":
         """The starts of samples that were restarted, if not all were, and of those whose end is not finite."""
         lost = taken.moved & ~finite(end.carry)
         if not taken.restarted.all():
@@ -128,8 +132,8 @@ class Forgotten(NamedTuple):
         rows = torch.from_numpy(np.flatnonzero(lost)).to(y.device)
         return cls(rows, y[rows], () if carry is None else tuple(x[rows] for x in parts(carry)))
 
-    def put_back(self, y: Tensor, carry: Any) -> State:
-        """The states (B, n) and what is carried, with these samples' own."""
+    def restored_in(self, y: Tensor, carry: Any) -> State:
+        """The states (B, n) and the carry, with the stored starts in place of those of these samples."""
         y = y.index_copy(0, self.rows, self.y)
         if not self.carry:
             return State(y, carry)
@@ -138,19 +142,23 @@ class Forgotten(NamedTuple):
 
 
 class SampleSteps(Steps[SampleStep]):
-    """The tries that `integrate_samples` makes."""
+    """The tries of a solve by `integrate_samples`."""
 
     def __init__(self, solver: Solver, memory: Memory, *, dense: bool) -> None:
         super().__init__(solver, memory)
         self._dense = dense
 
     def taken(self, taken: TakenTry, y: Tensor, carry: Any, step: Step) -> None:
-        """Add one that some sample accepted."""
-        forgotten = Forgotten.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
-        self._add(SampleStep(self.solver, taken, self._dense, forgotten), State(y, carry), State(step.y1, step.carry))
+        """Add a try that some sample accepted."""
+        unrecoverable = (
+            UnrecoverableStarts.by(taken, y, carry, step) if isinstance(self.solver, ReversibleSolver) else None
+        )
+        self._add(
+            SampleStep(self.solver, taken, self._dense, unrecoverable), State(y, carry), State(step.y1, step.carry)
+        )
 
     def leave_out_not_finite(self, y: Tensor) -> None:
-        """Keep every try, without those of its outputs."""
+        """Keep every try, but leave out those of its outputs that are not finite."""
         places = y.isfinite().all(dim=2).cpu().numpy()
         for i, step in enumerate(self.steps):
             taken = step.taken

@@ -1,4 +1,4 @@
-"""The steps of a solve, as a loop tells of them, and what is kept of their states."""
+"""The steps of a solve, as the loop reports them, and the memory of their states."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ S = TypeVar("S", bound=ReplayStep)
 
 
 class Memory(Protocol):
-    """What is kept of a solve's states, and how it gives all of them back."""
+    """A memory of the states of a solve: it stores some of them and gives all of them back."""
 
-    keeps_states: bool  # whether the states that it gives back were stored, not recomputed from the end
+    keeps_states: bool  # whether the states that it gives back come from stored ones, not from reversing the end
 
     def keep(self, i: int, start: State, end: State) -> None:
-        """Keep what is needed of step i, with what it started from and gave."""
+        """Store the needed part of step i, given its start and its end."""
 
     def backwards(self, replay: Replay, n: int) -> Iterator[State]:
-        """What the steps n - 1, ..., 0 started from, in this order."""
+        """The starts of the steps n - 1, ..., 0, in this order."""
 
 
 class Steps(Observer[Any], ABC, Generic[S]):
-    """The steps that were taken, in a list; a memory is told of their states."""
+    """The accepted steps of a solve in a list; their states go to the memory."""
 
     asks_taken = True
 
@@ -35,11 +35,11 @@ class Steps(Observer[Any], ABC, Generic[S]):
         self.solver = solver
         self.memory = memory
         self.steps: list[S] = []
-        self.end: Tensor | None = None  # of the last of them; None where that is not kept
+        self.end: Tensor | None = None  # the end of the last step; None if it is not stored
 
     @abstractmethod
     def leave_out_not_finite(self, y: Tensor) -> None:
-        """Let no gradient come from outputs y, (T, n) or (T, B, n), that are not finite."""
+        """Leave out outputs y, (T, n) or (T, B, n), that are not finite, so that no gradient comes from them."""
 
     def _add(self, step: S, start: State, end: State) -> None:
         self.memory.keep(len(self.steps), State(start.y) if step.self_contained else start, end)

@@ -1,4 +1,4 @@
-"""A few states of a solve, spread over its steps as these come."""
+"""A limited number of states of a solve, spread evenly over its steps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from node.trajectory import TakenStep
 
 
 class ThinnedStates(Observer[Any]):
-    """The states at the start of every k-th step, at most so many beside that of the first."""
+    """The states at the starts of every k-th step, at most `most` beside that of the first step."""
 
     asks_taken = True
 
@@ -24,16 +24,16 @@ class ThinnedStates(Observer[Any]):
 
     @property
     def states(self) -> list[Tensor]:
-        """The states that are kept, of shape (n,)."""
+        """The stored states, each of shape (n,)."""
         return [state for _, state in self._kept.items]
 
     @override
     def taken(self, taken: TakenStep, y: Tensor, carry: Any, step: Step) -> None:
-        """Keep the step's start, if it is one of every k-th. The start of the first is an output."""
+        """Store the start of every k-th step. The start of the first step is an output anyway."""
         self._kept.add((taken.t, y))
 
     def among(self, outputs: Outputs, states: Sequence[Tensor]) -> Outputs:
-        """The outputs and these states between them, which the loss does not depend on."""
+        """The outputs together with these states between them, on which the loss does not depend."""
         first, last = outputs.times[0], outputs.times[-1]
         known = set(outputs.times)
         rows = [

@@ -1,8 +1,8 @@
 """Dormand & Prince (1980), "A family of embedded Runge-Kutta formulae", J. Comp. Appl. Math. 6(1), 19-26.
 
 Order 5 with an embedded order 4. Seven stages, FSAL. The error estimate and the dense output of order 4 are those of
-Shampine (1986), "Some practical Runge-Kutta formulas", Math. Comp. 46(173), 135-150: his estimate is 2/3 of the
-paper's, as in torchdiffeq and diffrax; SciPy takes the paper's, and about 10 % more steps.
+Shampine (1986), "Some practical Runge-Kutta formulas", Math. Comp. 46(173), 135-150. His estimate is 2/3 of the
+paper's, as in torchdiffeq and diffrax; SciPy uses the paper's, and so takes about 10 % more steps.
 """
 
 from node.solvers.base import SOLVERS

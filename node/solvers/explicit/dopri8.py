@@ -2,7 +2,7 @@
 
 RK8(7)13M: order 8 with an embedded order 7. Thirteen stages and a fourteenth at the new point, FSAL. Dense output of
 order 5 without further stages: Bogacki & Shampine (1990), "Interpolating high-order Runge-Kutta formulas", Comput.
-Math. Appl. 20(3), 15-24. Its residuals in the conditions of order 6 are below 2e-5.
+Math. Appl. 20(3), 15-24. The residuals of dense output in the conditions of order 6 are below 2e-5.
 """
 
 from node.solvers.base import SOLVERS

@@ -1,6 +1,6 @@
 """Fehlberg (1969), "Low-order classical Runge-Kutta formulas with stepsize control", NASA TR R-315.
 
-Order 2 with an embedded order 1. Three stages; the last is f at the embedded solution, which is no FSAL for y1.
+Order 2 with an embedded order 1. Three stages; the last is f at the embedded solution, not at y1, so no FSAL.
 Cubic Hermite interpolation.
 """
 

@@ -1,7 +1,7 @@
 """Fehlberg (1969), "Low-order classical Runge-Kutta formulas with stepsize control", NASA TR R-315.
 
-Order 4, propagated as he proposed, with an embedded order 5 that estimates its error: which falls with the tolerance to
-the power 4/5. Six stages. Cubic Hermite interpolation.
+Order 4, propagated as Fehlberg proposed, with an embedded order 5 for the error estimate, so that the global error is
+proportional to the tolerance to the power 4/5. Six stages. Cubic Hermite interpolation.
 """
 
 from node.solvers.base import SOLVERS

@@ -1,6 +1,6 @@
 """Heun (1900), "Neue Methoden zur approximativen Integration ...", Z. Math. Phys. 45, 23-38.
 
-His method of order 3, no error estimate. Three stages. Cubic Hermite interpolation.
+Heun's method of order 3, no error estimate. Three stages. Cubic Hermite interpolation.
 """
 
 from node.solvers.base import SOLVERS

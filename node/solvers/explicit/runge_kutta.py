@@ -1,4 +1,4 @@
-"""The one step of every explicit Runge-Kutta method."""
+"""The step of all explicit Runge-Kutta methods."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from node.vector_field import RightHandSide, Time
 
 @dataclass(frozen=True)
 class ExplicitRungeKutta(TableauSolver):
-    """A Butcher tableau with its name, its orders and its paper. It carries f(t, y), the first stage."""
+    """An explicit Runge-Kutta method as a Butcher tableau with its name, orders and paper. Its carry is f(t, y)."""
 
     tableau: ButcherTableau
 
@@ -22,16 +22,16 @@ class ExplicitRungeKutta(TableauSolver):
 
     @property
     def stages(self) -> int:
-        """The rows of the tableau."""
+        """The number of stages of the tableau."""
         return self.tableau.stages
 
     @property
     def dense_with_f1(self) -> bool:
-        """Whether dense output has more rows than the method has stages."""
+        """Whether dense output uses f(t1, y1) as a stage beyond those of the method."""
         return len(self.tableau.dense) > self.tableau.stages
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
-        """One row a stage, and more where dense output has stages of its own."""
+        """The storage for the stages, with more rows if dense output has stages of its own."""
         rows = weights(self.tableau, y0.dtype, y0.device)
         return RecordedStages(rows) if record else BufferedStages(rows, y0)
 
@@ -42,7 +42,7 @@ class ExplicitRungeKutta(TableauSolver):
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages, *, estimate: bool
     ) -> Step:
-        """Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
+        """One step: Hairer, Norsett & Wanner (1993), eq. II.1.8 and II.4.3-4."""
         tableau, rows = self.tableau, workspace.weights
         y_i, k_i = self._evaluate(f, t, y, dt, carry, workspace, tableau.stages)
         y1 = y_i if tableau.ssal else workspace.combine(y, dt, rows.b)
@@ -50,7 +50,7 @@ class ExplicitRungeKutta(TableauSolver):
         return Step(y1, error, k_i if tableau.fsal else None, workspace)
 
     def advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Stages) -> Tensor:
-        """y1, without the last stage where that is evaluated at y1 itself."""
+        """y1, without the last stage if that is evaluated at y1 itself."""
         tableau, rows = self.tableau, workspace.weights
         self._evaluate(f, t, y, dt, carry, workspace, tableau.stages - tableau.ssal)
         return workspace.combine(y, dt, rows.a[-1] if tableau.ssal else rows.b)
@@ -58,7 +58,7 @@ class ExplicitRungeKutta(TableauSolver):
     def _evaluate(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, k_0: Tensor, workspace: Stages, stages: int
     ) -> tuple[Tensor, Tensor]:
-        """The first so many stages, into the workspace; the last one's y_i and k_i."""
+        """Evaluate the first stages into the workspace; y_i and k_i of the last of them. stages: their number."""
         c, rows, put, combine = self.tableau.c, workspace.weights, workspace.put, workspace.combine
         put[0](k_0)
         y_i, k_i = y, k_0
@@ -70,7 +70,7 @@ class ExplicitRungeKutta(TableauSolver):
         return y_i, k_i
 
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """dt sum_i d_ij k_i, with b_i(theta) = sum_j d_ij theta^j."""
+        """The coefficients dt sum_i d_ij k_i of theta^j, with b_i(theta) = sum_j d_ij theta^j."""
         stages: Stages = step.stages
         if self.dense_with_f1:
             stages.put[self.stages](step.carry)

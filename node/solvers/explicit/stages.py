@@ -1,4 +1,4 @@
-"""Where a step keeps its stages: a buffer for speed, or a list through which autograd can go back."""
+"""The storage of a step's stages: a buffer for speed, or a list that autograd can differentiate through."""
 
 import functools
 from collections.abc import Callable
@@ -16,8 +16,8 @@ class Weights(NamedTuple):
     """A row of a tableau, for one dtype and device."""
 
     row: Tensor
-    stages: int  # over the first so many of them
-    only: tuple[int, float] | None  # the one stage that counts, with its weight: then a sum is one multiplication
+    stages: int  # the number of stages that the row covers
+    only: tuple[int, float] | None  # the index and weight of a single nonzero entry: the sum is then one multiplication
 
 
 class TableauWeights(NamedTuple):
@@ -53,7 +53,7 @@ def weights(tableau: ButcherTableau, dtype: torch.dtype, device: torch.device) -
 class BufferedStages:
     """Stages as rows of one preallocated buffer: each weighted sum is one matrix-vector product.
 
-    Nothing here can be differentiated; the states that it returns are new tensors.
+    It cannot be differentiated; the states that it returns are new tensors.
     """
 
     def __init__(self, weights: TableauWeights, y0: Tensor) -> None:
@@ -85,7 +85,7 @@ class BufferedStages:
         return torch.mv(self._leading[stages], row).view_as(self._row[0]).mul_(dt)
 
     def polynomial(self, dt: Time) -> Tensor:
-        """dt sum_i d_ji k_i over all stages, for each power j of theta."""
+        """The coefficients dt sum_i d_ji k_i, over all stages, of each power j of theta."""
         dense = self.weights.dense
         if isinstance(dt, float):
             return torch.addmm(self._k[0], dense, self._k, beta=0, alpha=dt)
@@ -93,17 +93,18 @@ class BufferedStages:
 
 
 class RecordedStages:
-    """Stages as the tensors that f returned, so that autograd goes back through every weighted sum.
+    """Stages as the tensors that f returned, so that autograd can differentiate every weighted sum.
 
-    A sum is a stack and a product of matrices, whatever its length, or one node if one stage counts; the error estimate
-    leaves none. As a matrix times a vector its derivative would be strided: in a large state that costs more than f.
+    In the graph a sum is a stack and a matrix product, whatever its length, or one node if only one stage has a weight;
+    the error estimate has no graph. With a matrix-vector product the derivative would be strided: in a large state that
+    costs more than f.
     """
 
     def __init__(self, weights: TableauWeights) -> None:
         rows = weights.dense.shape[1]
         self.weights = weights
         self._row: list[Tensor] = [torch.empty(0)] * rows
-        self._y = self._y_row = torch.empty(0)  # what was last added to, and the same as a matrix of one row
+        self._y = self._y_row = torch.empty(0)  # the y of the last sum, and the same as a matrix of one row
         # put[i](k) stores stage i, as f returned it.
         self.put: list[Callable[[Tensor], object]] = [functools.partial(self._row.__setitem__, i) for i in range(rows)]
 
@@ -128,7 +129,7 @@ class RecordedStages:
             return torch.mm(row.unsqueeze(0), self._leading(stages)).view_as(self._row[0]).mul_(dt)
 
     def polynomial(self, dt: Time) -> Tensor:
-        """dt sum_i d_ji k_i over all stages, for each power j of theta."""
+        """The coefficients dt sum_i d_ji k_i, over all stages, of each power j of theta."""
         dense = torch.mm(self.weights.dense, self._leading(len(self._row)))
         return dense.view(-1, *self._row[0].shape) * dt
 

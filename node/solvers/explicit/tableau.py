@@ -7,11 +7,11 @@ from node.errors import CallError
 
 Row = tuple[float, ...]
 
-# Tableaus are entered as rationals or to 16 digits, so that sums are right to a few roundings of their largest term.
+# Tableaus are entered as rationals or to 16 digits, so that sums are exact up to a few roundings of the largest term.
 _ROUNDING = 1e-13
 
 
-@dataclass(frozen=True, eq=False)  # known by identity: to hash a hundred numbers would cost every solve
+@dataclass(frozen=True, eq=False)  # hashed by identity: hashing a hundred numbers would slow down every solve
 class ButcherTableau:
     """An explicit Runge-Kutta method: k_i = f(t + c_i dt, y + dt sum_j a_ij k_j), y1 = y + dt sum_i b_i k_i.
 
@@ -19,7 +19,7 @@ class ButcherTableau:
     b_error: b minus the embedded method's weights, None without an error estimate.
     b_dense: row i holds the coefficients of theta, theta^2, ... in b_i(theta); y(t + theta dt) = y + dt sum_i
     b_i(theta) k_i. None: the cubic Hermite interpolant is derived.
-    dense_c, dense_a: stages that dense output has beyond f1 = f(t1, y1), which then stands after those of the step.
+    dense_c, dense_a: further stages for dense output; in their order f1 = f(t1, y1) comes between the step's and these.
     """
 
     c: Row
@@ -55,7 +55,7 @@ class ButcherTableau:
 
     @staticmethod
     def _check_rows(name: str, rows: tuple[Row, ...], c: Row, *, first: int) -> None:
-        """Each row has an entry for each stage before it, and sums to its node."""
+        """Check that each row has an entry for each stage before it, and sums to its node."""
         for i, row in enumerate(rows):
             if len(row) != first + i:
                 raise CallError(f"row {i} of {name} has {len(row)} entries, an explicit method's has {first + i}")
@@ -63,7 +63,7 @@ class ButcherTableau:
 
     @property
     def stages(self) -> int:
-        """Evaluations of f in a step that is given none."""
+        """The number of stages: the evaluations of f in a step whose first stage is not known."""
         return len(self.b)
 
     @cached_property
@@ -78,9 +78,9 @@ class ButcherTableau:
 
     @cached_property
     def dense(self) -> tuple[Row, ...]:
-        """Dense-output weights: b_dense, or the cubic Hermite interpolant of y0, y1, f0, f1 in the same form.
+        """The weights of dense output: b_dense, or the cubic Hermite interpolant of y0, y1, f0, f1 in the same form.
 
-        A method without FSAL gets one more row, for f1 = f(t1, y1).
+        The Hermite interpolant of a method without FSAL has one more row, for f1 = f(t1, y1).
         """
         if self.b_dense is not None:
             return self.b_dense

@@ -1,7 +1,7 @@
 """Tsitouras (2011), "Runge-Kutta pairs of order 5(4) satisfying only the first column simplifying assumption",
 Comput. Math. Appl. 62(2), 770-775.
 
-Order 5 with an embedded order 4; propagates with the fifth-order weights. Seven stages, FSAL. Dense output of order 4
+Order 5 with an embedded order 4; the fifth-order solution is propagated. Seven stages, FSAL. Dense output of order 4
 from the same paper.
 """
 

@@ -1,8 +1,8 @@
 """Verner (2010), "Numerically optimal Runge-Kutta pairs with interpolants", Numer. Algorithms 53, 383-396.
 
-The efficient pair: order 7 with an embedded order 6. Ten stages, no FSAL. Dense output from the same paper at the price
-of f(t1, y1), which is the next step's first stage, and five stages of its own: order 6, with residuals below 3e-7 in
-the conditions of order 7.
+The efficient pair: order 7 with an embedded order 6. Ten stages, no FSAL. Dense output of order 6 from the same paper,
+with residuals below 3e-7 in the conditions of order 7; it needs f(t1, y1), which is the next step's first stage, and
+five more stages.
 """
 
 from node.solvers.base import SOLVERS

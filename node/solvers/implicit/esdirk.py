@@ -1,4 +1,4 @@
-"""The one step of every stiffly accurate diagonally implicit Runge-Kutta method whose first stage is explicit."""
+"""The step of all stiffly accurate diagonally implicit Runge-Kutta methods with an explicit first stage (ESDIRK)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from node.solvers.explicit.tableau import Row
 from node.solvers.implicit.newton import Newton
 from node.vector_field import RightHandSide, Time
 
-# Coefficients are entered as rationals or to 16 digits, so that sums are right to a few roundings.
+# Coefficients are entered as rationals or to 16 digits, so that sums are exact up to a few roundings.
 _ROUNDING = 1e-14
 
 
-@dataclass(frozen=True, eq=False)  # known by identity, as a ButcherTableau is
+@dataclass(frozen=True, eq=False)  # hashed by identity, as a ButcherTableau is
 class ESDIRKTableau:
     """k_0 = f(t, y), k_i = f(t + c_i dt, y_i), y_i = y + dt (sum_j a_ij k_j + gamma k_i), j < i; y1 is the last y_i.
 
@@ -67,7 +67,7 @@ def _rows(tableau: ESDIRKTableau, dtype: torch.dtype, device: torch.device) -> _
 
 
 class ImplicitStages(NamedTuple):
-    """The rows in the state's dtype, and whether stages leave a graph."""
+    """The tableau's rows in the state's dtype, and whether stages leave a graph."""
 
     rows: _Rows
     record: bool
@@ -75,11 +75,11 @@ class ImplicitStages(NamedTuple):
 
 @dataclass(frozen=True)
 class ESDIRK(TableauSolver):
-    """A tableau with its name, its orders and its paper. It carries f(t, y), the first stage.
+    """An ESDIRK method as a tableau with its name, its orders and its paper. Its carry is f(t, y), the first stage.
 
-    That is the last stage's slope, found as (y_i - rest) / (gamma dt): f itself would magnify the rounding of a stiff
-    y1. Stages are solved to rounding, whatever the tolerance, as exact gradients need them. Dense output is Hermite's
-    cubic, or of order 1 the chord.
+    After a step the carry is the last stage's slope, computed as (y_i - rest) / (gamma dt): a call of f would magnify
+    the rounding of a stiff y1. Stages are solved to rounding, whatever the tolerance, as exact gradients need that.
+    Dense output is Hermite's cubic, or the straight line if its order is 1.
     """
 
     tableau: ESDIRKTableau
@@ -90,11 +90,11 @@ class ESDIRK(TableauSolver):
 
     @property
     def stages(self) -> int:
-        """The stages that y1 takes; an implicit stage calls f once an iteration."""
+        """The number of stages that y1 needs; an implicit stage calls f once in each iteration."""
         return len(self.tableau.c) - (not any(row[0] for row in self.tableau.a[1:]))
 
     def workspace(self, y0: Tensor, *, record: bool) -> ImplicitStages:
-        """The tableau in the state's dtype."""
+        """The tableau's rows in the state's dtype."""
         return ImplicitStages(_rows(self.tableau, y0.dtype, y0.device), record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
@@ -112,7 +112,7 @@ class ESDIRK(TableauSolver):
         *,
         estimate: bool,
     ) -> Step:
-        """Hairer & Wanner (1996), section IV.6: the stages one after the other, with a matrix that they share."""
+        """One step: Hairer & Wanner (1996), section IV.6; the stages share one matrix of Newton's iteration."""
         tableau, rows = self.tableau, workspace.rows
         k, y_i = [carry], y
         newton = Newton(f, dt * tableau.gamma, self.name)
@@ -128,15 +128,15 @@ class ESDIRK(TableauSolver):
 
     @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """Hermite's cubic by the slopes at both ends, of which the step's `stages` is the first."""
+        """Hermite's cubic with the slopes at both ends, `step.stages` and `step.carry`; or the straight line."""
         if self.dense_order == 1:
             return (step.y1 - y).unsqueeze(0)
         return hermite(y, step.y1, dt, step.stages, step.carry)
 
     def _stage(self, newton: Newton, t: Time, rest: Tensor, guess: Tensor, *, record: bool) -> Tensor:
-        """One stage, by an iteration that starts at the stage before.
+        """The state y_i of one stage, by an iteration that starts at the stage before.
 
-        From a guess ahead of it other roots are found, such as negative concentrations.
+        An extrapolated guess may lead to another root, such as negative concentrations.
         """
         with torch.no_grad():
             y_i = newton.solve(t, rest, guess)
@@ -144,7 +144,7 @@ class ESDIRK(TableauSolver):
 
 
 def _slope(rise: Tensor, weight: Time, at_rest: Tensor) -> Tensor:
-    """rise / weight; in a step of size zero, as samples take that wait for others, the slope at its start."""
+    """rise / weight, or `at_rest` in a step of size zero, which samples take that wait for others."""
     if not isinstance(weight, Tensor):
         return rise / weight if weight else at_rest
     moves = weight != 0

@@ -1,7 +1,7 @@
 """Euler's implicit method: Hairer & Wanner (1996), "Solving Ordinary Differential Equations II", section IV.1.
 
-Order 1 with an error estimate dt / 2 (f1 - f0), the first term that the step leaves out. L-stable: what is stiff is
-gone after a step, however large. One implicit stage, FSAL. Linear interpolation.
+Order 1 with the error estimate dt / 2 (f1 - f0), the leading term of the local error. L-stable: stiff components are
+damped in one step, however large. One implicit stage, FSAL. Linear interpolation.
 """
 
 from node.solvers.base import SOLVERS

@@ -1,4 +1,4 @@
-"""Newton's iteration for the stages of implicit methods: one matrix serves all of a step as long as it does well."""
+"""Newton's iteration for the stages of implicit methods, with one matrix for a step as long as it converges fast."""
 
 from dataclasses import dataclass, field
 
@@ -9,27 +9,27 @@ from node.derivatives import differentiates
 from node.jacobian import Factors, factors, linearise
 from node.vector_field import RightHandSide, Time
 
-# Where the iteration takes more than these it is lost, and so is the step: its state is not a number.
+# An iteration that takes more than this has failed: the state, and so the step, is NaN.
 MAX_ITERATIONS = 15
-# Iterations for which a matrix is kept: where convergence would take more, a new matrix is made.
+# The matrix is kept if convergence takes at most this number of further iterations; otherwise a new one is made.
 MORE_ITERATIONS = 2
 
 
 @dataclass
 class Newton:
-    """Solves y = rest + weight f(t, y) to rounding, for one stage of a step after the other.
+    """Solves y = rest + weight f(t, y) to rounding, for the stages of a step in order.
 
-    The matrix I - weight df/dy is made at the first guess. In samples that converge too slowly with it, a new one is
-    made at their iterate. weight: dt times the method's diagonal coefficient.
+    The matrix I - weight df/dy is made at the first guess. For samples that converge too slowly with it, a new one is
+    made at the current iterate. weight: dt times the method's diagonal coefficient.
     """
 
     f: RightHandSide
     weight: Time
-    solver: str  # the method's name
+    solver: str  # the solver's name, for error messages
     _matrix: Factors | None = field(init=False, default=None)
 
     def solve(self, t: Time, rest: Tensor, guess: Tensor) -> Tensor:
-        """The y that the iteration goes to from the guess, without a graph; NaN in samples where it goes nowhere."""
+        """The limit y of the iteration from the guess, without a graph; NaN in samples where it does not converge."""
         resolution, y = torch.finfo(guess.dtype).eps, guess
         last = torch.full_like(_largest(guess), torch.nan)
         done = renewed = torch.zeros_like(last, dtype=torch.bool)
@@ -38,8 +38,8 @@ class Newton:
             y = y + change.where(~done, 0.0)
             size, scale = _largest(change), torch.maximum(_largest(y), _largest(rest))
             rate = (size / last).nan_to_num(1.0)
-            ahead = torch.where(renewed, rate.square(), rate)  # of the next iteration, with a nearer matrix
-            # Where even a new matrix brings nothing more, rounding is what is left.
+            ahead = torch.where(renewed, rate.square(), rate)  # the next iteration's rate, faster with a new matrix
+            # Where even a new matrix does not improve convergence, only rounding errors are left.
             stopped = renewed & (rate > 0.5) & last.isfinite() & (size <= resolution**0.5 * scale)
             done = done | stopped | (size * ahead <= resolution * scale)
             if bool((done | ~size.isfinite()).all()):
@@ -49,10 +49,10 @@ class Newton:
         return y.where(done, torch.nan)
 
     def recorded(self, t: Time, rest: Tensor, y: Tensor) -> Tensor:
-        """The solution y, with a graph to rest and to all that f depends on.
+        """The solution y with a graph to rest and to all that f depends on.
 
-        There dy = (I - weight df/dy)^-1 d(rest + weight f), the implicit function theorem, is the derivative of one
-        more iteration with the solution's own matrix; of two more, so are the second derivatives.
+        By the implicit function theorem dy = (I - weight df/dy)^-1 d(rest + weight f). This is the derivative of one
+        more iteration with the matrix at the solution; with two more iterations the second derivatives are correct too.
         """
         value = self.f(t, y)
         if not differentiates(rest, self.weight, value):
@@ -63,7 +63,7 @@ class Newton:
         return y + matrix.solve(rest + self.weight * self.f(t, y) - y)
 
     def _change(self, t: Time, rest: Tensor, y: Tensor, renewed: Tensor) -> tuple[Tensor, Tensor]:
-        """The change of y in one iteration, with a new matrix where one is needed; and the samples where it is new."""
+        """The change of y in one iteration, and the samples with a new matrix. renewed: the samples that need one."""
         matrix = self._matrix
         if matrix is None or bool(renewed.any()):
             at = linearise(self.f, t, y, solver=self.solver)
@@ -80,5 +80,5 @@ def _selected(samples: Tensor, new: Factors, old: Factors) -> Factors:
 
 
 def _largest(y: Tensor) -> Tensor:
-    """The largest entry of each sample, a column."""
+    """The largest absolute entry of each sample, as a column."""
     return y.abs().amax(-1, keepdim=True)

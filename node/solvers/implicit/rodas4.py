@@ -1,6 +1,6 @@
 """Hairer & Wanner (1996), "Solving Ordinary Differential Equations II", 2nd ed., Springer, section IV.7: RODAS.
 
-Order 4 with an embedded order 3, both L-stable and stiffly accurate. Six stages. Dense output of order 3 of its own.
+Order 4 with an embedded order 3, both L-stable and stiffly accurate. Six stages. Dense output of order 3.
 Coefficients as in Hairer's code rodas.f, method 1.
 """
 

@@ -1,7 +1,7 @@
 """Steinebach (2023), "Construction of Rosenbrock-Wanner method Rodas5P", BIT Numer. Math. 63, 27.
 
-Order 5 with an embedded order 4, L-stable and stiffly accurate. Eight stages. Dense output of order 4 of its own. It
-keeps its order on many stiff problems where rodas4 loses some.
+Order 5 with an embedded order 4, L-stable and stiffly accurate. Eight stages. Dense output of order 4. It keeps its
+order on many stiff problems for which the order of rodas4 is reduced.
 """
 
 from node.solvers.base import SOLVERS

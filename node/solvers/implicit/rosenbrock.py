@@ -1,4 +1,4 @@
-"""The one step of every Rosenbrock method."""
+"""The step of all Rosenbrock methods."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,13 +14,13 @@ from node.solvers.base import Step, TableauSolver
 from node.solvers.explicit.tableau import Row
 from node.vector_field import RightHandSide, Time
 
-# Coefficients are entered to 16 digits, so that sums are right to a few roundings of their largest term.
+# Coefficients are entered to 16 digits, so that sums are exact up to a few roundings of the largest term.
 _ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
 class RosenbrockTableau:
-    """A Rosenbrock method in the form that multiplies nothing with the Jacobian J = df/dy(t, y).
+    """A Rosenbrock method in the form without products with the Jacobian J = df/dy(t, y).
 
     (I / gamma - dt J) u_i = dt f(t + alpha_i dt, y + sum_j a_ij u_j) + sum_j c_ij u_j + d_i dt^2 df/dt(t, y), j < i;
     y1 = y + sum_i b_i u_i. Hairer & Wanner (1996), eq. IV.7.25, times dt.
@@ -41,7 +41,7 @@ class RosenbrockTableau:
 
     def __post_init__(self) -> None:
         self._check_lengths()
-        # The u_i of y' = 1 are dt d_i, which each row must meet.
+        # For y' = 1 the u_i are dt d_i, which gives a condition on each row.
         for i, (a, c) in enumerate(zip(self.a, self.c, strict=True)):
             self._check_row(f"row {i} of a", a, self.alpha[i])
             self._check_row(f"row {i} of c", c, self.d[i] / self.gamma - 1.0)
@@ -71,7 +71,7 @@ class RosenbrockTableau:
 
     @property
     def powers(self) -> tuple[Row, ...]:
-        """Dense output in powers of theta: rows over the stages of y(t + theta dt) - y = sum_j theta^j row_j u."""
+        """The dense output in powers of theta, as rows with y(t + theta dt) - y = sum_j theta^j row_j u."""
         zero = (0.0,) * len(self.b)
         upper, lower = (*self.dense, zero), (zero, *self.dense)
         rows = [tuple(h - g for h, g in zip(*pair, strict=True)) for pair in zip(upper, lower, strict=True)]
@@ -105,7 +105,7 @@ class Increments(NamedTuple):
 
 @dataclass(frozen=True)
 class Rosenbrock(TableauSolver):
-    """A tableau with its name, its orders and its paper. It carries f, df/dy and df/dt at (t, y)."""
+    """A Rosenbrock method as a tableau with its name, orders and paper. Its carry is f, df/dy and df/dt at (t, y)."""
 
     tableau: RosenbrockTableau
 
@@ -115,17 +115,17 @@ class Rosenbrock(TableauSolver):
 
     @property
     def stages(self) -> int:
-        """The rows of the tableau; the first stage's evaluation gives the derivatives too."""
+        """The number of stages of the tableau; the evaluation of the first stage gives the derivatives too."""
         return len(self.tableau.b)
 
     @override
     def workspace(self, y0: Tensor, *, record: bool) -> RosenbrockRows:
-        """The tableau in the state's dtype."""
+        """The tableau's rows in the state's dtype."""
         return _rows(self.tableau, y0.dtype, y0.device)
 
     @override
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Linearisation:
-        """f with its derivatives at (t, y): one evaluation, also where f0 is known."""
+        """f with its derivatives at (t, y), by one evaluation, also if f0 is known."""
         return linearise(f, t, y, solver=self.name)
 
     def step(
@@ -139,7 +139,7 @@ class Rosenbrock(TableauSolver):
         *,
         estimate: bool,
     ) -> Step:
-        """One factorisation, and a solution with it for each stage."""
+        """One step: one factorisation, and one linear solve for each stage."""
         tableau, rows = self.tableau, workspace
         matrix = factors(1 / tableau.gamma, dt, carry.dy)
         rise = dt * dt * carry.dt

@@ -1,8 +1,8 @@
 """Adams (1883), in Bashforth & Adams, "An attempt to test the theories of capillary action", Cambridge.
 
 Multistep methods: y1 is y plus the integral of the polynomial through the last slopes f(t_j, y_j). The weights are
-those of the times as they are, so that a shortened last step or a grid that is not uniform keeps the order. No error
-estimate. Dense output is the same integral up to theta, and evaluates nothing.
+computed for the actual times, so that a shortened last step or a nonuniform grid keeps the order. No error estimate.
+Dense output is the same integral up to theta, without evaluations of f.
 """
 
 import sys
@@ -25,16 +25,17 @@ from node.solvers.explicit.stages import Stages
 from node.solvers.multistep.slope_polynomial import Nodes, SlopePolynomial
 from node.vector_field import RightHandSide, Time
 
-# Times, (k,) on the CPU or (B, k), and the k slopes at them, oldest first. What is not known yet is filled with the
-# start's, so that the oldest two times are equal until the history is complete.
+# Times, (k,) on the CPU or (B, k), and the k slopes at them, oldest first. Entries that are not known yet are those of
+# the start, so that the oldest two times are equal until the history is complete.
 Carry = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True, slots=True)  # a slot takes the place of the property, as in a TableauSolver
+@dataclass(frozen=True, slots=True)  # a slot replaces the abstract property, as in a TableauSolver
 class Adams(Solver):
-    """An Adams method of any order k: carries the last k slopes; a Runge-Kutta method takes the first k - 1 steps.
+    """An Adams method of any order k. Its carry is the last k slopes; a Runge-Kutta method takes the first k - 1 steps.
 
-    starter: of order k - 1 at least, for y; dense output in its steps is its own.
+    order: the number k of slopes. starter: the Runge-Kutta method, of order k - 1 at least; it also gives the dense
+    output in its steps.
     """
 
     order: int = field()
@@ -56,20 +57,20 @@ class Adams(Solver):
 
     @property
     def name(self) -> str:
-        """The method's letters and its order."""
+        """The method's prefix and its order, such as ab4."""
         return f"{self.prefix}{self.order}"
 
     @property
     def dense_order(self) -> int:
-        """The method's order, or that of the starter's dense output where it is less."""
+        """The method's order, or that of the starter's dense output if that is less."""
         return min(self.order, self.starter.dense_order)
 
     def workspace(self, y0: Tensor, *, record: bool) -> Stages:
-        """The starter's stages."""
+        """The storage for the starter's stages."""
         return self.starter.workspace(y0, record=record)
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
-        """A history of f(t, y) alone."""
+        """A history in which all slopes are f(t, y)."""
         f0 = f(t, y) if f0 is None else f0
         return _stored((t,) * self.order), *[f0] * self.order
 
@@ -77,7 +78,7 @@ class Adams(Solver):
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: Stages, *, estimate: bool
     ) -> Step:
-        """Hairer, Norsett & Wanner (1993), III.1 and III.5; f(t1, y1) is evaluated last, and handed on."""
+        """One step: Hairer, Norsett & Wanner (1993), III.1 and III.5; the next step uses f(t1, y1), evaluated last."""
         stored, *slopes = carry
         times, t1 = _times(stored), t + dt
         if self.order > 1 and _equal(times[0], times[1]):
@@ -94,10 +95,10 @@ class Adams(Solver):
 
     @abstractmethod
     def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
-        """The polynomial that the step integrates, from the one through the history."""
+        """The polynomial that the step integrates, made from the polynomial through the history."""
 
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """The step's polynomial integrated to theta; in the first steps the starter's dense output."""
+        """The step's polynomial, integrated up to theta; in the first steps the starter's dense output."""
         taken: Step | SlopePolynomial = step.stages
         if isinstance(taken, SlopePolynomial):
             return taken.dense(dt)
@@ -106,14 +107,14 @@ class Adams(Solver):
 
 @dataclass(frozen=True)
 class AdamsBashforth(Adams):
-    """Explicit: the polynomial through the last k slopes, extrapolated. One evaluation a step."""
+    """The explicit method: the polynomial through the last k slopes is extrapolated. One evaluation in each step."""
 
     prefix = "ab"
     kind = "Adams-Bashforth"
 
     @property
     def stages(self) -> int:
-        """f at either end of a step, of which the second is handed on. The starter takes its own."""
+        """The evaluations of f at both ends of a step; the second is used again by the next step, as by FSAL."""
         return 2
 
     @override
@@ -123,10 +124,10 @@ class AdamsBashforth(Adams):
 
 @dataclass(frozen=True)
 class AdamsBashforthMoulton(Adams):
-    """Predictor and corrector, PECE: the implicit method of order k, once, from the explicit one of order k.
+    """Predictor and corrector, PECE: the implicit method of order k, applied once to the result of the explicit one.
 
-    Moulton (1926), "New methods in exterior ballistics", Chicago. The slope at the predicted state takes the place of
-    the oldest one. It is then evaluated again at the corrected state, and handed on: two evaluations a step.
+    Moulton (1926), "New methods in exterior ballistics", Chicago. The slope at the predicted state replaces the oldest
+    one. f is then evaluated at the corrected state, for the next step: two evaluations in each step.
     """
 
     prefix = "abm"
@@ -134,7 +135,7 @@ class AdamsBashforthMoulton(Adams):
 
     @property
     def stages(self) -> int:
-        """f at the start, the predicted and the corrected state; the last is handed on. The starter takes its own."""
+        """The evaluations of f at the start, the predicted and the corrected state; the next step uses the last."""
         return 3
 
     def _polynomial(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, history: SlopePolynomial) -> SlopePolynomial:
@@ -155,12 +156,12 @@ def _times(stored: Tensor) -> Nodes:
 
 
 def _equal(one: Time, other: Time) -> bool:
-    """For all samples: one that rests at its end has equal times too."""
+    """Whether two times are equal in all samples; a sample that has ended also has equal times."""
     return bool((one == other).all()) if isinstance(one, Tensor) else one == other
 
 
 def _nodes(times: Nodes, t: Time, dt: Time) -> Nodes:
-    """(t_j - t) / dt; whole numbers where the grid is uniform but for the rounding of times, or a sample rests."""
+    """The nodes (t_j - t) / dt; whole numbers if the grid is uniform up to rounding, or if a sample has dt = 0."""
     whole = [float(j) for j in range(1 - len(times), 1)]
     if isinstance(dt, Tensor):
         return tuple(torch.where(dt == 0, j, (time - t) / dt) for j, time in zip(whole, times, strict=True))

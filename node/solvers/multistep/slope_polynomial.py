@@ -1,4 +1,4 @@
-"""The polynomial through slopes at several times, and its integral: what a multistep method adds to y."""
+"""The polynomial through slopes at several times, and its integral, which a multistep method adds to y."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,7 +15,7 @@ Nodes = tuple[Any, ...]  # floats; with per-sample stepping columns (B, 1)
 
 
 def basis_integrals(nodes: Sequence[Number], one: Number) -> list[list[Number]]:
-    """Row j: the coefficients of theta, theta^2, ... in int_0^theta l_j, with l_j 1 at node j and 0 at the others."""
+    """The integrals int_0^theta l_j of the Lagrange basis: row j has the coefficients of theta, theta^2, ..."""
     zero = one - one
     rows: list[list[Number]] = []
     for j, node in enumerate(nodes):
@@ -29,7 +29,7 @@ def basis_integrals(nodes: Sequence[Number], one: Number) -> list[list[Number]]:
 
 
 class SlopePolynomial(NamedTuple):
-    """p(theta) with p(theta_j) = f_j at the nodes theta_j = (t_j - t) / dt of a step from t to t + dt."""
+    """The polynomial p with p(theta_j) = f_j at the nodes theta_j = (t_j - t) / dt of a step from t to t + dt."""
 
     nodes: Nodes
     slopes: tuple[Tensor, ...]
@@ -66,7 +66,7 @@ def _column_weights(nodes: tuple[Tensor, ...]) -> _Weights:
 
 @made_once(1024)
 def _float_weights(nodes: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> _Weights:
-    """Made once for a uniform grid; once for each step of another one, which training solves again and again."""
+    """The weights for nodes that are floats, cached: once for a uniform grid, and once for each step of other grids."""
     rows: Sequence[Sequence[Fraction | float]]
     if all(map(float.is_integer, nodes)):
         rows = basis_integrals([Fraction(node) for node in nodes], Fraction(1))

@@ -1,6 +1,6 @@
 """Zhuang, Dvornek, Tatikonda & Duncan (2021), "MALI: a memory efficient and reverse accurate integrator", ICLR.
 
-Order 2 with an embedded order 1 (Euler). One evaluation a step. Hermite interpolation.
+Order 2 with an embedded order 1 (Euler). One evaluation in each step. Hermite interpolation.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,14 @@ from node.vector_field import RightHandSide, Time
 
 @dataclass(frozen=True)
 class AsynchronousLeapfrog(ReversibleSolver):
-    """Carries a velocity v, which starts as f(t0, y0) and goes its own way, at every step reflected in f at the middle.
+    """The asynchronous leapfrog: a reversible method whose carry is a velocity v, which starts as f(t0, y0).
 
     k = y + dt/2 v,  u = f(t + dt/2, k),  v1 = v + 2 eta (u - v),  y1 = k + dt/2 v1.
 
-    eta: damping, in (0, 1]. 1: none; of order 2, but stable on the imaginary axis alone, |Im dt lambda| <= 1: where f
-    contracts, v - f grows as fast as y shrinks, and no tolerance helps. Less: of order 1, stable in a region, and a
-    reversed step multiplies the rounding of v by 1 / |1 - 2 eta|.
+    eta: the damping coefficient in (0, 1], not 1/2; 1 means no damping and order 2, smaller values damp with order 1.
+    Without damping the method is stable on the imaginary axis only, |Im dt lambda| <= 1: where f contracts, v - f grows
+    as fast as y shrinks, at any tolerance. With damping it is stable in a region, and reversing a step multiplies the
+    rounding of v by 1 / |1 - 2 eta|.
     """
 
     eta: float = 1.0
@@ -49,21 +50,21 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
     @property
     def stages(self) -> int:
-        """f for v at the start, which is handed on, and at the middle."""
+        """The evaluations of f: for v at the start, needed once, and at the middle of each step."""
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """No storage: a step keeps nothing."""
+        """None, as a step needs no storage."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
-        """v = f(t, y)."""
+        """The initial velocity v = f(t, y)."""
         return f(t, y) if f0 is None else f0
 
     @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: None, *, estimate: bool
     ) -> Step:
-        """The error is dt (u - v), by which the midpoint rule differs from Euler's."""
+        """One step; the error estimate is dt (u - v), the difference of the midpoint rule and Euler's method."""
         v, half = carry, 0.5 * dt
         k = moved(y, half, v)
         u = f(t + half, k)
@@ -75,7 +76,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: None
     ) -> tuple[Tensor, Tensor]:
-        """The same k and u, from the other side: v = (v1 - 2 eta u) / (1 - 2 eta)."""
+        """The inverse step, with the same k and u: v = (v1 - 2 eta u) / (1 - 2 eta)."""
         half = 0.5 * dt
         k = moved(y1, -half, carry1)
         u = f(t + half, k)
@@ -84,7 +85,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
     @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """Hermite's cubic with v for slopes: a parabola, for y1 - y = dt/2 (v + v1)."""
+        """Hermite's cubic with v and v1 as slopes; it is a parabola, as y1 - y = dt/2 (v + v1)."""
         return parabola(y, step.y1, dt, step.carry)
 
 

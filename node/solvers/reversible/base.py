@@ -1,4 +1,4 @@
-"""What every algebraically reversible solver is: one whose step can be undone, so that a gradient needs no tape."""
+"""The base of algebraically reversible solvers, whose steps can be inverted: gradients need no stored states."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class ReversibleSolver(Solver):
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Any, workspace: Any
     ) -> tuple[Tensor, Any]:
-        """(y, carry) at t, from those at t + dt: the inverse of the step, but for rounding.
+        """The inverse of the step, up to rounding: (y, carry) at t from those at t + dt.
 
-        t, dt: as the step had them, not the end's time, so that f is called at the very same times.
+        t, dt: the same values as in the step, not the time of its end, so that f is called at exactly the same times.
         """
 
 
@@ -31,7 +31,7 @@ def moved(y: Tensor, dt: Time, slope: Tensor) -> Tensor:
 
 
 def parabola(y: Tensor, y1: Tensor, dt: Time, slope1: Tensor) -> Tensor:
-    """The parabola from y to y1 with slope1 at the end: (2, *y.shape), of theta, theta^2.
+    """The parabola from y to y1 with slope1 at the end: coefficients (2, *y.shape) of theta, theta^2.
 
     It is Hermite's cubic where y1 - y = dt/2 (slope0 + slope1).
     """

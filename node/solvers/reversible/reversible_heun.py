@@ -1,6 +1,6 @@
 """Kidger, Foster, Li & Lyons (2021), "Efficient and accurate gradients for neural SDEs", NeurIPS.
 
-Order 2 with an embedded order 1. One evaluation a step. Hermite interpolation.
+Order 2 with an embedded order 1. One evaluation in each step. Hermite interpolation.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ Carry = tuple[Tensor, Tensor]  # yhat and f(t, yhat)
 
 @dataclass(frozen=True)
 class ReversibleHeun(ReversibleSolver):
-    """Algorithm 1, without noise: carries yhat, a second approximation of y, and f there.
+    """The reversible Heun method, algorithm 1 without noise. Its carry: yhat, a second approximation of y, and f(yhat).
 
     yhat1 = 2 y - yhat + dt f(t, yhat),  y1 = y + dt/2 (f(t, yhat) + f(t1, yhat1)).
 
-    Stable on the imaginary axis alone, |Im dt lambda| <= 1.
+    It is stable on the imaginary axis only, |Im dt lambda| <= 1.
     """
 
     name = "reversible_heun"
@@ -34,21 +34,21 @@ class ReversibleHeun(ReversibleSolver):
 
     @property
     def stages(self) -> int:
-        """f at either end of a step, of which the second is handed on."""
+        """The evaluations of f at both ends of a step; the second is used again by the next step."""
         return 2
 
     def workspace(self, y0: Tensor, *, record: bool) -> None:
-        """No storage: a step keeps nothing."""
+        """None, as a step needs no storage."""
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Carry:
-        """yhat = y."""
+        """The initial carry, with yhat = y."""
         return y, f(t, y) if f0 is None else f0
 
     @override
     def step(
         self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Carry, workspace: None, *, estimate: bool
     ) -> Step:
-        """Algorithm 1; the error is dt/2 (f1 - f0), by which the trapezoidal rule differs from Euler's."""
+        """Algorithm 1; the error estimate is dt/2 (f1 - f0), the difference of trapezoidal rule and Euler's method."""
         yhat, fhat = carry
         yhat1 = _reflected(yhat, y, dt, fhat)
         fhat1 = f(t + dt, yhat1)
@@ -60,7 +60,7 @@ class ReversibleHeun(ReversibleSolver):
     def reverse(
         self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Carry, workspace: None
     ) -> tuple[Tensor, Carry]:
-        """Algorithm 2: the step itself, taken with -dt."""
+        """Algorithm 2: the inverse step, which is the step itself with -dt."""
         yhat1, fhat1 = carry1
         yhat = _reflected(yhat1, y1, -dt, fhat1)
         fhat = f(t, yhat)
@@ -68,7 +68,7 @@ class ReversibleHeun(ReversibleSolver):
 
     @override
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """Hermite's cubic with f at yhat for slopes: a parabola, for y1 - y = dt/2 (fhat + fhat1)."""
+        """Hermite's cubic with fhat and fhat1 as slopes; it is a parabola, as y1 - y = dt/2 (fhat + fhat1)."""
         return parabola(y, step.y1, dt, step.carry[1])
 
 

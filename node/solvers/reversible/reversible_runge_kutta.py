@@ -20,36 +20,38 @@ from node.solvers.reversible.base import ReversibleSolver
 from node.vector_field import RightHandSide, Time
 
 
-class TwoWays(NamedTuple):
-    """Stages of Psi_dt(z) and of Psi_-dt(y1)."""
+class StagePair(NamedTuple):
+    """The stages of Psi_dt(z) and of Psi_-dt(y1)."""
 
     forward: Stages
     backward: Stages
 
 
 class BaseStep(NamedTuple):
-    """The base's step from z, of which dense output is made."""
+    """The base method's step from z, from which dense output is made."""
 
     z: Tensor
     z_end: Tensor  # z + Psi_dt(z)
     slopes: tuple[Tensor, Tensor]  # f(t, z) and f(t1, y1)
-    f_end: Tensor | None  # f(t1, z_end), where it is evaluated
+    f_end: Tensor | None  # f(t1, z_end), if it was evaluated
     stages: Stages
 
 
 @dataclass(frozen=True)
 class ReversibleRungeKutta(ReversibleSolver):
-    """Any explicit Runge-Kutta method, made reversible.
+    """A reversible method made from any explicit Runge-Kutta method, the base.
 
     y1 = l y + (1 - l) z + Psi_dt(z),  z1 = z - Psi_-dt(y1),  Psi_dt(z) = dt sum_i b_i k_i the base's increment.
 
-    Of the base's order, with its error estimate, that of Psi_dt(z). Carries z, a second approximation of y. Twice the
-    base's evaluations, but for the last of a base with FSAL, which y1 does not need: it is made for the error estimate
-    or a dense output that takes it. Dense output is the base's, or Hermite's cubic where that is the base's.
+    It has the base's order, and the error estimate of Psi_dt(z). Its carry is z, a second approximation of y. It takes
+    twice the base's evaluations, except for the last stage of a base with FSAL, which y1 does not need: that is
+    evaluated for the error estimate, or for a dense output that uses it. Dense output is that of the base, or Hermite's
+    cubic if the base has that.
 
-    coupling: l in (0, 1]. Reversing a step multiplies rounding by 1/l. A step on y' = lambda y has determinant l: where
-    y shrinks by exp(dt lambda), y - z grows by about l exp(-dt lambda), so that it is stable on the negative axis to
-    about |dt lambda| = 1 - l. Over long times a field that contracts asks for small steps or a smaller coupling.
+    coupling: l in (0, 1], the weight of y in the step; a smaller one is more stable, but reversing a step multiplies
+    rounding errors by 1/l. A step on y' = lambda y has determinant l: where y shrinks by exp(dt lambda), y - z grows by
+    about l exp(-dt lambda), so that the method is stable on the negative axis up to about |dt lambda| = 1 - l. Over
+    long times a contracting field needs small steps or a smaller coupling.
     """
 
     base: ExplicitRungeKutta
@@ -63,7 +65,7 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     @property
     def name(self) -> str:
-        """The base's name, after `reversible_`."""
+        """The base's name with the prefix `reversible_`."""
         return f"reversible_{self.base.name}"
 
     @property
@@ -78,7 +80,7 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     @property
     def source(self) -> str:
-        """The paper, and the base's."""
+        """The citations of this method's paper and of the base's."""
         return f"McCallum & Foster (2024), arXiv:2410.11648; {self.base.source}"
 
     @property
@@ -88,26 +90,26 @@ class ReversibleRungeKutta(ReversibleSolver):
 
     @property
     def stages(self) -> int:
-        """The stages of both increments; one more with the error estimate of a base with FSAL."""
+        """The number of stages of both increments; the error estimate of a base with FSAL needs one more."""
         return 2 * self._increment_stages
 
     @property
     def _increment_stages(self) -> int:
         return self.base.stages - self.base.tableau.fsal
 
-    def workspace(self, y0: Tensor, *, record: bool) -> TwoWays:
-        """The base's stages, twice."""
-        return TwoWays(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
+    def workspace(self, y0: Tensor, *, record: bool) -> StagePair:
+        """The storage for the base's stages in both increments."""
+        return StagePair(self.base.workspace(y0, record=record), self.base.workspace(y0, record=record))
 
     @override
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
-        """z = y."""
+        """The initial carry z = y."""
         return y
 
     def step(
-        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: TwoWays, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: StagePair, *, estimate: bool
     ) -> Step:
-        """One step, with z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1), where the base's steps end."""
+        """One step, where z_end = z + Psi_dt(z) and y_back = y1 + Psi_-dt(y1) are the ends of the base's steps."""
         z, t1 = carry, t + dt
         f0, z_end = self._advance(f, t, z, dt, workspace.forward)
         y1 = torch.add(z_end, y - z, alpha=self.coupling)
@@ -121,16 +123,16 @@ class ReversibleRungeKutta(ReversibleSolver):
         return Step(y1, error, z + (y1 - y_back), base_step)
 
     def reverse(
-        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: TwoWays
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: StagePair
     ) -> tuple[Tensor, Tensor]:
-        """z = z1 + Psi_-dt(y1), and then y = (y1 - (1 - l) z - Psi_dt(z)) / l."""
+        """The inverse step: z = z1 + Psi_-dt(y1), and then y = (y1 - (1 - l) z - Psi_dt(z)) / l."""
         _, y_back = self._advance(f, t + dt, y1, -dt, workspace.backward)
         z = carry1 + (y_back - y1)
         _, z_end = self._advance(f, t, z, dt, workspace.forward)
         return torch.add(z, y1 - z_end, alpha=1 / self.coupling), z
 
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """The base's dense output from z to z_end, moved to join y to y1 by a term in theta; or Hermite's cubic."""
+        """The base's dense output from z to z_end, with a term in theta to go from y to y1; or Hermite's cubic."""
         taken: BaseStep = step.stages
         if self.base.tableau.b_dense is None:
             return hermite(y, step.y1, dt, *taken.slopes)
@@ -140,12 +142,12 @@ class ReversibleRungeKutta(ReversibleSolver):
         return torch.cat((c[:1] + gap, c[1:]))
 
     def _advance(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, stages: Stages) -> tuple[Tensor, Tensor]:
-        """f(t, y) and y + Psi_dt(y)."""
+        """f(t, y) and the end y + Psi_dt(y) of the base's step."""
         f0 = f(t, y)
         return f0, self.base.advance(f, t, y, dt, f0, stages)
 
     def _f_end(self, f: RightHandSide, t1: Time, taken: BaseStep) -> Tensor:
-        """f(t1, z_end): the last stage of a base with FSAL."""
+        """f(t1, z_end), which is the last stage of a base with FSAL."""
         f_end = f(t1, taken.z_end)
         if self.base.tableau.fsal:
             taken.stages.put[-1](f_end)

@@ -1,6 +1,6 @@
 """Verlet's leapfrog: Hairer, Lubich & Wanner (2006), "Geometric Numerical Integration", 2nd ed., section I.1.4.
 
-Order 2, symplectic, symmetric and so reversible. Two evaluations a step. Dense output by parabolas, of order 2.
+Order 2, symplectic, and symmetric, hence reversible. Two evaluations in each step. Dense output of order 2: parabolas.
 """
 
 from dataclasses import dataclass, field
@@ -14,18 +14,19 @@ from node.solvers.base import SOLVERS, Step
 from node.solvers.reversible.base import ReversibleSolver, moved
 from node.vector_field import RightHandSide, Time
 
-# By so much of its size a state is moved to see what a field depends on, and so many roundings of f are no dependence.
+# To see whether a field depends on a half of the state, that half is changed by this share of its size; a change of f
+# by less than this number of roundings is no dependence.
 _MOVE, _ROUNDINGS = 0.05, 100.0
 
 
 @dataclass
-class Halves:
-    """Which entries of a flat state are positions, found at the first step."""
+class PositionMask:
+    """The mask of the entries of a flat state that are positions, computed at the first step."""
 
     positions: Tensor | None = field(init=False, default=None)
 
     def of(self, f: RightHandSide, y: Tensor) -> Tensor:
-        """The mask of positions, as y."""
+        """The mask of positions, in the shape of y."""
         if self.positions is None:
             self.positions = positions(f.layout, y)
         return self.positions
@@ -33,15 +34,15 @@ class Halves:
 
 @dataclass(frozen=True)
 class Leapfrog(ReversibleSolver):
-    """Velocity Verlet, of a state (q, p) whose field is separable: q' = g(t, p) and p' = h(t, q).
+    """Velocity Verlet for a state (q, p) with a separable field: q' = g(t, p) and p' = h(t, q).
 
     p_half = p + dt/2 h(t, q),  q1 = q + dt g(t + dt/2, p_half),  p1 = p_half + dt/2 h(t1, q1).
 
-    That is a Hamiltonian field with energy T(p) + V(q), or q'' = h(t, q); q comes first: y is a tuple (q, p) of tensors
-    of one shape, or one tensor (..., 2 d), as `node.models.Hamiltonian` and `SecondOrder` have it. f is called with
-    whole states, at p_half and q1; of what it gives only the half that is then needed counts. A step preserves areas,
-    so that in fixed steps the energy's error does not grow with time; in steps that vary with an error estimate it
-    would, and there is none. Carries h(t, q).
+    Separable are Hamiltonian fields with energy T(p) + V(q), and q'' = h(t, q). q comes first: y is a tuple (q, p) of
+    tensors of one shape, or one tensor (..., 2 d), as in `node.models.Hamiltonian` and `SecondOrder`. f is called with
+    whole states, at p_half and q1, and only the needed half of its value is used. A step preserves areas, so that in
+    fixed steps the energy's error does not grow with time. In adaptive steps it would grow, and so there is no error
+    estimate. The carry is h(t, q).
     """
 
     name = "leapfrog"
@@ -54,11 +55,11 @@ class Leapfrog(ReversibleSolver):
 
     @property
     def stages(self) -> int:
-        """g in the middle and h at the end, which is handed on."""
+        """The evaluations of g in the middle and of h at the end, which the next step uses again."""
         return 2
 
     def unsuited(self, f: RightHandSide, t: Time, y: Tensor) -> str:
-        """States without halves; and fields in which a half of dy/dt depends on the same half of y, near (t, y)."""
+        """The reason against states without halves, and fields in which q' depends on q or p' on p, near (t, y)."""
         if reason := _without_halves(f.layout):
             return f"{self.name} solves positions and momenta, and {reason}"
         q = positions(f.layout, y)
@@ -72,18 +73,18 @@ class Leapfrog(ReversibleSolver):
         return ""
 
     @override
-    def workspace(self, y0: Tensor, *, record: bool) -> Halves:
-        """The mask of positions, once it is found."""
-        return Halves()
+    def workspace(self, y0: Tensor, *, record: bool) -> PositionMask:
+        """The storage for the mask of positions."""
+        return PositionMask()
 
     def start(self, f: RightHandSide, t: Time, y: Tensor, f0: Tensor | None = None) -> Tensor:
-        """h(t, q), and zero for the positions."""
+        """The initial carry: h(t, q) for the momenta, and zero for the positions."""
         dy = f(t, y) if f0 is None else f0
         return dy.where(~positions(f.layout, y), 0.0)
 
     @override
     def step(
-        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: Halves, *, estimate: bool
+        self, f: RightHandSide, t: Time, y: Tensor, dt: Time, carry: Tensor, workspace: PositionMask, *, estimate: bool
     ) -> Step:
         """One step: kick, drift, kick."""
         q, half = workspace.of(f, y), 0.5 * dt
@@ -93,9 +94,9 @@ class Leapfrog(ReversibleSolver):
         return Step(moved(drifted, half, force), None, force)
 
     def reverse(
-        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: Halves
+        self, f: RightHandSide, t: Time, y1: Tensor, dt: Time, carry1: Tensor, workspace: PositionMask
     ) -> tuple[Tensor, Tensor]:
-        """The same kicks and drift, from the other side."""
+        """The inverse step: the same kicks and drift in reverse order."""
         q, half = workspace.of(f, y1), 0.5 * dt
         drifted = moved(y1, -half, carry1)
         kicked = moved(drifted, -dt, f(t + half, drifted).where(q, 0.0))
@@ -103,13 +104,13 @@ class Leapfrog(ReversibleSolver):
         return moved(kicked, -half, force), force
 
     def dense(self, f: RightHandSide, t: Time, y: Tensor, dt: Time, step: Step) -> Tensor:
-        """The parabola that starts with f(t, y), which is called for it."""
+        """The parabola from y to y1 with the slope f(t, y) at the start, which takes a call of f."""
         start = dt * f(t, y)
         return torch.stack((start, step.y1 - y - start))
 
 
 def positions(layout: Layout, y: Tensor) -> Tensor:
-    """A mask as y of the positions in a flat state y, of a layout that has halves."""
+    """The mask of the positions in a flat state y, for a layout that has halves; in the shape of y."""
     state: State = layout.restore(torch.zeros_like(y))
     if isinstance(state, tuple):
         q, p = state
@@ -119,7 +120,7 @@ def positions(layout: Layout, y: Tensor) -> Tensor:
 
 
 def _without_halves(layout: Layout) -> str:
-    """Why a state of this layout has no halves; empty if it has."""
+    """The reason why a state of this layout has no halves; empty if it has."""
     remedy = "pass a tuple (q, p) of two tensors of one shape, or one tensor (..., 2 d), positions first"
     if isinstance(layout, TensorLayout):
         least = 1 + layout.samples
@@ -132,7 +133,7 @@ def _without_halves(layout: Layout) -> str:
 
 
 def _depends(f: RightHandSide, t: Time, y: Tensor, dy: Tensor, half: Tensor) -> bool:
-    """Whether the half of dy/dt changes as that half of y is moved, each entry by another share of its size."""
+    """Whether one half of dy/dt changes when that half of y is moved, each entry by a different share of its size."""
     size = y.abs().maximum(y.abs().mean(-1, keepdim=True))
     size = size.where(size > 0, 1.0)
     shares = torch.linspace(0.5, 1.5, y.shape[-1], dtype=size.dtype, device=y.device)

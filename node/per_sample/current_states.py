@@ -1,4 +1,4 @@
-"""The states of many samples as steps are taken from them, with what the solver carries from step to step."""
+"""The current states of many samples, and the solver's carry for them."""
 
 import math
 from typing import Any, NamedTuple
@@ -16,32 +16,32 @@ from node.vector_field import RightHandSide
 
 
 class Attempt(NamedTuple):
-    """A step that was tried, of all samples."""
+    """A tried step of all samples."""
 
-    t: Tensor  # (B, 1), as f takes it
-    y: Tensor  # (B, n), from which it was tried
+    t: Tensor  # (B, 1), in the form that f takes
+    y: Tensor  # (B, n), the states at the step's start
     dt: Tensor  # (B, 1)
     step: Step
 
 
-class Front:
-    """The samples' states and carries, as the steps so far have left them.
+class CurrentStates:
+    """The samples' states and carries after the steps so far.
 
-    record: whether steps leave a graph. estimate: whether their errors are wanted.
+    record: whether steps leave a graph. estimate: whether steps need error estimates.
     """
 
     def __init__(self, f: RightHandSide, y0: Tensor, solver: Solver, *, record: bool, estimate: bool) -> None:
         self.y = y0
         self.carry: Any = None
-        self.restarted: Bools | None = None  # samples at a jump of f; their carry is of before the jump
+        self.restarted: Bools | None = None  # the samples at a jump of f; their carry is from before the jump
         self.nan = NanSubstitution(f, solver, record=record, estimate=estimate)
         self._f = f
         self._solver = solver
         self._workspace = solver.workspace(y0, record=record)
         self._estimate = estimate
 
-    def begin(self, t: Tensor, f0: Tensor | None = None) -> None:
-        """Make a carry at t where there is none, and in samples where f has jumped. f0: f there, if it is known."""
+    def make_carry(self, t: Tensor, f0: Tensor | None = None) -> None:
+        """Make the carry at t if there is none, and in samples at a jump of f. f0: f at the states, if it is known."""
         if self.carry is None:
             self.carry, _ = self.nan.started(t, self.y, f0)
         elif self.restarted is not None:
@@ -49,17 +49,17 @@ class Front:
         self.restarted = None
 
     def tried(self, t: Tensor, dt: Tensor) -> Attempt:
-        """A step of each sample from where it stands."""
+        """A step of each sample from its current state."""
         return Attempt(t, self.y, dt, self.step(t, self.y, dt))
 
     def step(self, t: Tensor, y: Tensor, dt: Tensor) -> Step:
-        """A step of each sample from y, with the carry."""
+        """A step of each sample from y with the current carry."""
         return self._stepped(t, y, dt, self.carry)
 
     def recordable(self, attempt: Attempt, verdicts: Verdicts, alive: Bools) -> Attempt:
-        """The attempt without evaluations in its graph that are not finite: 0 times NaN is NaN.
+        """The attempt without evaluations in its graph that are not finite, as 0 times NaN is NaN in a gradient.
 
-        Rejected samples rest in it, with dt = 0.
+        Rejected samples take a step of size zero in it.
         """
         (t, y, dt, step), accepted = attempt, verdicts.accepted
         dt = dt.where(mask(accepted, y), 0.0)
@@ -71,7 +71,7 @@ class Front:
         return Attempt(t, y, dt, self._stepped(t, y, dt, carry))
 
     def accept(self, step: Step, accepted: Bools, *, whole: bool) -> None:
-        """Move the samples whose step is accepted to its end. whole: what the others carry is of no account."""
+        """Move the samples whose step is accepted to its end. whole: replace the carry of the other samples too."""
         if accepted.all():
             self.y, self.carry = step.y1, step.carry
             return
@@ -80,7 +80,7 @@ class Front:
         self.carry = step.carry if whole or step.carry is None else carries.select(moved, step.carry, self.carry)
 
     def dense(self, t1: Tensor, attempt: Attempt) -> Tensor:
-        """Dense output of a step that has been accepted, and ended at t1."""
+        """The dense output of an accepted step that ended at t1."""
         t, y, dt, step = attempt
         if step.carry is not None or not self._solver.dense_with_f1:
             return self._solver.dense(self._f, t, y, dt, step)
@@ -89,7 +89,7 @@ class Front:
         return c if carry is self.carry else c.where(mask(carries.finite(self.carry), y), math.nan)
 
     def dense_ahead(self, t1: Tensor, attempt: Attempt) -> Tensor:
-        """Dense output of a step up to t1 that has not been accepted yet."""
+        """The dense output of a step up to t1 that is not accepted yet."""
         t, y, dt, step = attempt
         if step.carry is None and self._solver.dense_with_f1:
             step = step._replace(carry=self._solver.start(self._f, t1, step.y1))
