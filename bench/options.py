@@ -93,11 +93,12 @@ _MAY_BE = "annotate it as int, float, str, bool, or as a Literal of a few"
 def options_of_value(owner: object, namespace: str, *, beside: type = object) -> tuple[Option, ...]:
     """An option for each simple field of a dataclass's instance, whose own values are the defaults.
 
-    `beside`: the fields of this class are none of them. What a sweep cannot write, a function say, is no option.
+    `beside`: what this class declares, such as a solver's name and order, is no option. Nor is what a sweep cannot
+    write, such as a function.
     """
     if not is_dataclass(owner):
         return ()
-    apart = {field.name for field in fields(beside)} if is_dataclass(beside) else set()
+    apart = {*dir(beside), *getattr(beside, "__dataclass_fields__", ())}
     hints = _hints(type(owner))
     documented = _documented(type(owner))
     named = [field.name for field in fields(owner) if field.name not in apart]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-CASES = 3  # of each test
+CASES = 2  # of each test
 
 
 def everything(config: pytest.Config) -> bool:
