@@ -6,7 +6,7 @@ from bench.run.noise import measured, told
 
 
 def print_noise(seconds: float) -> None:
-    """Measure this machine, and say what was found."""
+    """Measure this machine's noise, and print it."""
     tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
     with turn("its noise", tell):
         noise = measured(seconds)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.backends import BACKENDS
-from bench.backends.grid import met
+from bench.backends.grid import steps_end_on
 from results.format import plural
 from results.records import Cell
 
@@ -27,11 +27,11 @@ def _uneven(cells: Iterable[Cell]) -> Iterator[str]:
         if dt is None or not horizon / dt < _MOST_STEPS:
             continue
         apart = horizon / (n_outputs - 1)
-        if not met(dt, (0.0, horizon, horizon)):  # the end as a time between
+        if not steps_end_on(dt, (0.0, horizon, horizon)):  # the end as a time between
             fitting = horizon / max(1, round(horizon / dt))
             rest = horizon - math.floor(horizon / dt) * dt
             yield f"dt = {dt:g} does not divide the end time {horizon:g}: the last step is {rest:.2g}; take {fitting!r}"
-        elif not met(dt, (0.0, apart, horizon - apart, horizon)):
+        elif not steps_end_on(dt, (0.0, apart, horizon - apart, horizon)):
             yield f"dt = {dt:g} does not divide {apart:g}, the time between {n_outputs} outputs: they are interpolated"
 
 
