@@ -78,7 +78,7 @@ class Runner:
         obstacle: InfrastructureError | None = None
         interrupted = False
         try:
-            self._interrupt.go_on()
+            self._interrupt.release()
             self._measure_all(due)
             self._interrupt.hold()
         except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, Vali
 from bench.backends import BACKENDS
 from bench.extensions import installed, offered
 from bench.failure import seen, shortened
-from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, solve_specs
+from bench.solve_spec import impossible_step, known_solvers, number, solve_specs, unreasonable_dt
 from bench.sweep.catalogue import catalogue
 from node.registry import unknown
 
@@ -115,7 +115,7 @@ def _impossible_times(named: Mapping[str, Any]) -> str:
         return f"n_outputs = {named['n_outputs']}: {dtype} tells at most {most} times apart: take fewer, or float64"
     steps = [named["dt"]] if "dt" in named else []
     steps += [way.dt for way in solve_specs(named.get("evaluate", "")) if way.dt is not None]
-    return next(filter(None, (impossible_steps(dt, named["horizon"]) for dt in steps)), "")
+    return next(filter(None, (unreasonable_dt(dt, named["horizon"]) for dt in steps)), "")
 
 
 def _beyond_data(named: Mapping[str, Any], most: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess, current_process
 import psutil
 
 from bench import working_folder
-from bench.interrupt import unheard
+from bench.interrupt import terminal_signals_blocked
 from bench.machine import temporary
 from bench.machine.descendants import fork_server
 
@@ -24,9 +24,9 @@ def start() -> None:
     """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
     _preloaded()
     with _apart():
-        with unheard():
+        with terminal_signals_blocked():
             resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
-        with unheard():
+        with terminal_signals_blocked():
             forkserver.ensure_running()
 
 
@@ -37,7 +37,7 @@ def context(device: str) -> SpawnContext | ForkServerContext:
 
 def begin(process: BaseProcess) -> None:
     """Start a worker process, and the servers that multiprocessing starts for the first of them."""
-    with _apart(), unheard():
+    with _apart(), terminal_signals_blocked():
         process.start()
 
 
