@@ -90,8 +90,8 @@ def _found(task: Task, workload: Workload) -> Outcome:
     if task.kind == "counts":
         return Outcome(metrics=count(cell, workload))
     if task.kind == "accuracy":
-        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.references)
-        return Outcome(metrics=metrics, references=computed)
+        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.true_values)
+        return Outcome(metrics=metrics, true_values=computed)
     if task.kind == "memory":
         return Outcome(metrics=memory(cell, workload))
     metrics, curves = train(cell, workload)

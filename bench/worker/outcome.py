@@ -26,7 +26,7 @@ class Outcome:
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    references: tuple[TrueValues, ...] = ()  # true values that were not known yet
+    true_values: tuple[TrueValues, ...] = ()  # those that had to be computed
 
 
 @dataclass(frozen=True)

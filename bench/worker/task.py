@@ -16,4 +16,4 @@ class Task:
     memory_bytes: int | None = None  # the most that the process may allocate; None: as much as there is
     cores: tuple[int, ...] = ()  # those that it may use; empty: all
     use: tuple[str, ...] = ()  # files and modules of the user's that are loaded first
-    references: tuple[TrueValues, ...] = ()  # true values of the problem that are kept
+    true_values: tuple[TrueValues, ...] = ()  # of the problem, those that are kept
