@@ -2,7 +2,7 @@
 
 from bench.answers.choosing import tell
 from bench.machine.lock import turn
-from bench.run.noise import measured, told
+from bench.run.noise import described, measured
 
 
 def print_noise(seconds: float) -> None:
@@ -10,4 +10,4 @@ def print_noise(seconds: float) -> None:
     tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
     with turn("its noise", tell):
         noise = measured(seconds)
-    print(told(noise))
+    print(described(noise))
