@@ -1,11 +1,10 @@
-"""Do the intervals hold? Blocks with twins, and a cell made 10 % slower, beside a process that spins on and off.
+"""A test of the intervals: blocks with twins and a cell made 10 % slower, beside a process that disturbs at random.
 
     python docs/examples/twins --blocks 20
 
-Each block times a control cell and its twin, the same cell under another name (between those there is no difference),
-and the same with every call drawn out by 10 %. Then these cells are timed one after the other, with as many samples.
-Twenty blocks take five minutes, or more on a noisier machine. Exit code 1 if the intervals do not hold what they
-promise.
+Each block times a control cell and its twin, the same cell under another name (these three do not differ), and the same
+cell with every call made 10 % longer. Then these cells are timed one after the other, with as many samples. Twenty
+blocks take five minutes, or more on a noisier machine. Exit code 1 if the intervals do not keep what they promise.
 """
 
 import argparse
@@ -55,7 +54,7 @@ while True:
 
 @dataclass(frozen=True)
 class Compared:
-    """What one block has said of its three comparisons with the control, and in how many seconds."""
+    """The results of a block's three comparisons with the control, and the seconds that it took."""
 
     ratios: Mapping[str, Ratio]  # twin, again, planted
     called: Mapping[str, bool]  # again, planted: beyond the twin's floor, corrected over both
@@ -64,7 +63,7 @@ class Compared:
 
 @contextmanager
 def spinning(seed: int) -> Iterator[None]:
-    """A process beside us that takes a core for a second or so, and then does not, at random."""
+    """A body beside a process that keeps a core busy for a second or so, and then idles, at random."""
     spinner = subprocess.Popen([sys.executable, "-c", _SPINNER, str(seed)])
     try:
         yield
@@ -74,12 +73,12 @@ def spinning(seed: int) -> Iterator[None]:
 
 
 def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
-    """A timing of the cell."""
+    """The task of timing a cell."""
     return Task(cell=cell, kind=kind, process_index=process_index, timeout_s=60.0, cores=chosen(cell.threads))
 
 
 def interleaved(control: Cell) -> Compared:
-    """One block by the rule that every run follows."""
+    """One block, timed by the same rules as in every run."""
     start, taken = time.monotonic(), SampleTable()
     cells = [control, *(replace(control, backend=name) for name in RIVALS)]
     group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, taken=taken)
@@ -95,7 +94,7 @@ def interleaved(control: Cell) -> Compared:
 
 
 def one_after_the_other(control: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
-    """The same cells, each in one process from its first sample to its last: ratio of medians with its interval."""
+    """The ratio of medians and its interval for the same cells, each timed in one process without interleaving."""
     rng = np.random.default_rng(0)
     taken = {}
     for name in (control.backend, "twin", *RIVALS):
@@ -107,14 +106,14 @@ def one_after_the_other(control: Cell, samples: int) -> dict[str, tuple[float, f
 
 
 def _unpaired(over: np.ndarray, under: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """As is usual: the median of each, and an interval from resamples of each."""
+    """The usual unpaired comparison: the ratio of the medians, and an interval from bootstrap resamples of each."""
     drawn = [np.median(rng.choice(values, (2000, len(values))), axis=1) for values in (over, under)]
     low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
     return float(np.median(over) / np.median(under)), float(low), float(high)
 
 
 def main() -> int:
-    """Measure, print a line a block, and the sums."""
+    """Measure, print a line for each block, and print the totals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", type=int, default=20)
     blocks = parser.parse_args().blocks
@@ -131,8 +130,8 @@ def main() -> int:
     return _summed(by_rounds, in_turn)
 
 
-def _tell(said: str) -> None:
-    print(said, file=sys.stderr, flush=True)
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _table(by_rounds: list[Compared], in_turn: list[dict[str, tuple[float, float, float]]]) -> str:
