@@ -97,10 +97,10 @@ def options_of_value(owner: object, namespace: str, *, beside: type = object) ->
     """
     if not is_dataclass(owner):
         return ()
-    apart = {field.name for field in fields(beside)} if is_dataclass(beside) else set()
+    left_out = {field.name for field in fields(beside)} if is_dataclass(beside) else set()
     hints = _hints(type(owner))
     documented = _documented(type(owner))
-    named = [field.name for field in fields(owner) if field.name not in apart]
+    named = [field.name for field in fields(owner) if field.name not in left_out]
     found = (_option(namespace, name, hints.get(name), getattr(owner, name), documented) for name in named)
     return tuple(option for option in found if option is not None)
 

@@ -35,7 +35,7 @@ def sources_of(cells: Iterable[Cell]) -> list[Source]:
     """The distinct sources of all trials of the cells."""
     distinct = {(*_measured(cell), bool(cell.iterations)): cell for cell in cells}
     measured = {(*by[:-1], kind) for by, cell in distinct.items() for kind in (*kinds(cell), "twin")}
-    return list({(found := _source(*each)).key: found for each in sorted(measured)}.values())
+    return list({(found := _source(*decisive)).key: found for decisive in sorted(measured)}.values())
 
 
 def _measured(cell: Cell) -> tuple[str, str, str, str, bool, int]:

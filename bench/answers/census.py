@@ -55,5 +55,5 @@ class Census:
             yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
         where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(public(url))}"
         yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
-        cells = "".join(f" --only {shlex.quote(each)}" for each in only)
+        cells = "".join(f" --only {shlex.quote(text)}" for text in only)
         yield f"nodebench run {shlex.quote(sweep)}{where}{cells} --again failed measures what failed again"

@@ -76,8 +76,8 @@ class TorchdiffeqBackend(Backend):
             on_each = cell.rtol is not None and steps_to_outputs(cell.solver, cell.rtol, cell.n_outputs)
             backwards = ", and on each backwards" if cell.gradient == "adjoint" else ""
             return f"steps end on {'each' if on_each else 'the last'} output (step_t){backwards}"
-        apart = cell.horizon / (cell.n_outputs - 1)
-        return f"interp = {_interp(cell, cell.dt, (0.0, apart, cell.horizon - apart, cell.horizon))!r}"
+        interval = cell.horizon / (cell.n_outputs - 1)
+        return f"interp = {_interp(cell, cell.dt, (0.0, interval, cell.horizon - interval, cell.horizon))!r}"
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The workload of a cell, by odeint or odeint_adjoint. Options for the instance's own times are made once."""

@@ -52,7 +52,7 @@ class BlockRunner:
             pass  # while it is being handled, it holds the transaction that it was raised in
         with deferred():
             for task in self._under_way.values():
-                self._hand_to_record(self._known.placed(_interrupted(task)))
+                self._hand_to_record(self._known.with_source(_interrupted(task)))
         raise KeyboardInterrupt
 
     def _measure_alone(self, pending: Pending) -> None:
@@ -66,7 +66,7 @@ class BlockRunner:
     def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
         """Time the cells, group by group, beside the same control; beside another one only if that one has failed."""
         counted = self._known.by_work()
-        taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
+        samples, process = self._known.samples(self._asked_for), self._known.recorded.next_process
         controls: dict[Cell, None] = {}
         candidates = self._known.control_candidates()
         while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
@@ -80,19 +80,19 @@ class BlockRunner:
                 errors=self._known.errors(),
                 measure=self._measure,
                 first_process=process,
-                taken=taken,
+                samples=samples,
             )
             for wave in waves(group, self._task, self._before):
                 process += 1
                 for trial in wave:
                     self._record(trial)
         for control in controls:
-            for name, ratio in taken.floors(control).items():
+            for name, ratio in samples.floors(control).items():
                 yield NoiseFloor(control.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
 
     def _record(self, trial: Trial) -> None:
         with deferred():  # a trial written and still under way would be written again, as interrupted
-            self._hand_to_record(self._known.placed(trial))
+            self._hand_to_record(self._known.with_source(trial))
             self._known.add(trial)
             self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
         if trial.status != "ok":

@@ -55,18 +55,18 @@ class MeasuredSoFar:
         sources = [source.key for source in sources_of(self._cells.values())]
         return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), source=sources, **changes)
 
-    def taken(self, asked: Asked) -> SampleTable:
+    def samples(self, asked: Asked) -> SampleTable:
         """The recorded samples of the block's timing, to which this run adds its own."""
         cells = self._cells.values()
-        taken = SampleTable({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
+        samples = SampleTable({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
         with contextlib.suppress(UnwritableError):
             for row in self._store.samples(self._of_cells(kind=["timing", "twin"])).itertuples():
                 if self.recorded.series(self._cells[row.cell_key], row.kind):
                     place = (row.run_id, row.process_index, row.round_index)
-                    taken.put(row.cell_key, row.kind, row.name, place, row.value)
-        return taken
+                    samples.put(row.cell_key, row.kind, row.name, place, row.value)
+        return samples
 
-    def placed(self, trial: Trial) -> Trial:
+    def with_source(self, trial: Trial) -> Trial:
         """The trial, completed with the code that it measured and the series that it belongs to."""
         cell = self._cells[trial.cell_key]
         series = self.recorded.series(cell, trial.kind)

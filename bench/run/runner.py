@@ -160,7 +160,7 @@ class Runner:
         status, reason = refusal(cell)
         if status != "ok":
             refused = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
-            self._write(known.placed(refused))
+            self._write(known.with_source(refused))
         return status != "ok"
 
     def _before(self, task: Task) -> None:

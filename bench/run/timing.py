@@ -78,7 +78,7 @@ class Group:
     errors: Mapping[Cell, float]  # of those cells of the block whose error is known
     measure: Measure
     first_process: int  # index of the first wave's processes
-    taken: SampleTable
+    samples: SampleTable
 
 
 def clock(cell: Cell) -> str:
@@ -100,7 +100,7 @@ def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[li
         tasks += [ask(cell, "timing", index) for cell in waiting]
         trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
         for trial in trials:
-            group.taken.add(trial)
+            group.samples.add(trial)
         late = time.monotonic() > until
         failed = {trial.cell_key for trial in trials if trial.status != "ok"}
         decided = {cell.key: stop_rule(group, cell, late=late) for cell in waiting}
@@ -114,8 +114,8 @@ def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[li
 
 def stop_rule(group: Group, cell: Cell, *, late: bool) -> StopRule:
     """The stopping rule's decision for a cell, from the samples so far."""
-    processes = group.taken.processes(cell)
-    ratio = group.taken.ratio(cell, group.control) if processes >= group.measure.processes else None
+    processes = group.samples.processes(cell)
+    ratio = group.samples.ratio(cell, group.control) if processes >= group.measure.processes else None
     return StopRule.of(
         Timed(
             processes=processes,
@@ -132,8 +132,8 @@ def _slower(group: Group, cell: Cell) -> float:
     """The cell's time relative to the fastest cell that is compared by the same samples and has no larger error."""
     error = group.errors.get(cell, float("nan"))
     rivals = [rival for rival, its_error in group.errors.items() if its_error <= error and clock(rival) == clock(cell)]
-    times = pd.Series([group.taken.median(rival) for rival in rivals], dtype=float)
-    return group.taken.median(cell) / float(times.min())
+    times = pd.Series([group.samples.median(rival) for rival in rivals], dtype=float)
+    return group.samples.median(cell) / float(times.min())
 
 
 def _with_decision(trial: Trial, decided: Mapping[str, StopRule]) -> Trial:

@@ -40,8 +40,8 @@ def with_options(cell: Cell, given: Mapping[str, Any]) -> Cell:
     chosen: dict[str, OptionValue] = {}
     for name, value in given.items():
         if name not in declared:
-            owner, alike = _owner(cell, name, declared)
-            raise ValueError(unknown_option(name, owner, alike))
+            owner, of_owner = _owner(cell, name, declared)
+            raise ValueError(unknown_option(name, owner, of_owner))
         try:
             chosen[name] = declared[name].checked(value)
         except ValueError as error:
@@ -67,8 +67,8 @@ def _owner(cell: Cell, name: str, declared: Iterable[str]) -> tuple[str, list[st
     """The owner that should have declared the option, and the names of the options that it declares."""
     namespace = name.partition(".")[0] if "." in name else ""
     owners = {"problem": cell.problem, "solver": cell.solver, "gradient": f"gradient = {cell.gradient!r}"}
-    alike = [option for option in declared if option.startswith(f"{namespace}.")] if namespace else list(declared)
-    return owners.get(namespace, cell.backend), alike
+    of_owner = [option for option in declared if option.startswith(f"{namespace}.")] if namespace else list(declared)
+    return owners.get(namespace, cell.backend), of_owner
 
 
 def options_of(name: str) -> Sequence[Option]:

@@ -26,13 +26,13 @@ def _uneven(cells: Iterable[Cell]) -> Iterator[str]:
     for dt, horizon, n_outputs in dict.fromkeys((cell.dt, cell.horizon, cell.n_outputs) for cell in cells):
         if dt is None or not horizon / dt < _MOST_STEPS:
             continue
-        apart = horizon / (n_outputs - 1)
+        gap = horizon / (n_outputs - 1)
         if not steps_end_on(dt, (0.0, horizon, horizon)):  # the end time as an inner time, which is checked
             fitting = horizon / max(1, round(horizon / dt))
             rest = horizon - math.floor(horizon / dt) * dt
             yield f"dt = {dt:g} does not divide the end time {horizon:g}: the last step is {rest:.2g}; take {fitting!r}"
-        elif not steps_end_on(dt, (0.0, apart, horizon - apart, horizon)):
-            yield f"dt = {dt:g} does not divide {apart:g}, the time between {n_outputs} outputs: they are interpolated"
+        elif not steps_end_on(dt, (0.0, gap, horizon - gap, horizon)):
+            yield f"dt = {dt:g} does not divide {gap:g}, the time between {n_outputs} outputs: they are interpolated"
 
 
 def _asked(cells: Iterable[Cell]) -> Iterator[str]:

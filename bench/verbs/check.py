@@ -9,7 +9,7 @@ from bench.verbs.base import verb
 
 @verb("nodebench check pendulum.py")
 def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A .py file, or a module.")]) -> None:
-    """Check the problems, solvers, gradient modes and backends that FILE registers."""
+    """Check what FILE registers: problems, solvers, gradient modes, backends."""
     from bench.answers.own import check_file
 
     raise typer.Exit(check_file(file))

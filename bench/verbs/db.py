@@ -182,7 +182,7 @@ def forget(
     only: Only = None,
     run: Annotated[list[str] | None, typer.Option("--run", metavar="ID", help="Only of this run (repeat it).")] = None,
     environment: Annotated[
-        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this environment: its start is enough.")
+        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this environment; the start is enough.")
     ] = "",
     status: Annotated[
         list[str] | None, typer.Option("--status", metavar="WORD", help="Only with this status, such as timeout.")

@@ -52,7 +52,7 @@ def drawn(seed: int, number: int) -> Interruption:
 def _after_stop(draw: random.Random) -> list[tuple[signal.Signals, float]]:
     """The signals after SIGSTOP: the run continues after a pause, or continues with a signal waiting, or is killed."""
     pause_s = draw.uniform(0.0, 3.0)
-    how = draw.choice(("goes on", "goes on", "signalled", "killed"))
+    how = draw.choice(("continued", "continued", "signalled", "killed"))
     if how == "killed":
         return [(signal.SIGKILL, pause_s)]
     waiting = [(draw.choice(ENDING), draw.uniform(0.0, pause_s))] if how == "signalled" else []

@@ -79,14 +79,14 @@ def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
 
 def interleaved(control: Cell) -> Compared:
     """One block, timed by the same rules as in every run."""
-    start, taken = time.monotonic(), SampleTable()
+    start, table = time.monotonic(), SampleTable()
     cells = [control, *(replace(control, backend=name) for name in RIVALS)]
-    group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, taken=taken)
+    group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, samples=table)
     for wave in waves(group, asked, lambda _: None):
         if failed := [trial for trial in wave if trial.status != "ok"]:
             raise SystemExit(f"a worker failed: {failed[0].status}: {failed[0].reason}")
-    found = {name: taken.ratio(cell, control) for name, cell in zip(RIVALS, cells[1:], strict=True)}
-    found["twin"] = taken.ratio(control, control)
+    found = {name: table.ratio(cell, control) for name, cell in zip(RIVALS, cells[1:], strict=True)}
+    found["twin"] = table.ratio(control, control)
     ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
     floor, p_values = noise_floor(ratios["twin"]), corrected([ratios[name].p_value for name in RIVALS])
     called = {name: differs(ratios[name], floor, p) for name, p in zip(RIVALS, p_values, strict=True)}
@@ -96,13 +96,13 @@ def interleaved(control: Cell) -> Compared:
 def one_after_the_other(control: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
     """The ratio of medians and its interval for the same cells, each timed in one process without interleaving."""
     rng = np.random.default_rng(0)
-    taken = {}
+    times = {}
     for name in (control.backend, "twin", *RIVALS):
         cell = control if name == "twin" else replace(control, backend=name)
         (trial,) = timed_in_rounds([asked(cell, "timing", 0)], samples, lambda _: None)
-        taken[name] = np.array([sample.value for sample in trial.samples[clock(control)]])
-    under = taken.pop(control.backend)
-    return {name: _unpaired(over, under, rng) for name, over in taken.items()}
+        times[name] = np.array([sample.value for sample in trial.samples[clock(control)]])
+    under = times.pop(control.backend)
+    return {name: _unpaired(over, under, rng) for name, over in times.items()}
 
 
 def _unpaired(over: np.ndarray, under: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -137,12 +137,12 @@ def _tell(line: str) -> None:
 def _table(by_rounds: list[Compared], in_turn: list[dict[str, tuple[float, float, float]]]) -> str:
     header = ("block", "pairs", "twin", "again", "10 % slower", "called", "in turn: twin", "again", "10 % slower")
     rows = []
-    for index, (block, apart) in enumerate(zip(by_rounds, in_turn, strict=True)):
+    for index, (block, one_by_one) in enumerate(zip(by_rounds, in_turn, strict=True)):
         ratios = [block.ratios[name] for name in ("twin", *RIVALS)]
         called = ", ".join(name for name, is_called in block.called.items() if is_called) or "none"
         rows.append((
-            str(index + 1), str(ratios[0].pairs), *(_shown(each.value, each.low, each.high) for each in ratios),
-            called, *(_shown(*apart[name]) for name in ("twin", *RIVALS)),
+            str(index + 1), str(ratios[0].pairs), *(_shown(ratio.value, ratio.low, ratio.high) for ratio in ratios),
+            called, *(_shown(*one_by_one[name]) for name in ("twin", *RIVALS)),
         ))  # fmt: skip
     return columns(rows, header)
 
