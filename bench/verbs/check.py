@@ -9,7 +9,7 @@ from bench.verbs.base import verb
 
 @verb("nodebench check pendulum.py")
 def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A .py file, or a module.")]) -> None:
-    """Check what FILE registers: problems, solvers, gradient modes, backends."""
+    """Check what FILE registers, such as problems or solvers."""
     from bench.answers.own import check_file
 
     raise typer.Exit(check_file(file))
