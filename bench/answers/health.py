@@ -30,7 +30,7 @@ def print_runs(url: str) -> None:
 
 
 def close_runs(starts: Sequence[str], url: str) -> None:
-    """Mark runs whose process has ended as interrupted, and print their ids."""
+    """Mark runs as interrupted, and print their ids: those that are named, or else all whose process has ended."""
     with opened(url, write=True) as store:
         closed = runs.close(store, starts)
     for run_id in closed:
