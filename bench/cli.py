@@ -42,7 +42,7 @@ def nodebench(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """What is asked without a verb."""
+    """The options of the program itself, without a verb."""
 
 
 for _verb in VERBS.values():
@@ -50,10 +50,10 @@ for _verb in VERBS.values():
 
 
 def answer(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; the exit code. A UsageError of one line where they say nothing that can be done."""
+    """Run the verb that the arguments name; the exit code. A UsageError of one line if the arguments are wrong."""
     command = typer.main.get_command(app)
     try:
-        if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks, and gets its answer instead
+        if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks for completions, and gets them instead
             command.main(list(arguments), NAME)
         with command.make_context(NAME, list(arguments)) as context:
             command.invoke(context)

@@ -1,4 +1,4 @@
-"""The Python files of modules and of what these import, and hashes of them. Files are read and none is imported."""
+"""The Python files of modules and of their imports, and hashes of them. Files are read, never imported."""
 
 import ast
 import hashlib
@@ -8,43 +8,43 @@ from functools import cache
 from importlib import metadata, util
 from pathlib import Path
 
-OURS = "node"  # comes with us: its files tell all of it, and another distribution's name may be the same
-_DIGITS = 12  # hexadecimal, of a hash
+OURS = "node"  # our own package: its files identify it, and an unrelated distribution may have the same name
+_DIGITS = 12  # hexadecimal digits of a hash
 
-_read: dict[Path, tuple[int, int]] = {}  # files that a source was made of, as they were then
+_stamps: dict[Path, tuple[int, int]] = {}  # of the files that have been hashed, as they were then
 
 
 @cache
 def library(backend: str) -> str:
-    """The backend's library: name, version where it has one of its own, hash of its files."""
+    """A text that identifies a backend's library: its name, its version if it has one, and a hash of its files."""
     if not backend.isidentifier():  # of another harness, whose numbers were imported
         return f"{backend} none"
     if backend == OURS:
         return f"{backend} {hash_of(files_of(backend))}"
     try:
         version = metadata.version(backend)
-    except metadata.PackageNotFoundError:  # a folder of the user's own
+    except metadata.PackageNotFoundError:  # a user's own folder
         version = "without a version"
     return f"{backend} {version} {hash_of(files_of(backend))}"
 
 
 def changed_since_read() -> str:
-    """A file that was read for a source and is another one now; empty if there is none."""
-    return next((str(path) for path, seen in _read.items() if _stamp(path) != seen), "")
+    """The path of a file that has changed since it was hashed; empty if there is none."""
+    return next((str(path) for path, seen in _stamps.items() if _stamp(path) != seen), "")
 
 
 def reached(module: str, *packages: str) -> Iterator[Path]:
-    """The files of a module and of what it imports, directly or not, from these packages."""
+    """The files of a module and of the modules that it imports, directly or not, from these packages."""
     waiting, seen = [module] if module else [], set[str]()
     while waiting:
         name = waiting.pop()
-        if name in seen or name == packages[0]:  # the registry imports all of its kind
+        if name in seen or name == packages[0]:  # a package with a registry imports all modules of the kind
             continue
         seen.add(name)
         yield from files_of(name)
-        if name == OURS:  # all of it: it imports nothing else of ours
+        if name == OURS:  # the whole package was yielded, and it imports nothing else of ours
             continue
-        waiting += [one for one in _imports(name) if any(f"{one}.".startswith(f"{each}.") for each in packages)]
+        waiting += [other for other in _imports(name) if any(f"{other}.".startswith(f"{top}.") for top in packages)]
 
 
 @cache
@@ -77,14 +77,14 @@ def files_of(module: str) -> list[Path]:
 
 
 def hash_of(paths: Iterable[Path]) -> str:
-    """The digest of files that are to stay as they are while a run measures."""
+    """The digest of files that must not change while a run measures (`changed_since_read`)."""
     files = list(paths)
-    _read.update({path: _stamp(path) for path in files})
+    _stamps.update({path: _stamp(path) for path in files})
     return digest(files)
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """A hash of the files' names and contents; "none" without any."""
+    """A hash of the files' names and contents; "none" if there are no files."""
     files = sorted(paths)
     if not files:
         return "none"
@@ -97,7 +97,7 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """What changes when a file is edited."""
+    """The modification time (ns) and the size (bytes) of a file, which change when it is edited."""
     try:
         found = path.stat()
     except OSError:  # it has been removed
@@ -119,7 +119,7 @@ def own_files(path: Path) -> list[Path]:
 
 
 def _beside(folder: Path, module: str) -> list[Path]:
-    """The files of a module in this folder; none if it is somewhere else."""
+    """The files of a module in this folder; none if the module is somewhere else."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return []

@@ -1,6 +1,6 @@
-"""What users bring: files, modules and installed entry points that register problems, backends, solvers or modes.
+"""Users' extensions: files, modules and installed entry points that register problems, backends, solvers or modes.
 
-Nothing is imported that nobody has named: a sweep's `use`, `--use`, or the name of an entry point in a sweep.
+Only what is named is imported: in a sweep's `use`, by `--use`, or as the name of an entry point in a sweep.
 """
 
 import importlib.util
@@ -28,11 +28,11 @@ _REGISTRIES = {
 
 _loaded: dict[str, str] = {}  # file or module -> hash of its files when it was loaded
 _revision = [0]
-_files: dict[tuple[str, str], list[Path]] = {}  # (kind, name) -> the files that define it; of what users bring
+_files: dict[tuple[str, str], list[Path]] = {}  # (kind, name) -> the files that define it; of users' extensions only
 
 
 def resolved(use: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """The absolute path of each file, and the name of each module; a UsageError where there is none."""
+    """The absolute paths of the files and the names of the modules; a UsageError if a file does not exist."""
     return tuple(dict.fromkeys(_resolved(given, folder) for given in use))
 
 
@@ -42,7 +42,7 @@ def _resolved(given: str, folder: Path) -> str:
             path = (folder / Path(given).expanduser()).resolve()
             if path.is_file():
                 return str(path)
-        except (OSError, RuntimeError, ValueError):  # a name too long, ~ of nobody, a null character
+        except (OSError, RuntimeError, ValueError):  # a name too long, ~ of an unknown user, a null character
             pass
         raise UsageError(f"use: {shortened(given)}: there is no such file in {folder.resolve()}: give the path of one")
     if not all(part.isidentifier() for part in given.split(".")):
@@ -51,12 +51,12 @@ def _resolved(given: str, folder: Path) -> str:
 
 
 def use_files(use: Sequence[str] | None) -> None:
-    """Load what a command line names, relative to the working folder."""
+    """Load the files and modules that the command line names; paths are relative to the working folder."""
     load(resolved(use or (), Path()))
 
 
 def load(use: Sequence[str]) -> None:
-    """Import each of them; a UsageError of one line for what raises, registers nothing, or takes another's name."""
+    """Import files and modules; a UsageError of one line if one raises, registers nothing, or takes another's name."""
     if not use:
         return
     registries = _registries()
@@ -73,17 +73,17 @@ def load(use: Sequence[str]) -> None:
             _import(where)
         provided = [(kind, name) for kind, of in registries.items() for name in of if of.origin(name) == origin]
         if not provided:
-            raise UsageError(f"use: {where} registers nothing: {_SHORTEST}")
+            raise UsageError(f"use: {where} registers nothing: {_REMEDY}")
         _loaded[where] = text
         _revision[0] += 1
         _files.update(dict.fromkeys(provided, files))
 
 
-_SHORTEST = "put @problem(horizon=...) over a function, or call BACKENDS.register, SOLVERS.register, ADJOINTS.register"
+_REMEDY = "put @problem(horizon=...) over a function, or call BACKENDS.register, SOLVERS.register, ADJOINTS.register"
 
 
 def installed(kind: str, name: str) -> bool:
-    """Whether an installed entry point has this name, which is imported then. A ValueError if it cannot be."""
+    """Whether an installed entry point has this name; if so, it is imported. A ValueError if it cannot be imported."""
     if kind not in _REGISTRIES or (kind, name) in _files:
         return (kind, name) in _files
     found = next(iter(entry_points(group=f"nodebench.{kind}s", name=name)), None)
@@ -101,23 +101,23 @@ def offered(kind: str) -> list[str]:
 
 
 def revision() -> int:
-    """A number that changes whenever something is loaded: what was derived from the registries is derived anew."""
+    """A number that changes whenever something is loaded, so that caches of what follows from the registries expire."""
     return _revision[0]
 
 
 def provided_by(kind: str, name: str) -> Sequence[Path]:
-    """The files that define what a user has brought; none for what ships."""
+    """The files that define a user's extension; none for what ships with nodebench."""
     return _files.get((kind, name), ())
 
 
 def provided_from(where: str) -> list[tuple[str, str]]:
-    """The kinds and names of what a file or a module has registered."""
+    """The (kind, name) pairs that a file or a module has registered."""
     registries = _registries()
     return [(kind, name) for kind, name in _files if registries[kind].origin(name).place == where]
 
 
 def library_of(backend: str) -> str:
-    """The package that a backend of a user's measures; empty where it is the backend's own name."""
+    """The package that a user's backend measures; empty if it has the backend's own name."""
     if (BACKEND, backend) not in _files:
         return ""
     library: str = _registries()[BACKEND][backend].library
@@ -125,7 +125,7 @@ def library_of(backend: str) -> str:
 
 
 def _registries() -> dict[str, Registry[Any]]:
-    """All of them, filled with what ships: what is registered next is a user's."""
+    """All registries by kind, filled with what ships, so that anything registered later is a user's."""
     return {kind: getattr(import_module(module), name) for kind, (module, name) in _REGISTRIES.items()}
 
 
@@ -155,7 +155,7 @@ def _import(where: str) -> None:
 
 @contextmanager
 def _one_line(where: str) -> Iterator[None]:
-    """A body whose errors are the user's to mend: one line with the place in their file."""
+    """A body whose errors become a UsageError: one line with the place in the user's file."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,11 +1,11 @@
-"""How things fail: a measured thing (a row like any other), the machine around it, and a caller."""
+"""The three kinds of failure: of a trial (a row like any other), of the machine, and of the caller."""
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # with it comes the database, which a verb that asks for help does not need
+if TYPE_CHECKING:  # importing it loads the database, which --help does not need
     from results.records import TrialStatus
 
-_SEEN = 60  # characters of a wrong value that a line repeats
+_SEEN = 60  # characters of a wrong value that a message repeats
 
 
 class TrialFailure(Exception):
@@ -25,7 +25,7 @@ class _OneLine(Exception):
 
     def __str__(self) -> str:
         text = super().__str__()
-        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class UsageError(_OneLine):
@@ -33,14 +33,14 @@ class UsageError(_OneLine):
 
 
 class InfrastructureError(_OneLine):
-    """What the machine did to a trial, which says nothing of its cell: one line. Exit code 1.
+    """A failure of the machine during a trial, which says nothing about its cell: one line. Exit code 1.
 
     No row is written: the next run measures the cell.
     """
 
 
 def seen(value: object) -> str:
-    """A wrong value as a line repeats it: written as in Python, and not to its end where that is far."""
+    """A wrong value as a message repeats it: its repr, shortened if it is long."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # a number of thousands of digits, a list in lists without end

@@ -1,10 +1,10 @@
-"""Ctrl-C and its like, which are never lost and never a traceback.
+"""The signals to end (Ctrl-C, SIGTERM, SIGHUP): none is lost, and none ends in a traceback.
 
-Python raises a KeyboardInterrupt wherever it happens to be: in a callback of the garbage collector, say, which can only
-print and forget it; or in the middle of an import, which may make any other error of it. So the process remembers which
-signal came first, ends at once while it imports, and lets nothing cut short what the first signal has begun to undo.
-A run asks between any two measurements, too. What must be done whole or not at all is done with signals `deferred`:
-or a trial would be written, and not be known to be.
+Python raises a KeyboardInterrupt at any point: in a callback of the garbage collector, say, which can only print and
+forget it; or in the middle of an import, which may turn it into any other error. So the process remembers which signal
+came first, ends at once while it imports, and lets no later signal cut short the clean-up that the first has begun.
+A run also checks between any two measurements. What must be done whole or not at all is done with signals `deferred`:
+otherwise a trial could be written without being counted as written.
 """
 
 import contextlib
@@ -21,27 +21,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending:
-    """How the whole process answers signals to end, from its first lines to its last."""
+    """The answer of the whole process to signals to end, from its first line to its last."""
 
     def __init__(self) -> None:
-        self.number = 0  # of the first signal that came
+        self.number = 0  # of the first signal that came; 0 if none has
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports of a process that this signal has ended: 130 for Ctrl-C."""
+        """The exit code that a shell reports for a process ended by this signal: 130 for Ctrl-C."""
         return 128 + (self.number or signal.SIGINT)
 
     def begin(self) -> None:
-        """Answer signals from now on."""
+        """Install the signal handlers."""
         for number in _heeded():
             signal.signal(number, self._answer)
-        told = sys.unraisablehook
-        sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else told(lost)
+        before = sys.unraisablehook
+        sys.unraisablehook = lambda lost: None if isinstance(lost.exc_value, KeyboardInterrupt) else before(lost)
 
     def tell(self) -> None:
-        """Say that the process was interrupted, in one line, even if what it writes with is broken."""
+        """Write one line that the process was interrupted, past sys.stderr, which may be broken."""
         by = f" by {signal.Signals(self.number).name}" if self.number not in (0, signal.SIGINT) else ""
-        with contextlib.suppress(OSError):  # of a terminal that is gone
+        with contextlib.suppress(OSError):  # the terminal is gone
             os.write(2, f"nodebench: interrupted{by}\n".encode())
 
     def _answer(self, number: int, frame: FrameType | None) -> None:
@@ -55,15 +55,16 @@ class Ending:
 
 
 def ignore_all() -> None:
-    """Answer no signal to end any more: the process is about to exit, and has only to say so."""
+    """Ignore signals to end from now on: the process is about to exit, and only has to say so."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 class Interrupt:
-    """A context in which a signal to end raises KeyboardInterrupt: now, at the next `check`, or when it is not held.
+    """A context in which a signal to end raises KeyboardInterrupt: at once, at the next `check` if that was lost,
+    or after `hold` has ended.
 
-    To hold it takes one step, which no signal cuts in two: before it a signal raises, after it a signal waits.
+    `hold` sets one flag, which no signal cuts in two: a signal before it raises, a signal after it waits.
     """
 
     def __init__(self) -> None:
@@ -90,22 +91,22 @@ class Interrupt:
                 signal.raise_signal(first)
 
     def hold(self) -> None:
-        """Let signals wait, for `go_on` or for the end of the context."""
+        """Let signals wait until `release` or until the end of the context."""
         self._held = True
 
-    def go_on(self) -> None:
-        """Answer signals again, the one that waits at once."""
+    def release(self) -> None:
+        """Answer signals again; the first one that waits is raised at once."""
         self._held = False
         waiting, self._waiting = self._waiting, []
         for first in waiting[:1]:
             signal.raise_signal(first)
 
     def end(self) -> None:
-        """Answer no signal in this context any more: one has ended what it is about."""
+        """Answer no signal in this context any more: an earlier signal has ended the work it protects."""
         self._held = self._over = True
 
     def check(self) -> None:
-        """Raise what was signalled and got lost."""
+        """Raise a KeyboardInterrupt if a signal came whose KeyboardInterrupt was lost."""
         if self._signalled:
             self._signalled = False
             raise KeyboardInterrupt
@@ -122,7 +123,7 @@ class Interrupt:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """A short body that no signal to end cuts in two: the signal comes when it is done."""
+    """A short body that no signal to end interrupts: a signal that comes meanwhile is raised when the body is done."""
     if threading.current_thread() is not threading.main_thread():  # signals are answered in the main thread
         yield
         return
@@ -140,10 +141,10 @@ def deferred() -> Iterator[None]:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """A body whose new processes do not hear what a terminal signals to all that it has started.
+def terminal_signals_blocked() -> Iterator[None]:
+    """A body whose new processes do not receive the signals that a terminal sends to its whole process group.
 
-    They are born with these signals blocked, which lasts. For this process they wait until the body is done.
+    They start with these signals blocked, which lasts. In this process the signals wait until the body is done.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
     try:
@@ -153,12 +154,12 @@ def unheard() -> Iterator[None]:
 
 
 def _heeded() -> list[signal.Signals]:
-    """The signals that whoever has started this process does not want ignored, as nohup and a shell's `&` do."""
+    """The signals to end that this process was not started to ignore, as nohup and a shell's `&` start it."""
     return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Whether an import statement is under way."""
+    """Whether the frame runs inside an import statement."""
     while frame is not None:
         if frame.f_code.co_name == "_find_and_load" and frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
@@ -167,7 +168,7 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _is_interrupted() -> bool:
-    """Whether the process undoes what a KeyboardInterrupt has cut short."""
+    """Whether the process is cleaning up after a KeyboardInterrupt."""
     error = sys.exception()
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__

@@ -12,7 +12,7 @@ from bench.failure import InfrastructureError, UsageError
 from bench.interrupt import Ending, ignore_all
 from bench.streams import standard_streams
 
-_COLLECTED_AFTER = 200_000  # new objects: what is loaded stays, and a fifth of the time went to look through it
+_COLLECTED_AFTER = 200_000  # new objects: loaded modules stay, and scanning them took a fifth of the time
 
 
 def main() -> None:
@@ -27,18 +27,18 @@ def main() -> None:
         ignore_all()
         if not ending.number and not isinstance(error, KeyboardInterrupt):
             raise
-        ending.tell()  # whatever some library has made of it: it is a KeyboardInterrupt that was caught and raised anew
+        ending.tell()  # a library may have caught the KeyboardInterrupt and raised another error
         code = ending.exit_code
     if "multiprocessing.forkserver" in sys.modules:
         from bench.worker.forkserver import stop
 
         stop()
-    gc.freeze()  # what is left is not looked through once more, only to end
+    gc.freeze()  # the process ends anyway: what is left need not be scanned once more
     sys.exit(code)
 
 
 def _answered(ending: Ending) -> int:
-    """The exit code, when all is said."""
+    """Run the command line and flush its output; the exit code."""
     with standard_streams() as output:
         try:
             from bench.cli import answer
@@ -50,14 +50,14 @@ def _answered(ending: Ending) -> int:
             code = _refused(str(error), 1)
         except BrokenPipeError:  # the reader has seen enough
             code = 0
-        except OSError as error:  # of this machine: no space, no right; not of this program
+        except OSError as error:  # the machine's, not this program's: no space, no permission
             code = _refused(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.stdout.flush()
         if output.refusal:
             code = _refused(output.refusal) if code == 0 else code
     if not ending.number:
         return code
-    if code == 0:  # the signal got lost, and the verb went on to its end
+    if code == 0:  # the KeyboardInterrupt was lost, and the verb ran to its end
         ending.tell()
     return ending.exit_code
 

@@ -18,8 +18,8 @@ from bench.failure import seen, shortened
 from results.records import Cell, OptionValue, canonical
 
 _KINDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-_LARGEST = 2**31 - 1  # whole number
-_LONGEST = 200  # characters of a text
+_LARGEST = 2**31 - 1  # of a whole number
+_LONGEST = 200  # text, in characters
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,28 @@ class Option:
     choices: tuple[OptionValue, ...] = ()  # empty: any value of its kind
 
     @property
-    def said(self) -> str:
-        """What it may be, for people."""
+    def allowed(self) -> str:
+        """The allowed values, as a text for people."""
         if self.choices:
             return " or ".join(json.dumps(choice) for choice in self.choices)
         return next(word for kind, word in _KINDS.items() if kind.__name__ == self.kind)
 
     def checked(self, value: object) -> OptionValue:
-        """The value as a cell holds it; a ValueError of one line if it cannot be one."""
+        """The value as a cell stores it; a ValueError of one line if the option does not allow it."""
         if self.choices:
             if value not in self.choices or isinstance(value, bool) != isinstance(self.choices[0], bool):
-                raise ValueError(f"{seen(value)} does not do: it should be {self.said}")
+                raise ValueError(f"{seen(value)} does not do: it should be {self.allowed}")
             return self.choices[self.choices.index(value)]
         kind = type(value).__name__
         if isinstance(value, int) and kind == "int" and self.kind == "float":
             kind, value = "float", float(value)
         if kind != self.kind:
-            raise ValueError(f"{seen(value)} does not do: it should be {self.said}")
+            raise ValueError(f"{seen(value)} does not do: it should be {self.allowed}")
         return _kept(value)
 
 
 def _kept(value: object) -> OptionValue:
-    """The value, if JSON and every database can hold it."""
+    """The value, if JSON and every database can store it; else a ValueError."""
     if isinstance(value, float):
         if value != 0 and not 1e-30 <= abs(value) <= 1e30:  # NaN is not within either
             raise ValueError(f"{seen(value)} does not do: it must be between 1e-30 and 1e+30")
@@ -93,21 +93,21 @@ _MAY_BE = "annotate it as int, float, str, bool, or as a Literal of a few"
 def options_of_value(owner: object, namespace: str, *, beside: type = object) -> tuple[Option, ...]:
     """An option for each simple field of a dataclass's instance, whose own values are the defaults.
 
-    `beside`: what this class declares, such as a solver's name and order, is no option. Nor is what a sweep cannot
-    write, such as a function.
+    `beside`: what this class declares, such as a solver's name and order, is left out. So is what a sweep cannot write,
+    such as a function.
     """
     if not is_dataclass(owner):
         return ()
-    apart = {*dir(beside), *getattr(beside, "__dataclass_fields__", ())}
+    left_out = {*dir(beside), *getattr(beside, "__dataclass_fields__", ())}
     hints = _hints(type(owner))
     documented = _documented(type(owner))
-    named = [field.name for field in fields(owner) if field.name not in apart]
+    named = [field.name for field in fields(owner) if field.name not in left_out]
     found = (_option(namespace, name, hints.get(name), getattr(owner, name), documented) for name in named)
     return tuple(option for option in found if option is not None)
 
 
 def options_of_class(owner: type, namespace: str, *, only: Iterable[str] = ()) -> tuple[Option, ...]:
-    """An option for each simple field with a default of a dataclass; `only`: of these."""
+    """An option for each simple field of a dataclass that has a default; `only`: the fields' names, empty for all."""
     hints, documented = _hints(owner), _documented(owner)
     chosen = [field for field in fields(owner) if field.default is not MISSING and (not only or field.name in only)]
     found = (_option(namespace, field.name, hints.get(field.name), field.default, documented) for field in chosen)
@@ -122,7 +122,7 @@ def _hints(owner: Any) -> Mapping[str, Any]:
 
 
 def _option(namespace: str, name: str, hint: Any, default: Any, documented: Mapping[str, str]) -> Option | None:
-    """None where the annotation is of no kind that a sweep can write."""
+    """The option of a parameter or a field; None if a sweep cannot write a value of its annotation."""
     meaning = documented.get(name, "")
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
@@ -133,7 +133,7 @@ def _option(namespace: str, name: str, hint: Any, default: Any, documented: Mapp
     if get_origin(hint) in (Union, UnionType):
         kinds = [kind for kind in get_args(hint) if kind is not NoneType]
         hint = kinds[0] if len(kinds) == 1 else None
-    if hint is None and isinstance(default, tuple(_KINDS)):  # without an annotation, its default tells
+    if hint is None and isinstance(default, tuple(_KINDS)):  # without an annotation, the default tells its type
         hint = type(default)
     if hint not in _KINDS or not isinstance(default, (*_KINDS, NoneType)):
         return None
@@ -143,15 +143,15 @@ def _option(namespace: str, name: str, hint: Any, default: Any, documented: Mapp
 
 
 def _documented(owner: Any) -> Mapping[str, str]:
-    """The sentence on each name in the owner's docstring that begins with "name: " or "name, other: "."""
+    """The sentence about each name in the owner's docstring that begins with "name: " or "name, other: "."""
     text = " ".join(inspect.cleandoc(owner.__doc__ or "").split())
     entries = list(re.finditer(r"(?:^|(?<=[.:] ))(\w+(?:, \w+)*): ", text))
     found: dict[str, str] = {}
     ends = [entry.start() for entry in entries[1:]]
     for entry, end in zip(entries, [*ends, len(text)][: len(entries)], strict=True):
-        said = text[entry.end() : end].strip()
+        sentence = text[entry.end() : end].strip()
         for name in entry[1].split(", "):
-            found.setdefault(name, re.split(r"(?<=\.) ", said)[0].rstrip("."))
+            found.setdefault(name, re.split(r"(?<=\.) ", sentence)[0].rstrip("."))
     return found
 
 
@@ -167,7 +167,7 @@ def chosen_of(cell: Cell, namespace: str = "") -> dict[str, OptionValue]:
 
 
 def unknown_option(name: str, owner: str, declared: Iterable[str]) -> str:
-    """The line that answers an option that its owner does not declare."""
+    """The message about an option that its owner does not declare."""
     from node.registry import unknown
 
     names = list(declared)
@@ -177,6 +177,6 @@ def unknown_option(name: str, owner: str, declared: Iterable[str]) -> str:
 
 
 def lines(options: Iterable[Option]) -> Iterator[tuple[str, ...]]:
-    """An option a row: its name, what it may be, its default and its meaning."""
+    """A row for each option: its name, its allowed values, its default and its meaning."""
     for option in options:
-        yield option.name, option.said, json.dumps(option.default), option.meaning
+        yield option.name, option.allowed, json.dumps(option.default), option.meaning

@@ -1,4 +1,4 @@
-"""A way to solve: a solver with its step or tolerances, as a sweep writes it, "dopri5 rtol=1e-6 atol=1e-8"."""
+"""The specification of a solve: a solver with its step or tolerances. In a sweep: "dopri5 rtol=1e-6 atol=1e-8"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,9 +9,9 @@ from bench.sweep.catalogue import catalogue
 from node.registry import unknown
 from results.records import Cell
 
-SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their product with what is usual
-_MOST_STEPS = 1e9  # at some microseconds each, hours
-_LONGEST = 1e6  # of a step, in horizons
+SMALLEST, LARGEST = 1e-30, 1e30  # of a sweep's numbers: float32 holds these, and their products with usual values
+_MOST_STEPS = 1e9  # hours, at some microseconds a step
+_LONGEST = 1e6  # longest step, in horizons
 _STEPS = ("dt", "rtol", "atol")
 
 
@@ -29,7 +29,7 @@ class SolveSpec:
         return " ".join([self.solver, *(f"{name}={value!r}" for name, value in steps.items() if value is not None)])
 
     def of(self, cell: Cell) -> Cell:
-        """The cell solved in this way, forwards only."""
+        """The cell with this solver and step, as a forward solve without a gradient."""
         bare = cell.without_options("solver", "gradient")
         return replace(bare, solver=self.solver, dt=self.dt, rtol=self.rtol, atol=self.atol, gradient="none")
 
@@ -41,18 +41,18 @@ def known_solvers() -> list[str]:
 
 
 def solve_specs(text: str) -> tuple[SolveSpec, ...]:
-    """The ways of a text in which they are set apart by ";"; a ValueError of one line names the one that is wrong."""
+    """The specifications in a text, separated by ";"; a ValueError of one line names the one that is wrong."""
     found: dict[SolveSpec, None] = {}
     for part in text.split(";") if text else []:
-        way = _solve_spec(part.strip())
-        if way in found:
-            raise ValueError(f"{str(way)!r} is given twice: once is enough")
-        found[way] = None
+        spec = _solve_spec(part.strip())
+        if spec in found:
+            raise ValueError(f"{str(spec)!r} is given twice: once is enough")
+        found[spec] = None
     return tuple(found)
 
 
 def impossible_step(solver: str, step: Mapping[str, float]) -> str:
-    """Why a solver cannot step like this (dt, or rtol and atol); empty if it can."""
+    """The reason why a solver cannot take this dt, or this rtol and atol; empty if it can."""
     tolerances = [name for name in ("rtol", "atol") if name in step]
     if "dt" in step and tolerances:
         return f"dt and {tolerances[0]} exclude each other: a step is fixed or controlled; keep one of the two"
@@ -66,8 +66,8 @@ def impossible_step(solver: str, step: Mapping[str, float]) -> str:
     return ""
 
 
-def impossible_steps(dt: float, horizon: float) -> str:
-    """Why nobody waits for the end of so many steps, or takes so long a one; empty if somebody may."""
+def unreasonable_dt(dt: float, horizon: float) -> str:
+    """The reason why steps of dt over this horizon are too many or too long; empty if they are neither."""
     if horizon > _MOST_STEPS * dt:
         return f"dt = {dt:g} makes {horizon / dt:.1e} steps to {horizon:g}: take a larger dt ({_MOST_STEPS:.0e} steps)"
     if dt > _LONGEST * horizon:  # a library may round what is left of the first step to nothing
@@ -76,7 +76,7 @@ def impossible_steps(dt: float, horizon: float) -> str:
 
 
 def number(value: float) -> float:
-    """A step, a tolerance or a length as a cell holds it: 0, or neither tiny nor huge; else a ValueError."""
+    """A step, a tolerance or a horizon as a cell stores it: 0, or within the bounds above; else a ValueError."""
     if value != 0 and not SMALLEST <= abs(value) <= LARGEST:  # NaN is not within either
         raise ValueError(f"it must be between {SMALLEST:g} and {LARGEST:g}")
     return float(value) + 0.0  # no negative zero, which is the same and would have another key
@@ -85,7 +85,7 @@ def number(value: float) -> float:
 def _solve_spec(part: str) -> SolveSpec:
     solver, *steps = part.split() or [""]
     if not solver:
-        raise ValueError('an empty way: write "euler dt=0.1" or "dopri5 rtol=1e-6 atol=1e-8", with ; between two')
+        raise ValueError('an empty entry: write "euler dt=0.1" or "dopri5 rtol=1e-6 atol=1e-8", with ; between two')
     if solver not in known_solvers():
         raise ValueError(f"{seen(part)}: {unknown('solver', shortened(solver), known_solvers())}")
     values: dict[str, float] = {}

@@ -1,6 +1,6 @@
-"""The code that is measured, as facts that stay equal as long as it does: what is due again follows from them.
+"""The code that a trial measures, as names and hashes: when they change, the trial is due again.
 
-Files are read and none is imported: the report, which is written without torch, asks too.
+Files are read, never imported, because the report, which is written without torch, needs these facts too.
 """
 
 import ast
@@ -22,7 +22,7 @@ _MEASURES: dict[TrialKind, str] = {
     "memory": "memory",
     "training": "training",
 }
-_MEASURING = ("bench.measures", "bench.workload", "node")  # it computes true values and counts calls of every library
+_MEASURING = ("bench.measures", "bench.workload", "node")  # node computes true values and counts calls for all
 _BINDING = ("bench.backends", "bench.workload", "bench.options", "node.controller")
 
 
@@ -32,14 +32,14 @@ def source_of(cell: Cell, kind: TrialKind) -> Source:
 
 
 def sources_of(cells: Iterable[Cell]) -> list[Source]:
-    """The sources of all that is measured of the cells, each once."""
-    alike = {(*_measured(cell), bool(cell.iterations)): cell for cell in cells}
-    measured = {(*by[:-1], kind) for by, cell in alike.items() for kind in (*kinds(cell), "twin")}
-    return list({(found := _source(*each)).key: found for each in sorted(measured)}.values())
+    """The distinct sources of all trials of the cells."""
+    distinct = {(*_measured(cell), bool(cell.iterations)): cell for cell in cells}
+    measured = {(*by[:-1], kind) for by, cell in distinct.items() for kind in (*kinds(cell), "twin")}
+    return list({(found := _source(*decisive)).key: found for decisive in sorted(measured)}.values())
 
 
 def _measured(cell: Cell) -> tuple[str, str, str, str, bool, int]:
-    """What of a cell decides which code it measures, and which files of the user's are loaded."""
+    """The fields of a cell that decide which code it measures, and the revision of the user's loaded files."""
     return cell.backend, cell.problem, cell.solver, cell.gradient, bool(cell.evaluate), revision()
 
 
@@ -47,7 +47,7 @@ def _measured(cell: Cell) -> tuple[str, str, str, str, bool, int]:
 def _source(
     backend: str, problem: str, solver: str, gradient: str, evaluated: bool, _revision: int, kind: TrialKind
 ) -> Source:
-    """The same, by what decides it. An unknown name's fact says that there is none."""
+    """The source of a trial, by the fields that decide it. An unknown name has "none" in place of a hash."""
     brought = {name: provided_by(name, value) for name, value in ((SOLVER, solver), (GRADIENT, gradient))}
     return Source(
         {
@@ -79,7 +79,7 @@ def _measuring(kind: TrialKind) -> str:
 
 @cache
 def _evaluating() -> str:
-    """Training after which the model is solved in other ways: by node, where its own library has no such solver."""
+    """The code of a training whose model is then solved with other solvers: node's, if its own library lacks them."""
     adapter = reached(f"bench.backends.{OURS}", *_BINDING)
     training = reached("bench.measures.training", *_MEASURING, "bench.solve_spec")
     return f"evaluation {hash_of({*training, *adapter, *files_of(OURS), *files_of('bench.solve_spec')})}"
@@ -97,6 +97,6 @@ def _named() -> dict[str, set[str]]:
     found = {}
     for path in files_of("bench.problems"):
         keywords = (part for part in ast.walk(ast.parse(path.read_bytes())) if isinstance(part, ast.keyword))
-        values = (getattr(one.value, "value", None) for one in keywords if one.arg == "name")
+        values = (getattr(keyword.value, "value", None) for keyword in keywords if keyword.arg == "name")
         found[f"bench.problems.{path.stem}"] = {value for value in values if isinstance(value, str)}
     return found

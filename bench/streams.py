@@ -1,4 +1,4 @@
-"""Standard output and standard error that never raise: a reader may go, a disk be full, a terminal know ASCII alone."""
+"""Standard output and error that never raise: not if the reader is gone, the disk is full, or the terminal is ASCII."""
 
 import codecs
 import errno
@@ -33,12 +33,12 @@ class Output(io.FileIO):
             else:
                 if count is not None:
                     return count
-                select.select([], [self], [])  # a pipe that is full and does not block: who shares it set it so
+                select.select([], [self], [])  # a full pipe that another process has set to non-blocking
         return memoryview(written).nbytes
 
     @property
     def refusal(self) -> str:
-        """Why not all was written; empty if it was, or if nobody wants to read it any more."""
+        """The reason why not all was written; empty if all was, or if the reader is gone."""
         if self.failure is None or self.failure.errno in _GONE:
             return ""
         return (
@@ -48,12 +48,12 @@ class Output(io.FileIO):
 
 @contextmanager
 def standard_streams() -> Iterator[Output]:
-    """Standard output and error as above while the body runs; what standard output is written to."""
+    """Replace standard output and error by an `Output` while the body runs; yield that of standard output."""
     codecs.register_error("nodebench", _plain)
-    _fill()
+    _open_closed_descriptors()
     before = sys.stdout, sys.stderr
     output, error = Output(1, "w", closefd=False), Output(2, "w", closefd=False)
-    if sys.stdout is sys.__stdout__:  # else somebody listens, a test for one
+    if sys.stdout is sys.__stdout__:  # else it is captured, by a test for example
         sys.stdout = _text(output, before[0], line_buffering=output.isatty())
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(error, before[1], line_buffering=True)
@@ -70,10 +70,10 @@ def _text(output: Output, before: TextIO | None, *, line_buffering: bool) -> Tex
     return io.TextIOWrapper(io.BufferedWriter(output), encoding, "nodebench", line_buffering=line_buffering)
 
 
-def _fill() -> None:
-    """Open the standard descriptors that are closed, or the next file that is opened, a database say, would be one.
+def _open_closed_descriptors() -> None:
+    """Open /dev/null on each standard descriptor that is closed.
 
-    What is opened gets the lowest number that is free.
+    A file gets the lowest free descriptor: otherwise the next one, a database say, would become standard output.
     """
     for descriptor, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
         try:
@@ -83,7 +83,7 @@ def _fill() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks: the same without its ornaments, or its number."""
+    """The replacement of characters that an encoding lacks: similar ASCII characters, or escapes with their numbers."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

@@ -1,8 +1,8 @@
-"""The working folder: a place for the user's files, and none to import from.
+"""The working folder in the import path, where it must not stay: it holds the user's files.
 
-Python puts it first in the path of `python -m bench` and of each `python -c`, as which multiprocessing starts its fork
-server, its resource tracker and spawned workers: a user's `random.py` would be run in place of the standard one.
-This module imports what every Python has loaded before it looks there, and nothing else.
+Python puts it first in the path of `python -m bench` and of each `python -c`, which is how multiprocessing starts its
+fork server, its resource tracker and spawned workers: a user's `random.py` would run in place of the standard one.
+This module imports only what every Python has loaded before it looks there.
 
 Before any code of ours, `python -m bench` itself looks there for `bench` and for `types`, `warnings` and the few others
 that Python needs to find a module. The command `nodebench` does not.
@@ -15,11 +15,11 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STANDARD = os.path.dirname(os.__file__)
 
 
-def leave() -> None:
-    """Import nothing from the working folder from now on, here and in all that this process starts.
+def leave_import_path() -> None:
+    """Import nothing from the working folder from now on, in this process and in those that it starts.
 
-    For a program of our own. A library leaves the path alone, which is its user's. A checkout of ours that is the
-    working folder stays in it.
+    Only our own programs may call this: the path of a library's user is left alone. If the working folder is a checkout
+    of ours, it stays in the path.
     """
     end = _end_of_asked()
     sys.path[:end] = _kept(sys.path[:end])
@@ -27,7 +27,7 @@ def leave() -> None:
 
 
 def variables() -> dict[str, str]:
-    """The environment variables of a Python that is started to import nothing from the working folder, but us."""
+    """The environment variables for a Python that imports nothing from the working folder except our own packages."""
     asked = os.environ.get("PYTHONPATH", "")
     named = _kept(asked.split(os.pathsep)) if asked else []
     if _OURS not in named and _OURS in _kept(sys.path[: _end_of_asked()]):  # by `python -m bench` in a checkout
@@ -36,9 +36,9 @@ def variables() -> dict[str, str]:
 
 
 def _end_of_asked() -> int:
-    """How many entries of the path stand before the standard library, which they can hide.
+    """The number of entries of the path before the standard library, which they can hide.
 
-    Those after it have been installed, and hide nothing.
+    The entries after it are of installed packages, and hide nothing.
     """
     return sys.path.index(_STANDARD) if _STANDARD in sys.path else len(sys.path)
 

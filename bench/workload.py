@@ -1,4 +1,4 @@
-"""What is measured of a cell: a forward solve, and a forward solve with its loss and backward pass."""
+"""The workload of a cell: a forward solve, and a forward solve with its loss and backward pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Solve = Callable[[nn.Module, Tensor, Tensor], Tensor]  # field, y0, t -> states 
 
 @dataclass(frozen=True)
 class Workload:
-    """An instance with a way to solve it, in which the cell's solver, tolerance and gradient mode are bound."""
+    """An instance and the function that solves it, with the cell's solver, tolerance and gradient mode bound."""
 
     instance: Instance
     solve: Solve
@@ -26,7 +26,7 @@ class Workload:
             return self.solve(self.instance.field, self.instance.y0, self.instance.t)
 
     def loss(self) -> Tensor:
-        """The loss with its graph."""
+        """The loss of a solve, with its graph."""
         return self.instance.loss(self.solve(self.instance.field, self.instance.y0, self.instance.t))
 
     def gradient(self) -> Tensor:
@@ -43,7 +43,7 @@ class Workload:
 
 
 def require_finite(what: str, values: Tensor) -> Tensor:
-    """The values; or the outcome non_finite where one of them is infinite or NaN."""
+    """The values; a TrialFailure non_finite if one of them is infinite or NaN."""
     if not bool(torch.isfinite(values).all()):
         raise TrialFailure("non_finite", f"{what} has infinite or NaN entries: take a smaller step or tolerance")
     return values

@@ -1,1 +1,1 @@
-"""What the verbs of the command line answer: each verb calls one function of these."""
+"""The answers of the command line's verbs: each verb calls one function of these modules."""

@@ -1,4 +1,4 @@
-"""How a sweep's cells stand: what a run says last."""
+"""The census of a sweep's cells, printed at the end of a run: how many have ended with which status."""
 
 import shlex
 from collections import Counter
@@ -18,7 +18,7 @@ _NAMED = 5  # failures that are named one by one
 
 @dataclass(frozen=True)
 class Census:
-    """What of a sweep is measured in this environment, by this run or by others."""
+    """The cells of a sweep and the statuses of their trials in this environment, of this run and of earlier ones."""
 
     due: int  # trials that are still to do
     cells: Mapping[str, Cell]  # by key
@@ -33,16 +33,19 @@ class Census:
 
     @property
     def failed(self) -> dict[str, str]:
-        """Status by key of the cells that should have been measured and could not."""
+        """The status of each cell that should have been measured and could not be, by the cell's key."""
         return {key: status for key, status in self.ends.items() if status not in ("ok", *EXPECTED)}
 
     def __str__(self) -> str:
-        """How many cells have ended in which way."""
+        """The number of cells with each status."""
         ordered = sorted(Counter(self.ends.values()).items(), key=lambda end: (end[0] != "ok", -end[1]))
         return ", ".join(f"{plural(count, 'cell')} {status}" for status, count in ordered) or "no cell measured"
 
     def failures(self, sweep: str, only: Sequence[str], url: str) -> Iterator[str]:
-        """Lines that name the first that failed and say what to do; none if none has. `sweep`, `only`: as asked for."""
+        """Lines that name the first failed cells and say what to do; no lines if no cell has failed.
+
+        `sweep`, `only`: as they were written on the command line.
+        """
         named = list(self.failed.items())[:_NAMED]
         if not named:
             return
@@ -52,5 +55,5 @@ class Census:
             yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
         where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(public(url))}"
         yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
-        cells = "".join(f" --only {shlex.quote(each)}" for each in only)
+        cells = "".join(f" --only {shlex.quote(text)}" for text in only)
         yield f"nodebench run {shlex.quote(sweep)}{where}{cells} --again failed measures what failed again"

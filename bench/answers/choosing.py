@@ -1,4 +1,4 @@
-"""Which cells of a sweep a verb is about, and what is to be said of them before anything else."""
+"""The cells of a sweep that the user's filter chooses, and the warnings about them."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from results.read.only import choose, parse
 
 
 def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
-    """The sweep with the cells that the filter chooses, and no others."""
+    """The sweep with only the cells that the filter chooses."""
     if not only:
         return sweep
     with explained():
@@ -19,11 +19,11 @@ def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
 
 
 def warn(sweep: Sweep) -> None:
-    """Say what is not as the cells ask for."""
+    """Warn of cells that ask for more threads than there are cores."""
     for line in crowded(sweep.wanted):
         tell(line)
 
 
-def tell(said: str) -> None:
-    """A line that is no part of the answer."""
-    print(f"nodebench: {said}", file=sys.stderr, flush=True)
+def tell(line: str) -> None:
+    """Print a line on stderr, because it is no part of the answer."""
+    print(f"nodebench: {line}", file=sys.stderr, flush=True)

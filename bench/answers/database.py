@@ -1,4 +1,4 @@
-"""What the verbs of `nodebench db` do and print. No torch."""
+"""The answers of the verbs of `nodebench db`, without torch."""
 
 import os
 import sys
@@ -26,17 +26,17 @@ from results.tools.merge import OnConflict, merge
 from results.tools.prune import forget, kept_by_baselines, prune, vacuum
 from results.tools.pytest_benchmark import read, take_in
 
-_SHOWN = 10  # rows that are named
+_SHOWN = 10  # rows of a merge that are named one by one
 
 
 def print_stats(url: str) -> None:
-    """What is in the database, for a newcomer."""
+    """Print what is in the database."""
     with opened(url) as store:
         print("\n".join(_stats(inventory(store))))
 
 
 def merge_from(other_url: str, url: str, *, on_conflict: OnConflict) -> None:
-    """Merge, and say what came in."""
+    """Merge another database into this one, and print which rows came in."""
     with opened(other_url, as_it_is=True) as other, opened(url, create=True) as store:
         merged = merge(store, other, on_conflict=on_conflict)
         print(f"from {other.database.place}: {_counted(merged.rows) or 'nothing that was not here'}")
@@ -50,7 +50,7 @@ def merge_from(other_url: str, url: str, *, on_conflict: OnConflict) -> None:
 
 
 def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], runs: Sequence[str], url: str) -> None:
-    """Write the file, and say how much is in it; or write to stdout, and say nothing else there."""
+    """Export the rows to a file and print their number; or export them to stdout (`-`) and print nothing else there."""
     to_stdout = file == Path("-")
     if form and not to_stdout:
         raise UsageError(f"--format {form} is for stdout, which is called -: the suffix of {file} says its format")
@@ -67,7 +67,7 @@ def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], run
 
 @contextmanager
 def _stdout() -> Iterator[IO[bytes]]:
-    """Where bytes go, in UTF-8 whatever the terminal's encoding, of which none wait when it is closed."""
+    """Standard output as a binary file, which no encoding of the terminal changes; flushed when it is closed."""
     if sys.stdout is None:
         raise UsageError("stdout is closed: name a file")
     sys.stdout.flush()
@@ -81,7 +81,7 @@ def _stdout() -> Iterator[IO[bytes]]:
 
 
 def import_from(file: Path, url: str) -> None:
-    """Take the file in, and say how much was new."""
+    """Import the trials of a file, and print how many were new."""
     with explained():
         content = read(file)
     with opened(url, create=True) as store:
@@ -91,7 +91,7 @@ def import_from(file: Path, url: str) -> None:
 
 
 def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
-    """Remove what counts for nothing any more, and say what it was."""
+    """Remove superseded and interrupted trials and what only they refer to, and print how many rows of which table."""
     with opened(url, write=True) as store:
         gone = prune(store, older_than_days=older_than_days, dry_run=dry_run, prefer=code_that_counts(store))
         removed = _counted(gone) or "nothing"
@@ -103,7 +103,7 @@ def prune_database(older_than_days: float, dry_run: bool, url: str) -> None:
 def forget_in(
     url: str, *, only: Sequence[str], runs: Sequence[str], environment: str, statuses: Sequence[str], dry_run: bool
 ) -> None:
-    """Remove what meets all of the conditions, and say what it was and what a baseline keeps."""
+    """Remove the trials that meet all of the conditions; print how many were removed and how many a baseline keeps."""
     if not (only or runs or environment or statuses):
         raise UsageError("forget what? pass --only, --run, --environment or --status (--dry-run tells what would go)")
     if wrong := next((status for status in statuses if status not in TRIAL_STATUSES), None):
@@ -123,27 +123,27 @@ def forget_in(
 
 
 def rebuild_summary(url: str) -> None:
-    """Make the table `summary` anew, and say how large it is."""
+    """Rebuild the table `summary`, and print its number of rows."""
     with opened(url, write=True) as store, store.database.writing() as connection:
-        print(f"summary: {plural(summary.rebuild(connection), 'row')} made anew")
+        print(f"summary: {plural(summary.rebuild(connection), 'row')} rebuilt")
 
 
 def keep_baseline(name: str, run: str | None, note: str, replace: bool, url: str) -> None:
-    """Name the newest trials."""
+    """Save the newest trials as a baseline with this name."""
     with opened(url, write=True) as store:
         count = baselines.keep(store, name, note=note, run_start=run, replace=replace, prefer=code_that_counts(store))
         print(f"baseline {name!r}: {plural(count, 'trial')}")
 
 
 def remove_baseline(name: str, url: str) -> None:
-    """Forget a baseline."""
+    """Remove a baseline, but none of its trials."""
     with opened(url, write=True) as store:
         baselines.remove(store, name)
         print(f"baseline {name!r} removed; its trials stay until they are pruned")
 
 
 def print_baselines(url: str) -> None:
-    """A line a baseline."""
+    """Print a line for each baseline."""
     with opened(url) as store:
         rows = [
             (row.name, date(row.created_at), str(row.trials), str(row.cells), str(row.runs), row.note)
@@ -153,13 +153,13 @@ def print_baselines(url: str) -> None:
 
 
 def annotate_key(key: str, text: str, url: str) -> None:
-    """Leave a note."""
+    """Add a note to the run or the cell with this key."""
     with opened(url, write=True) as store:
         print(f"noted on {annotations.annotate(store, key, text)}")
 
 
 def back_up_to(file: Path | None, url: str) -> None:
-    """Copy the database, and say where to."""
+    """Copy the database, and print the path of the copy."""
     with explained():
         path, notices = back_up_at(url, file)
     print(f"backup: {path}")
@@ -167,7 +167,7 @@ def back_up_to(file: Path | None, url: str) -> None:
 
 
 def upgrade_database(url: str) -> None:
-    """Upgrade, and say from and to which version."""
+    """Upgrade the database's schema, and print the old and the new version."""
     from results.opening.ready import upgrade_at  # Alembic takes a while to load
 
     with explained():
@@ -210,4 +210,4 @@ def _counted(rows: Mapping[str, int]) -> str:
     return ", ".join(plural(count, _NOUNS.get(table, table)) for table, count in rows.items())
 
 
-_NOUNS = {"noise_floor": "noise floor", "planned": "planned cell"}  # where the table's name does not do
+_NOUNS = {"noise_floor": "noise floor", "planned": "planned cell"}  # of tables whose name is no plain noun

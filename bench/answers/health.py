@@ -1,4 +1,4 @@
-"""The verbs of `nodebench db` that look a database through and end what was left open: check, runs, close. No torch."""
+"""The answers of the verbs check, runs and close of `nodebench db`, without torch."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ RUN_COLUMNS = ("sweep", "environment", "state", "began", "trials")  # after the 
 
 
 def print_findings(url: str) -> int:
-    """Look the database through, and print what was found, a line each; the exit code."""
+    """Check the database and print a line for each finding; the exit code, 1 if there is one."""
     found = 0
     with opened(url) as store:
         for line in findings(store):
@@ -23,14 +23,14 @@ def print_findings(url: str) -> int:
 
 
 def print_runs(url: str) -> None:
-    """A line a run, the newest first."""
+    """Print a line for each run, the newest first."""
     with opened(url) as store:
         rows = list(map(run_row, runs.listed(store)))
         print(columns(rows, ("run", *RUN_COLUMNS)) if rows else "no runs")
 
 
 def close_runs(starts: Sequence[str], url: str) -> None:
-    """End runs that nobody will end, and say which."""
+    """Mark runs as interrupted, and print their ids: those that are named, or else all whose process has ended."""
     with opened(url, write=True) as store:
         closed = runs.close(store, starts)
     for run_id in closed:
@@ -40,7 +40,7 @@ def close_runs(starts: Sequence[str], url: str) -> None:
 
 
 def run_row(line: runs.RunLine) -> tuple[str, ...]:
-    """The run's id, and RUN_COLUMNS."""
+    """A run as a row: its id, then RUN_COLUMNS."""
     return line.id, line.sweep, line.fingerprint, _state(line), date(line.started_at), str(line.trials)
 
 

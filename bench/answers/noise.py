@@ -2,12 +2,12 @@
 
 from bench.answers.choosing import tell
 from bench.machine.lock import turn
-from bench.run.noise import measured, told
+from bench.run.noise import described, measured
 
 
 def print_noise(seconds: float) -> None:
-    """Measure this machine, and say what was found."""
+    """Measure this machine's noise, and print it."""
     tell(f"timing one cell as if it were two, for some {seconds:.0f} s: leave the machine as it is when you measure")
     with turn("its noise", tell):
         noise = measured(seconds)
-    print(told(noise))
+    print(described(noise))

@@ -1,10 +1,10 @@
-"""The verbs about a user's own files: new writes one to start from, check looks one through."""
+"""The answers of the verbs about a user's own files: new writes a template, check checks a file."""
 
 from pathlib import Path
 
 
 def write_new(kind: str, name: str, output: Path | None) -> None:
-    """Write the file, and say what to do with it."""
+    """Write a template, and print what to do with it."""
     from bench.own.new import write
 
     path = output or Path(f"{name}.py")
@@ -16,7 +16,7 @@ def write_new(kind: str, name: str, output: Path | None) -> None:
 
 
 def check_file(given: str) -> int:
-    """A line for each thing that was looked at; 1 if one of them does not hold."""
+    """Print a line for each property of a user's file that was checked; the exit code, 1 if one does not hold."""
     from bench.extensions import load, provided_from, resolved
     from bench.own.check import findings
 

@@ -1,4 +1,4 @@
-"""The verb plan: the cells of a sweep, what of each is still to be measured, and how long that will take."""
+"""The answer of the verb plan: the cells of a sweep, their trials still to be measured, and the time these take."""
 
 import math
 from collections import Counter
@@ -27,12 +27,12 @@ _HEADER = ("key", "cell", "measured", "state")
 
 
 def print_plan(name: str, url: str, *, only: Sequence[str], use: Sequence[str]) -> None:
-    """A line a cell, with what of it is recorded."""
+    """Print a line for each cell with how many of its trials are recorded, and an estimate of the time left."""
     sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
     refused = {cell: status for cell in sweep.wanted if (status := refusal(cell)[0]) != "ok"}
-    known, due, taken, before = _due(sweep, url, refused)
-    left = Counter(one.cell for one in due)
+    known, due, costs_here, before = _due(sweep, url, refused)
+    left = Counter(trial.cell for trial in due)
     print(columns((_row(cell, known, left[cell], refused.get(cell, "")) for cell in sweep.wanted), _HEADER))
     done = sum(cell not in left for cell in sweep.wanted)
     every = plural(len(sweep.wanted), "cell")
@@ -43,25 +43,27 @@ def print_plan(name: str, url: str, *, only: Sequence[str], use: Sequence[str]) 
     if before:
         was, they = ("was", "it is") if before == 1 else ("were", "they are")
         print(f"{before} {was} measured here by an older nodebench, which kept no hash of the code: {they} due again")
-    print(_time_left([one for one in due if one.cell not in refused], sweep, taken), *remarks(sweep.wanted), sep="\n")
+    feasible = [trial for trial in due if trial.cell not in refused]
+    print(_time_left(feasible, sweep, costs_here), *remarks(sweep.wanted), sep="\n")
 
 
 def _due(sweep: Sweep, url: str, refused: Mapping[Cell, str]) -> tuple[Recorded, list[Pending], Costs, int]:
-    """The trials that count, those still to be measured, what trials took here, and a count of cells.
+    """The recorded trials, those still to be measured, the costs of trials here, and a number of cells.
 
-    It is of the cells that an older nodebench measured. Nothing counts where there is no database yet.
+    The number is of cells that an older nodebench measured. Where there is no database yet, nothing is recorded.
     """
     wanted = asked(sweep.measure)
     try:
         with opened(url) as store:
             known = recorded(store, sweep.wanted)
             due = pending(sweep.wanted, known, wanted)
-            if all(one.cell in refused for one in due):
+            if all(trial.cell in refused for trial in due):
                 return known, due, Costs(), 0
             here = environment()
-            taken = costs(store.database, here.fingerprint), store.noise_floors(Where(fingerprint=here.fingerprint))
-            before = store.measured_before(here.facts, list({one.cell.key for one in due} - set(known.outdated)))
-            return known, due, Costs.of(*taken), before
+            recorded_costs = costs(store.database, here.fingerprint)
+            floors = store.noise_floors(Where(fingerprint=here.fingerprint))
+            before = store.measured_before(here.facts, list({trial.cell.key for trial in due} - set(known.outdated)))
+            return known, due, Costs.of(recorded_costs, floors), before
     except UsageError as error:
         if isinstance(error.__cause__, MissingDatabaseError):
             return Recorded(), pending(sweep.wanted, Recorded(), wanted), Costs(), 0
@@ -74,11 +76,11 @@ def _row(cell: Cell, known: Recorded, left: int, refused: str) -> tuple[str, ...
     return cell.key, cell.label, f"{every - left}/{every}", ", ".join(failures) or refused
 
 
-def _time_left(due: Sequence[Pending], sweep: Sweep, taken: Costs) -> str:
-    """How long the rest of it will take."""
+def _time_left(due: Sequence[Pending], sweep: Sweep, costs_here: Costs) -> str:
+    """The line that says how long the trials still to be measured will take."""
     if not due:
         return "nothing is left to measure"
-    seconds = estimated_s(due, sweep.measure, taken)
+    seconds = estimated_s(due, sweep.measure, costs_here)
     if math.isnan(seconds):
         return "no estimate yet of how long it takes: no trial of these kinds was measured on this machine"
-    return f"about {duration(seconds)} to measure what is left, by what trials alike took on this machine"
+    return f"about {duration(seconds)} to measure what is left, by what similar trials took on this machine"

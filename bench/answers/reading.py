@@ -1,4 +1,4 @@
-"""The verbs that only read the database: loaded without torch, so that they answer soon."""
+"""The answers of the verbs that only read the database, loaded without torch, so that they are quick."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def write_report(
     baseline: str = "",
     only: Sequence[str] = (),
 ) -> None:
-    """Write the page of what is asked for and say where it is."""
+    """Write the report of the chosen trials, and print its path."""
     from reports import ReportError, Wanted, write
 
     with opened(url) as store:
@@ -52,7 +52,7 @@ def write_report(
 
 
 def print_cell(key: str, url: str) -> None:
-    """The cell's fields, its trials, and what each measured."""
+    """Print a cell's fields and notes, and its trials with their metrics and samples."""
     with opened(url) as store:
         cell = store.cell(key)
         if cell is None:
@@ -79,7 +79,7 @@ def print_cell(key: str, url: str) -> None:
 
 
 def print_cells(url: str, *, only: Sequence[str]) -> None:
-    """A line a cell: how many trials it has, and how those that failed ended."""
+    """Print a line for each cell: the number of its trials, and the statuses of those that failed."""
     with opened(url) as store:
         where = chosen(store, only)
         cells = found(store.database, where)
@@ -94,7 +94,7 @@ def print_cells(url: str, *, only: Sequence[str]) -> None:
 
 
 def _codes(cell: Cell, trials: "DataFrame") -> list[str]:
-    """Whether what each trial measured is the code as it is here now."""
+    """For each trial, in words: whether it measured the code as it is here now."""
     here = [source_of(cell, kind) for kind in trials["kind"]]
     return [_code(source, now) for source, now in zip(trials["source"].fillna(""), here, strict=True)]
 
@@ -103,7 +103,7 @@ def _code(measured: str, here: Source) -> str:
     if measured == here.key:
         return "as it is"
     if any(fact.endswith(" none") for fact in here.facts.values()):
-        return "not here"  # of a file that was not named with --use, or of what is not installed
+        return "not here"  # a file that was not named with --use, or a library that is not installed
     return "changed since" if measured else "not known"
 
 
@@ -115,14 +115,14 @@ def _note_row(note: Note) -> tuple[str, ...]:
 
 
 def code_that_counts(store: Store) -> list[str]:
-    """The keys of the code whose numbers the page shows: as it is here, or as it was measured last, by environment."""
+    """The keys of the code whose trials the report shows: as it is here, or as it was measured last, by environment."""
     here = [source.facts for source in sources_of(store.cells_by_code())]
     measured = (store.sources(fingerprint) for fingerprint in store.fingerprints())
     return sorted({key for sources in measured for key in Code.of(sources, here).sources})
 
 
 def chosen(store: Store, only: Sequence[str]) -> Where:
-    """The filter, of which the database has a cell."""
+    """The parsed filter; an error if no cell of the database meets it."""
     where = parse(only)
     if only:
         check(store.database, where)
@@ -131,22 +131,22 @@ def chosen(store: Store, only: Sequence[str]) -> Where:
 
 @contextmanager
 def opened(url: str, *, write: bool = False, create: bool = False, as_it_is: bool = False) -> Iterator[Store]:
-    """The store, whose errors are the user's; what is to be known of it is said when it is opened and closed."""
+    """An open store whose errors become UsageErrors, and whose notices are printed when it is opened and closed."""
     with explained():
         store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
-        said = tell(store.notices)
+        printed = tell(store.notices)
         try:
             with store, _sound(store):
                 yield store
         finally:
-            tell(store.notices[said:])
+            tell(store.notices[printed:])
 
 
 @contextmanager
 def _sound(store: Store) -> Iterator[None]:
-    """A body that may trip over anything that somebody else has written into the database: then that is what is said.
+    """A body whose unexpected error becomes a UsageError that names a fault of the database, if one is found.
 
-    Where the database is sound, it has tripped over a mistake of ours.
+    Another program may have written into the database. If the database is sound, the error is a mistake of ours.
     """
     try:
         yield
@@ -163,7 +163,7 @@ def _sound(store: Store) -> Iterator[None]:
 
 
 def tell(notices: Sequence[str]) -> int:
-    """Say them; how many."""
+    """Print the notices on stderr; their number."""
     for notice in notices:
         print(f"nodebench: {notice}", file=sys.stderr)
     return len(notices)
@@ -171,7 +171,7 @@ def tell(notices: Sequence[str]) -> int:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What is wrong with a database or a filter is the user's to mend."""
+    """A body whose StoreErrors and FilterErrors become UsageErrors, because the user can mend them."""
     try:
         yield
     except (StoreError, FilterError) as error:

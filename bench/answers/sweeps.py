@@ -1,4 +1,4 @@
-"""The verbs that know what can be measured: run and list. Loaded with the first of them."""
+"""The answers of the verbs run and list, which need the registries: loaded only when one of them is called."""
 
 import sys
 import time
@@ -38,22 +38,22 @@ def run_sweep(
     quiet: bool,
     strict: bool,
 ) -> int:
-    """Measure what is due, and say in the last lines how the sweep stands; the exit code."""
+    """Measure the trials that are due, and print the census of the sweep's cells at the end; the exit code."""
     sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
     repeated = measured_again(again, sweep.wanted)
-    temporary.folder()  # without one nothing can be measured: that is said before anything is waited for
+    temporary.folder()  # without it nothing can be measured: fail before waiting for a turn
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", tell):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), repeated)
         complete = runner.run()
         if not complete:
-            ignore_all()  # the first signal has ended the run: no other one takes its last lines away
-        told, census = _told(runner, time.monotonic() - started), _census(store, sweep, runner)
+            ignore_all()  # the first signal has ended the run: a second one must not cut off its last lines
+        done, census = _measured(runner, time.monotonic() - started), _census(store, sweep, runner)
         if census:
-            print(f"{sweep.name}: {told}, {census.due} to do\n{census}", *census.failures(name, only, url), sep="\n")
+            print(f"{sweep.name}: {done}, {census.due} to do\n{census}", *census.failures(name, only, url), sep="\n")
         else:
-            print(f"{sweep.name}: {told}")
+            print(f"{sweep.name}: {done}")
         for holder, count in runner.left.items():
             print(f"{count} of these trials are left to {holder}, which is at them now")
         if not complete:
@@ -66,8 +66,8 @@ def run_sweep(
     return 1 if store.spooled.files or store.database.moved_to or wanting else 0
 
 
-def _told(runner: Runner, seconds: float) -> str:
-    """What has been measured, in which time, and how much of the time was measuring."""
+def _measured(runner: Runner, seconds: float) -> str:
+    """A text: how many trials were measured, in which time, and the share of that time spent measuring."""
     if not runner.measured:
         return "0 trials measured"
     return (
@@ -78,7 +78,7 @@ def _told(runner: Runner, seconds: float) -> str:
 
 
 def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:
-    """How the sweep's cells stand; None if the database does not tell, and why is said of what was spooled."""
+    """The census of the sweep's cells; None if the database cannot be written, so that trials were spooled."""
     if runner.nothing_due:
         return Census.of(sweep, runner.found, due=0)
     try:
@@ -91,13 +91,13 @@ def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:
 
 
 def print_registry(registry: str, use: Sequence[str]) -> None:
-    """A line for each of a registry's values."""
+    """Print a line for each value of a registry."""
     use_files(use)
     print(columns(_LISTED[registry]()))
 
 
 def print_options(name: str, use: Sequence[str]) -> None:
-    """A line for each option of a problem, solver, gradient mode or backend."""
+    """Print a line for each option of a problem, solver, gradient mode or backend."""
     use_files(use)
     try:
         options = options_of(name)

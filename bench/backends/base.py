@@ -1,6 +1,6 @@
-"""What every backend is: a library that solves and differentiates, behind one function.
+"""The interface of a backend: a library that solves and differentiates, behind one function.
 
-It is loaded where it prepares a cell. What it can do, it tells without torch: a plan asks.
+The library is imported only when a cell is prepared. What it supports is known without torch, because `plan` asks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Backend(ABC):
-    """A library under measurement. What it cannot do it says beforehand: a reason, never an exception.
+    """A library under measurement. It says beforehand which cells it cannot measure: a reason, never an exception.
 
-    name: in sweeps. summary: a line for people. library: the package that it measures, whose version and files decide
-    what is measured again; its name by default.
+    name: as sweeps write it. summary: a line for people. library: the package that it measures, whose version and files
+    decide what is measured again; the backend's name by default.
     """
 
     name: str
@@ -32,19 +32,19 @@ class Backend(ABC):
     @property
     @abstractmethod
     def solvers(self) -> Sequence[str]:
-        """Names of the methods that it has, in our vocabulary."""
+        """The names of the methods that the library has, in our vocabulary."""
 
     @property
     @abstractmethod
     def gradients(self) -> Sequence[str]:
-        """Names of the gradient modes that it has; "none" is a forward solve."""
+        """The names of the gradient modes that the library has; "none" is a forward solve."""
 
     def options(self, cell: Cell) -> Sequence[Option]:
-        """The options, beside the problem's, that a cell of its solver and gradient mode may have."""
+        """The options that a cell with this solver and gradient mode may have, beside those of its problem."""
         return ()
 
     def unsupported(self, cell: Cell) -> str:
-        """Why this cell cannot be measured with this library; empty if it can."""
+        """The reason why this library cannot measure a cell; empty if it can."""
         if cell.solver not in self.solvers:
             return f"{self.name} has no {cell.solver}"
         if cell.gradient not in self.gradients:
@@ -56,12 +56,12 @@ class Backend(ABC):
         return f"{self.name} has no option {odd[0]}" if odd else ""
 
     def asked(self, cell: Cell) -> str:
-        """In which of its forms the library solves a cell that it can, in a line."""
+        """A line that says in which of its forms the library solves a supported cell."""
         return f"{self.name} as it stands"
 
     @abstractmethod
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """The cell as something that can be called."""
+        """The workload of a cell: its forward solve and its gradient, ready to be called."""
 
 
 BACKENDS: Registry[Backend] = Registry(

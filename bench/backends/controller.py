@@ -1,4 +1,4 @@
-"""The step of a cell: fixed where it has dt, else controlled by its tolerances and by its options."""
+"""The controller of a cell: fixed steps where it has dt, else step size control by its tolerances and options."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELDS = {
 
 
 def controller_options() -> tuple[Option, ...]:
-    """The options of step size control, which goes with every adaptive solver."""
+    """The options of step size control, which every adaptive solver has."""
     from node import COEFFICIENTS, PIDController
 
     plain = PIDController(rtol=1.0, atol=1.0)
@@ -54,5 +54,5 @@ def controller_of(cell: Cell) -> FixedStep | PIDController:
 
 
 def of_controller(name: str) -> bool:
-    """Whether an option of this name, without its namespace, is of step size control."""
+    """Whether an option with this name (without its namespace) belongs to step size control."""
     return name == "coefficients" or name in _FIELDS

@@ -1,15 +1,15 @@
-"""The grid of a cell's fixed steps, which every library is given: as many steps in each."""
+"""The grid of a cell's fixed steps, given to every library, so that all take equally many steps."""
 
 import math
 from collections.abc import Sequence
 
-_ROUNDING = 1e-9  # of a step: as near as that, its end is a time
+_ROUNDING = 1e-9  # of a step: an output this near to the end of a step counts as that end
 
 
 def grid(dt: float, times: Sequence[float]) -> list[float]:
-    """The start and the ends of steps of dt over these times; the last step is shortened to end on the last of them.
+    """The start and the ends of steps of dt over these times; the last step is shortened to end on the last time.
 
-    A time that is the end of a step but for rounding is on the grid itself: there is nothing to interpolate.
+    A time that is the end of a step up to rounding replaces it on the grid: there is nothing to interpolate.
     """
     from node.controller import FixedStep
 
@@ -21,6 +21,6 @@ def grid(dt: float, times: Sequence[float]) -> list[float]:
     return ends
 
 
-def met(dt: float, times: Sequence[float]) -> bool:
-    """Whether a step ends on each of these times but for rounding, the last one left aside: there one always does."""
+def steps_end_on(dt: float, times: Sequence[float]) -> bool:
+    """Whether a step ends on each of these times up to rounding; on the last time a step always ends."""
     return all(abs(math.remainder(time - times[0], dt)) <= _ROUNDING * dt for time in times[1:-1])

@@ -1,4 +1,4 @@
-"""Our own core as a backend."""
+"""nodebench's own library, `node`, as a backend."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class NodeBackend(Backend):
         return ("none", *catalogue().gradients)
 
     def options(self, cell: Cell) -> Sequence[Option]:
-        """Those of the solver, of step size control where there are tolerances, of the mode, and how a batch steps."""
+        """The options of the solver, of step size control if there are tolerances, of the mode, and of batching."""
         solver, mode = catalogue().solvers.get(cell.solver), catalogue().gradients.get(cell.gradient)
         return (
             *(solver.options if solver else ()),
@@ -53,7 +53,7 @@ class NodeBackend(Backend):
         )
 
     def unsupported(self, cell: Cell) -> str:
-        """Beside unknown names: modes that do not go with the solver."""
+        """The reason why a cell cannot be measured: an unknown name, or a mode that does not support the solver."""
         if reason := super().unsupported(cell):
             return reason
         if cell.gradient == "none":
@@ -64,11 +64,11 @@ class NodeBackend(Backend):
         return mode.unsupported.get(cell.solver, "")
 
     def asked(self, _cell: Cell) -> str:
-        """Nothing beside the cell's own fields is chosen."""
+        """The same line for every cell: nothing is chosen beside the cell's own fields."""
         return "node.solve as it stands"
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Bind solver, controller and mode with their options."""
+        """The workload of a cell, with its solver, controller and mode bound to their options."""
         import node
         from bench.workload import Workload
 

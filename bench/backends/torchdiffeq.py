@@ -1,6 +1,6 @@
-"""torchdiffeq: odeint and odeint_adjoint in the forms that serve them best, as docs/peers.md has measured them.
+"""torchdiffeq: odeint and odeint_adjoint in the forms that perform best, as measured in docs/peers.md.
 
-With torchdiffeq comes scipy, for half a second.
+Importing torchdiffeq imports scipy too, which takes half a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.backends.base import BACKENDS, Backend
-from bench.backends.grid import grid, met
+from bench.backends.grid import grid, steps_end_on
 from bench.failure import TrialFailure
 from results.records import Cell, TrialStatus
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from bench.problems import Problem
     from bench.workload import Workload
 
-# Our name -> theirs. Their rk4 is the 3/8 rule. The releases differ in what they have.
+# Our name -> theirs. Their rk4 is the 3/8 rule. Its releases differ in the methods that they have.
 _ADAPTIVE = {"heun": "adaptive_heun", "bosh3": "bosh3", "dopri5": "dopri5", "tsit5": "tsit5", "dopri8": "dopri8"}
 _FIXED = {"euler": "euler", "midpoint": "midpoint", "heun": "heun2", "heun3": "heun3", "rk4_38": "rk4"}
 
-# Fixed steps whose outputs lie between two steps: a line costs no call, and errs no more than these methods do.
-_LINE_IS_ENOUGH = ("euler", "midpoint", "heun")
+# For outputs between two fixed steps: linear interpolation costs no call of f, and is as accurate as these methods.
+_LINEAR_SUFFICES = ("euler", "midpoint", "heun")
 
-# (share, order): the pairs whose interpolation errs far more than their steps. They step to each output while there are
-# at most share * rtol^(-1 / order) of these, which grows as the number of steps does; beyond, it takes less time to
-# interpolate. dopri5 interpolates about as well as it steps. Measured: docs/peers.md.
-_LANDS = {"bosh3": (5.0, 3), "dopri8": (9.0, 8)}
+# (share, order): the pairs whose interpolation has a far larger error than their steps. With at most
+# share * rtol^(-1 / order) outputs, which grows as the number of steps does, a step ends on each output; with more,
+# it takes less time to interpolate. dopri5 interpolates about as accurately as it steps. Measured: docs/peers.md.
+_STEPS_TO_OUTPUTS = {"bosh3": (5.0, 3), "dopri8": (9.0, 8)}
 
 _FAILURES: dict[str, TrialStatus] = {
     "underflow in dt": "dt_underflow",
@@ -43,7 +43,7 @@ _FAILURES: dict[str, TrialStatus] = {
 
 
 class TorchdiffeqBackend(Backend):
-    """Chen, R. T. Q., torchdiffeq."""
+    """Chen, R. T. Q., torchdiffeq: its odeint and odeint_adjoint."""
 
     name = "torchdiffeq"
     summary = "torchdiffeq's odeint and odeint_adjoint"
@@ -55,11 +55,11 @@ class TorchdiffeqBackend(Backend):
 
     @property
     def gradients(self) -> tuple[str, ...]:
-        """Backprop is odeint's, adjoint is odeint_adjoint's."""
+        """The gradient modes: backprop is odeint's, adjoint is odeint_adjoint's."""
         return ("none", "backprop", "adjoint")
 
     def unsupported(self, cell: Cell) -> str:
-        """Beside unknown names: its adaptive methods take no fixed step, and its fixed ones no tolerance."""
+        """The reason why a cell cannot be measured: an unknown name, or a method that takes no dt or no tolerance."""
         if cell.solver == "rk4":
             return "torchdiffeq has no classical rk4: its rk4 is the 3/8 rule, measured as rk4_38"
         if reason := super().unsupported(cell):
@@ -71,22 +71,22 @@ class TorchdiffeqBackend(Backend):
         return ""
 
     def asked(self, cell: Cell) -> str:
-        """Which of its forms this cell is solved in."""
+        """A line that says in which form torchdiffeq solves this cell."""
         if cell.dt is None:
-            landing = cell.rtol is not None and lands(cell.solver, cell.rtol, cell.n_outputs)
+            on_each = cell.rtol is not None and steps_to_outputs(cell.solver, cell.rtol, cell.n_outputs)
             backwards = ", and on each backwards" if cell.gradient == "adjoint" else ""
-            return f"steps end on {'each' if landing else 'the last'} output (step_t){backwards}"
-        apart = cell.horizon / (cell.n_outputs - 1)
-        return f"interp = {_interp(cell, cell.dt, (0.0, apart, cell.horizon - apart, cell.horizon))!r}"
+            return f"steps end on {'each' if on_each else 'the last'} output (step_t){backwards}"
+        interval = cell.horizon / (cell.n_outputs - 1)
+        return f"interp = {_interp(cell, cell.dt, (0.0, interval, cell.horizon - interval, cell.horizon))!r}"
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Bind method, options and odeint or odeint_adjoint. Options for the instance's own times are made once."""
+        """The workload of a cell, by odeint or odeint_adjoint. Options for the instance's own times are made once."""
         import torchdiffeq
 
         from bench.workload import Workload
 
         instance = problem.instance(cell)
-        # Kidger, Chen & Lyons (2021): of use where parameters are many; of a few it left the gradient's error larger.
+        # Seminorm, Kidger, Chen & Lyons (2021): useful with many parameters; with few the gradient's error was larger.
         many = sum(p.numel() for p in instance.field.parameters()) > instance.y0.numel()
         own = _arguments(cell, instance.t, seminorm=many)
 
@@ -98,7 +98,7 @@ class TorchdiffeqBackend(Backend):
                 else:
                     y = torchdiffeq.odeint(field, y0, t, **arguments)
                 return y
-            except AssertionError as error:  # its way to say that a solve has failed
+            except AssertionError as error:  # torchdiffeq reports a failed solve in this way
                 raise _failure(error) from error
 
         return Workload(instance, solve)
@@ -106,7 +106,7 @@ class TorchdiffeqBackend(Backend):
 
 @cache
 def _installed() -> Collection[str]:
-    """The methods of the installed release: the keys of its SOLVERS, a private name, read from its text if there."""
+    """The methods of the installed release: the keys of its private SOLVERS, read from the source text if found."""
     found = util.find_spec("torchdiffeq")
     text = Path(found.origin).with_name("_impl") / "odeint.py" if found and found.origin else None
     for part in ast.parse(text.read_bytes()).body if text and text.is_file() else []:
@@ -121,9 +121,10 @@ def _arguments(cell: Cell, t: Tensor, *, seminorm: bool) -> dict[str, Any]:
 
 
 def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
-    """A grid of ours: step_size takes a step of no length where rounding has it so, and misses outputs by a rounding.
+    """The arguments for fixed steps, on our own grid.
 
-    The adjoint goes back from output to output, the ends of its grids: there is nothing to interpolate.
+    With torchdiffeq's step_size, rounding can add a step of length zero, and steps miss outputs by a rounding error.
+    The adjoint solves backwards from output to output, the ends of its grids: there is nothing to interpolate.
     """
     import torch
 
@@ -132,48 +133,48 @@ def _fixed(cell: Cell, dt: float, t: Tensor) -> dict[str, Any]:
     options = {"grid_constructor": lambda _func, _y0, _t: ends, "interp": _interp(cell, dt, times)}
     arguments: dict[str, Any] = {"method": _FIXED[cell.solver], "options": options}
     if cell.gradient == "adjoint":
-        arguments["adjoint_options"] = {"grid_constructor": partial(_construct, dt)}
+        arguments["adjoint_options"] = {"grid_constructor": partial(_backward_grid, dt)}
     return arguments
 
 
-def _construct(dt: float, _func: Any, _y0: Tensor, t: Tensor) -> Tensor:
-    """The grid over times that are known in the backward pass only."""
+def _backward_grid(dt: float, _func: Any, _y0: Tensor, t: Tensor) -> Tensor:
+    """The grid of a backward pass, over times that are known only then."""
     import torch
 
     return torch.tensor(grid(dt, t.tolist()), dtype=t.dtype, device=t.device)
 
 
 def _interp(cell: Cell, dt: float, times: Sequence[float]) -> str:
-    """Cubic costs a call an output, also where the output is the end of a step."""
-    return "linear" if cell.solver in _LINE_IS_ENOUGH or met(dt, times) else "cubic"
+    """The kind of interpolation: cubic costs a call of f for each output, even where a step ends on the output."""
+    return "linear" if cell.solver in _LINEAR_SUFFICES or steps_end_on(dt, times) else "cubic"
 
 
 def _adaptive(cell: Cell, rtol: float | None, t: Tensor, *, seminorm: bool) -> dict[str, Any]:
-    """A step to the end time at least, where by default it interpolates."""
+    """The arguments for adaptive steps, of which one ends at least on the end time: by default that is interpolated."""
     if rtol is None:
         raise ValueError(f"cell {cell.key} has neither dt nor rtol and atol")
-    stops = stops_at(t) if lands(cell.solver, rtol, len(t)) else t[-1:]
+    stops = stops_at(t) if steps_to_outputs(cell.solver, rtol, len(t)) else t[-1:]
     arguments = {"method": _ADAPTIVE[cell.solver], "rtol": rtol, "atol": cell.atol, "options": {"step_t": stops}}
     if cell.gradient == "adjoint":
-        # It begins a new solve at each output: where a step ends on the output, it interpolates nothing.
+        # odeint_adjoint begins a new solve at each output: where a step ends on the output, nothing is interpolated.
         arguments["adjoint_options"] = {"step_t": t[:-1], **({"norm": "seminorm"} if seminorm else {})}
     return arguments
 
 
-def lands(solver: str, rtol: float, n_outputs: int) -> bool:
-    """Whether steps end on each of so many outputs, at this tolerance."""
-    if solver not in _LANDS:
+def steps_to_outputs(solver: str, rtol: float, n_outputs: int) -> bool:
+    """Whether a step should end on each output, given the number of outputs and the tolerance."""
+    if solver not in _STEPS_TO_OUTPUTS:
         return False
-    share, order = _LANDS[solver]
+    share, order = _STEPS_TO_OUTPUTS[solver]
     return rtol == 0 or n_outputs <= share * rtol ** (-1 / order)
 
 
 def stops_at(t: Tensor) -> Tensor:
-    """The outputs as `step_t`, each later by a hair, at most 2e-15 * len(t)^2 of the whole time; the last as it is.
+    """The outputs as `step_t`, each shifted later by at most 2e-15 * len(t)^2 of the whole time; the last is not.
 
-    Where a step ends on a time of step_t by its own size, torchdiffeq 0.2.5 does not notice, and steps to none of
-    those that follow. A step of the last one's size does so where outputs are evenly spaced. Here each is nearer to
-    the one before by 1e-14 of the whole time, some ten roundings, so that such a step is cut.
+    If a step ends on a time of step_t without having been cut, torchdiffeq 0.2.5 does not notice, and steps to none of
+    the later times. With evenly spaced outputs, a step as long as the one before does that. The shifts make each
+    interval shorter than the one before by 1e-14 of the whole time, some ten rounding errors, so that the step is cut.
     """
     import torch
 

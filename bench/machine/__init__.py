@@ -1,1 +1,1 @@
-"""The machine that is measured on: what it is, what disturbs it, and what of it a worker may use."""
+"""The machine that is measured on: its facts, what disturbs it, and which of its resources a worker may use."""

@@ -1,24 +1,24 @@
-"""The CPU cores of a worker: pinned to them, it is not moved to where its caches are cold."""
+"""The CPU cores of a worker, which is pinned to them so that it is not moved to cores with cold caches."""
 
 import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from bench.machine.files import said
+from bench.machine.files import text_of
 
 _CPUS = Path("/sys/devices/system/cpu")
 
 
 def chosen(threads: int) -> tuple[int, ...]:
-    """The cores for so many threads, of those that this process may use; none where the platform cannot pin."""
+    """The best cores for a number of threads, of those that this process may use; none if the platform cannot pin."""
     if not hasattr(os, "sched_setaffinity"):
         return ()
-    return tuple(sorted(_by_worth(os.sched_getaffinity(0), _siblings, _capacity)[:threads]))
+    return tuple(sorted(_best_first(os.sched_getaffinity(0), _siblings, _capacity)[:threads]))
 
 
 def pin(cores: Collection[int]) -> None:
-    """Keep this process, its threads and all that it starts on these cores; on no cores: leave it as it is."""
+    """Pin this process, its threads and all that it starts to these cores; without cores, change nothing."""
     if not cores:
         return
     for thread in Path("/proc/self/task").iterdir():  # a library's import may have started some: each has its own mask
@@ -26,29 +26,29 @@ def pin(cores: Collection[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
-def _by_worth(
+def _best_first(
     allowed: Collection[int], siblings: Callable[[int], Sequence[int]], capacity: Callable[[int], int]
 ) -> list[int]:
-    """The best first: one hyperthread of each physical core, then the faster ones, then those with higher numbers.
+    """The cores, best first: one hyperthread of each physical core, then faster cores, then higher numbers.
 
     The first cores get most interrupts. Two hyperthreads of a core share it, and slow each other down.
     """
     by_number = sorted(allowed, reverse=True)
 
-    def elders(core: int) -> int:
+    def better_siblings(core: int) -> int:
         return sum(other > core for other in siblings(core) if other in allowed)
 
-    return sorted(by_number, key=lambda core: (elders(core), -capacity(core)))
+    return sorted(by_number, key=lambda core: (better_siblings(core), -capacity(core)))
 
 
 def _siblings(core: int) -> list[int]:
     """The logical cores that are one physical core with this one, itself included."""
-    listed = said(_CPUS / f"cpu{core}/topology/thread_siblings_list")  # such as "0,4" or "0-1"
+    listed = text_of(_CPUS / f"cpu{core}/topology/thread_siblings_list")  # such as "0,4" or "0-1"
     bounds = [part.split("-") for part in listed.split(",") if part]
     return [number for part in bounds for number in range(int(part[0]), int(part[-1]) + 1)]
 
 
 def _capacity(core: int) -> int:
-    """How fast a core is beside the others, where they differ; 0 where nothing tells."""
-    told = said(_CPUS / f"cpu{core}/cpu_capacity") or said(_CPUS / f"cpu{core}/cpufreq/cpuinfo_max_freq")
-    return int(told) if told.isdigit() else 0
+    """The speed of a core relative to the others, in the kernel's units; 0 if the kernel does not say."""
+    text = text_of(_CPUS / f"cpu{core}/cpu_capacity") or text_of(_CPUS / f"cpu{core}/cpufreq/cpuinfo_max_freq")
+    return int(text) if text.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Cells that ask for more threads than this process may use cores: said before anything is measured."""
+"""A warning about cells with more threads than this process may use cores, printed before anything is measured."""
 
 import os
 from collections import Counter
@@ -8,14 +8,14 @@ from results.records import Cell
 
 
 def allowed() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def crowded(cells: Iterable[Cell]) -> list[str]:
-    """The line that warns of such cells; empty without any."""
+    """A line that warns of cells with more threads than cores; no line if there are none."""
     cores = allowed()
     asking = Counter(cell.threads for cell in cells if cell.threads > cores)
     if not asking:

@@ -1,8 +1,8 @@
-"""What a worker has started, however far it has gone from it: found and ended with the worker.
+"""The descendants of a worker: all processes that it has started, directly or not, which are ended with it.
 
-A group of processes does not do: a process can leave it. On Linux, those whose parent has ended become children of the
-nearest ancestor that adopts (a "child subreaper"): the worker while it lives, then the forkserver. Elsewhere they are
-lost to init once the worker has ended by itself.
+A process group is not enough, as a process can leave it. On Linux, a process whose parent has ended becomes a child
+of the nearest ancestor that is a "child subreaper": the worker while it lives, then the forkserver. On other systems
+such processes are lost to init once the worker has ended by itself.
 """
 
 import contextlib
@@ -26,26 +26,26 @@ def adopt() -> None:
     """Make this process the parent of those of its descendants whose own parent ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        # What the forkserver says of the end of a child that it has adopted.
+        # The forkserver's warning when a child that it has adopted ends.
         warnings.filterwarnings("ignore", "forkserver: waitpid returned unexpected pid")
 
 
 def end_all_of(worker: int) -> None:
-    """Kill a worker's group, and what it has started while it lives."""
+    """Kill a living worker's process group and all its descendants."""
     started = list(_descendants(worker))
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # it does not lead its group yet, or that is empty
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it leads no group yet, or an empty one
         os.killpg(worker, signal.SIGKILL)
     _kill(started)
 
 
 def fork_server() -> int | None:
-    """The process that workers are forked from, once it has been started; by a private attribute of multiprocessing."""
+    """The process id of the forkserver, None before it has started; from a private attribute of multiprocessing."""
     number: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
     return number
 
 
 def end_strays() -> None:
-    """Kill what workers that are gone have left: children of the forkserver that are no workers of ours."""
+    """Kill the descendants of workers that have ended: children of the forkserver that are no workers of ours."""
     server = fork_server()
     until = time.monotonic() + _PATIENCE_S
     while server is not None and time.monotonic() < until:
@@ -53,8 +53,8 @@ def end_strays() -> None:
         strays = [child for child in _children(server) if child not in ours]
         if not strays:
             return
-        _kill([*strays, *(one for stray in strays for one in _descendants(stray))])
-        time.sleep(_POLL_S)  # until the forkserver has taken note
+        _kill([*strays, *(process for stray in strays for process in _descendants(stray))])
+        time.sleep(_POLL_S)  # until the forkserver has reaped them
 
 
 def _kill(processes: Iterable[int]) -> None:

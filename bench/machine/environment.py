@@ -1,4 +1,4 @@
-"""The machine, the versions and the code: what a number was measured with."""
+"""The environment of a measurement: the machine, the versions and the code."""
 
 import os
 import platform
@@ -15,13 +15,13 @@ from bench.machine import gpu, state
 from bench.machine.cores import chosen
 from results.records import Environment
 
-_SHARED = ("torch",)  # what every cell runs on; a backend's own library is part of what its cells measure
-_KNOWN = ("nodebench", "numpy")  # worth knowing
+_SHARED = ("torch",)  # every cell runs on it; a backend's own library is part of what its cells measure
+_KNOWN = ("nodebench", "numpy")  # recorded, but of no consequence for comparability
 
 
 @cache
 def environment() -> Environment:
-    """What makes two measurements comparable; a change in any of it starts a new set."""
+    """The facts that must be equal for two measurements to be comparable."""
     facts = {
         "cpu": _cpu(),
         "cores": f"{psutil.cpu_count(logical=False) or '?'} physical, {psutil.cpu_count()} logical",
@@ -35,7 +35,7 @@ def environment() -> Environment:
 
 
 def _cpu() -> str:
-    """The processor's name, for which cpuinfo starts processes: by another name it would be another machine."""
+    """The processor's name. cpuinfo starts processes to read it; a fallback name would look like another machine."""
     try:
         return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or platform.machine()))
     except OSError as error:
@@ -45,9 +45,9 @@ def _cpu() -> str:
 
 
 def volatile() -> dict[str, str]:
-    """What is worth knowing of this moment, and says nothing about comparability; what is not told is left out."""
+    """Facts of this moment that do not decide whether measurements are comparable; unknown ones are left out."""
     pinned, boost, steal = chosen(1), state.boost(), state.steal()
-    told = {
+    moment = {
         "host": platform.node(),
         "kernel": platform.release(),
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
@@ -57,13 +57,13 @@ def volatile() -> dict[str, str]:
         "steal": f"{steal:.2%} since boot" if steal else "",
         **{name: metadata.version(name) for name in _KNOWN},
     }
-    return {name: text for name, text in told.items() if text}
+    return {name: text for name, text in moment.items() if text}
 
 
 def git_revision() -> tuple[str, bool]:
     """The commit of nodebench's own checkout and whether it was changed since; ("", False) outside one.
 
-    A repository that something else put us into, such as the user's around their site-packages, is not ours.
+    A repository that merely contains us, such as the user's own around their site-packages, does not count.
     """
     here = Path(__file__)
     root = here.parents[2]
@@ -75,9 +75,9 @@ def git_revision() -> tuple[str, bool]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says of the repository that the folder is in; empty if it says nothing, or there is no git.
+    """The output of a git command in the folder's repository; empty if the command fails, or there is no git.
 
-    Its own variables, such as GIT_DIR in a hook of the user's, would tell it of another one.
+    git's environment variables, such as GIT_DIR in a hook of the user's, would point it to another repository.
     """
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
@@ -85,11 +85,11 @@ def _git(folder: Path, *arguments: str) -> str:
         done = subprocess.run(command, capture_output=True, check=False, env=variables)
     except OSError:  # no git on this machine
         return ""
-    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else ""  # a folder's name may be no text
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else ""  # a folder's name may not be UTF-8
 
 
 def missing_device(device: str) -> str:
-    """Why this device cannot be used here; empty if it can."""
+    """The reason why a device cannot be used here; empty if it can."""
     kind, _, index = device.partition(":")
     if kind == "cuda" and not gpu.names():
         return "no CUDA device here: run this sweep on a machine that has one"

@@ -1,10 +1,10 @@
-"""Files in which the kernel tells of the machine."""
+"""Files in which the kernel describes the machine."""
 
 from pathlib import Path
 
 
-def said(path: Path) -> str:
-    """What it says, without the last line's end; empty where there is no such file, or it may not be read."""
+def text_of(path: Path) -> str:
+    """The file's text without surrounding blanks; empty if there is no such file, or it may not be read."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -1,33 +1,33 @@
-"""What of a machine disturbs a measurement, and what helps against it."""
+"""Findings: what on a machine disturbs a measurement, and what helps against it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.machine.state import Facts
 
-_NAMED = 5  # processes that are named, the others are counted
-_HOT = 85.0  # degrees Celsius, from which on a CPU is likely to lower its clock
+_NAMED = 5  # processes that are named; the others are only counted
+_HOT = 85.0  # degrees Celsius; from here on a CPU is likely to lower its clock
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence each."""
+    """A disturbance and its remedy, each as a sentence."""
 
     what: str
     help: str
 
 
 def findings(facts: Facts) -> list[Finding]:
-    """The worst first: what takes time away from a worker, then what changes its speed."""
-    return [finding for look in _LOOKS for finding in look(facts)]
+    """The findings, worst first: what takes time away from a worker, then what changes its speed."""
+    return [finding for check in _CHECKS for finding in check(facts)]
 
 
 def _others(facts: Facts) -> Iterator[Finding]:
     if not facts.busy:
         return
-    named = ", ".join(f"{one.name} (process {one.pid}, {one.cores:.0%})" for one in facts.busy[:_NAMED])
+    named = ", ".join(f"{busy.name} (process {busy.pid}, {busy.cores:.0%})" for busy in facts.busy[:_NAMED])
     more = f" and {len(facts.busy) - _NAMED} more" if len(facts.busy) > _NAMED else ""
-    total = sum(one.cores for one in facts.busy)
+    total = sum(busy.cores for busy in facts.busy)
     yield Finding(
         f"Other processes used {total:.0%} of a core meanwhile: {named}{more}.",
         "Stop them, or measure when they are done.",
@@ -35,8 +35,8 @@ def _others(facts: Facts) -> Iterator[Finding]:
 
 
 def _unseen(facts: Facts) -> Iterator[Finding]:
-    """Load that no process explains: of other containers, say. Our own worker makes 1."""
-    explained = 1 + sum(one.cores for one in facts.busy)
+    """Load that no visible process explains: of other containers, say. Our own worker makes 1."""
+    explained = 1 + sum(busy.cores for busy in facts.busy)
     if facts.load is not None and facts.load > explained + 1:
         yield Finding(
             f"The load is {facts.load:.1f}, and what is seen from here explains {explained:.1f} of it.",
@@ -129,7 +129,7 @@ def _virtual(facts: Facts) -> Iterator[Finding]:
         )
 
 
-_LOOKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+_CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _others, _unseen, _stolen, _quota, _few_cores, _not_pinned, _hyperthreads, _governor, _boost, _heat, _battery,
     _virtual,
 )  # fmt: skip

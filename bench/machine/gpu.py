@@ -1,7 +1,7 @@
-"""Which GPUs there are, and how a CUDA device runs: its clock, and whether heat or power hold it down.
+"""The GPUs of this machine, and the state of a CUDA device: its clock, and whether heat or power throttle it.
 
-nvidia-ml-py tells how it runs, where it is installed. Torch, which takes a second to load, is asked for them only where
-it can have found some.
+The state comes from nvidia-ml-py, if that is installed. Torch, which takes a second to load, is asked for the GPUs only
+where it can find some.
 """
 
 import ast
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 # NVML's reasons for a clock below the asked one: software power cap, hardware slowdown, software and hardware thermal
-# slowdown, power brake. The others (idle, application clocks, sync boost, display) are no distress.
+# slowdown, power brake. The others (idle, application clocks, sync boost, display) are harmless.
 _HEAT_OR_POWER = 0x04 | 0x08 | 0x20 | 0x40 | 0x80
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """The CUDA devices that torch finds, by index; ROCm's are among them."""
+    """The names of the CUDA devices that torch finds, by index; ROCm's are among them."""
     if not _may_find():
         return ()
     import torch
@@ -39,7 +39,7 @@ def has_mps() -> bool:
 
 
 def _may_find() -> bool:
-    """Whether torch was built for some of them, and their driver is here."""
+    """Whether torch was built for CUDA or ROCm, and the driver is here."""
     built_for = _built_for()
     if built_for == {"cuda"} and platform.system() == "Linux":
         try:
@@ -50,21 +50,21 @@ def _may_find() -> bool:
 
 
 def _built_for() -> set[str]:
-    """Which of "cuda" and "hip" the installed torch says it was built for, in its version.py; both if it says none."""
-    said: dict[str, bool] = {}
+    """Those of "cuda" and "hip" that the installed torch was built for, by its version.py; both if it does not say."""
+    built: dict[str, bool] = {}
     with suppress(OSError, SyntaxError):
         found = util.find_spec("torch")
         for part in ast.parse(Path(found.origin or "").with_name("version.py").read_bytes()).body if found else []:
             match part:
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=version)):
-                    said[name] = version is not None
+                    built[name] = version is not None
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=version)):
-                    said[name] = version is not None
-    return {name for name in ("cuda", "hip") if said.get(name, True)}
+                    built[name] = version is not None
+    return {name for name in ("cuda", "hip") if built.get(name, True)}
 
 
 def readings(device: str) -> dict[str, float]:
-    """The metrics gpu_clock_mhz and gpu_throttled of now; none of a device that tells nothing, or is no CUDA device."""
+    """The current metrics gpu_clock_mhz and gpu_throttled; none if the device gives none, or is no CUDA device."""
     if not device.startswith("cuda"):
         return {}
     try:
@@ -75,19 +75,19 @@ def readings(device: str) -> dict[str, float]:
         handle = _handle(device)
         clock = pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
         reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-    except pynvml.NVMLError:  # a virtual GPU or an old driver does not tell
+    except pynvml.NVMLError:  # a virtual GPU or an old driver does not give them
         return {}
     return {"gpu_clock_mhz": float(clock), "gpu_throttled": float(throttled(reasons))}
 
 
 def throttled(reasons: int) -> bool:
-    """Whether NVML's bit mask of reasons has one of heat or power."""
+    """Whether NVML's bit mask of reasons contains one of heat or power."""
     return bool(reasons & _HEAT_OR_POWER)
 
 
 @cache
 def _handle(device: str) -> Any:
-    """By UUID: NVML counts all devices of the machine, torch those that CUDA_VISIBLE_DEVICES leaves."""
+    """NVML's handle of a torch device, found by UUID: torch counts only the devices in CUDA_VISIBLE_DEVICES."""
     import pynvml
     import torch
 

@@ -1,4 +1,4 @@
-"""How much memory a worker may take: more than that fails in the worker, before the machine is out of it."""
+"""The memory limit of a worker: beyond it allocations fail in the worker, before the machine runs out of memory."""
 
 import itertools
 import re
@@ -7,20 +7,20 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.machine import cgroup
-from bench.machine.files import said
+from bench.machine.files import text_of
 
-_SHARE = 0.5  # of the machine's memory, for the one worker that runs: the rest is for those that wait, and all else
+_SHARE = 0.5  # of the machine's memory, for the one worker that runs; the rest is for waiting workers and all else
 
 
 def default_limit() -> int:
-    """Bytes that a worker may take: half of what this machine has, or the control group that it runs in."""
+    """The bytes that a worker may take: half of the memory of this machine, or of the control group that it runs in."""
     import psutil
 
     return int(_SHARE * min([psutil.virtual_memory().total, *(limit for limit, _ in _groups())]))
 
 
 def available() -> int:
-    """Bytes that processes can still take here before memory runs out."""
+    """The bytes that processes can still take here before memory runs out."""
     import psutil
 
     free: int = psutil.virtual_memory().available
@@ -28,10 +28,10 @@ def available() -> int:
 
 
 def limit_memory(limit: int) -> None:
-    """Let an allocation that takes this process `limit` bytes above what it holds now fail, as malloc fails.
+    """Make allocations fail, as malloc fails, that take this process more than `limit` bytes above what it holds now.
 
-    What is limited is private writable memory (RLIMIT_DATA): all that malloc and torch allocate for the CPU. The
-    address space (RLIMIT_AS) would count libraries, and what CUDA reserves and never uses. Only Linux enforces it.
+    The limit is on private writable memory (RLIMIT_DATA): all that malloc and torch allocate for the CPU. The address
+    space (RLIMIT_AS) would count libraries, and what CUDA reserves and never uses. Only Linux enforces the limit.
     """
     if sys.platform != "linux":
         return
@@ -43,7 +43,7 @@ def limit_memory(limit: int) -> None:
 
 
 def lift_limit() -> int | None:
-    """Take the limit off this process again; the bytes of it that were left, None if there was none."""
+    """Remove this process's limit; the bytes that were left of it, None if there was no limit."""
     if sys.platform != "linux":
         return None
     import resource
@@ -54,35 +54,35 @@ def lift_limit() -> int | None:
 
 
 def _held() -> int:
-    """Bytes of this process that the limit counts."""
+    """The bytes of this process that the limit counts."""
     import resource
 
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
 def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory, here since boot; None where it does not tell."""
-    told = [said(Path("/proc/vmstat")), *cgroup.read("memory", "memory.events", "memory.oom_control").values()]
-    counts = re.findall(r"^oom_kill (\d+)$", "\n".join(told), re.MULTILINE)
+    """The number of processes that the kernel has killed for lack of memory since boot; None if it does not say."""
+    texts = [text_of(Path("/proc/vmstat")), *cgroup.read("memory", "memory.events", "memory.oom_control").values()]
+    counts = re.findall(r"^oom_kill (\d+)$", "\n".join(texts), re.MULTILINE)
     return sum(map(int, counts)) if counts else None
 
 
 def together(peaks: Iterable[float], room: float) -> int:
-    """How many workers can wait side by side, whichever they are, in `room` bytes; at least one.
+    """The number of workers that fit into `room` bytes at once, whichever of them they are; at least one.
 
-    `peaks`: the bytes that each of the workers holds.
+    `peaks`: the peak bytes of each worker.
     """
     largest_first = itertools.accumulate(sorted(peaks, reverse=True))
-    return max(1, sum(held <= room for held in largest_first))
+    return max(1, sum(total <= room for total in largest_first))
 
 
 def _groups() -> list[tuple[int, int]]:
-    """Limit and use, in bytes, of each control group around this process that has a limit."""
+    """The (limit, use) in bytes of each control group around this process that has a limit."""
     limits = cgroup.read("memory", "memory.max", "memory.limit_in_bytes")  # version 2 writes max for none
     stats = cgroup.read("memory", "memory.stat")
     return [(int(limit), _used(stats.get(group, ""))) for group, limit in limits.items() if limit.isdigit()]
 
 
 def _used(stat: str) -> int:
-    """Bytes that cannot be taken back from a group; its files' cache, which fills any group in time, can be."""
+    """The bytes in use that cannot be reclaimed from a group; the file cache, which in time fills any group, can be."""
     return sum(int(used) for used in re.findall(r"^(?:anon|total_rss) (\d+)$", stat, re.MULTILINE))

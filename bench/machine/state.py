@@ -1,4 +1,4 @@
-"""What this machine is and does that a time can depend on; what it does not tell is None or empty."""
+"""The state of this machine that measured times can depend on; what is not known is None or empty."""
 
 import os
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from pathlib import Path
 import psutil
 
 from bench.machine import cgroup
-from bench.machine.files import said
+from bench.machine.files import text_of
 
 _CPU = Path("/sys/devices/system/cpu")
 _CPUINFO = Path("/proc/cpuinfo")
 _PRODUCT = Path("/sys/class/dmi/id")
-_BUSY = 0.02  # of a core: who uses less disturbs nobody
+_BUSY = 0.02  # of a core: a process that uses less is not counted
 
 
 @dataclass(frozen=True)
 class Busy:
-    """Another process that used the CPU meanwhile."""
+    """Another process that used the CPU during the measurement."""
 
     name: str
     pid: int
@@ -27,17 +27,17 @@ class Busy:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Of the time that was watched."""
+    """The facts of a machine over a period between two snapshots."""
 
     cores_present: int
     cores_allowed: int  # to this process
-    pinned: tuple[int, ...] = ()  # what a worker of one thread is pinned to; empty: the platform cannot
-    load: float | None = None  # processes that ran or wanted to, mean of the last minute, our own included
+    pinned: tuple[int, ...] = ()  # cores of a worker with one thread; empty: the platform cannot pin
+    load: float | None = None  # processes that ran or waited to run, mean of the last minute, our own included
     busy: tuple[Busy, ...] = ()  # the busiest first
-    governor: str = ""  # that sets the clock
+    governor: str = ""  # the policy that sets the clock
     boost: bool | None = None  # whether the clock may rise above its base while power and heat allow it
     hyperthreads: bool | None = None
-    virtual: str = ""  # what kind of virtual machine this is
+    virtual: str = ""  # the kind of virtual machine; empty on bare metal
     steal: float = 0.0  # share of the CPU time that the host gave to others
     quota: float | None = None  # cores that the control group may use
     throttled: float = 0.0  # share of the quota's periods in which it was used up
@@ -47,7 +47,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Counters, of which two tell what was between them."""
+    """The machine's counters at one time; the difference of two snapshots describes the period between them."""
 
     cpu_s: float  # of all cores, idle or not
     stolen_s: float
@@ -57,7 +57,7 @@ class Snapshot:
 
 
 def snapshot() -> Snapshot:
-    """The counters now."""
+    """The machine's counters now."""
     times = psutil.cpu_times()
     stat = _innermost("cpu.stat")
     counted = dict(line.split() for line in stat.splitlines() if len(line.split()) == 2)
@@ -71,7 +71,7 @@ def snapshot() -> Snapshot:
 
 
 def facts(before: Snapshot, after: Snapshot, pinned: tuple[int, ...]) -> Facts:
-    """The machine between two snapshots; `pinned` are the cores that it was measured on."""
+    """The facts of the machine between two snapshots; `pinned`: the cores that were measured on."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     present = psutil.cpu_count() or 1
     cpu_s, periods = after.cpu_s - before.cpu_s, after.periods - before.periods
@@ -94,8 +94,8 @@ def facts(before: Snapshot, after: Snapshot, pinned: tuple[int, ...]) -> Facts:
 
 
 def governor(core: int) -> str:
-    """What sets the core's clock, such as performance or powersave."""
-    return said(_CPU / f"cpu{core}/cpufreq/scaling_governor")
+    """The governor of the core's clock, such as performance or powersave."""
+    return text_of(_CPU / f"cpu{core}/cpufreq/scaling_governor")
 
 
 def boost() -> bool | None:
@@ -105,43 +105,43 @@ def boost() -> bool | None:
 
 
 def virtual() -> str:
-    """The virtual machine that this is; empty on bare metal."""
-    if "hypervisor" not in said(_CPUINFO).split():
+    """The name of the virtual machine that this is; empty on bare metal."""
+    if "hypervisor" not in text_of(_CPUINFO).split():
         return ""
-    return " ".join(filter(None, (said(_PRODUCT / "sys_vendor"), said(_PRODUCT / "product_name")))) or "unnamed"
+    return " ".join(filter(None, (text_of(_PRODUCT / "sys_vendor"), text_of(_PRODUCT / "product_name")))) or "unnamed"
 
 
 def quota() -> float | None:
-    """How many cores the tightest control group around this process may use; None for all."""
+    """The number of cores that the tightest control group around this process may use; None for all."""
     second = [text.split() for text in cgroup.read("cpu", "cpu.max").values()]
     first, period = cgroup.read("cpu", "cpu.cfs_quota_us"), cgroup.read("cpu", "cpu.cfs_period_us")
     pairs = second + [[first[group], period[group]] for group in first if group in period]
-    limits = [int(quota) / int(each) for quota, each in pairs if quota.isdigit()]  # max or -1: no limit
+    limits = [int(quota) / int(period_us) for quota, period_us in pairs if quota.isdigit()]  # max or -1: no limit
     return min(limits, default=None)
 
 
 def temperature() -> float | None:
-    """Of the CPU's hottest sensor, degrees Celsius."""
+    """The temperature of the CPU's hottest sensor, degrees Celsius; None if there is no sensor."""
     sensors = psutil.sensors_temperatures() if hasattr(psutil, "sensors_temperatures") else {}
-    heat = [one.current for name in ("coretemp", "k10temp", "zenpower", "cpu_thermal") for one in sensors.get(name, ())]
-    return max(heat, default=None)
+    of_cpu = (sensors.get(name, ()) for name in ("coretemp", "k10temp", "zenpower", "cpu_thermal"))
+    return max((sensor.current for group in of_cpu for sensor in group), default=None)
 
 
 def steal() -> float | None:
-    """Share of the CPU time since boot that the host gave to others; None on what is not told of it."""
+    """The share of the CPU time since boot that the host gave to others; None if the system does not count it."""
     times = psutil.cpu_times()
     return times.steal / sum(times) if hasattr(times, "steal") and sum(times) else None
 
 
 def _busy(before: Snapshot, after: Snapshot, seconds: float) -> tuple[Busy, ...]:
-    """Who used the CPU between two snapshots, but for this process and what it has started."""
+    """The processes that used the CPU between two snapshots, except this process and its descendants, busiest first."""
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
     used = [
         Busy(name, pid, (cpu_s - before.processes[pid][1]) / seconds)
         for pid, (name, cpu_s) in after.processes.items()
         if pid in before.processes and before.processes[pid][0] == name and pid not in ours and seconds > 0
     ]
-    return tuple(sorted((one for one in used if one.cores > _BUSY), key=lambda one: -one.cores))
+    return tuple(sorted((busy for busy in used if busy.cores > _BUSY), key=lambda busy: -busy.cores))
 
 
 def _processes() -> Iterator[tuple[int, tuple[str, float]]]:
@@ -160,5 +160,5 @@ def _innermost(name: str) -> str:
 
 
 def _truth(path: Path) -> bool | None:
-    """Of a file that says 0 or 1."""
-    return {"0": False, "1": True}.get(said(path))
+    """The truth value of a file that holds 0 or 1; None for any other text."""
+    return {"0": False, "1": True}.get(text_of(path))

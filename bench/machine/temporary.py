@@ -1,4 +1,4 @@
-"""The folder of a run's temporary files: sockets, logs, recorded allocations. The next run removes a killed one's."""
+"""The folder of a run's temporary files: sockets, logs, recorded allocations. A killed run's is removed by the next."""
 
 import atexit
 import os
@@ -12,15 +12,15 @@ from results.engine.held_folder import HeldFolder, remove_abandoned
 _PREFIX = "nodebench-run-"
 _ASKED = ("TMPDIR", "TEMP", "TMP")  # in the order of tempfile
 _USUAL = ("/tmp", "/var/tmp", "/usr/tmp", "/dev/shm")
-_SOCKET = "listener-12345678"  # as long as multiprocessing's names
+_SOCKET = "listener-12345678"  # as long as the names that multiprocessing makes
 
 
 @cache
 def folder() -> Path:
-    """This process's folder, made when it is first asked for and removed when the process ends.
+    """This process's temporary folder, made when it is first asked for and removed when the process ends.
 
-    It is where TMPDIR says if files can be written there and a socket has room: a socket's path ends at some 100 bytes.
-    Otherwise it is in another of the system's folders; a UsageError if none of them will do.
+    It lies in TMPDIR if files can be written there and the path leaves room for a socket's, which has some 100 bytes at
+    most. Otherwise it lies in another of the system's folders; a UsageError if none of them is usable.
     """
     for place in _places():
         remove_abandoned(place, _PREFIX)

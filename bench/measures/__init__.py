@@ -1,1 +1,1 @@
-"""What is measured of a workload in its own process: seconds, calls, errors, bytes, and training."""
+"""The measurements of a workload in its own process: seconds, calls, errors, bytes, and training."""

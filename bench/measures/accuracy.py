@@ -1,4 +1,4 @@
-"""Error, measured twice: the solution's against the true one, the gradient's against the true and the discrete one."""
+"""Errors: the solution's against the true one, the gradient's against the true and the discrete one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +14,10 @@ from results.records import Cell, TrueValues
 
 
 def errors(
-    cell: Cell, problem: Problem, workload: Workload, references: Sequence[TrueValues] = ()
+    cell: Cell, problem: Problem, workload: Workload, kept: Sequence[TrueValues] = ()
 ) -> tuple[dict[str, float], tuple[TrueValues, ...]]:
-    """Errors as METRICS names them, and the true values that none of `references` gave, which are to be kept."""
-    truth = Truth(cell, problem, references)
+    """Errors as METRICS names them, and the true values that had to be computed because `kept` has none."""
+    truth = Truth(cell, problem, kept)
     y = require_finite("the solution", workload.forward()).cpu().double()
     distance = (y - truth.solution()).abs()
     found = {"error": distance.max().item(), "error_final": distance[-1].max().item()}

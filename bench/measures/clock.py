@@ -1,4 +1,4 @@
-"""Wall time of a call: warmed up, repeated until it lasts, the device synchronised."""
+"""The wall time of a call that is warmed up, repeated for long enough, and synchronised with its device."""
 
 import gc
 import math
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
-_SAMPLE_S = 0.005  # a sample lasts at least this long, so that the clock's own error is nothing
-_LONG_S = 0.05  # a first call longer than this is one call a sample, whatever the second would take
+_SAMPLE_S = 0.005  # a sample lasts at least this long, so that the clock's own error is negligible
+_LONG_S = 0.05  # a first call longer than this means one call a sample, without a second call to find out
 
 
 @dataclass(frozen=True)
 class Clocked:
-    """A call that is ready to be sampled."""
+    """A warmed-up call that is ready to be sampled."""
 
     call: Callable[[], object]
     device: str
@@ -23,12 +23,12 @@ class Clocked:
     repeats: int  # calls a sample
 
     def sample(self) -> float:
-        """Mean seconds of a call over the sample's repeats."""
+        """The mean seconds of a call over the sample's repeats."""
         return _timed(self.call, self.device, self.repeats) / self.repeats
 
 
 def warm_up(call: Callable[[], object], device: str) -> Clocked:
-    """Call once apart, as the first call pays for caches, and a short one once more to choose the repeats."""
+    """A call that has been timed once, as the first call fills caches, and if short once more to choose the repeats."""
     first = _timed(call, device, 1)
     second = first if first > _LONG_S else _timed(call, device, 1)
     return Clocked(call, device, first, max(1, math.ceil(_SAMPLE_S / max(second, 1e-7))))
@@ -36,7 +36,7 @@ def warm_up(call: Callable[[], object], device: str) -> Clocked:
 
 @contextmanager
 def collection_off() -> Iterator[None]:
-    """No garbage collection inside; what there was is collected before."""
+    """A body without garbage collection; existing garbage is collected before it."""
     gc.collect()
     gc.disable()
     try:
@@ -56,7 +56,7 @@ def _timed(call: Callable[[], object], device: str, repeats: int) -> float:
 
 
 def synchronise(device: str) -> None:
-    """Wait for what the device has been asked to do."""
+    """Wait until the device has done all that it was asked to do."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     elif device == "mps":

@@ -1,4 +1,4 @@
-"""How often a workload calls its vector field: counted, never inferred."""
+"""The number of calls of a workload's vector field: counted, never inferred."""
 
 import torch
 
@@ -7,7 +7,7 @@ from results.records import Cell
 
 
 def count(cell: Cell, workload: Workload) -> dict[str, float]:
-    """NFE of the forward pass, and of the backward pass with its vector-Jacobian products apart."""
+    """The NFE of the forward pass and of the backward pass, whose vector-Jacobian products are counted separately."""
     counting, field = workload.counted()
     require_finite("the solution", counting.forward())
     counts: dict[str, float] = {"nfe_forward": field.calls}

@@ -1,4 +1,4 @@
-"""A trained model judged: as it was trained, and solved in other ways.
+"""The evaluation of a trained model, with the solver that it was trained with and with others.
 
 Ott, Katiyar, Hennig & Tiemann (2021), "ResNet after all: Neural ODEs and their numerical solution", ICLR: a model
 trained with a coarse solver may be a discrete map that no other solver reproduces.
@@ -21,7 +21,7 @@ from results.records import Cell, Curve
 
 
 def judged(workload: Workload) -> tuple[float, Tensor | None]:
-    """The loss that the model is judged by, and its states (n, batch, *state); infinite and None if the solve fails."""
+    """The loss and the states (n, batch, *state) of a model's judgement; infinite and None if the solve fails."""
     judgement = workload.instance.judgement
     try:
         with torch.no_grad():
@@ -33,10 +33,10 @@ def judged(workload: Workload) -> tuple[float, Tensor | None]:
 
 
 def evaluated(cell: Cell, workload: Workload, solve_specs: tuple[SolveSpec, ...]) -> Curve:
-    """The trained model solved in each way.
+    """The curve of a trained model's evaluation with each of the solvers.
 
-    x: the way's place in the list. y: the loss that the model is judged by (infinite where the solve fails), NFE (NaN
-    there), and 1 if the cell's own backend solved it, 0 if `node` did because that backend has no such solver.
+    x: the index in `solve_specs`. y: the loss of the judgement (infinite where the solve fails), NFE (NaN there), and 1
+    if the cell's own backend solved it, 0 if `node` did because that backend has no such solver.
     """
     rows = [_row(spec.of(cell), workload) for spec in solve_specs]
     return Curve([float(place) for place in range(len(solve_specs))], rows)

@@ -1,4 +1,4 @@
-"""Live bytes of a call, from the allocator: exact, and the same when repeated."""
+"""The live bytes of a call, from the allocator: exact, and the same when repeated."""
 
 import gc
 import resource
@@ -19,25 +19,25 @@ from results.records import Cell
 
 
 class Allocated(NamedTuple):
-    """Bytes that a call has allocated: what was there before, parameters and inputs among it, does not count."""
+    """The bytes that a call has allocated, without what existed before it, such as parameters and inputs."""
 
     peak: int  # the most that were live at once
-    left: int  # live when it had returned, its result with all that the result holds among them
+    left: int  # live when it had returned, including its result and all that the result holds
 
 
 def memory(cell: Cell, workload: Workload) -> dict[str, float]:
     """The peak of the cell's main call, what its loss holds for the backward pass, and the process's peak.
 
-    The main call is the forward solve, or, where the cell has a gradient mode, that with its loss and backward pass.
+    The main call is the forward solve, with the loss and the backward pass if the cell has a gradient mode.
 
-    saved_bytes: what is live once there is a loss, above what was live before, as the mode has kept it: by autograd, by
-    a context, in a list. Each storage counts once, however many tensors or nodes of the graph share it, and only while
-    it is live. The nodes themselves count too, some hundred bytes an operation.
+    saved_bytes: the bytes live once the loss is computed, above those live before, wherever the mode keeps them: in
+    autograd's graph, in a context, in a list. Each storage counts once, however many tensors or nodes of the graph
+    share it, and only while it is live. The nodes themselves count too, some hundred bytes an operation.
 
     peak_rss_bytes: of this process until its first call had returned, libraries and fragmentation included.
     """
     main = workload.forward if cell.gradient == "none" else workload.gradient
-    with _as_if_tracked():
+    with _profiled():
         main()
     synchronise(cell.device)
     resident = peak_rss_bytes()
@@ -48,30 +48,34 @@ def memory(cell: Cell, workload: Workload) -> dict[str, float]:
 
 
 def peak_bytes(call: Callable[[], object], device: str) -> int:
-    """The most bytes of a call that were live at once; of the second call, as the first one fills caches."""
-    with _as_if_tracked():
+    """The most bytes that are live at once in a call, measured in its second call, because the first fills caches."""
+    with _profiled():
         call()
     return _allocated(call, device).peak
 
 
 def peak_rss_bytes() -> int:
-    """This process's peak resident set so far."""
+    """The peak resident set of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _gradient_then_loss(workload: Workload) -> Tensor:
-    """Both under one tracker, which takes a tenth of a second: the peak is the gradient's, what is left the loss's."""
+    """The loss, after a gradient: in one tracked call, because a tracker takes a tenth of a second.
+
+    The peak is the gradient's, and what is left is the loss's.
+    """
     workload.gradient()
-    gc.collect()  # what it leaves in reference cycles is no part of the loss
+    gc.collect()  # what the gradient leaves in reference cycles is no part of the loss
     return workload.loss()
 
 
 @contextmanager
-def _as_if_tracked() -> Iterator[None]:
-    """For a first call: a tracker has the interpreter call it, for which that makes a table of each function's lines.
+def _profiled() -> Iterator[None]:
+    """A body under a profile function that does nothing, as a first call before a memory tracker is used.
 
-    The tables stay. In a call that is measured they would be some ten thousand bytes, the first time only.
+    A tracker is a profile function too, for which the interpreter makes a table of each function's lines. The tables
+    stay. In a measured call they would add some ten thousand bytes, the first time only.
     """
     before = sys.getprofile()
     sys.setprofile(lambda *_: None)
@@ -84,7 +88,7 @@ def _as_if_tracked() -> Iterator[None]:
 def _allocated(call: Callable[[], object], device: str) -> Allocated:
     if device.startswith("cuda"):
         return _by_cuda(call, device)
-    has_memray = find_spec("memray") is not None  # not to be had on every platform
+    has_memray = find_spec("memray") is not None  # not available on every platform
     return _by_memray(call) if has_memray else _by_profiler(call)
 
 
@@ -116,14 +120,14 @@ def _by_memray(call: Callable[[], object]) -> Allocated:
 
 
 def _bytes_of(records: Iterable[Any]) -> int:
-    """What was asked of malloc. Mapped memory is the interpreter's arenas: when one is opened depends on the past."""
+    """The bytes asked of malloc. Mapped memory is left out: it is the interpreter's arenas, opened at no fixed time."""
     from memray import AllocatorType
 
     return sum(record.size for record in records if record.allocator != AllocatorType.MMAP)
 
 
 def _by_profiler(call: Callable[[], object]) -> Allocated:
-    """Tensors only: less by the graph's nodes, which are little where states are large."""
+    """The bytes of tensors only: the graph's nodes are missing, which are small where states are large."""
     from torch.profiler import ProfilerActivity, profile
 
     with collection_off(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:

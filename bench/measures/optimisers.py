@@ -21,7 +21,7 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {"LBFGS": {"line_search_fn": "stron
 
 
 def _registered() -> dict[str, Any]:
-    """Read from the installed torch: releases differ in what they have."""
+    """The optimisers of the installed torch: releases differ in which they have."""
     found = {name: value for name, value in vars(torch.optim).items() if isinstance(value, type)}
     optimisers = {name: value for name, value in found.items() if issubclass(value, Optimiser)}
     return {name: optimisers[name] for name in sorted(optimisers) if name not in {"Optimizer", *REFUSED}}
@@ -31,7 +31,7 @@ OPTIMISERS: Mapping[str, Any] = _registered()
 
 
 def optimiser_of(cell: Cell, recipe: Recipe, parameters: Iterator[nn.Parameter]) -> Optimiser:
-    """The cell's optimiser at its learning rate: the recipe's with the recipe's optimiser, else torch's default."""
+    """The cell's optimiser and learning rate; by default the recipe's, or torch's rate for any other optimiser."""
     name = cell.optimiser or recipe.optimiser
     rate = cell.learning_rate
     if rate is None and name == recipe.optimiser:

@@ -1,4 +1,4 @@
-"""Seconds of what is done while it runs; it stands still in between."""
+"""A stopwatch for a device: it adds up the seconds of several bodies."""
 
 import time
 from types import TracebackType
@@ -8,7 +8,7 @@ from bench.measures.clock import synchronise
 
 
 class Stopwatch:
-    """A context manager: the seconds inside are added up, the device synchronised at both ends."""
+    """A context manager that adds up the seconds spent inside; the device is synchronised at both ends."""
 
     def __init__(self, device: str) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""Training a cell's problem: the loss over iterations and over seconds, and what the solves cost by then."""
+"""Training a cell's problem: the loss against iterations and seconds, and the NFE of the solves on the way."""
 
 import copy
 from dataclasses import dataclass, field, replace
@@ -19,17 +19,17 @@ from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted
 _JUDGED = 8  # iterations before which the whole trajectory is solved, which takes as long as tens of iterations
-_LOST = 1e3  # a loss so many times the first has left what training comes back from
-_DRAWN = 333  # points of a trajectory that are kept for the picture
+_DIVERGED = 1e3  # times the first loss: beyond this, training has diverged
+_DRAWN = 333  # points of a trajectory that are kept for the figure
 _ADVICE = "take a smaller learning rate, or a finer step"
 
 
 @dataclass
 class _Course:
-    """What is seen as training goes on."""
+    """The record of a training: losses, times, calls and losses on the whole trajectory."""
 
-    losses: list[float] = field(default_factory=list)  # of each iteration's batch, before its step
-    seconds: list[float] = field(default_factory=list)  # in training by the end of each iteration
+    losses: list[float] = field(default_factory=list)  # of each iteration's batch, before its update
+    seconds: list[float] = field(default_factory=list)  # spent training by the end of each iteration
     calls: dict[int, dict[str, float]] = field(default_factory=dict)  # iteration -> NFE of its solve
     whole: dict[int, float] = field(default_factory=dict)  # iterations done -> loss on the whole trajectory
 
@@ -39,7 +39,7 @@ def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, C
 
     Curves: loss and loss_seconds, of each iteration's batch against iteration and seconds of training; whole_loss
     against the iterations done; nfe (forward, backward, vector-Jacobian products) against the iteration; evaluation,
-    as `evaluated` says; trajectory_true and trajectory_learned.
+    see `evaluated`; trajectory_true and trajectory_learned.
     """
     training = workload.instance.training
     if training is None:
@@ -58,7 +58,7 @@ def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, C
 
 
 def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
-    """The workload's field is trained in place. The clock stands still while anything is counted or judged."""
+    """The record of training the workload's field in place. Counting calls and judging losses is not timed."""
     optimiser = _optimiser(cell, workload.instance.field, *training.modules)
     counted, judged_at = spaced(cell.iterations, _COUNTED), spaced(cell.iterations, _JUDGED)
     course, watch = _Course(), Stopwatch(cell.device)
@@ -75,13 +75,13 @@ def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
             raise _diverged(failure, i) from None
         course.losses.append(loss)
         course.seconds.append(watch.seconds)
-        if not loss <= _LOST * course.losses[0]:  # or it is NaN
+        if not loss <= _DIVERGED * course.losses[0]:  # true for NaN too
             raise TrialFailure("diverged", f"the loss is {loss:.3g} in iteration {i}: {_ADVICE}")
     return course
 
 
 def spaced(iterations: int, wanted: int) -> set[int]:
-    """So many of the iterations, evenly spaced, the first and the last among them; all where there are fewer."""
+    """The wanted number of iterations, evenly spaced, with the first and the last; all if there are fewer."""
     intervals = max(1, min(wanted, iterations) - 1)
     return {round(k * (iterations - 1) / intervals) for k in range(intervals + 1)}
 
@@ -94,13 +94,13 @@ def _optimiser(cell: Cell, *modules: nn.Module) -> Optimiser:
 
 
 def _warm_up(cell: Cell, workload: Workload, training: Training) -> None:
-    """An iteration of a copy: what the first backward pass and the first step load is no part of training."""
-    twin = copy.deepcopy(workload.instance.field)
-    _step(workload, training, twin, _optimiser(cell, twin), next(training.batches()))
+    """Train a copy for one iteration, so that what the first pass and update load is not timed as training."""
+    duplicate = copy.deepcopy(workload.instance.field)
+    _step(workload, training, duplicate, _optimiser(cell, duplicate), next(training.batches()))
 
 
 def _step(workload: Workload, training: Training, field: nn.Module, optimiser: Optimiser, batch: Batch) -> float:
-    """One iteration; the loss is the one before the step. LBFGS solves several times in one step."""
+    """One training iteration; the loss before its update. LBFGS solves several times in one update."""
 
     def closure() -> float:
         optimiser.zero_grad()
@@ -112,13 +112,13 @@ def _step(workload: Workload, training: Training, field: nn.Module, optimiser: O
 
 
 def _calls(cell: Cell, workload: Workload, training: Training, batch: Batch) -> dict[str, float]:
-    """NFE of this iteration's solve."""
+    """The NFE of this iteration's solve."""
     of_batch = replace(workload.instance, y0=batch.y0, loss=lambda y: training.loss(y, batch.target))
     return count(cell, replace(workload, instance=of_batch))
 
 
 def _diverged(failure: TrialFailure, iteration: int) -> TrialFailure:
-    """A solve that could be done before and blows up now: it is training that has diverged."""
+    """The failure of an iteration: "diverged" if the solve succeeded in the iterations before and is not finite now."""
     reason = f"iteration {iteration}: {failure.reason}"
     if iteration and failure.status == "non_finite":
         return TrialFailure("diverged", f"{reason}; {_ADVICE}")
@@ -138,7 +138,7 @@ def _metrics(course: _Course) -> dict[str, float]:
 
 def _curves(course: _Course) -> dict[str, Curve]:
     rows = [[loss] for loss in course.losses]
-    calls = [[each["nfe_forward"], each["nfe_backward"], each["vjp_backward"]] for each in course.calls.values()]
+    calls = [[nfe["nfe_forward"], nfe["nfe_backward"], nfe["vjp_backward"]] for nfe in course.calls.values()]
     return {
         "loss": Curve([float(i) for i in range(len(rows))], rows),
         "loss_seconds": Curve(course.seconds, rows),

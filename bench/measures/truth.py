@@ -1,4 +1,4 @@
-"""What is true of a problem: its solution and its gradient in float64, computed once and kept."""
+"""The true values of a problem: its solution and its gradient in float64, computed once and kept."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -19,16 +19,16 @@ from bench.workload import Workload, require_finite
 from results.records import Cell, TrialStatus, TrueValues
 
 _SOLVER, _TOLERANCE = "dopri8", 1e-12
-# As backprop's to rounding. The graph of all steps at so tight a tolerance would fill the memory of a worker.
+# Equal to backprop's up to rounding. At so tight a tolerance, backprop's graph would fill the memory of a worker.
 _GRADIENT = "checkpointed"
-_MOST_KEPT = 2**28  # bytes of an array that the database is burdened with: what is larger is computed again
+_MOST_KEPT = 2**28  # bytes of an array that the database stores: a larger one is computed again
 
 
 class Truth:
-    """The true values for a cell: kept ones that were asked for the same, else computed now.
+    """The true values for a cell: kept ones if they were computed for the same inputs, else computed now.
 
-    A step ends on every output: dopri8's dense output is of order 5, and errs by 1e-9 where its steps err by 1e-12.
-    Of the problems with published end values, the chaotic and the stiff ones among them, none is off by 5e-12.
+    A step ends on every output: dopri8's dense output has order 5, and an error of 1e-9 where its steps have 1e-12.
+    On problems with published end values, chaotic and stiff ones among them, the error is below 5e-12.
     """
 
     def __init__(self, cell: Cell, problem: Problem, kept: Iterable[TrueValues] = ()) -> None:
@@ -37,22 +37,23 @@ class Truth:
         self.computed: list[TrueValues] = []
         self._problem = problem
         self._cell = cell
-        self._kept = {one.name: one for one in kept if one.problem == problem.name and one.asked == self.asked}
+        of_cell = (values for values in kept if values.problem == problem.name and values.asked == self.asked)
+        self._kept = {values.name: values for values in of_cell}
 
     def solution(self) -> Tensor:
-        """States (n_outputs, batch, *state); exact where the problem knows them."""
+        """The true states (n_outputs, batch, *state); exact where the problem knows them."""
         exact = self._problem.exact_at(self._cell, self.instance.t) if len(self.instance.y0) == 1 else None
         return self.computed_solution() if exact is None else exact.unsqueeze(1)
 
     def computed_solution(self) -> Tensor:
-        """States (n_outputs, batch, *state) by a solve at the tightest tolerance."""
-        return self._known("solution", Workload(self.instance, _solve).forward)
+        """The true states (n_outputs, batch, *state) by a solve at the tightest tolerance."""
+        return self._kept_or_computed("solution", Workload(self.instance, _solve).forward)
 
     def gradient(self) -> Tensor:
-        """The loss's gradient in all parameters, flat, (n,)."""
-        return self._known("gradient", Workload(self.instance, _solve).gradient)
+        """The true gradient of the loss in all parameters, flat, (n,)."""
+        return self._kept_or_computed("gradient", Workload(self.instance, _solve).gradient)
 
-    def _known(self, name: Literal["solution", "gradient"], compute: Callable[[], Tensor]) -> Tensor:
+    def _kept_or_computed(self, name: Literal["solution", "gradient"], compute: Callable[[], Tensor]) -> Tensor:
         if name in self._kept:
             return _unpacked(self._kept[name])
         try:
@@ -84,10 +85,10 @@ class Truth:
 
 
 def asked(cell: Cell, instance: Instance) -> dict[str, Any]:
-    """All that decides the true values of a cell, whose instance in float64 this is.
+    """All that decides the true values of a cell, given its instance in float64.
 
-    The name of a problem does not: its equation, its loss or its constants may have been changed since. Nor may the
-    code that computes them: what a faulty solver has given would be true for ever.
+    A problem's name is not enough: its equation, its loss or its constants may have changed since. The code that
+    computes the values belongs to it: otherwise the values of a faulty solver would be taken for true for ever.
     """
     return {
         "horizon": cell.horizon,
@@ -100,7 +101,7 @@ def asked(cell: Cell, instance: Instance) -> dict[str, Any]:
 
 
 def _digest(instance: Instance) -> str:
-    """Of the start, the times, the parameters; and of the field and the loss by what they answer to made-up states."""
+    """A hash of an instance: start, times, parameters, and the values of its field and its loss at made-up states."""
     y0, t, field = instance.y0, instance.t, instance.field
     waves = 0.1 * torch.cos(torch.arange(len(t) * y0.numel(), dtype=y0.dtype))
     states = y0 + waves.view(len(t), *y0.shape)
@@ -114,15 +115,15 @@ def _digest(instance: Instance) -> str:
 
 
 def _rounded(values: Tensor) -> Tensor:
-    """To a millionth of the largest: another processor may round a sum another way."""
+    """The values rounded to a millionth of the largest, because another processor may round a sum another way."""
     finite = values.nan_to_num()
-    _, exponent = torch.frexp(finite.abs().max())  # a power of two, which does not sway with the last digits
+    _, exponent = torch.frexp(finite.abs().max())  # a power of two, which does not depend on the last digits
     return torch.ldexp(torch.ldexp(finite, 20 - exponent).round(), exponent - 20) + 0.0  # and no negative zero
 
 
-def _unpacked(reference: TrueValues) -> Tensor:
-    array = np.frombuffer(reference.array, dtype="<f8").astype(np.float64)
-    return torch.from_numpy(array).view(reference.shape)
+def _unpacked(values: TrueValues) -> Tensor:
+    array = np.frombuffer(values.array, dtype="<f8").astype(np.float64)
+    return torch.from_numpy(array).view(values.shape)
 
 
 def _solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""A user's own problems, backends and solvers: files to start from, and what a good one keeps."""
+"""A user's own problems, backends, solvers and gradient modes: templates, and the claims that `check` tests."""

@@ -1,4 +1,4 @@
-"""What a backend should keep: that it solves what it says it solves, and to the order that is known of the method."""
+"""The claims on a backend: it solves what it says it solves, with the known order of each method."""
 
 import math
 from dataclasses import replace
@@ -9,19 +9,19 @@ import torch
 from bench.backends import BACKENDS, Backend
 from bench.measures.accuracy import errors
 from bench.measures.counts import count
-from bench.own.finding import Look, NotTried
+from bench.own.finding import Check, NotTried
 from bench.problems import PROBLEMS
 from bench.sweep.catalogue import catalogue
 from results.records import Cell
 
-_NEAR = 0.5  # an order is seen to so much
+_SLACK = 0.5  # by which an observed order may be too low
 _CELL = Cell(problem="exp_sin", backend="", solver="", horizon=2.0, n_outputs=3, dtype="float64")
 
 
-def backend_claims(name: str) -> dict[str, Look]:
-    """The claims on a backend: what each means, and a function that says what is wrong."""
+def backend_claims(name: str) -> dict[str, Check]:
+    """The claims on a backend, each with a function that says what is wrong."""
     backend = BACKENDS[name]
-    claims: dict[str, Look] = {"it has solvers and gradient modes": partial(_says_what_it_has, backend)}
+    claims: dict[str, Check] = {"it has solvers and gradient modes": partial(_says_what_it_has, backend)}
     for solver in backend.solvers:
         claims[f"{solver} keeps its order or its tolerance"] = partial(_converges, backend, solver)
     for gradient in backend.gradients:
@@ -44,7 +44,7 @@ def _possible(backend: Backend, cell: Cell) -> bool:
 
 
 def _first(backend: Backend, gradient: str = "none") -> Cell:
-    """A cell that the backend says it can solve, tolerances first."""
+    """The first cell that the backend says it can solve, with tolerances if possible."""
     for solver in backend.solvers:
         for step in ({"rtol": 1e-8, "atol": 1e-8}, {"dt": 2.0**-10}):
             cell = replace(_CELL, backend=backend.name, solver=solver, gradient=gradient, **step)  # type: ignore[arg-type]
@@ -72,8 +72,8 @@ def _converges(backend: Backend, solver: str) -> str:
         return ""
     seen = math.log2(coarse / fine)
     if known is None:
-        return "" if seen > _NEAR else f"half the step leaves {fine / coarse:.2g} of the error"
-    return "" if seen > known.order - _NEAR else f"order {seen:.2f} is seen, and {solver} has order {known.order}"
+        return "" if seen > _SLACK else f"half the step leaves {fine / coarse:.2g} of the error"
+    return "" if seen > known.order - _SLACK else f"order {seen:.2f} is seen, and {solver} has order {known.order}"
 
 
 def _differentiates(backend: Backend, gradient: str) -> str:

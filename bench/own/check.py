@@ -1,10 +1,10 @@
-"""What a user's problem, backend, solver or gradient mode should keep, each claim looked at by trying it."""
+"""The check of a user's problem, backend, solver or gradient mode: each claim is tested by trying it."""
 
 from collections.abc import Iterator
 
 from bench.extensions import BACKEND, GRADIENT, PROBLEM, SOLVER
 from bench.own.backend import backend_claims
-from bench.own.finding import Finding, looked
+from bench.own.finding import Finding, checked
 from bench.own.gradient import gradient_claims
 from bench.own.problem import problem_claims
 from bench.own.solver import solver_claims
@@ -18,5 +18,5 @@ _CLAIMS = {
 
 
 def findings(kind: str, name: str) -> Iterator[Finding]:
-    """A finding for each claim on what is registered under this name."""
-    yield from looked(f"{kind} {name}", _CLAIMS[kind](name))
+    """A finding for each claim on the object registered under this name."""
+    yield from checked(f"{kind} {name}", _CLAIMS[kind](name))

@@ -1,4 +1,4 @@
-"""What was found of a user's own thing: a line, and whether it does not hold."""
+"""The findings about a user's extension: a line for each claim, and whether it holds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Verdict = Literal["ok", "FAILED", "not tried"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of checking one claim."""
 
     verdict: Verdict
     subject: str  # problem my_problem
@@ -18,7 +18,7 @@ class Finding:
 
     @property
     def failed(self) -> bool:
-        """Whether it does not hold."""
+        """Whether the claim does not hold."""
         return self.verdict == "FAILED"
 
     def __str__(self) -> str:
@@ -26,20 +26,20 @@ class Finding:
 
 
 class NotTried(Exception):
-    """It cannot be looked at here; the text says why."""
+    """A claim that cannot be checked here; the text says why."""
 
 
-Look = Callable[[], str]  # what is wrong, in a line; empty if nothing is
+Check = Callable[[], str]  # what is wrong, in a line; empty if nothing is
 
 
-def looked(subject: str, claims: dict[str, Look]) -> Iterator[Finding]:
-    """A finding for each claim. What a look raises is what was seen."""
-    for claim, look in claims.items():
+def checked(subject: str, claims: dict[str, Check]) -> Iterator[Finding]:
+    """A finding for each claim. If a check raises an exception, that is what was seen."""
+    for claim, check in claims.items():
         try:
-            seen = look()
+            seen = check()
         except NotTried as reason:
             yield Finding("not tried", subject, claim, str(reason))
             continue
-        except Exception as error:  # noqa: BLE001  (whatever a user's thing raises, it is a finding)
+        except Exception as error:  # noqa: BLE001  (whatever a user's code raises is a finding)
             seen = f"{type(error).__name__}: {error}".splitlines()[0]
         yield Finding("FAILED" if seen else "ok", subject, claim, seen)

@@ -1,17 +1,17 @@
-"""What a gradient mode should keep."""
+"""The claims on a gradient mode."""
 
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from bench.own.finding import Look, NotTried
+from bench.own.finding import Check, NotTried
 from node import ADJOINTS, SOLVERS, PIDController, solve
 from node.models import MLP
 
 
-def gradient_claims(name: str) -> dict[str, Look]:
-    """The claims on a gradient mode: what each means, and a function that says what is wrong."""
+def gradient_claims(name: str) -> dict[str, Check]:
+    """The claims on a gradient mode, each with a function that says what is wrong."""
     return {
         "its gradient is backprop's, to the tolerance": partial(_near_backprop, name),
         "its gradient is the same when repeated": partial(_repeated, name),

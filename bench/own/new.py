@@ -1,4 +1,4 @@
-"""A file to start from: a template with a name put in."""
+"""A new file for a user's extension: a template with the user's name in it."""
 
 import re
 from importlib.resources import files
@@ -17,7 +17,7 @@ def text_of(kind: str, name: str) -> str:
 
 
 def write(kind: str, name: str, path: Path) -> None:
-    """Write it to a file that is not there yet."""
+    """Write the template of a kind to a new file; a UsageError if the file exists or cannot be written."""
     text = text_of(kind, name)
     try:
         with path.open("x", encoding="utf-8") as file:

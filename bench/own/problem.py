@@ -1,4 +1,4 @@
-"""What a problem should keep."""
+"""The claims on a problem."""
 
 from functools import partial
 from itertools import islice
@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 
 from bench.measures.truth import Truth
-from bench.own.finding import Look, NotTried
+from bench.own.finding import Check, NotTried
 from bench.problems import PROBLEMS, Instance, Problem
 from bench.workload import Workload
 from results.records import Cell
 
-_EXACT = 1e-8  # relative, of a solution that is said to be exact against one computed at 1e-12
+_EXACT = 1e-8  # relative: of the stated exact solution against one computed at a tolerance of 1e-12
 _ROUNDING = 1e-4  # relative: of float32's instance against float64's
 
 
-def problem_claims(name: str) -> dict[str, Look]:
-    """The claims on a problem: what each means, and a function that says what is wrong."""
+def problem_claims(name: str) -> dict[str, Check]:
+    """The claims on a problem, each with a function that says what is wrong."""
     problem = PROBLEMS[name]
-    claims: dict[str, Look] = {
+    claims: dict[str, Check] = {
         "the same from the same seed": partial(_deterministic, problem),
         "the batch is as large as asked for": partial(_batch, problem),
         "dtype is followed": partial(_dtype, problem),
@@ -48,7 +48,7 @@ def _most(problem: Problem) -> int:
 
 
 def _tensors(instance: Instance) -> list[Tensor]:
-    """All that tells one instance from another: its start, its times, its parameters, an answer of its field."""
+    """The tensors that identify an instance: its start, its times, its parameters and buffers, a value of its field."""
     with torch.no_grad():
         answers = [instance.field(instance.t[0], instance.y0)]
     return [instance.y0, instance.t, *instance.field.parameters(), *instance.field.buffers(), *answers]
@@ -134,7 +134,8 @@ def _defaults(problem: Problem) -> str:
     torch.manual_seed(0)
     bare = problem.make(cell_of(problem))
     torch.manual_seed(0)
-    stated = problem.make(cell_of(problem), **{one.name.partition(".")[2]: one.default for one in problem.options})
+    defaults = {option.name.partition(".")[2]: option.default for option in problem.options}
+    stated = problem.make(cell_of(problem), **defaults)
     return "" if _same(bare, stated) else "with the defaults stated it is another instance"
 
 

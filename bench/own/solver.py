@@ -1,25 +1,25 @@
-"""What a solver should keep."""
+"""The claims on a solver."""
 
 import math
 from functools import partial
 
 import torch
 
-from bench.own.finding import Look
+from bench.own.finding import Check
 from node import SOLVERS, FixedStep, PIDController, Status, solve
 from node.solvers import Solver
 
 _STEPS = (16, 32, 64)  # over [0, 2]
-_NEAR = 0.35  # an order is seen to so much
+_SLACK = 0.35  # by which an observed order may be too low
 
 
-def solver_claims(name: str) -> dict[str, Look]:
-    """The claims on a solver: what each means, and a function that says what is wrong."""
+def solver_claims(name: str) -> dict[str, Check]:
+    """The claims on a solver, each with a function that says what is wrong."""
     solver = SOLVERS[name]
-    claims: dict[str, Look] = {
+    claims: dict[str, Check] = {
         f"order {solver.order} is kept": partial(_order, solver),
         "dtype is followed": partial(_dtype, solver),
-        "a step leaves its state alone": partial(_alone, solver),
+        "a step leaves its state alone": partial(_leaves_state, solver),
         "backprop and checkpointed give one gradient": partial(_gradients, solver),
     }
     if solver.adaptive:
@@ -44,7 +44,7 @@ def _order(solver: Solver) -> str:
     if min(errors) < 1e-14:
         return ""
     seen = math.log2(errors[-2] / errors[-1])
-    return "" if seen > solver.order - _NEAR else f"{seen:.2f} is seen with {_STEPS[-1]} steps on y' = y cos t"
+    return "" if seen > solver.order - _SLACK else f"{seen:.2f} is seen with {_STEPS[-1]} steps on y' = y cos t"
 
 
 def _dtype(solver: Solver) -> str:
@@ -53,7 +53,7 @@ def _dtype(solver: Solver) -> str:
     return "" if y.dtype == torch.float32 else f"the solution of a float32 start is {y.dtype}"
 
 
-def _alone(solver: Solver) -> str:
+def _leaves_state(solver: Solver) -> str:
     y0 = torch.ones(2, dtype=torch.float64)
     kept = y0.clone()
     solve(_field, y0, torch.tensor([0.0, 1.0], dtype=torch.float64), solver=solver, controller=FixedStep(dt=0.25))

@@ -1,4 +1,4 @@
-"""Which trials `--again` chooses: all, those that failed, unstable timings, or cells by the start of their keys."""
+"""The choice of `--again`: all trials, failed trials, unstable timings, or the trials of cells given by key."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from results.names import nearest
 from results.read.standing import StandingTrial
 from results.records import Cell, TrialKind
 
-_LEAST_DIGITS = 4  # of a key's start: fewer are more likely a slip
+_LEAST_DIGITS = 4  # of the start of a key: fewer are probably a typing error
 
 _WORDS: Mapping[str, Again] = {
     "all": lambda _cell, _kind, _trials: True,
@@ -18,11 +18,11 @@ _WORDS: Mapping[str, Again] = {
 
 
 def again(wanted: Sequence[str], cells: Collection[Cell]) -> Again | None:
-    """What `--again` says, given several times or apart by commas; None where it was not given.
+    """The rule that the values of `--again` give, where each value may be a comma-separated list; None without values.
 
-    A UsageError for what is neither one of the words nor the start of a key of these cells.
+    A UsageError for a value that is neither one of the words nor the start of the key of one of these cells.
     """
-    words = [word.strip() for each in wanted for word in each.split(",") if word.strip()]
+    words = [word.strip() for value in wanted for word in value.split(",") if word.strip()]
     if not wanted:
         return None
     if not words:

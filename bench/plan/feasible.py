@@ -1,4 +1,4 @@
-"""What cannot be measured here, known before any process is started."""
+"""The cells that cannot be measured here, known before any process is started."""
 
 from bench.backends import BACKENDS
 from bench.machine.environment import missing_device
@@ -6,7 +6,7 @@ from results.records import Cell, TrialStatus
 
 
 def refusal(cell: Cell) -> tuple[TrialStatus, str]:
-    """Why the cell cannot be measured here, known before any process is started; "ok" if it can."""
+    """The status and the reason of a cell that cannot be measured here; "ok" if it can."""
     if reason := BACKENDS[cell.backend].unsupported(cell):
         return "unsupported", reason
     if reason := missing_device(cell.device):

@@ -1,4 +1,4 @@
-"""What every problem is: a vector field, a start, a loss, and how to know the right answer."""
+"""The parts of a problem: a vector field, a start, a loss, and the exact solution where it is known."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -14,13 +14,13 @@ from results.records import Cell
 
 
 def mean_square(y: Tensor) -> Tensor:
-    """The loss of problems that come without one: every output counts, and a zero is no trap."""
+    """The default loss: the mean square of all outputs."""
     return y.square().mean()
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One training iteration's start (batch, *state), and what its loss compares the solution with."""
+    """The start (batch, *state) of one training iteration, and the target that its loss compares the solution with."""
 
     y0: Tensor
     target: Any = None  # tensors, or tuples, lists or dicts of such
@@ -28,7 +28,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a problem is trained with where a cell names nothing else."""
+    """The optimiser and the learning rate that train a problem unless a cell names others."""
 
     optimiser: str  # a class of torch.optim
     learning_rate: float
@@ -36,18 +36,18 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a trained model is judged by: it is solved from y0 at t, and a loss of that says how good it is."""
+    """The judgement of a trained model: the loss of its solution from y0 at the times t."""
 
     y0: Tensor  # (batch, *state)
     t: Tensor  # (n,)
     loss: Callable[..., Tensor]  # of states (n, batch, *state), and of the target if there is one; less is better
     target: Any = None
-    trajectory: Tensor | None = None  # (n, batch, *state): the true one, where there is one to draw
+    trajectory: Tensor | None = None  # (n, batch, *state): the true one, if there is one to plot
 
 
 @dataclass(frozen=True)
 class Training:
-    """What an instance learns from."""
+    """The training of an instance: its batches, its loss, and how the result is judged."""
 
     batches: Callable[[], Iterator[Batch]]  # endless, the same in each call
     loss: Callable[[Tensor, Any], Tensor]  # of states (n_outputs, batch, *state) and the batch's target
@@ -72,7 +72,7 @@ class Instance:
 
     @property
     def judgement(self) -> Judgement:
-        """What the trained model is judged by."""
+        """The judgement of the trained model."""
         stated = self.training.judgement if self.training else None
         return stated or Judgement(self.y0, self.t, self.loss)
 
@@ -89,11 +89,11 @@ class Problem:
     n_outputs: int = 11
     exact: Callable[..., Tensor] | None = None  # times (n,), and options by keyword -> states (n, *state), float64
     recipe: Recipe | None = None  # None: it is not trained, and its instances have no `training`
-    most: tuple[tuple[str, int], ...] = ()  # axes of which its data have so much and no more
+    most: tuple[tuple[str, int], ...] = ()  # the largest values of axes that the problem's data allow
     options: tuple[Option, ...] = ()
 
     def instance(self, cell: Cell) -> Instance:
-        """The problem as this cell asks for it: in its dtype, on its device, from its seed, with its options."""
+        """The problem's instance for a cell: in its dtype, on its device, from its seed, with its options."""
         torch.manual_seed(cell.seed)
         return self.make(cell, **chosen_of(cell, "problem"))
 
@@ -117,7 +117,7 @@ PROBLEMS: Registry[Problem] = Registry(
 
 
 def from_start(made: Callable[[], nn.Module], start: tuple[float, ...]) -> Callable[[Cell], Instance]:
-    """Instances of one start: a batch whose first sample is exact, the others spread around it by a tenth."""
+    """A maker of instances with a given start: the first sample is exact, the others vary around it by a tenth."""
 
     def make(cell: Cell) -> Instance:
         dtype = getattr(torch, cell.dtype)
@@ -141,7 +141,7 @@ def output_times(cell: Cell) -> Tensor:
 
 
 def clock(cell: Cell) -> torch.dtype:
-    """The dtype of a cell's times: float64 whatever the state's, or steps of dt miss the outputs by a rounding.
+    """The dtype of a cell's times: float64 for every state, because otherwise rounding makes steps of dt miss outputs.
 
     Every library measured takes such times with a float32 state. MPS has no float64.
     """
@@ -162,7 +162,7 @@ class Elementwise(nn.Module):
 
 
 def moved(value: Any, cell: Cell) -> Any:
-    """Tensors, and what holds tensors, on the cell's device, those of floating point in its dtype."""
+    """The value with all tensors in it moved to the cell's device, and floating-point ones to its dtype."""
     if isinstance(value, Tensor):
         dtype = getattr(torch, cell.dtype) if value.is_floating_point() else None
         return value.to(cell.device, dtype)
@@ -177,5 +177,5 @@ def moved(value: Any, cell: Cell) -> Any:
 
 
 def with_instance(problem: Problem, instance: Instance) -> Problem:
-    """The problem whose every instance is this one: a trained model, to be solved in another way."""
+    """The problem with a fixed instance: a trained model, to be solved with another solver."""
     return replace(problem, make=lambda _cell, **_options: instance)

@@ -1,4 +1,4 @@
-"""The course's first check: a pure quadrature, whose answer is the sine."""
+"""The course's first check: a pure quadrature, whose solution is the sine."""
 
 import torch
 

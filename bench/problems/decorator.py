@@ -45,17 +45,17 @@ def problem(
             # The first line of its docstring is the equation.
             return Instance(field=Pendulum(damping), y0=torch.tensor([[2.0, 0.0]]))
 
-    It draws in float32 on the CPU, torch's generator being set to the cell's seed; what it returns is brought to the
+    The function draws in float32 on the CPU, with torch's generator seeded by the cell; what it returns is moved to the
     cell's dtype and device, so that the same numbers are measured in every precision and on every device. Its
     keyword-only parameters are the problem's options, "problem.damping" in a sweep. A parameter named `cell` gets the
     cell, with `cell.batch_size`, `cell.n_outputs` and the rest.
 
     name: the function's by default. equation: the first line of its docstring by default. exact(t (n,)): the states
-    (n, *state) in float64 from the first sample's start, where they are known; where it takes no options, they are
-    known with the defaults only. optimiser: a class of torch.optim; a
-    problem that has one can be trained. most: axes of which its data have so much and no more, {"batch_size": 100}.
+    (n, *state) in float64 from the first sample's start, if they are known; if it takes no options, they are known for
+    the default options only. optimiser: a class of torch.optim; a problem that has one can be trained. most: the
+    largest values of axes that the problem's data allow, such as {"batch_size": 100}.
 
-    Raises a RegistryError where a parameter cannot be an option, or where the name is taken.
+    Raises a RegistryError if a parameter cannot be an option, or if the name is taken.
     """
 
     def register(function: Made) -> Made:

@@ -1,4 +1,4 @@
-"""A linear problem that depends on time, on which a method shows its order."""
+"""A linear problem that depends on time, for measuring the order of a method."""
 
 import torch
 

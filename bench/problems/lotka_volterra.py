@@ -1,4 +1,4 @@
-"""Predator and prey."""
+"""The Lotka-Volterra equations of predator and prey."""
 
 from bench.problems.base import PROBLEMS, Elementwise, Problem, from_start
 

@@ -1,4 +1,4 @@
-"""A random network as the field: what a solve costs when the network is what costs."""
+"""A random network as the field, for solves whose cost is that of the network."""
 
 import torch
 

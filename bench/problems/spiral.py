@@ -14,7 +14,7 @@ class CubicSpiral(nn.Module):
         self.matrix = nn.Parameter(torch.tensor([[-0.1, 2.0], [-2.0, -0.1]], dtype=torch.float64))
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        """dy/dt; t does not enter."""
+        """dy/dt, which does not depend on t."""
         return y**3 @ self.matrix
 
 

@@ -24,13 +24,13 @@ class SpiralNet(nn.Module):
         self.net = MLP(2, width=50, std=0.1)
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        """dy/dt; t does not enter."""
+        """dy/dt, which does not depend on t."""
         rate: Tensor = self.net(t, y**3)
         return rate
 
 
 def _true_trajectory() -> Tensor:
-    """The spiral at 1001 points of [0, 25], (1001, 2), float64; by scipy, which is no library measured."""
+    """The spiral at 1001 points of [0, 25], (1001, 2), float64; by scipy, which is not a measured library."""
     from scipy.integrate import solve_ivp
 
     field = CubicSpiral()
@@ -45,7 +45,7 @@ def _true_trajectory() -> Tensor:
         )  # fmt: skip
     if not solved.success:
         raise RuntimeError(f"the spiral has no true trajectory: {solved.message}")
-    return torch.from_numpy(solved.y.T.copy())  # to 1e-11, whatever scipy's release
+    return torch.from_numpy(solved.y.T.copy())  # the same to 1e-11 with every release of scipy
 
 
 def _mean_absolute(y: Tensor, target: Tensor) -> Tensor:
@@ -61,10 +61,10 @@ def _mean_absolute(y: Tensor, target: Tensor) -> Tensor:
     n_outputs=_WINDOW,
     optimiser="RMSprop",
     learning_rate=1e-3,
-    most={"n_outputs": _WINDOW + 1, "batch_size": _POINTS - _WINDOW},  # points from a start on, and starts
+    most={"n_outputs": _WINDOW + 1, "batch_size": _POINTS - _WINDOW},  # points from a start on; number of starts
 )
 def spiral_net(cell: Cell) -> Instance:
-    """Windows of the true trajectory, and a judgement on the whole of it."""
+    """An instance that trains on windows of the true trajectory and is judged on the whole of it."""
     field = SpiralNet()
     trajectory = _true_trajectory()
 

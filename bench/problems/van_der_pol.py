@@ -1,4 +1,4 @@
-"""A relaxation oscillator: slow, then sudden."""
+"""The van der Pol oscillator, a relaxation oscillation with slow and fast phases."""
 
 from bench.problems.base import PROBLEMS, Elementwise, Problem, from_start
 

@@ -1,4 +1,4 @@
-"""The measuring of one block: what is due of the cells that are compared with each other."""
+"""The measurement of one block: the due trials of cells that are compared with each other."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bench.interrupt import deferred
 from bench.machine.cores import chosen
 from bench.machine.limits import available, together
-from bench.plan.protocol import TOGETHER, Pending, groups
+from bench.plan.protocol import MOST_TOGETHER, Pending, groups
 from bench.run.measured_so_far import MeasuredSoFar
 from bench.run.run_trial import run_trial
 from bench.run.timing import Group, waves
@@ -19,7 +19,7 @@ _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
 
 
 class BlockRunner:
-    """One going over a block. Each trial is handed to `record` as soon as it has ended."""
+    """One execution of a block. Each trial is handed to `record` as soon as it has ended."""
 
     def __init__(
         self,
@@ -30,43 +30,43 @@ class BlockRunner:
         record: Callable[[Trial], None],
         before: Callable[[Task], None],
     ) -> None:
-        """`use`: files and modules of the user's, which workers load first."""
+        """`use`: the user's files and modules, which workers load first. `before`: called before each measurement."""
         self._known = known
         self._measure = measure
         self._asked_for = asked(measure)
         self._use = use
-        self._hand_over = record
+        self._hand_to_record = record
         self._before = before
         self._under_way: dict[tuple[str, TrialKind, int], Task] = {}
         self._ended: set[str] = set()  # cells that are timed no further
         self._failed: set[tuple[str, TrialKind]] = set()
 
     def measure(self, due: Sequence[Pending]) -> list[NoiseFloor]:
-        """Measure what is due; what the twins differed by. Ctrl-C leaves a row for each trial that it cut short."""
+        """Measure the due trials; the controls' noise floors. Ctrl-C leaves a row for each trial that it cuts short."""
         try:
-            for one in due:
-                if one.kind != "timing" and (one.cell.key, "counts") not in self._failed:
-                    self._measure_alone(one)
-            return list(self._timed([one.cell for one in due if one.kind == "timing"]))
+            for pending in due:
+                if pending.kind != "timing" and (pending.cell.key, "counts") not in self._failed:
+                    self._measure_alone(pending)
+            return list(self._timed([pending.cell for pending in due if pending.kind == "timing"]))
         except KeyboardInterrupt:
-            pass  # as long as it is answered, it holds the transaction that it came in
+            pass  # while it is being handled, it holds the transaction that it was raised in
         with deferred():
             for task in self._under_way.values():
-                self._hand_over(self._known.placed(_interrupted(task)))
+                self._hand_to_record(self._known.with_source(_interrupted(task)))
         raise KeyboardInterrupt
 
-    def _measure_alone(self, one: Pending) -> None:
-        references = self._known.references(one.cell.problem) if one.kind == "accuracy" else ()
-        task = self._asked(one.cell, one.kind, references=references)
+    def _measure_alone(self, pending: Pending) -> None:
+        true_values = self._known.true_values(pending.cell.problem) if pending.kind == "accuracy" else ()
+        task = self._task(pending.cell, pending.kind, true_values=true_values)
         self._before(task)
         trial, computed = run_trial(task)
         self._record(trial)
         self._known.keep(computed)
 
     def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
-        """Time the cells, group by group, beside the same control; another one only when that has failed."""
+        """Time the cells, group by group, beside the same control; beside another one only if that one has failed."""
         counted = self._known.by_work()
-        taken, process = self._known.taken(self._asked_for), self._known.recorded.next_process
+        samples, process = self._known.samples(self._asked_for), self._known.recorded.next_process
         controls: dict[Cell, None] = {}
         candidates = self._known.control_candidates()
         while waiting := [cell for cell in counted if cell in cells and cell.key not in self._ended]:
@@ -75,24 +75,24 @@ class BlockRunner:
                 break
             controls[control] = None
             group = Group(
-                cells=groups(waiting, self._most(waiting))[0],
+                cells=groups(waiting, self._most_at_once(waiting))[0],
                 control=control,
                 errors=self._known.errors(),
                 measure=self._measure,
                 first_process=process,
-                taken=taken,
+                samples=samples,
             )
-            for wave in waves(group, self._asked, self._before):
+            for wave in waves(group, self._task, self._before):
                 process += 1
                 for trial in wave:
                     self._record(trial)
         for control in controls:
-            for name, ratio in taken.floors(control).items():
+            for name, ratio in samples.floors(control).items():
                 yield NoiseFloor(control.key, name, ratio.value, ratio.low, ratio.high, ratio.pairs)
 
     def _record(self, trial: Trial) -> None:
-        with deferred():  # written and under way still, it would be written again, as interrupted
-            self._hand_over(self._known.placed(trial))
+        with deferred():  # a trial written and still under way would be written again, as interrupted
+            self._hand_to_record(self._known.with_source(trial))
             self._known.add(trial)
             self._under_way.pop((trial.cell_key, trial.kind, trial.process_index), None)
         if trial.status != "ok":
@@ -101,20 +101,20 @@ class BlockRunner:
             self._ended.add(trial.cell_key)
 
     def _unfit(self, cell: Cell) -> bool:
-        """Whether it has failed as a control."""
+        """Whether the cell has failed as a control."""
         if self._known.recorded.failed(cell, "timing"):
             return True
         return not self._failed.isdisjoint([(cell.key, "timing"), (cell.key, "twin")])
 
-    def _most(self, cells: Sequence[Cell]) -> int:
-        """How many of them there is memory for side by side, beside a control and its twin."""
+    def _most_at_once(self, cells: Sequence[Cell]) -> int:
+        """The number of cells for which there is memory at once, beside a control and its twin."""
         peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
-        return max(1, min(TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
+        return max(1, min(MOST_TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
-    def _asked(
-        self, cell: Cell, kind: TrialKind, process_index: int = 0, references: tuple[TrueValues, ...] = ()
+    def _task(
+        self, cell: Cell, kind: TrialKind, process_index: int = 0, true_values: tuple[TrueValues, ...] = ()
     ) -> Task:
-        """A task, under way until its trial is recorded."""
+        """A new task, which counts as under way until its trial is recorded."""
         on_cuda = cell.device.startswith("cuda")
         task = Task(
             cell=cell,
@@ -125,7 +125,7 @@ class BlockRunner:
             memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
             cores=chosen(cell.threads),
             use=self._use,
-            references=references,
+            true_values=true_values,
         )
         self._under_way[cell.key, kind, process_index] = task
         return task

@@ -1,4 +1,4 @@
-"""What is known of the cells of a block: from the database, and from this run as it goes on."""
+"""What has been measured so far of the cells of a block: from the database, and by this run."""
 
 import contextlib
 from collections import defaultdict
@@ -22,7 +22,7 @@ _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
 
 
 class MeasuredSoFar:
-    """Metrics and true values. Without its database a run knows what it has measured itself."""
+    """The metrics and true values of a block's cells. Without its database a run knows only its own measurements."""
 
     def __init__(
         self,
@@ -31,12 +31,12 @@ class MeasuredSoFar:
         again: Again | None = None,
         exact_enough: Mapping[Cell, float] | None = None,
     ) -> None:
-        """`again`: what is measured again. `exact_enough`: the error beyond which exactness is worth nothing."""
+        """`again`: what is measured again. `exact_enough`: the error below which a smaller one is no gain."""
         self._store = store
         self._exact_enough = exact_enough or {}
         self._cells = {cell.key: cell for cell in cells}
         self._metrics: dict[str, dict[str, float]] = defaultdict(dict)
-        self._references: dict[str, TrueValues] = {}
+        self._true_values: dict[str, TrueValues] = {}
         self.recorded = Recorded()
         with contextlib.suppress(UnwritableError):
             found = recorded(store, cells)
@@ -48,48 +48,48 @@ class MeasuredSoFar:
             if (row.cell_key, row.kind) in self.recorded.trials:
                 self._metrics[row.cell_key][row.name] = row.value
         for problem in {cell.problem for cell in self._cells.values()}:
-            self._references |= {one.key: one for one in kept(self._store, problem)}
+            self._true_values |= {values.key: values for values in kept(self._store, problem)}
 
     def _of_cells(self, **changes: Any) -> Where:
-        """What counts: of the code as it is."""
+        """The condition on trials of these cells that count: in this environment, of the code as it is."""
         sources = [source.key for source in sources_of(self._cells.values())]
         return Where(fingerprint=environment().fingerprint, cell_key=list(self._cells), source=sources, **changes)
 
-    def taken(self, asked: Asked) -> SampleTable:
-        """The samples that further ones are added to."""
+    def samples(self, asked: Asked) -> SampleTable:
+        """The recorded samples of the block's timing, to which this run adds its own."""
         cells = self._cells.values()
-        taken = SampleTable({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
+        samples = SampleTable({cell.key: self.recorded.full_processes(cell, asked) for cell in cells})
         with contextlib.suppress(UnwritableError):
             for row in self._store.samples(self._of_cells(kind=["timing", "twin"])).itertuples():
                 if self.recorded.series(self._cells[row.cell_key], row.kind):
                     place = (row.run_id, row.process_index, row.round_index)
-                    taken.put(row.cell_key, row.kind, row.name, place, row.value)
-        return taken
+                    samples.put(row.cell_key, row.kind, row.name, place, row.value)
+        return samples
 
-    def placed(self, trial: Trial) -> Trial:
-        """The trial with the code that it measured, and the series that it belongs to."""
+    def with_source(self, trial: Trial) -> Trial:
+        """The trial, completed with the code that it measured and the series that it belongs to."""
         cell = self._cells[trial.cell_key]
         series = self.recorded.series(cell, trial.kind)
         return replace(trial, source=source_of(cell, trial.kind).key, series=series)
 
     def add(self, trial: Trial) -> None:
-        """What a trial has measured."""
+        """Add a trial's metrics."""
         self._metrics[trial.cell_key] |= trial.metrics
 
     def keep(self, computed: Sequence[TrueValues]) -> None:
-        """True values that had to be computed, for this run and for those to come."""
-        self._references |= {one.key: one for one in computed}
+        """Keep computed true values, for this run and for later ones."""
+        self._true_values |= {values.key: values for values in computed}
         with contextlib.suppress(UnwritableError):  # they can be computed again
             keep(self._store, computed)
 
-    def references(self, problem: str) -> tuple[TrueValues, ...]:
-        """The true values of a problem."""
-        return tuple(one for one in self._references.values() if one.problem == problem)
+    def true_values(self, problem: str) -> tuple[TrueValues, ...]:
+        """The known true values of a problem."""
+        return tuple(values for values in self._true_values.values() if values.problem == problem)
 
     def errors(self) -> dict[Cell, float]:
-        """Of the cells whose error is known, by what they are compared by: the solution's or the gradient's.
+        """The error of each cell whose error is known: the gradient's if it has a gradient mode, else the solution's.
 
-        An error within the goal is the goal's: a cell is not saved by being more exact than anybody wants.
+        An error below the goal counts as the goal: a cell is not kept for being more exact than anybody wants.
         """
         found = {cell: self._metrics[cell.key].get(_ERRORS[clock(cell)]) for cell in self._cells.values()}
         known = {cell: error for cell, error in found.items() if error is not None}
@@ -101,9 +101,9 @@ class MeasuredSoFar:
         return sorted(counted, key=lambda cell: (self._work(cell), cell.key))
 
     def control_candidates(self) -> list[Cell]:
-        """The cells that the others may be timed beside, the best first: by it, older samples are tied to new ones.
+        """The cells that can be the control, best first: a control ties older samples to new ones.
 
-        So one that was a control and still counts, then one whose timings count, then the cheapest.
+        First a cell that was a control and still counts, then one whose timings count, then the cheapest.
         """
         series = self.recorded.series
         return sorted(self.by_work(), key=lambda cell: (not series(cell, "twin"), not series(cell, "timing")))
@@ -112,5 +112,5 @@ class MeasuredSoFar:
         return sum(self._metrics[cell.key].get(name, 0.0) for name in _WORK)
 
     def peak_rss_bytes(self, cell: Cell) -> float | None:
-        """What a process of the cell holds at most; None if it was not measured."""
+        """The peak resident memory of the cell's process, in bytes; None if it was not measured."""
         return self._metrics[cell.key].get("peak_rss_bytes")

@@ -1,4 +1,4 @@
-"""This machine's noise floor: what a cell differs from itself by, here and now, and why."""
+"""This machine's noise floor: by how much a cell's time differs from its own, now, and why."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from results.records import Cell, Trial
 from results.statistics.ratio import Ratio, median, noise_floor
 
 _ROUNDS = 16  # as many as a sweep's default
-_LEAST = 3  # processes of each: fewer make no interval
+_LEAST = 3  # processes of each: with fewer there is no interval
 _TIMEOUT_S = 30.0
 _WIDTH = 110
 
@@ -26,46 +26,46 @@ CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_ou
 
 @dataclass(frozen=True)
 class Noise:
-    """The same cell timed as if it were two: in alternation, and for contrast one after the other."""
+    """The times of a cell measured as if it were two: in alternation, and for contrast one after the other."""
 
     twin: Ratio
-    wave_ratios: tuple[float, ...]  # of the medians of two processes that were timed in alternation
-    apart: tuple[float, ...]  # of two that were timed one after the other
-    process_s: float  # what one more process takes
+    wave_ratios: tuple[float, ...]  # ratios of the medians of two processes that were timed in alternation
+    sequential_ratios: tuple[float, ...]  # of two processes that were timed one after the other
+    process_s: float  # seconds that one more process takes
     facts: Facts
 
 
 def measured(seconds: float) -> Noise:
-    """Processes in pairs, in alternation and one after the other by turns, for so long."""
-    cores, taken = chosen(CELL.threads), SampleTable()
+    """The noise of pairs of processes, timed in alternation and one after the other by turns, for this many seconds."""
+    cores, samples = chosen(CELL.threads), SampleTable()
     timing = Task(cell=CELL, kind="timing", timeout_s=_TIMEOUT_S, cores=cores)
-    _rounds([timing], 1)  # starts what workers are started from, which takes seconds
+    _rounds([timing], 1)  # starts the forkserver, which takes seconds
     before, until = snapshot(), time.monotonic() + seconds
     ratios: list[float] = []
-    apart: list[float] = []
+    sequential: list[float] = []
     spent_s = 0.0
     while len(ratios) < _LEAST or time.monotonic() < until:
         start = time.monotonic()
-        one = replace(timing, process_index=len(ratios))
-        other = replace(one, kind="twin")
-        pair = _rounds([one, other], _ROUNDS)
+        first = replace(timing, process_index=len(ratios))
+        twin = replace(first, kind="twin")
+        pair = _rounds([first, twin], _ROUNDS)
         spent_s += time.monotonic() - start
         for trial in pair:
-            taken.add(trial)
+            samples.add(trial)
         ratios.append(_ratio(pair))
-        apart.append(_ratio([*_rounds([one], _ROUNDS), *_rounds([other], _ROUNDS)]))
+        sequential.append(_ratio([*_rounds([first], _ROUNDS), *_rounds([twin], _ROUNDS)]))
     seen = facts(before, snapshot(), cores)
-    twin = taken.floors(CELL)["forward_s"]
-    return Noise(twin, tuple(ratios), tuple(apart), spent_s / len(ratios) / 2, seen)
+    floor = samples.floors(CELL)["forward_s"]
+    return Noise(floor, tuple(ratios), tuple(sequential), spent_s / len(ratios) / 2, seen)
 
 
-def told(noise: Noise) -> str:
-    """It all, for somebody who measures here for the first time."""
+def described(noise: Noise) -> str:
+    """The noise as a text for somebody who measures on this machine for the first time."""
     return "\n".join([*_floor(noise), "", *_needed(noise), "", *_contrast(noise), "", *_explained(noise.facts)])
 
 
 def processes_for(twin: Ratio, target: float) -> int:
-    """How many processes make the interval's half-width `target`, such as 0.03, if they spread as these did.
+    """The number of processes for a half-width of `target`, such as 0.03, if their ratios spread as these did.
 
     The half-width of n processes is t(n - 1) s / sqrt(n), where s is their spread and t Student's 97.5 % quantile.
     """
@@ -104,10 +104,11 @@ def _needed(noise: Noise) -> list[str]:
 
 
 def _contrast(noise: Noise) -> list[str]:
+    alternating, sequential = noise.wave_ratios, noise.sequential_ratios
     return [
         "why cells are timed in alternation: two processes of the same cell differ by up to",
-        f"  {_farthest(noise.wave_ratios):.1%} when timed in alternation, {_typical(noise.wave_ratios):.1%} typically",
-        f"  {_farthest(noise.apart):.1%} when timed one after the other, {_typical(noise.apart):.1%} typically",
+        f"  {_farthest(alternating):.1%} when timed in alternation, {_typical(alternating):.1%} typically",
+        f"  {_farthest(sequential):.1%} when timed one after the other, {_typical(sequential):.1%} typically",
     ]
 
 
@@ -128,9 +129,9 @@ def _rounds(tasks: Sequence[Task], rounds: int) -> list[Trial]:
 
 
 def _ratio(pair: Sequence[Trial]) -> float:
-    """Of the medians of two processes."""
-    one, other = (median([sample.value for sample in trial.samples["forward_s"]]) for trial in pair)
-    return other / one
+    """The ratio of the medians of two processes."""
+    first, second = (median([sample.value for sample in trial.samples["forward_s"]]) for trial in pair)
+    return second / first
 
 
 def _farthest(ratios: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""How far a run has got, on stderr: how much is done, the time left, and what is measured now."""
+"""The progress of a run on stderr: how much is done, the time left, and what is measured now."""
 
 import os
 import time
@@ -11,32 +11,32 @@ from bench.worker.task import Task
 from results.format import duration
 
 _EVERY_S = 30.0  # between two lines of a log, within a block
-_AT_LEAST_S = 1.0  # between two lines of a log: of blocks that take no time, not all are told
+_AT_LEAST_S = 1.0  # between two lines of a log: many short blocks share a line
 _LEAST_LABEL = 8  # columns; a shorter piece of a label says nothing
 
 
 class Progress:
-    """One line, written between measurements and never while one runs.
+    """The progress line, written between measurements and never during one.
 
-    On a terminal it is drawn over and over, and gone in the end. Anywhere else it is a new line for each block, and
-    every half a minute within a block. Without a stream there is none.
+    On a terminal the line is redrawn in place, and erased at the end. Elsewhere there is a new line for each block, and
+    one every half minute within a block. Without a stream nothing is written.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._drawn = stream is not None and stream.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
         self._total = 0
-        self._done = 0.0  # measurements, of timing in parts
+        self._done = 0.0  # measurements; those of timing in fractions
         self._finished = 0  # measurements of the blocks that are done
         self._samples = 1  # of a cell's timing, if it takes as many processes as it may
-        self._started = self._told = time.monotonic()
+        self._started = self._logged_at = time.monotonic()
 
     @contextmanager
     def over(self, measurements: int, measure: Measure) -> Iterator[None]:
-        """Show the line while the body runs."""
+        """Show the progress line while the body runs."""
         self._samples = measure.max_processes * (measure.rounds + 1)
         self._total = measurements
-        self._started = self._told = time.monotonic()
+        self._started = self._logged_at = time.monotonic()
         try:
             yield
         finally:
@@ -44,39 +44,39 @@ class Progress:
                 self._write("\r\x1b[K")
 
     def show(self, task: Task) -> None:
-        """Name what is measured next; what was shown before is done."""
+        """Show the task that is measured next, and count the one before as done."""
         process = f" {task.process_index}" if task.kind in ("timing", "twin") else ""
         self._done += 1 / self._samples if process else 1
         label = f"{task.kind}{process} {task.cell.label}"
         if self._drawn:
             self._draw(label)
-        elif time.monotonic() - self._told >= _EVERY_S:
-            self._tell(label)
+        elif time.monotonic() - self._logged_at >= _EVERY_S:
+            self._log(label)
 
     def finish(self, measurements: int) -> None:
-        """A block is done: all that was due of it counts, also what its failures made needless."""
+        """Count all due measurements of a block as done, including those that its failures have made needless."""
         self._finished += measurements
         self._done = self._finished
         if self._drawn:
             self._draw("")
-        elif time.monotonic() - self._told >= _AT_LEAST_S or self._finished >= self._total:
-            self._tell("")
+        elif time.monotonic() - self._logged_at >= _AT_LEAST_S or self._finished >= self._total:
+            self._log("")
 
     def _draw(self, label: str) -> None:
-        room = self._columns() - 1  # a line as wide as the terminal makes a second one
+        room = self._columns() - 1  # a line as wide as the terminal would wrap
         width = min(24, room // 5)
         full, empty, cut = self._signs()
         filled = round(width * min(self._done / self._total, 1.0)) if self._total else width
         bar, counted = f"{full * filled}{empty * (width - filled)}  ", self._counted()
-        whole = (bar + counted, counted, counted.partition(",")[0])  # a narrow terminal has the figures alone
-        line = next((each for each in whole if len(each) <= room), "")
+        candidates = (bar + counted, counted, counted.partition(",")[0])  # a narrow terminal has no bar
+        line = next((text for text in candidates if len(text) <= room), "")
         left = room - len(line) - 2
         if label and counted in line and left >= _LEAST_LABEL:
             line += "  " + (label if len(label) <= left else label[: left - len(cut)] + cut)
         self._write(f"\r{line}\x1b[K")
 
-    def _tell(self, label: str) -> None:
-        self._told = time.monotonic()
+    def _log(self, label: str) -> None:
+        self._logged_at = time.monotonic()
         self._write(f"nodebench: {self._counted()}{label and ': '}{label}\n")
 
     def _counted(self) -> str:
@@ -91,7 +91,7 @@ class Progress:
             return 80
 
     def _signs(self) -> tuple[str, str, str]:
-        """A full piece of the bar, an empty one, and what a label that is cut ends with."""
+        """The characters of a full and an empty piece of the bar, and the end of a label that is cut off."""
         try:
             "━─…".encode(self._stream.encoding if self._stream else "ascii")
         except UnicodeEncodeError:

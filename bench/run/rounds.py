@@ -1,8 +1,8 @@
-"""Randomised interleaved rounds: the cells of a group timed in alternation, so that what disturbs one disturbs all.
+"""Randomised interleaved rounds: the cells of a group are timed in alternation, so that a disturbance affects all.
 
 Two identical workloads timed one after the other differ by up to half on a shared machine; timed in alternation and
 compared pair by pair, by some hundredths. So all workers of a group are alive together, one runs at a time while the
-others wait on their pipes, and each round times every cell once in an order drawn anew.
+others wait on their pipes, and each round times every cell once, in a new random order.
 """
 
 import math
@@ -17,12 +17,12 @@ from bench.worker.process import Worker, started
 from bench.worker.task import Task
 from results.records import Sample, Trial
 
-_LEAST_ROUNDS = 3  # of the slowest, in each process
+_LEAST_ROUNDS = 3  # of the slowest cell, in each process
 
 
 @dataclass
 class _Timed:
-    """A timing trial while its rounds go on."""
+    """A timing trial during its rounds."""
 
     task: Task
     started_at: float
@@ -35,7 +35,7 @@ class _Timed:
 
     @contextmanager
     def spending(self) -> Iterator[None]:
-        """A part of the trial, on its own account; the first failure ends it."""
+        """A body whose time counts as the trial's; a failure in it is the trial's outcome."""
         start = time.perf_counter()
         try:
             yield
@@ -45,12 +45,12 @@ class _Timed:
             self.spent_s += time.perf_counter() - start
 
     def warm_up(self, workers: ExitStack) -> None:
-        """Start the worker, which calls what it measures until it is warm."""
+        """Start the worker and wait until it has warmed up."""
         self.worker = workers.enter_context(started(self.task))
         self.metrics = dict(self.worker.outcome().metrics)
 
     def sample(self, round_index: int, position: int) -> None:
-        """One sample of each of the worker's clocks."""
+        """Take one sample of each of the worker's clocks."""
         if self.worker is None:
             raise RuntimeError("warm_up comes before sample")
         sampled = self.worker.sample()
@@ -61,11 +61,11 @@ class _Timed:
         self.metrics |= sampled.readings
 
     def takes_part(self, round_index: int, sampling_s: float) -> bool:
-        """Whether this round has a sample of it."""
+        """Whether this trial is sampled in a round."""
         return self.failure is None and (round_index < _LEAST_ROUNDS or self.sampled_s < sampling_s)
 
     def trial(self) -> Trial:
-        """The record of it, once its worker has ended."""
+        """The trial's record, once its worker has ended."""
         return Trial(
             cell_key=self.task.cell.key,
             kind=self.task.kind,
@@ -88,10 +88,11 @@ def timed_in_rounds(
     sampling_s: float = math.inf,
     until: float | None = None,
 ) -> list[Trial]:
-    """The trials of a group, each with a sample a round, in the order of the tasks.
+    """The trials of a group, each with one sample per round, in the order of the tasks.
 
-    `before` is told what is measured next. One whose samples have taken `sampling_s` seconds takes part in three rounds
-    at least and then in no other. After `until`, on the monotonic clock, no round begins but the first.
+    `before` is called with the task that is measured next. A trial whose samples have taken `sampling_s` seconds takes
+    part in three rounds at least and then in no other. After `until`, on the monotonic clock, no round but the first
+    begins.
     """
     group = [_Timed(task, time.time()) for task in tasks]
     with ExitStack() as workers:

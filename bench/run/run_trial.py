@@ -1,4 +1,4 @@
-"""A trial of anything but time: one process that nothing else is compared with."""
+"""A trial of any kind but timing: one process by itself."""
 
 import time
 from dataclasses import replace
@@ -11,24 +11,24 @@ from results.records import Trial, TrueValues
 
 
 class TrialResult(NamedTuple):
-    """What came of it."""
+    """A trial, with the true values that it computed."""
 
     trial: Trial
-    references: tuple[TrueValues, ...] = ()  # true values that it had to compute
+    true_values: tuple[TrueValues, ...] = ()  # those that the trial had to compute
 
 
 def run_trial(task: Task) -> TrialResult:
-    """The trial in a process of its own; its failure is its outcome."""
+    """The result of a task in its own process; a failure is an outcome of the trial too."""
     trial = Trial(cell_key=task.cell.key, kind=task.kind, started_at=time.time())
-    start = time.perf_counter()  # which nobody sets, as they may the clock of the wall
+    start = time.perf_counter()  # monotonic: the wall clock may be set
     worker = started(task)
     found: dict[str, Any] = {}
-    references: tuple[TrueValues, ...] = ()
+    true_values: tuple[TrueValues, ...] = ()
     try:
         with worker:
             outcome = worker.outcome()
-        found, references = {"metrics": outcome.metrics, "curves": outcome.curves}, outcome.references
+        found, true_values = {"metrics": outcome.metrics, "curves": outcome.curves}, outcome.true_values
     except TrialFailure as failure:
         found = {"status": failure.status, "reason": failure.reason}
     spent_s = time.perf_counter() - start
-    return TrialResult(replace(trial, duration_s=spent_s, log_tail=worker.log_tail, **found), references)
+    return TrialResult(replace(trial, duration_s=spent_s, log_tail=worker.log_tail, **found), true_values)

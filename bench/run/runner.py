@@ -1,4 +1,4 @@
-"""From pending cells to rows: every trial in its process, every outcome recorded as soon as it is known."""
+"""The execution of a sweep: each pending trial runs in its own process, and each outcome is recorded at once."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """One execution of a sweep: what is due is measured, and nothing that counts already or is another run's now."""
+    """One execution of a sweep: it measures what is due, except what another run is measuring now."""
 
     def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None) -> None:
-        """`again`: what is measured again although it counts."""
-        self.measured = 0  # trials that a worker was started for
-        self.busy_s = 0.0  # seconds that these have prepared and measured
-        self.left: Counter[Holder] = Counter()  # what other runs were at to the end
-        self.found = Recorded()  # what counted as the run began
+        """`again`: the trials that are measured again although they count."""
+        self.measured = 0  # trials for which a worker was started
+        self.busy_s = 0.0  # seconds that these trials have prepared and measured
+        self.left: Counter[Holder] = Counter()  # due trials that other runs were measuring to the end
+        self.found = Recorded()  # the trials that counted when the run began
         self.nothing_due = False
         self._store = store
         self._sweep = sweep
@@ -56,9 +56,9 @@ class Runner:
         self._positions = itertools.count()
 
     def run(self) -> bool:
-        """Measure what is due; False if interrupted. What is recorded stays, whatever happens.
+        """Measure what is due; False if interrupted. Recorded trials stay, whatever happens.
 
-        An InfrastructureError ends it: of the trials that were under way nothing is recorded.
+        An InfrastructureError ends the run: nothing is recorded of the trials that were under way.
         """
         self.found = recorded(self._store, self._sweep.wanted)
         due = due_trials(self._sweep, self.found, self._again)
@@ -66,19 +66,20 @@ class Runner:
         if due:
             forkserver.start()
         with self._interrupt:
-            self._interrupt.hold()  # or a run would be written as begun, and nobody would write that it has ended
+            self._interrupt.hold()  # otherwise a run could be written as begun and never as ended
             self._store.begin(self._run, self._sweep.planned, sources_of(self._cells))
             return self._measured(due)
 
     def _measured(self, due: Sequence[Pending]) -> bool:
-        """Measure what is due of the run that has begun, and write how it has ended.
+        """Measure what is due of the run that has begun, and write its final state.
 
-        Not where an error is answered: it holds the transaction that it came in, for which a second one would wait.
+        The state is written after the error handlers: an error that is being handled holds the transaction that it was
+        raised in, and a second transaction would wait for that.
         """
         obstacle: InfrastructureError | None = None
         interrupted = False
         try:
-            self._interrupt.go_on()
+            self._interrupt.release()
             self._measure_all(due)
             self._interrupt.hold()
         except KeyboardInterrupt:
@@ -96,11 +97,11 @@ class Runner:
         with self._progress.over(len(due), self._sweep.measure):
             held = []
             for block in blocks(due):
-                holders = self._unless_held(block)
+                holders = self._measure_unless_held(block)
                 if holders:
                     held.append(block)
             for block in held:  # by now they may have been measured, or their run has died
-                for holder in self._unless_held(block)[:1]:
+                for holder in self._measure_unless_held(block)[:1]:
                     self.left[holder] += len(block)
 
     def _finish(self, state: RunState) -> None:
@@ -108,16 +109,16 @@ class Runner:
         try:
             self._store.finish(self._run.id, state=state)
         except UnwritableError:
-            if not self._store.spooled.files:  # else that is what there is to say
+            if not self._store.spooled.files:  # else the spooled trials are reported instead
                 raise
 
-    def _unless_held(self, block: Sequence[Pending]) -> list[Holder]:
-        """Measure a block under a lease of its cells; or nothing of it, and who has leased some.
+    def _measure_unless_held(self, block: Sequence[Pending]) -> list[Holder]:
+        """Measure a block under a lease of its cells; if other runs have leased some of them, only return these runs.
 
-        Not the rest of it: cells that are compared with each other are timed in the same rounds.
+        The remaining cells wait too, because cells that are compared with each other are timed in the same rounds.
         """
-        with contextlib.suppress(UnwritableError):  # what is measured will be spooled
-            if holders := self._leases.take(list({one.cell.key for one in block})):
+        with contextlib.suppress(UnwritableError):  # the trials will be spooled
+            if holders := self._leases.take(list({trial.cell.key for trial in block})):
                 return holders
         self._measure(block)
         self._leases.release()
@@ -125,9 +126,9 @@ class Runner:
         return []
 
     def _measure(self, block: Sequence[Pending]) -> None:
-        """What of the block is still due, when the impossible is recorded as such."""
+        """Measure what is still due of a block, and record the cells that cannot be measured here."""
         from bench.run.block_runner import (
-            BlockRunner,  # with them comes pandas, of which a run with nothing due has no use
+            BlockRunner,  # imports pandas, which a run with nothing due does not need
         )
         from bench.run.measured_so_far import MeasuredSoFar
 
@@ -137,33 +138,33 @@ class Runner:
                 "run the same command again"
             )
         known = MeasuredSoFar(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
-        due = pending(dict.fromkeys(one.cell for one in block), known.recorded, self._run.measure)
+        due = pending(dict.fromkeys(trial.cell for trial in block), known.recorded, self._run.measure)
         impossible = set()
-        for cell in dict.fromkeys(one.cell for one in due):
+        for cell in dict.fromkeys(trial.cell for trial in due):
             if self._record_impossible(cell, known):
                 impossible.add(cell)
         sweep = self._sweep
         measuring = BlockRunner(known, sweep.measure, use=sweep.use, record=self._record, before=self._before)
-        self._write_floors(measuring.measure([one for one in due if one.cell not in impossible]))
+        self._write_floors(measuring.measure([trial for trial in due if trial.cell not in impossible]))
 
     @cached_property
     def _by_block(self) -> dict[tuple[Any, ...], list[Cell]]:
-        """The sweep's cells by what they must share to be compared."""
+        """The sweep's cells by block: by the values that they must share to be compared."""
         found: dict[tuple[Any, ...], list[Cell]] = {}
         for cell in self._cells:
             found.setdefault(cell.block, []).append(cell)
         return found
 
     def _record_impossible(self, cell: Cell, known: MeasuredSoFar) -> bool:
-        """Record that the cell cannot be measured here, if that is known without a process; whether it is."""
+        """Whether the cell is known not to be measurable here; if so, that is recorded."""
         status, reason = refusal(cell)
         if status != "ok":
             refused = Trial(cell_key=cell.key, kind="counts", status=status, reason=reason, started_at=time.time())
-            self._write(known.placed(refused))
+            self._write(known.with_source(refused))
         return status != "ok"
 
     def _before(self, task: Task) -> None:
-        """Between two measurements: the only time in which something else may happen."""
+        """Do what must be done between two measurements, because nothing else may run during one."""
         self._interrupt.check()
         self._progress.show(task)
         self._leases.renew()

@@ -1,9 +1,9 @@
-"""The timing of a group of cells: fresh processes, wave by wave, until each cell's ratio to the control is sure.
+"""The timing of a group of cells: fresh processes, wave by wave, until each cell's ratio to the control is precise.
 
-A wave is one process a cell, timed in interleaved rounds. The group's control takes part in every wave, with its
-twin: the same cell in a process of its own, as if it were another. A cell leaves when the 95 % interval of its ratio to
+A wave is one process for each cell, timed in interleaved rounds. The group's control takes part in every wave, with its
+twin: the same cell in another process, as if it were another cell. A cell leaves when the 95 % interval of its ratio to
 the control is narrow enough, when it is far slower than a cell that is no less exact, when it fails, or when the
-processes or the time that were granted are used up.
+granted processes or time are used up.
 """
 
 import math
@@ -23,34 +23,34 @@ from results.records import Cell, Trial, TrialKind
 from results.statistics.ratio import Ratio, median, paired_ratio
 
 Ask = Callable[[Cell, TrialKind, int], Task]  # the task of timing a cell in the process of this index
-_Place = tuple[str, int, int]  # of a sample: run, empty for the one that goes on, process, round: pairs share it
+_Place = tuple[str, int, int]  # of a sample: run (empty for the current one), process, round; paired samples share it
 
 
 class SampleTable:
-    """The samples of the cells of a block: those of earlier runs that count, and those that this one takes."""
+    """The samples of the cells of a block: those of earlier runs that count, and those of this run."""
 
     def __init__(self, processes: Mapping[str, int] | None = None) -> None:
-        """`processes`: how many of each cell, by key, have been timed in all the rounds that are asked for."""
+        """`processes`: for each cell key, how many processes have timed it in all the rounds that are asked for."""
         self._processes = Counter(processes or {})
         self._values: dict[tuple[str, TrialKind, str], dict[_Place, float]] = defaultdict(dict)
 
     def put(self, cell_key: str, kind: TrialKind, name: str, place: _Place, value: float) -> None:
-        """A sample: name -> seconds."""
+        """Add one sample, in seconds."""
         self._values[cell_key, kind, name][place] = value
 
     def add(self, trial: Trial) -> None:
-        """The samples of one process of this run."""
+        """Add the samples of one process of this run."""
         for name, samples in trial.samples.items():
             for sample in samples:
                 self.put(trial.cell_key, trial.kind, name, ("", trial.process_index, sample.round_index), sample.value)
         self._processes[trial.cell_key] += trial.kind == "timing" and trial.status == "ok"
 
     def processes(self, cell: Cell) -> int:
-        """How many have timed the cell."""
+        """The number of processes that have timed the cell."""
         return self._processes[cell.key]
 
     def median(self, cell: Cell) -> float:
-        """Seconds a call, of the samples that the cell is compared by; NaN without any."""
+        """The median seconds of a call, of the samples that the cell is compared by; NaN without samples."""
         return median(list(self._values[cell.key, "timing", clock(cell)].values()))
 
     def ratio(self, cell: Cell, control: Cell) -> Ratio | None:
@@ -58,7 +58,7 @@ class SampleTable:
         return self._paired(cell, clock(cell), control, clock(control))
 
     def floors(self, control: Cell) -> dict[str, Ratio]:
-        """The twin's ratio by each of its clocks."""
+        """The twin's ratio to its control, by the name of the samples."""
         names = [name for key, kind, name in list(self._values) if (key, kind) == (control.key, "twin")]
         ratios = {name: self._paired(control, name, control, name) for name in names}
         return {name: ratio for name, ratio in ratios.items() if ratio is not None}
@@ -71,14 +71,14 @@ class SampleTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Cells that are timed side by side, and what decides when each has been timed enough."""
+    """Cells that are timed in the same rounds, and what decides when each has been timed enough."""
 
     cells: Sequence[Cell]
     control: Cell  # one of them, or of another group of the block
-    errors: Mapping[Cell, float]  # of the cells of the block, where it is known
+    errors: Mapping[Cell, float]  # of those cells of the block whose error is known
     measure: Measure
     first_process: int  # index of the first wave's processes
-    taken: SampleTable
+    samples: SampleTable
 
 
 def clock(cell: Cell) -> str:
@@ -87,9 +87,9 @@ def clock(cell: Cell) -> str:
 
 
 def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[list[Trial]]:
-    """The trials of one wave after the other; the last one of a cell that has not failed says why it is the last.
+    """The trials of each wave; the last trial of a cell that has not failed says why it is the last.
 
-    Ends where the control or its twin fails: nothing can be compared any more.
+    The waves end if the control or its twin fails, because nothing can be compared any more.
     """
     measure, control = group.measure, group.control
     until = time.monotonic() + measure.max_s
@@ -100,22 +100,22 @@ def waves(group: Group, ask: Ask, before: Callable[[Task], None]) -> Iterator[li
         tasks += [ask(cell, "timing", index) for cell in waiting]
         trials = timed_in_rounds(tasks, measure.rounds, before, sampling_s=measure.sampling_s, until=until)
         for trial in trials:
-            group.taken.add(trial)
+            group.samples.add(trial)
         late = time.monotonic() > until
         failed = {trial.cell_key for trial in trials if trial.status != "ok"}
         decided = {cell.key: stop_rule(group, cell, late=late) for cell in waiting}
         waiting = [cell for cell in waiting if not decided[cell.key].ends and cell.key not in failed]
         if not waiting:
             decided[control.key] = stop_rule(group, control, late=late)
-        yield [_marked(trial, decided) for trial in trials]
+        yield [_with_decision(trial, decided) for trial in trials]
         if control.key in failed or (control.key in decided and decided[control.key].ends):
             return
 
 
 def stop_rule(group: Group, cell: Cell, *, late: bool) -> StopRule:
-    """Whether the cell is timed further, by the samples that there are."""
-    processes = group.taken.processes(cell)
-    ratio = group.taken.ratio(cell, group.control) if processes >= group.measure.processes else None
+    """The stopping rule's decision for a cell, from the samples so far."""
+    processes = group.samples.processes(cell)
+    ratio = group.samples.ratio(cell, group.control) if processes >= group.measure.processes else None
     return StopRule.of(
         Timed(
             processes=processes,
@@ -129,21 +129,21 @@ def stop_rule(group: Group, cell: Cell, *, late: bool) -> StopRule:
 
 
 def _slower(group: Group, cell: Cell) -> float:
-    """How many times slower than the fastest of those that are compared by the same clock and no less exact."""
+    """The cell's time relative to the fastest cell that is compared by the same samples and has no larger error."""
     error = group.errors.get(cell, float("nan"))
-    rivals = [rival for rival, its in group.errors.items() if its <= error and clock(rival) == clock(cell)]
-    times = pd.Series([group.taken.median(rival) for rival in rivals], dtype=float)
-    return group.taken.median(cell) / float(times.min())
+    rivals = [rival for rival, its_error in group.errors.items() if its_error <= error and clock(rival) == clock(cell)]
+    times = pd.Series([group.samples.median(rival) for rival in rivals], dtype=float)
+    return group.samples.median(cell) / float(times.min())
 
 
-def _marked(trial: Trial, decided: Mapping[str, StopRule]) -> Trial:
-    """The trial with what the rule has decided of its cell, if it is the last of that."""
+def _with_decision(trial: Trial, decided: Mapping[str, StopRule]) -> Trial:
+    """The trial with the metrics of the decision on its cell, if it is the cell's last one."""
     if trial.kind != "timing" or trial.status != "ok" or trial.cell_key not in decided:
         return trial
     return replace(trial, metrics={**trial.metrics, **decided[trial.cell_key].metrics})
 
 
 def _series(values: Mapping[_Place, float]) -> pd.Series:
-    """Indexed by run, process and round."""
+    """The samples as a series, indexed by run, process and round."""
     index = pd.MultiIndex.from_tuples(list(values), names=["run_id", "process_index", "round_index"])
     return pd.Series(list(values.values()), index, dtype=float)

@@ -1,4 +1,4 @@
-"""The axes of a grid: what each may hold, and what combinations of them make no sense."""
+"""The axes of a grid: the values that each may have, and the combinations that make no cell."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,15 @@ from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, Vali
 from bench.backends import BACKENDS
 from bench.extensions import installed, offered
 from bench.failure import seen, shortened
-from bench.solve_spec import impossible_step, impossible_steps, known_solvers, number, solve_specs
+from bench.solve_spec import impossible_step, known_solvers, number, solve_specs, unreasonable_dt
 from bench.sweep.catalogue import catalogue
 from node.registry import unknown
 
-# That a float is finite, and neither tiny nor huge, is for `number` to say.
+# `number` checks that a float is finite, and neither tiny nor huge.
 _Positive = Annotated[StrictFloat | StrictInt, Field(gt=0)]
 _NotNegative = Annotated[StrictFloat | StrictInt, Field(ge=0)]
-_LARGEST = 2**31 - 1  # whole number that a column of any database holds
-_MOST_THREADS = 1024  # above it starting them is what fails
+_LARGEST = 2**31 - 1  # the largest integer that a column of every database can store
+_MOST_THREADS = 1024  # above this, starting the threads fails
 _Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
 _Natural = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 
@@ -44,9 +44,9 @@ _KINDS: Mapping[str, Any] = {
 AXES: Mapping[str, TypeAdapter[Any]] = {axis: TypeAdapter(kind) for axis, kind in _KINDS.items()}
 
 _FLOATS = ("rtol", "atol", "dt", "horizon", "learning_rate")
-_OF_TRAINING = ("optimiser", "learning_rate", "evaluate")  # axes that say nothing without iterations
+_OF_TRAINING = ("optimiser", "learning_rate", "evaluate")  # axes that have no meaning without iterations
 _DEVICE = re.compile(r"cpu|mps|cuda(:(0|[1-9][0-9]?))?")  # "cuda:07" would be another cell on the same device
-_TIMES_APART = {"float32": 2 * 2.0**-23, "float64": 2 * 2.0**-52}  # by two roundings of the last one, which is largest
+_TIMES_APART = {"float32": 2 * 2.0**-23, "float64": 2 * 2.0**-52}  # two roundings of the last time, the largest
 
 
 def names(axis: str) -> Iterable[str]:
@@ -62,7 +62,7 @@ def names(axis: str) -> Iterable[str]:
 
 
 def checked(axis: str, value: Any) -> Any:
-    """The axis's value as a cell holds it; a ValueError of one line if it cannot be one."""
+    """The axis's value as a cell stores it; a ValueError of one line if the axis does not allow it."""
     try:
         AXES[axis].validate_python(value)
     except ValidationError as error:
@@ -80,7 +80,7 @@ def checked(axis: str, value: Any) -> Any:
 
 
 def _no_optimiser(name: str) -> str:
-    """Why this optimiser cannot be had, in one line; empty if it can, or is the problem's own ("")."""
+    """The reason why an optimiser cannot be used, in one line; empty if it can, or is the problem's own ("")."""
     known = catalogue().optimisers
     if name and name not in known:
         return unknown("optimiser", shortened(name), [name for name, reason in known.items() if not reason])
@@ -95,7 +95,7 @@ def _float(value: float) -> float:
 
 
 def impossible(named: Mapping[str, Any]) -> str:
-    """Why these values together make no cell; empty if they do. What the cell takes from its problem is among them."""
+    """The reason why these values, with the problem's defaults among them, make no cell; empty if they make one."""
     step = {axis: named[axis] for axis in ("dt", "rtol", "atol") if axis in named}
     problem = catalogue().problems[named["problem"]]
     reasons = (
@@ -108,18 +108,18 @@ def impossible(named: Mapping[str, Any]) -> str:
 
 
 def _impossible_times(named: Mapping[str, Any]) -> str:
-    """Steps without end, and output times that rounding makes one."""
+    """The reason why the times are impossible: too many steps, or output times that round to the same number."""
     dtype = named.get("dtype", "float32")
     most = int(1 / _TIMES_APART[dtype]) + 1
     if named["n_outputs"] > most:
         return f"n_outputs = {named['n_outputs']}: {dtype} tells at most {most} times apart: take fewer, or float64"
     steps = [named["dt"]] if "dt" in named else []
-    steps += [way.dt for way in solve_specs(named.get("evaluate", "")) if way.dt is not None]
-    return next(filter(None, (impossible_steps(dt, named["horizon"]) for dt in steps)), "")
+    steps += [spec.dt for spec in solve_specs(named.get("evaluate", "")) if spec.dt is not None]
+    return next(filter(None, (unreasonable_dt(dt, named["horizon"]) for dt in steps)), "")
 
 
 def _beyond_data(named: Mapping[str, Any], most: Mapping[str, int]) -> str:
-    """Why the problem's data have not so much as these values ask for; empty if they have."""
+    """The reason why the problem's data are too few for these values; empty if they are enough."""
     beyond = ((axis, named[axis], has) for axis, has in most.items() if named.get(axis, 0) > has)
     return next((f"{axis} = {asked}: {named['problem']} has at most {has}" for axis, asked, has in beyond), "")
 

@@ -1,7 +1,7 @@
-"""What there is to measure, as a plan needs to know it: what the registries that are built on torch say, without them.
+"""The catalogue of what can be measured: the facts of the registries that need torch, without loading torch.
 
-To load torch takes more time than to plan ten thousand cells. What the registries say is therefore kept in a file, with
-a hash of the code that said it: when that has changed, they are loaded and asked again.
+Loading torch takes more time than planning ten thousand cells. The registries' facts are therefore kept in a file, with
+a hash of the code that they come from: when that has changed, the registries are loaded and read again.
 """
 
 import os
@@ -24,20 +24,20 @@ from results.engine.drafts import drafted
 
 @dataclass(frozen=True)
 class ListedProblem:
-    """What a problem says of itself."""
+    """The facts about a problem that a plan needs."""
 
     equation: str
     source: str
     horizon: float
     n_outputs: int
     trained: bool
-    most: Mapping[str, int]  # axes of which its data have so much and no more
+    most: Mapping[str, int]  # the largest values of axes that the problem's data allow
     options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
 class ListedSolver:
-    """What a solver of our own says of itself."""
+    """The facts about a solver of `node` that a plan needs."""
 
     order: int
     stages: int
@@ -49,57 +49,57 @@ class ListedSolver:
 
 @dataclass(frozen=True)
 class ListedGradient:
-    """What a gradient mode of our own says of itself."""
+    """The facts about a gradient mode of `node` that a plan needs."""
 
     exactness: str
     memory: str
     time: str
-    unsupported: Mapping[str, str]  # why it does not go with a solver, by the solver's name
+    unsupported: Mapping[str, str]  # why the mode does not support a solver, by the solver's name
     independent: bool  # whether each sample may have its own steps
     options: tuple[Option, ...]
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What there is, by name."""
+    """The problems, solvers, gradient modes and optimisers, by name."""
 
     problems: Mapping[str, ListedProblem]
     solvers: Mapping[str, ListedSolver]
     gradients: Mapping[str, ListedGradient]
     controller: tuple[Option, ...]  # of step size control
-    optimisers: Mapping[str, str]  # why an optimiser cannot be had; empty of one that can
+    optimisers: Mapping[str, str]  # why an optimiser cannot be used; empty if it can
 
 
 @dataclass(frozen=True)
 class _Kept:
-    code: str  # a hash of it
+    code: str  # a hash of the code that the catalogue comes from
     catalogue: Catalogue
 
 
 _FORM: TypeAdapter[list[_Kept]] = TypeAdapter(list[_Kept])
-_MOST = 4  # kept: of other installations and branches, too
+_MOST = 4  # catalogues that are kept: other installations and branches have their own
 
 
 def catalogue() -> Catalogue:
-    """What the registries say: asked where they are loaded anyway, else read where it is kept."""
+    """The catalogue: from the registries if these are loaded, else from the file where it is kept."""
     return _catalogue(revision())
 
 
 @cache
 def _catalogue(_revision: int) -> Catalogue:
     if "node.adjoint" in sys.modules:
-        return _asked()
+        return _from_registries()
     code = _code()
     kept = _read()
-    if found := next((one.catalogue for one in kept if one.code == code), None):
+    if found := next((entry.catalogue for entry in kept if entry.code == code), None):
         return found
-    made = _asked()
-    if _code() == code:  # else it was edited while it was loaded
+    made = _from_registries()
+    if _code() == code:  # otherwise the code was edited while it was loaded
         _write([_Kept(code, made), *kept][:_MOST])
     return made
 
 
-def _asked() -> Catalogue:
+def _from_registries() -> Catalogue:
     from bench.backends.controller import controller_options
     from bench.measures.optimisers import OPTIMISERS, REFUSED
     from bench.problems import PROBLEMS
@@ -137,12 +137,12 @@ def _asked() -> Catalogue:
 
 
 def _code() -> str:
-    """A hash of all that decides what they say."""
+    """A hash of all that decides what the registries hold."""
     return f"{digest([*files_of('node'), *files_of('bench')])} torch {metadata.version('torch')}"
 
 
 def _read() -> list[_Kept]:
-    """What is kept; nothing of what is damaged, or was written by somebody else."""
+    """The kept catalogues; none if the file is damaged, or belongs to another user."""
     with suppress(OSError, ValueError):
         path = _file()
         about = path.stat()
@@ -152,15 +152,15 @@ def _read() -> list[_Kept]:
 
 
 def _write(kept: list[_Kept]) -> None:
-    """Whole, or not at all where there is no place for it: then each plan takes a second or two longer."""
+    """Write the file as a whole, or not at all if it cannot be written: then each plan takes a second or two longer."""
     with suppress(OSError, ValueError), drafted(_file()) as draft:
         draft.write_bytes(_FORM.dump_json(kept))
 
 
 def _file() -> Path:
-    """In the user's folder of caches; a ValueError if they have none."""
+    """The file's path, in the user's cache folder; a ValueError if they have none."""
     folder = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not folder.is_absolute():  # then it does not count, by the XDG Base Directory Specification
+    if not folder.is_absolute():  # then it must be ignored, by the XDG Base Directory Specification
         folder = Path(os.path.expanduser("~"), ".cache")  # noqa: PTH111  (Path's raises without a home)
     if not folder.is_absolute():
         raise ValueError("no home")

@@ -1,4 +1,4 @@
-"""A sweep: a TOML file of grids, read, checked at once, and unfolded into cells."""
+"""A sweep: a TOML file of grids that is read, checked and expanded into cells."""
 
 import itertools
 import math
@@ -40,7 +40,7 @@ def _line(text: str) -> str:
 _Line = Annotated[str, AfterValidator(_line)]
 
 
-_Choices = list[tuple[tuple[str, Any], ...]]  # of a key of a grid: (axis, value) pairs, several for a joint axis
+_Choices = list[tuple[tuple[str, Any], ...]]  # each choice of a key: (axis, value) pairs, several for a joint axis
 
 
 class _File(BaseModel):
@@ -49,7 +49,7 @@ class _File(BaseModel):
     title: _Line = ""
     study: _Line = ""  # the report's section; the file's name if empty
     include: list[str] = []
-    use: list[str] = []  # files, beside the sweep's, or modules that register what it names
+    use: list[str] = []  # files (relative to the sweep's) or modules that register what the sweep names
     measure: Measure = Measure()
     goal: Goals = Goals()
     grid: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is to be measured, and the text that says so."""
+    """The cells to be measured, how much is measured of each, and the text of the sweep's file."""
 
     name: str
     title: str
@@ -65,36 +65,36 @@ class Sweep:
     measure: Measure
     planned: tuple[Planned, ...]
     goals: Mapping[str, Goal] = field(default_factory=dict)  # by study, of those that state one
-    chosen: Collection[Cell] | None = None  # that a filter leaves; None: all
+    chosen: Collection[Cell] | None = None  # the cells that a filter leaves; None: all
     use: tuple[str, ...] = ()  # files and modules of the user's that workers load
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Each cell once: two studies may share one."""
+        """The distinct cells: two studies may share a cell."""
         return list(dict.fromkeys(planned.cell for planned in self.planned))
 
     @property
     def wanted(self) -> list[Cell]:
-        """The cells that are to be measured now: the others stay planned."""
+        """The cells to be measured now; the others stay planned."""
         return self.cells if self.chosen is None else [cell for cell in self.cells if cell in self.chosen]
 
     def exact_enough(self) -> dict[Cell, float]:
-        """The error, or of a cell with a gradient the gradient error, that each study of a cell is content with.
+        """The error (with a gradient mode, the gradient error) that is small enough for all studies of a cell.
 
         Cells of a study that states no such goal are left out.
         """
         wanted: dict[Cell, list[float]] = {}
-        for one in self.planned:
-            goal = self.goals.get(one.study, NO_GOAL)
-            stated = goal.error if one.cell.gradient == "none" else goal.gradient_error
-            wanted.setdefault(one.cell, []).append(stated or 0.0)
+        for planned in self.planned:
+            goal = self.goals.get(planned.study, NO_GOAL)
+            stated = goal.error if planned.cell.gradient == "none" else goal.gradient_error
+            wanted.setdefault(planned.cell, []).append(stated or 0.0)
         return {cell: min(errors) for cell, errors in wanted.items() if min(errors) > 0}
 
 
 def load_sweep(name: str, use: Sequence[str] = ()) -> Sweep:
-    """The sweep of that name if one ships, else of that file; a UsageError names file, key and remedy.
+    """The shipped sweep with this name, or else the sweep of this file; a UsageError names file, key and remedy.
 
-    use: files and modules that register what the sweep names, beside those that it names itself; loaded.
+    use: files and modules to load beside those that the sweep itself names.
     """
     path = shipped().get(name) or _file(name)
     text = _read(path)
@@ -109,11 +109,11 @@ def load_sweep(name: str, use: Sequence[str] = ()) -> Sweep:
         goals |= part.goals
         text += f"\n# --- included: {included}\n\n{part.text}"
     stated = content.goal.model_dump(exclude_none=True)
-    if stated:  # of all its studies, also those that are included
-        goals = {one.study: replace(goals.get(one.study, Goal()), **stated) for one in planned}
+    if stated:  # for all its studies, the included ones too
+        goals = {plan.study: replace(goals.get(plan.study, Goal()), **stated) for plan in planned}
     if not planned:
         raise UsageError(f"{path.name}: no cell: give it a [[grid]] or an include")
-    if reason := content.goal.pointless(one.cell for one in planned):
+    if reason := content.goal.pointless(plan.cell for plan in planned):
         raise UsageError(f"{path.name}: goal: {reason}")
     return Sweep(
         path.stem, content.title or path.stem, text, content.measure, tuple(dict.fromkeys(planned)), goals, use=used
@@ -121,7 +121,7 @@ def load_sweep(name: str, use: Sequence[str] = ()) -> Sweep:
 
 
 def _file(name: str) -> Path:
-    """The file of a sweep that does not ship, by its path."""
+    """The file of a user's own sweep, by its path."""
     path = Path(name)
     try:
         path = path.expanduser()
@@ -132,9 +132,9 @@ def _file(name: str) -> Path:
             return path
     except UnicodeEncodeError:
         raise UsageError(f"{path.name}: a sweep is named by its file, and this name is no text: rename it") from None
-    except (OSError, RuntimeError) as error:  # a folder that cannot be looked into, a name too long; ~ of nobody
-        said = getattr(error, "strerror", "") or error
-        raise UsageError(f"{shortened(name)}: cannot be read: {said}: pass the path of a .toml file") from None
+    except (OSError, RuntimeError) as error:  # a folder that cannot be read, a name too long; ~ of an unknown user
+        reason = getattr(error, "strerror", "") or error
+        raise UsageError(f"{shortened(name)}: cannot be read: {reason}: pass the path of a .toml file") from None
     raise UsageError(f"{unknown('sweep', shortened(name), shipped())}; or the path of a .toml file that exists")
 
 
@@ -171,13 +171,13 @@ def _parse(path: Path, text: str) -> _File:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path.name}: not TOML: {error}") from None
     except ValidationError as error:
-        raise UsageError(f"{path.name}: {_said(error)}") from None
+        raise UsageError(f"{path.name}: {_first_mistake(error)}") from None
     except (ValueError, RecursionError) as error:  # a number of more digits than Python reads, lists in lists
         raise UsageError(f"{path.name}: not TOML that can be read: {error}: simplify it") from None
 
 
-def _said(error: ValidationError) -> str:
-    """What is wrong with the first key that is."""
+def _first_mistake(error: ValidationError) -> str:
+    """The message about the first key that is wrong."""
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -203,7 +203,7 @@ def _planned(path: Path, content: _File) -> Iterator[Planned]:
 
 
 def _of_grid(grid: dict[str, Any]) -> list[_Choices]:
-    """What each of the grid's keys may be. Its ValueErrors begin with the axis."""
+    """The choices of each of the grid's keys. Its ValueErrors begin with the axis."""
     choices = [_choices(key, value) for key, value in grid.items()]
     given = Counter(axis for choice in choices for axis, _ in choice[0])
     for axis in _REQUIRED:
@@ -216,7 +216,7 @@ def _of_grid(grid: dict[str, Any]) -> list[_Choices]:
 
 
 def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
-    """The full product."""
+    """The cells of the full product of the choices."""
     for combination in itertools.product(*choices):
         given_here = dict(itertools.chain.from_iterable(combination))
         problem = catalogue().problems[given_here["problem"]]
@@ -230,7 +230,7 @@ def _cells(choices: Sequence[_Choices]) -> Iterator[Cell]:
 
 
 def _choices(key: str, value: Any) -> _Choices:
-    """What a key of the grid may be, as (axis, value) pairs: several pairs a choice for a joint axis "a,b"."""
+    """The choices of a grid's key, each as (axis, value) pairs: several pairs for a joint axis "a,b"."""
     axes = [axis.strip() for axis in key.split(",")]
     for axis in axes:
         if axis not in AXES and not is_option(axis):
@@ -238,15 +238,15 @@ def _choices(key: str, value: Any) -> _Choices:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise ValueError(f"{shortened(key)}: an empty list makes no cell: give a value or leave the axis out")
-    return [tuple(_pairs(key, axes, one)) for one in values]
+    return [tuple(_pairs(key, axes, choice)) for choice in values]
 
 
 def _pairs(key: str, axes: Sequence[str], value: Any) -> Iterator[tuple[str, Any]]:
     joint = value if len(axes) > 1 else [value]
     if not isinstance(joint, list) or len(joint) != len(axes):
         raise ValueError(f"{shortened(key)}: {seen(value)} does not do: each choice is a list of {len(axes)} values")
-    for axis, one in zip(axes, joint, strict=True):
+    for axis, part in zip(axes, joint, strict=True):
         try:
-            yield axis, checked(axis, one) if axis in AXES else one
+            yield axis, checked(axis, part) if axis in AXES else part
         except ValueError as error:
             raise ValueError(f"{axis}: {error}") from None

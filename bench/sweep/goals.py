@@ -1,4 +1,4 @@
-"""What a sweep wants to reach: its table [goal]."""
+"""The goals of a sweep: its table [goal]."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -11,7 +11,7 @@ _Stated = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Goals(BaseModel):
-    """What is to be reached, by metric: races are run to it."""
+    """The value to be reached for each metric: the report compares the times to reach it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -20,7 +20,7 @@ class Goals(BaseModel):
     loss: _Stated | None = None
 
     def pointless(self, cells: Iterable[Cell]) -> str:
-        """Why none of the cells can reach one of them, whatever is measured; empty if each is of use."""
+        """The reason why no cell can reach one of the goals, whatever is measured; empty if there is none."""
         cells = list(cells)
         if self.loss is not None and not any(cell.iterations for cell in cells):
             return f"loss = {self.loss:g}: no cell of this sweep is trained: give iterations, or leave it out"

@@ -1,4 +1,4 @@
-"""How much is measured of each cell, and in which time and memory: a sweep's [measure]."""
+"""The amount of measuring for each cell, and its limits of time and memory: a sweep's table [measure]."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -9,14 +9,14 @@ from bench.machine.limits import default_limit
 
 Asked = Mapping[str, float]  # how much is measured: the fields of Measure, and memory_bytes
 
-_LONGEST_S = 604_800.0  # a week: timers of the operating system take 24 days at most
-_MOST_GIB = 2.0**20  # above any machine's, and below what a limit of the operating system takes
+_LONGEST_S = 604_800.0  # a week: the operating system's timers allow at most 24 days
+_MOST_GIB = 2.0**20  # above any machine's memory, and below the largest limit that the operating system takes
 
 
 class Measure(BaseModel):
-    """How much is measured of each cell: no part of what is measured, so no part of its key.
+    """How much is measured of each cell; not part of the cell, so not part of its key.
 
-    Every number is finite: it is written to the database, whose JSON knows no infinity.
+    Every number is finite, because it is written to the database, and JSON has no infinity.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -24,15 +24,15 @@ class Measure(BaseModel):
     processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
     max_processes: int = Field(default=12, ge=1, le=100)  # at most
     rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
-    # of a process, after which a slow cell has three rounds and no more
+    # of a process; after this time a slow cell takes part in three rounds only
     sampling_s: float = Field(default=1.0, gt=0, le=_LONGEST_S)
-    # half-width of the ratio's interval at which a cell is done; no clock tells a millionth
+    # half-width of the ratio's interval at which a cell is done; no clock resolves a millionth
     precision: float = Field(default=0.03, ge=1e-6, lt=1)
     max_s: float = Field(default=300.0, gt=0, le=_LONGEST_S)  # of timing a group of cells; no round begins after it
-    # so many times slower than a cell no less exact: timed no further
+    # a cell this many times slower than one that is no less exact is timed no further
     cut_ratio: float = Field(default=30.0, gt=1, le=1e9)
     timeout_s: float = Field(default=60.0, gt=0, le=_LONGEST_S)  # of one trial, and of one sample
-    # that a worker may take; None: half of what there is
+    # memory that a worker may take; None: half of the machine's
     memory_gib: float | None = Field(default=None, gt=0, le=_MOST_GIB)
 
     @model_validator(mode="after")
@@ -43,7 +43,7 @@ class Measure(BaseModel):
 
 
 def asked(measure: Measure) -> Asked:
-    """How much a run asks for, as it is recorded with the run: the keys of a sweep's [measure], memory in bytes."""
+    """What a run asks for, as recorded with the run: the keys of a sweep's [measure], with memory in bytes."""
     gib = measure.memory_gib
     limit = default_limit() if gib is None else int(gib * 2**30)
     return {**measure.model_dump(exclude={"memory_gib"}), "memory_bytes": limit}

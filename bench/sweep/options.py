@@ -1,4 +1,4 @@
-"""The options in a grid: which of a cell's axes its problem, its solver, its gradient mode or its backend declares."""
+"""The options in a grid: axes that a cell's problem, solver, gradient mode or backend declares."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,20 +18,21 @@ OWNERS = ("problem", "solver", "gradient")  # namespaces; an option of a backend
 
 
 def is_option(axis: str) -> bool:
-    """Whether the key of a grid can be an option: in a namespace, or one that a backend declares."""
-    return (axis.partition(".")[0] in OWNERS and "." in axis) or axis in {one.name for one in _of_backends()}
+    """Whether a grid's key can be an option: it is in a namespace, or a backend declares it."""
+    return (axis.partition(".")[0] in OWNERS and "." in axis) or axis in {option.name for option in _of_backends()}
 
 
 def unknown_axis(axis: str) -> str:
-    """The line that answers a key of a grid that is neither an axis nor an option."""
+    """The message about a grid's key that is neither an axis nor an option."""
     options = {option.name for option in (*_of_problems(), *_of_modes(), *_of_solvers(), *_of_backends())}
     return unknown("axis", shortened(axis), [*AXES, *sorted(options)])
 
 
 def with_options(cell: Cell, given: Mapping[str, Any]) -> Cell:
-    """The cell with these options; a ValueError of one line for one that nothing of the cell declares.
+    """The cell with these options; a ValueError of one line for an option that no part of the cell declares.
 
-    What another backend declares for such a cell is taken too: that the cell's own has no such option is its outcome.
+    An option that another backend declares for such a cell is accepted too: that the cell's own backend lacks it is the
+    cell's outcome.
     """
     if not given:
         return cell
@@ -39,8 +40,8 @@ def with_options(cell: Cell, given: Mapping[str, Any]) -> Cell:
     chosen: dict[str, OptionValue] = {}
     for name, value in given.items():
         if name not in declared:
-            owner, alike = _owner(cell, name, declared)
-            raise ValueError(unknown_option(name, owner, alike))
+            owner, of_owner = _owner(cell, name, declared)
+            raise ValueError(unknown_option(name, owner, of_owner))
         try:
             chosen[name] = declared[name].checked(value)
         except ValueError as error:
@@ -49,7 +50,7 @@ def with_options(cell: Cell, given: Mapping[str, Any]) -> Cell:
 
 
 def declared_by(cell: Cell) -> Mapping[str, Option]:
-    """All options that a cell of this problem, solver and mode may have, by name; its own backend's first."""
+    """All options that a cell of this problem, solver and mode may have, by name; its own backend's take precedence."""
     named = {name: getattr(cell, name) for name in ("problem", "backend", "solver", "gradient")}
     bare = Cell(**named, horizon=1.0, n_outputs=2, dt=None if cell.dt is None else 1.0)
     return _declared(bare, revision())
@@ -63,38 +64,38 @@ def _declared(cell: Cell, _revision: int) -> Mapping[str, Option]:
 
 
 def _owner(cell: Cell, name: str, declared: Iterable[str]) -> tuple[str, list[str]]:
-    """Who should have declared the option, and what it declares."""
+    """The owner that should have declared the option, and the names of the options that it declares."""
     namespace = name.partition(".")[0] if "." in name else ""
     owners = {"problem": cell.problem, "solver": cell.solver, "gradient": f"gradient = {cell.gradient!r}"}
-    alike = [one for one in declared if one.startswith(f"{namespace}.")] if namespace else list(declared)
-    return owners.get(namespace, cell.backend), alike
+    of_owner = [option for option in declared if option.startswith(f"{namespace}.")] if namespace else list(declared)
+    return owners.get(namespace, cell.backend), of_owner
 
 
 def options_of(name: str) -> Sequence[Option]:
     """The options of a problem, a solver, a gradient mode or a backend; a ValueError with the nearest name."""
     owners: dict[str, Iterable[Option]] = {
-        **{one: _declared_without_owner(one) for one in BACKENDS},
-        **{one: listed.options for one, listed in catalogue().gradients.items()},
+        **{backend: _declared_by_backend(backend) for backend in BACKENDS},
+        **{mode: listed.options for mode, listed in catalogue().gradients.items()},
         **{
-            one: (*listed.options, *(catalogue().controller if listed.adaptive else ()))
-            for one, listed in catalogue().solvers.items()
+            solver: (*listed.options, *(catalogue().controller if listed.adaptive else ()))
+            for solver, listed in catalogue().solvers.items()
         },
-        **{one: listed.options for one, listed in catalogue().problems.items()},
+        **{problem: listed.options for problem, listed in catalogue().problems.items()},
     }
     if name not in owners:
         raise ValueError(unknown("owner of options", shortened(name), owners))
     return tuple(owners[name])
 
 
-def _declared_without_owner(backend: str) -> list[Option]:
-    """What the backend declares whatever a cell's solver and gradient mode."""
+def _declared_by_backend(backend: str) -> list[Option]:
+    """The options that a backend declares for every solver and gradient mode."""
     bare = Cell(problem="", backend=backend, solver="", horizon=1.0, n_outputs=2, dt=1.0)
     return list(BACKENDS[backend].options(bare))
 
 
 def _of_backends() -> Iterator[Option]:
     for name in BACKENDS:
-        yield from _declared_without_owner(name)
+        yield from _declared_by_backend(name)
 
 
 def _of_problems() -> Iterator[Option]:

@@ -1,6 +1,6 @@
-"""VERBS: a verb is a function whose signature says what it takes, and some commands as examples.
+"""VERBS: the registry of verbs. A verb is a function whose signature gives its parameters, with example commands.
 
-All of them are loaded whatever is asked: a verb's file imports what it answers with inside its function.
+All verbs are loaded for every command, so a verb's file imports inside its function what the answer needs.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ class Verb(NamedTuple):
 
     @property
     def epilog(self) -> str:
-        """The end of its help."""
+        """The end of the verb's help."""
         return example(*self.examples)
 
 
-# In the order in which they are needed: a sweep is measured, read and looked at; then what brings something new.
+# In the order in which users need them: to measure and read a sweep first, then to add something of their own.
 _ORDER = ("run", "plan", "report", "show", "list", "noise", "new", "check")
 
 VERBS: Registry[Verb] = Registry(

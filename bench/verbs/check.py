@@ -1,4 +1,4 @@
-"""The verb check: a file of one's own looked through."""
+"""The verb check, which checks a user's own file."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from bench.verbs.base import verb
 
 @verb("nodebench check pendulum.py")
 def check(file: Annotated[str, typer.Argument(metavar="FILE", help="A .py file, or a module.")]) -> None:
-    """Hold what FILE registers to what a good one keeps."""
+    """Check what FILE registers, such as problems or solvers."""
     from bench.answers.own import check_file
 
     raise typer.Exit(check_file(file))

@@ -19,7 +19,7 @@ db = typer.Typer(
 
 
 class Frame(StrEnum):
-    """What `nodebench db export` can export."""
+    """The tables that `nodebench db export` can export."""
 
     summary = "summary"
     runs = "runs"
@@ -32,7 +32,7 @@ class Frame(StrEnum):
 
 
 class OnConflict(StrEnum):
-    """What `nodebench db merge` does about a row of one key and other content."""
+    """The ways in which `nodebench db merge` treats a row with the same key and different content."""
 
     refuse = "refuse"
     keep = "keep"
@@ -40,7 +40,7 @@ class OnConflict(StrEnum):
 
 
 class Form(StrEnum):
-    """How `nodebench db export -` can write."""
+    """The formats that `nodebench db export -` can write."""
 
     csv = "csv"
     json = "json"
@@ -60,10 +60,10 @@ def stats(db: Database = DEFAULT_DATABASE) -> None:
 
 @db.command(epilog=example("nodebench db check --db team.db"))
 def check(db: Database = DEFAULT_DATABASE) -> None:
-    """Look the database through, and say what is wrong.
+    """Check the database, and say what is wrong.
 
-    That is pages, rows, hashes, the summary, runs of processes that have ended, and trials that wait to be taken in. A
-    line for each finding says how to mend it. Exit code 1 if there is one.
+    Checked are pages, rows, hashes, the summary, runs of processes that have ended, and trials that wait to be taken
+    in. A line for each finding says how to mend it. Exit code 1 if there is one.
     """
     from bench.answers.health import print_findings
 
@@ -72,7 +72,7 @@ def check(db: Database = DEFAULT_DATABASE) -> None:
 
 @db.command("runs", epilog=example("nodebench db runs"))
 def runs_(db: Database = DEFAULT_DATABASE) -> None:
-    """List the runs, and whether they go on."""
+    """List the runs, and whether they are still running."""
     from bench.answers.health import print_runs
 
     print_runs(db)
@@ -87,7 +87,7 @@ def close(
 ) -> None:
     """End the runs whose processes were killed.
 
-    That is all whose process is known to have ended, or those that are named. What they have measured stays.
+    Without RUN, these are all runs whose process is known to have ended. What they have measured stays.
     """
     from bench.answers.health import close_runs
 
@@ -101,15 +101,15 @@ def merge(
         OnConflict,
         typer.Option(
             "--on-conflict",
-            help="Of a row that both have, and not alike: refuse the merge, keep ours, or take the one made later.",
+            help="For a row that differs in the two: refuse the merge, keep ours, or take the newer one.",
         ),
     ] = OnConflict.refuse,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Bring in all that OTHER has and the database has not.
 
-    OTHER is looked through whole before: a damaged page or a row that breaks a rule is refused, and nothing comes in.
-    OTHER stays as it is, and doing it twice changes nothing.
+    All of OTHER is checked first: if a page is damaged or a row breaks a rule, nothing comes in.
+    OTHER stays as it is, and a second merge changes nothing.
     """
     from bench.answers.database import merge_from
 
@@ -124,8 +124,8 @@ def export(
             callback=expand, metavar="FILE", help="*.csv, *.json, *.jsonl, each also *.gz; *.parquet; or - for stdout."
         ),
     ],
-    form: Annotated[Form | None, typer.Option("--format", help="Of what goes to stdout; csv if not given.")] = None,
-    frame: Annotated[Frame, typer.Option(help="What of the database.")] = Frame.summary,
+    form: Annotated[Form | None, typer.Option("--format", help="The format on stdout; csv if not given.")] = None,
+    frame: Annotated[Frame, typer.Option(help="The table to export.")] = Frame.summary,
     only: Only = None,
     run: Annotated[
         list[str] | None, typer.Option(help="Only this run: its id, or the start of it (repeat for several).")
@@ -143,14 +143,14 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            callback=expand, metavar="FILE", help="What pytest --benchmark-json=FILE wrote, or --benchmark-save."
+            callback=expand, metavar="FILE", help="A file that pytest --benchmark-json=FILE or --benchmark-save wrote."
         ),
     ],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Take in what pytest-benchmark has measured, as a run.
+    """Import what pytest-benchmark has measured, as a run.
 
-    A file that is in already changes nothing.
+    A file that was imported before changes nothing.
     """
     from bench.answers.database import import_from
 
@@ -159,14 +159,14 @@ def import_(
 
 @db.command(epilog=example("nodebench db prune --older-than 30 --dry-run"))
 def prune(
-    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Only what is older.")] = 0.0,
+    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Only trials that are older.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Remove superseded and interrupted trials.
 
-    What nothing names after them goes too. The newest trials stay, and so does what a baseline or a note is about, and
-    what is being measured.
+    What nothing refers to after that is removed too. The newest trials stay, and so does what a baseline or a note is
+    about, and what is being measured.
     """
     from bench.answers.database import prune_database
 
@@ -182,17 +182,17 @@ def forget(
     only: Only = None,
     run: Annotated[list[str] | None, typer.Option("--run", metavar="ID", help="Only of this run (repeat it).")] = None,
     environment: Annotated[
-        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this one, by the start of its name.")
+        str, typer.Option("--environment", metavar="FINGERPRINT", help="Only of this environment; the start is enough.")
     ] = "",
     status: Annotated[
-        list[str] | None, typer.Option("--status", metavar="WORD", help="Only what ended so, such as timeout.")
+        list[str] | None, typer.Option("--status", metavar="WORD", help="Only with this status, such as timeout.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Remove what was measured and should not count, the newest too.
+    """Remove measured trials that should not count, the newest too.
 
-    What a baseline names stays. The next run of a sweep that asks for the cells measures them.
+    Trials of a baseline stay. The next run of a sweep with these cells measures them again.
     """
     from bench.answers.database import forget_in
 
@@ -201,7 +201,7 @@ def forget(
 
 @db.command(epilog=example("nodebench db rebuild"))
 def rebuild(db: Database = DEFAULT_DATABASE) -> None:
-    """Make the table `summary` anew from what was measured."""
+    """Rebuild the table `summary` from what was measured."""
     from bench.answers.database import rebuild_summary
 
     rebuild_summary(db)
@@ -239,10 +239,10 @@ def baselines(db: Database = DEFAULT_DATABASE) -> None:
 @db.command(epilog=example("nodebench db annotate 9cb6703c 'the fan was broken'"))
 def annotate(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A run's id or a cell's key, or the start of it.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said of it.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text of the note.")],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Leave a note on a run or a cell; nodebench show prints it."""
+    """Add a note to a run or a cell; nodebench show prints it."""
     from bench.answers.database import annotate_key
 
     annotate_key(key, text, db)
@@ -271,7 +271,8 @@ def backup(
 def upgrade(db: Database = DEFAULT_DATABASE) -> None:
     """Bring an older database to this nodebench's schema.
 
-    It is backed up before. What writes to a file does the same; a server's is upgraded by its owner, with this verb.
+    It is backed up first. A verb that writes to a file upgrades it too; a server's database is upgraded by its owner,
+    with this verb.
     """
     from bench.answers.database import upgrade_database
 

@@ -1,4 +1,4 @@
-"""The verb list: what there is to measure."""
+"""The verb list, which lists what can be measured."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -11,7 +11,7 @@ from bench.verbs.parts.place import Use
 
 
 class Registry(StrEnum):
-    """What `nodebench list` can list."""
+    """The registries that `nodebench list` can list."""
 
     problems = "problems"
     solvers = "solvers"

@@ -1,4 +1,4 @@
-"""The verb new: a file of one's own to start from."""
+"""The verb new, which writes a template for a user's own file."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from bench.verbs.parts.place import expand
 
 
 class Kind(StrEnum):
-    """What `nodebench new` can write."""
+    """The kinds of file that `nodebench new` can write."""
 
     problem = "problem"
     backend = "backend"

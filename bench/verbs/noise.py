@@ -1,4 +1,4 @@
-"""The verb noise: how noisy this machine is."""
+"""The verb noise, which measures how noisy this machine is."""
 
 from typing import Annotated
 

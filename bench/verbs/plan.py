@@ -1,4 +1,4 @@
-"""The verb plan: what of a sweep is measured and what is still to do."""
+"""The verb plan, which prints what of a sweep is measured and what is still to do."""
 
 from bench.verbs.base import verb
 from bench.verbs.parts.place import DEFAULT_DATABASE, Database, Only, SweepName, Use
@@ -6,7 +6,7 @@ from bench.verbs.parts.place import DEFAULT_DATABASE, Database, Only, SweepName,
 
 @verb("nodebench plan default")
 def plan(sweep: SweepName, only: Only = None, use: Use = None, db: Database = DEFAULT_DATABASE) -> None:
-    """Print the cells of SWEEP and what of each is measured already."""
+    """Print the cells of SWEEP and how much of each is measured already."""
     from bench.answers.plan import print_plan
 
     print_plan(sweep, db, only=only or [], use=use or [])

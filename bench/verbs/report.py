@@ -1,4 +1,4 @@
-"""The verb report: write the page."""
+"""The verb report, which writes the report's page."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The verb run: measure what a sweep still needs."""
+"""The verb run, which measures what a sweep still needs."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ def run(
     """Measure what SWEEP still needs.
 
     That is what was not measured yet, or of code that has changed since, or for less than is asked for now. Ctrl-C
-    loses nothing that was measured: the same command goes on. A cell that cannot be measured here (its library does
+    loses nothing that was measured: the same command continues. A cell that cannot be measured here (its library does
     not offer it, its device is missing) is no failure.
     """
     from bench.answers.sweeps import run_sweep

@@ -1,4 +1,4 @@
-"""The verb show: all that is known of a cell."""
+"""The verb show, which prints all that is known of a cell."""
 
 from typing import Annotated
 

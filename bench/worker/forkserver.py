@@ -1,4 +1,4 @@
-"""What workers are started from. It loads torch, which takes seconds, beside whatever its caller goes on to load."""
+"""The forkserver, from which workers are forked. It loads torch, which takes seconds, while the run goes on loading."""
 
 import multiprocessing
 import os
@@ -13,57 +13,57 @@ from multiprocessing.process import BaseProcess, current_process
 import psutil
 
 from bench import working_folder
-from bench.interrupt import unheard
+from bench.interrupt import terminal_signals_blocked
 from bench.machine import temporary
 from bench.machine.descendants import fork_server
 
-_GOING_S = 1.0
+_ENDING_S = 1.0  # for a killed server to be gone
 
 
 def start() -> None:
-    """Begin to load, and come back at once. Ctrl-C is for the run to answer, not for what it is loaded by."""
+    """Start the forkserver without waiting for it to load. It ignores Ctrl-C, which is for the run to answer."""
     _preloaded()
-    with _apart():
-        with unheard():
-            resource_tracker.ensure_running()  # or the next would start it, and end with Ctrl-C unblocked
-        with unheard():
+    with _isolated_start():
+        with terminal_signals_blocked():
+            resource_tracker.ensure_running()  # otherwise the next call would start it, and leave Ctrl-C unblocked
+        with terminal_signals_blocked():
             forkserver.ensure_running()
 
 
 def context(device: str) -> SpawnContext | ForkServerContext:
-    """Of the processes that measure on a device: forked in 0.03 s. CUDA does not survive a fork, so spawned there."""
+    """The start method of workers on a device: forked in 0.03 s; spawned for CUDA, which does not survive a fork."""
     return multiprocessing.get_context("spawn") if device.startswith("cuda") else _preloaded()
 
 
 def begin(process: BaseProcess) -> None:
-    """Start a worker process, and the servers that multiprocessing starts for the first of them."""
-    with _apart(), unheard():
+    """Start a worker process; with the first one, multiprocessing starts its servers."""
+    with _isolated_start(), terminal_signals_blocked():
         process.start()
 
 
 def have_sockets_in(folder: str) -> None:
-    """Let multiprocessing make its sockets in this folder, unless it has one already.
+    """Let multiprocessing make its sockets in this folder, unless it already has a folder.
 
-    By a private dictionary: there is no public way to say it that leaves other temporary files where they are.
+    This sets a private dictionary: every public way would move all other temporary files too.
     """
     current_process()._config.setdefault("tempdir", folder)  # type: ignore[attr-defined]
 
 
 def is_gone(process: int) -> bool:
-    """Whether somebody has killed the server of this number: nobody knows how the workers end that it has forked.
+    """Whether the forkserver with this process id has been killed, so that nobody learns how its workers end.
 
-    It takes a moment to be gone, after its workers have been found to have ended.
+    After its workers are seen to have ended, a killed server takes a moment to be gone.
     """
-    until = time.monotonic() + _GOING_S
+    until = time.monotonic() + _ENDING_S
     with suppress(psutil.NoSuchProcess):
-        while (goes_on := psutil.Process(process).status() != psutil.STATUS_ZOMBIE) and time.monotonic() < until:
-            time.sleep(_GOING_S / 100)
-        return not goes_on
+        while (lives := psutil.Process(process).status() != psutil.STATUS_ZOMBIE) and time.monotonic() < until:
+            time.sleep(_ENDING_S / 100)
+        return not lives
     return True
 
 
 def stop() -> None:
-    """End it, though it may still load: it holds the run's streams, and who reads them would wait for their end."""
+    """Kill the forkserver, even while it loads: it holds the run's streams open, and their reader would wait for it."""
     if process := fork_server():
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -76,10 +76,10 @@ def _preloaded() -> ForkServerContext:
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
+def _isolated_start() -> Iterator[None]:
     """A body whose new processes import nothing from the working folder and have the run's temporary folder.
 
-    That is so from their start. Their path and their working folder then become their parent's, as in multiprocessing.
+    This holds from their start. Then multiprocessing sets their path and working folder to those of their parent.
     """
     folder = str(temporary.folder())
     have_sockets_in(folder)
@@ -89,7 +89,7 @@ def _apart() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:
-        with _somewhere(folder):
+        with _enterable_folder(folder):
             yield
     finally:
         for name, value in before.items():
@@ -99,17 +99,17 @@ def _apart() -> Iterator[None]:
 
 
 @contextmanager
-def _somewhere(folder: str) -> Iterator[None]:
-    """A body in which multiprocessing can tell a new process where to go: to `folder`, where nobody can go to ours.
+def _enterable_folder(folder: str) -> Iterator[None]:
+    """A body in which multiprocessing sends new processes to `folder` if our working folder cannot be entered.
 
-    It was deleted, or is another user's. What a new process cannot enter ends it.
+    It may have been deleted, or be another user's. A new process that cannot enter its working folder ends.
     """
-    asked = os.getcwd
+    original = os.getcwd
     try:
-        os.chdir(asked())
+        os.chdir(original())
     except OSError:
         os.getcwd = lambda: folder
     try:
         yield
     finally:
-        os.getcwd = asked
+        os.getcwd = original

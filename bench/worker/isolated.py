@@ -34,9 +34,9 @@ from bench.workload import Workload
 
 
 def serve(connection: Connection, task: Task, log: Path) -> None:
-    """Do one task, send what was found, and end; a timing worker answers one request a sample until told."""
-    os.setpgrp()  # a group of its own, so that all that it starts can be ended with it
-    adopt()  # that which leaves the group, too
+    """Do one task, send its outcome and end; a timing worker sends a sample for each request until the pipe closes."""
+    os.setpgrp()  # a new process group, so that all that the worker starts can be ended with it
+    adopt()  # also the processes that leave the group
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
@@ -51,12 +51,12 @@ def serve(connection: Connection, task: Task, log: Path) -> None:
         _answer(connection, task)
     except TrialFailure as failure:
         connection.send(Outcome(failure.status, failure.reason))
-    except Exception as error:  # noqa: BLE001  (whatever a measured thing does is a row, not the end of the run)
-        connection.send(_told(error, task))
+    except Exception as error:  # noqa: BLE001  (whatever measured code raises is a row, not the end of the run)
+        connection.send(_as_answer(error, task))
 
 
 def _answer(connection: Connection, task: Task) -> None:
-    """Measure as the task says, with its cores, threads and memory."""
+    """Measure the task with its cores, threads and memory limit, and send what was found."""
     pin(task.cores)
     torch.set_num_threads(task.cell.threads)
     if task.memory_bytes is not None:
@@ -65,13 +65,13 @@ def _answer(connection: Connection, task: Task) -> None:
         _serve_samples(connection, task)
     else:
         found = _measure(task)
-        lift_limit()  # it is of measuring, not of sending
+        lift_limit()  # the limit is for measuring, not for sending
         connection.send(found)
 
 
-def _told(error: Exception, task: Task) -> Outcome | Hindered:
-    """What was raised, as it is sent; its traceback is left in the log."""
-    left = lift_limit()  # else there may be no memory to tell of it
+def _as_answer(error: Exception, task: Task) -> Outcome | Hindered:
+    """The answer to send for an unexpected error, whose traceback is written to the log."""
+    left = lift_limit()  # otherwise there may be no memory left to report it
     with contextlib.suppress(OSError):  # a full disk
         traceback.print_exception(error)
         sys.stderr.flush()
@@ -90,8 +90,8 @@ def _found(task: Task, workload: Workload) -> Outcome:
     if task.kind == "counts":
         return Outcome(metrics=count(cell, workload))
     if task.kind == "accuracy":
-        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.references)
-        return Outcome(metrics=metrics, references=computed)
+        metrics, computed = errors(cell, PROBLEMS[cell.problem], workload, task.true_values)
+        return Outcome(metrics=metrics, true_values=computed)
     if task.kind == "memory":
         return Outcome(metrics=memory(cell, workload))
     metrics, curves = train(cell, workload)
@@ -108,7 +108,7 @@ def _serve_samples(connection: Connection, task: Task) -> None:
     main = clocks.get("gradient_s", clocks["forward_s"])
     metrics = {"first_call_s": main.first_call_s, "busy_s": time.perf_counter() - start}
     connection.send(Outcome(metrics=metrics))
-    with contextlib.suppress(EOFError):  # the runner has closed its end: nothing more is wanted
+    with contextlib.suppress(EOFError):  # the runner has closed its end: no more samples are wanted
         while True:
             signal.alarm(0)
             connection.recv()
@@ -123,16 +123,16 @@ def _sampled(clocks: Mapping[str, Clocked], device: str) -> Sampled:
 
 
 def _alarm(timeout_s: float) -> None:
-    """End this process a little after the runner would have, should the runner be gone by then."""
+    """End this process a little after its timeout, in case the runner, which would end it then, is gone."""
     signal.alarm(int(timeout_s) + 5)
 
 
 def _redirect_output(log: Path) -> None:
-    """What a measured thing prints goes to its log, never between the lines of the run's own."""
+    """Send what measured code prints to the log, so that it does not mix with the run's own lines."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what is killed has written what it printed, in whatever language
+        if isinstance(stream, io.TextIOWrapper):  # so that a killed worker's output is complete, in any language
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)

@@ -1,4 +1,4 @@
-"""What a worker sends: what it measured, why it could not, or what the machine did to it."""
+"""The answers of a worker: its measurement, the reason why there is none, or how the machine hindered it."""
 
 import errno
 import threading
@@ -13,25 +13,25 @@ from results.records import Curve, TrialStatus, TrueValues
 
 @dataclass(frozen=True)
 class Started:
-    """The first word of a worker."""
+    """The first message of a worker."""
 
-    obstacle: str = ""  # why it cannot go on; empty: it goes on
+    obstacle: str = ""  # why the worker cannot go on; empty: it goes on
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured, or why it could not be."""
+    """The measurement of a task, or the reason why there is none."""
 
     status: TrialStatus = "ok"
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    references: tuple[TrueValues, ...] = ()  # true values that were not known yet
+    true_values: tuple[TrueValues, ...] = ()  # those that had to be computed
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """One sample of each clock: name -> (seconds a call, calls)."""
+    """One sample of each clock: name -> (seconds per call, number of calls)."""
 
     seconds: Mapping[str, tuple[float, int]]
     busy_s: float
@@ -40,7 +40,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Hindered:
-    """The machine did not let the worker work: nothing is known of its cell."""
+    """A failure of the machine, which says nothing about the worker's cell."""
 
     reason: str
 
@@ -49,11 +49,11 @@ class Hindered:
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 _NO_MEMORY = ("can't allocate memory", "bad_alloc", "out of memory", "cannot allocate memory", "not enough memory")
 _NO_THREAD = "can't start new thread"
-_NEAR = 2**25  # bytes below the limit on memory: who fails there for no clear reason, fails for it
+_NEAR = 2**25  # bytes: an unclear error this close to the memory limit counts as lack of memory
 
 
 def unexpected(error: Exception, limit: int | None = None, left: int | None = None) -> Outcome | Hindered:
-    """What to send when something was raised that nobody has foreseen.
+    """The answer to send for an unforeseen error.
 
     limit: the bytes that the worker may take, if they are limited. left: how many of them were left.
     """
@@ -63,7 +63,7 @@ def unexpected(error: Exception, limit: int | None = None, left: int | None = No
     if isinstance(error, SolveError) and error.status is not None:  # of a backward pass
         return Outcome(cast(TrialStatus, error.status.name), text)
     chain = list(_chain(error))
-    if any(isinstance(one, OSError) and one.errno in _OF_THE_MACHINE for one in chain):
+    if any(isinstance(cause, OSError) and cause.errno in _OF_THE_MACHINE for cause in chain):
         return Hindered(text)
     if _NO_THREAD in text and not (limit and _threads_start()):
         return Hindered(f"{text}: the machine's limit on processes or threads")
@@ -72,11 +72,11 @@ def unexpected(error: Exception, limit: int | None = None, left: int | None = No
         may = "" if limit is None else f" (the worker may take {limit / 2**30:.3g} GiB more than it starts with)"
         return Outcome("out_of_memory", f"{text}: raise memory_gib{may}, or ask for less")
     where = traceback.extract_tb(error.__traceback__)[-1:]
-    return Outcome("error", text + "".join(f" ({Path(one.filename).name}:{one.lineno})" for one in where))
+    return Outcome("error", text + "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in where))
 
 
 def lacks_memory(text: str) -> bool:
-    """Whether this was said for want of memory."""
+    """Whether an error's text says that memory was lacking."""
     return any(words in text.lower() for words in _NO_MEMORY)
 
 
@@ -88,7 +88,7 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """The error, its cause, the cause's cause, and so on."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)

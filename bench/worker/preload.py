@@ -1,9 +1,9 @@
-"""What the forkserver loads once, so that a worker is forked warm in some hundredths of a second.
+"""The modules that the forkserver loads once, so that a worker is forked warm in some hundredths of a second.
 
-The imports beside our own are those that torch puts off until a first backward pass or a first optimiser step, and what
-a backend puts off until it solves: half a second each, and no part of any workload; and the command line, which each
-worker imports as its main module. What is loaded is frozen: a collection in a worker would otherwise walk all of it,
-and copy every page that it touches.
+The imports beside our own are those that torch delays until a first backward pass or a first optimiser step, and those
+that a backend delays until it solves: half a second each, and not part of any workload; and the command line, which
+each worker imports as its main module. The loaded objects are frozen: otherwise a garbage collection in a worker would
+visit all of them, and copy every page that it touches.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from bench.machine.descendants import adopt
 _BEFOREHAND = ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "memray", "torchdiffeq")
 
 for _name in (*_BEFOREHAND, "bench.main", "bench.worker.isolated"):
-    with contextlib.suppress(Exception):  # what cannot be imported, a worker says when it needs it
+    with contextlib.suppress(Exception):  # a worker that needs the module will report the error
         import_module(_name)
 
 
-def _say(kind: type[BaseException], error: BaseException, _: object) -> None:
-    """One line in place of a traceback: of a fork that was refused, say."""
-    sys.stderr.write(f"nodebench: what starts the workers has failed: {kind.__name__}: {error}\n")
+def _print_in_one_line(kind: type[BaseException], error: BaseException, _: object) -> None:
+    """Print an error, of a refused fork for example, in one line instead of a traceback."""
+    sys.stderr.write(f"nodebench: the process that starts the workers has failed: {kind.__name__}: {error}\n")
     sys.stderr.flush()
 
 
-sys.excepthook = _say
-library("node")  # its hash, read beside the code itself: a worker would read what has been edited since
-adopt()  # what a worker leaves when it ends
+sys.excepthook = _print_in_one_line
+library("node")  # caches its hash now, with the code: a worker would hash files that may have been edited since
+adopt()  # the processes that a worker leaves when it ends
 gc.collect()
 gc.freeze()

@@ -1,4 +1,4 @@
-"""A worker seen from the runner: started apart, asked, timed out and ended with all that it has started."""
+"""A worker as the runner sees it: a process that is started, asked, timed out, and ended with all its descendants."""
 
 import contextlib
 import signal
@@ -19,18 +19,18 @@ from bench.worker.forkserver import begin, context, is_gone
 from bench.worker.outcome import Hindered, Outcome, Sampled, Started, lacks_memory
 from bench.worker.task import Task
 
-_LOG_TAIL = 10_000  # characters of a worker's output that its row keeps: a traceback, or two
-_LAST_WORDS = 300  # characters of it that the reason of a crash repeats
+_LOG_TAIL = 10_000  # characters of a worker's output that its row keeps: a traceback or two
+_LAST_WORDS = 300  # characters of the output that the reason of a crash repeats
 _FATAL = "Fatal Python error: "  # what Python writes on a signal that kills it, with a traceback
-_NOT_KNOWN = 255  # exit code that multiprocessing gives a process whose server does not tell
-_START_S = 120.0  # for a new process to say that it has started: where one is spawned, it loads torch first
-_PATIENCE_S = 60.0  # for a process that has closed its end to be gone: long, on a machine with much to do
+_NOT_KNOWN = 255  # multiprocessing's exit code for a process whose server does not report one
+_START_S = 120.0  # for a new process to report that it has started; a spawned one loads torch first
+_PATIENCE_S = 60.0  # for a process that has closed its pipe to be gone; long, for a busy machine
 _PAUSE_S = 0.5  # before a worker is started for the second time
-_LITTLE = 2**26  # bytes: with so few to take, native code crashes where it does not expect to get none
+_LITTLE = 2**26  # bytes: with so small a limit, native code crashes because it does not expect an allocation to fail
 
 
 def started(task: Task) -> "Worker":
-    """A worker for the task; an InfrastructureError if the machine does not let one start, twice."""
+    """A worker for the task; an InfrastructureError if the machine twice does not let one start."""
     try:
         return Worker(task)
     except InfrastructureError:
@@ -39,10 +39,10 @@ def started(task: Task) -> "Worker":
 
 
 class Worker:
-    """One isolated process for one trial, which has started. A context manager, which ends it."""
+    """A started, isolated process for one trial. A context manager that ends the process."""
 
     def __init__(self, task: Task) -> None:
-        self.log_tail = ""  # the end of what it has printed; known when it has ended
+        self.log_tail = ""  # the end of the worker's output; known when it has ended
         self._timeout_s = task.timeout_s
         self._memory_bytes = task.memory_bytes
         self._kills = oom_kills()
@@ -54,21 +54,21 @@ class Worker:
             self._log = Path(self._folder.name) / "log"
             self._process = starting.Process(target=serve, args=(theirs, task, self._log), daemon=True)
             self._start(theirs)
-        except (OSError, EOFError) as error:  # no pipe, no folder, no process: what starts them may be dead
+        except (OSError, EOFError) as error:  # no pipe, no folder or no process: the forkserver may be dead
             raise _not_started(f"{type(error).__name__}: {error}") from error
 
     def _start(self, theirs: Connection) -> None:
         try:
-            with theirs, deferred():  # a process that has half started complains of its parent's silence
+            with theirs, deferred():  # interrupted, the half-started process would print an error
                 begin(self._process)
             self._server = None if self._spawned else fork_server()
             self._await_start()
-        except BaseException:  # nobody else knows of the process yet
+        except BaseException:  # nothing else would end the process yet
             self.end()
             raise
 
     def _await_start(self) -> None:
-        """Until the worker has said that it goes on: what comes after that is its cell's doing."""
+        """Wait until the worker reports that it has started: a failure after that is the cell's."""
         if not wait([self._connection, self._process.sentinel], _START_S):
             raise _not_started(f"it was silent for {_START_S:g} s")
         first = self._received()
@@ -79,7 +79,7 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid or 0
 
     def __enter__(self) -> Self:
@@ -91,7 +91,7 @@ class Worker:
         self.end()
 
     def outcome(self) -> Outcome:
-        """What the worker found; a TrialFailure if it could not, did not in time, or died."""
+        """The worker's outcome; a TrialFailure if it failed, took too long, or died."""
         answer = self._receive()
         if not isinstance(answer, Outcome):
             raise TypeError(f"a worker sent {type(answer).__name__} where its outcome was due")
@@ -100,8 +100,8 @@ class Worker:
         return answer
 
     def sample(self) -> Sampled:
-        """One sample of a timing worker."""
-        with contextlib.suppress(OSError):  # a dead worker is told by what is received
+        """One sample, from a timing worker."""
+        with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is received
             self._connection.send("sample")
         answer = self._receive()
         if isinstance(answer, Outcome):
@@ -123,14 +123,14 @@ class Worker:
         death = self._death()
         if self._server is not None and self._process.exitcode == _NOT_KNOWN and is_gone(self._server):
             raise InfrastructureError(
-                "what the workers are started from was killed, and a worker is lost with it: run the same command again"
+                "the process that starts the workers was killed, and a worker with it: run the same command again"
             )
         raise death
 
     def _received(self) -> object:
-        """What the worker has sent; None if it has died instead."""
+        """The worker's next message; None if the worker has died."""
         try:
-            if self._connection.poll():  # or a child of it may hold its end of the pipe open
+            if self._connection.poll():  # else recv may block: a dead worker's child may hold the pipe
                 return self._connection.recv()
         except (EOFError, OSError):
             pass
@@ -138,29 +138,29 @@ class Worker:
 
     def _death(self) -> TrialFailure:
         how, code = self._how()
-        said = " ".join(_end(self._log).partition(_FATAL)[0][-_LAST_WORDS:].split())
-        reason = f"the worker {how}" + (f"; it said: {said}" if said else "")
+        output = " ".join(_end(self._log).partition(_FATAL)[0][-_LAST_WORDS:].split())
+        reason = f"the worker {how}" + (f"; it said: {output}" if output else "")
         if self._lacked_memory(code):
             return TrialFailure("out_of_memory", f"{reason}: raise memory_gib, or ask for less")
         return TrialFailure("crashed", reason)
 
     def _how(self) -> tuple[str, int]:
-        """How the process has ended, and its exit code."""
+        """A text that says how the process has ended, and its exit code."""
         self._process.join(_PATIENCE_S)
         end_all_of(self.pid)
         code = self._process.exitcode or 0
         return (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"), code
 
     def _lacked_memory(self, code: int) -> bool:
-        """Whether the worker has died for want of memory, as far as that can be told."""
-        if code == -signal.SIGKILL:  # by the kernel: it counts them; or by somebody else
+        """Whether the worker has died for lack of memory, as far as that can be known."""
+        if code == -signal.SIGKILL:  # by the kernel, which counts such kills, or by a person
             kills = oom_kills()
             return kills is None or self._kills is None or kills > self._kills
         little = self._memory_bytes is not None and self._memory_bytes < _LITTLE
         return lacks_memory(_end(self._log)) or (little and code != 0)
 
     def end(self) -> None:
-        """End the process with all that it has started; harmless when it has ended already."""
+        """End the process with all that it has started; harmless if it has ended already."""
         self._connection.close()
         if self.pid and self._process.is_alive():
             end_all_of(self.pid)
@@ -181,10 +181,10 @@ def _not_started(why: str) -> InfrastructureError:
 
 
 def _end(log: Path) -> str:
-    """The last characters; a worker may have printed without an end."""
+    """The last characters of a log, which may be very long."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 4 * _LOG_TAIL))  # 4 bytes a character at most
+            file.seek(max(0, log.stat().st_size - 4 * _LOG_TAIL))  # at most 4 bytes per character
             return file.read().decode(errors="replace")[-_LOG_TAIL:]
-    except OSError:  # it has not begun, or somebody has removed its folder
+    except OSError:  # the log was never created, or its folder was removed
         return ""

@@ -1,4 +1,4 @@
-"""What a worker is asked: one trial of one cell, with its limits and with what is known already."""
+"""The task of a worker: one trial of one cell, with its limits and the true values that are known."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,6 @@ class Task:
     process_index: int = 0
     timeout_s: float  # of the trial; while timing, of the warm-up and of each sample
     memory_bytes: int | None = None  # the most that the process may allocate; None: as much as there is
-    cores: tuple[int, ...] = ()  # those that it may use; empty: all
-    use: tuple[str, ...] = ()  # files and modules of the user's that are loaded first
-    references: tuple[TrueValues, ...] = ()  # true values of the problem that are kept
+    cores: tuple[int, ...] = ()  # the cores that the process may use; empty: all
+    use: tuple[str, ...] = ()  # the user's files and modules that are loaded first
+    true_values: tuple[TrueValues, ...] = ()  # of the problem, those that are kept

@@ -1,4 +1,4 @@
-"""A backend of one's own: the course's Runge-Kutta methods, written by hand as a library under measurement.
+"""A user's own backend: the course's Runge-Kutta methods, written by hand as a library under measurement.
 
     nodebench check docs/examples/own_backend.py
 
@@ -15,7 +15,7 @@ from results.records import Cell
 
 
 def euler(field: nn.Module, t: Tensor, y: Tensor, dt: float) -> Tensor:
-    """A step of order 1."""
+    """A step of Euler's method, of order 1."""
     slope: Tensor = field(t, y)
     return y + dt * slope
 
@@ -42,11 +42,11 @@ class Course(Backend):
     gradients = ("none", "backprop")
 
     def unsupported(self, cell: Cell) -> str:
-        """It has no step size control."""
+        """The reason why a cell cannot be measured: there is no step size control."""
         return super().unsupported(cell) or ("course takes fixed steps only: give dt" if cell.dt is None else "")
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """A loop over outputs, and within it over steps."""
+        """The workload of a cell: a loop over outputs, and in it a loop over steps."""
         step, dt = STEPS[cell.solver], cell.dt or cell.horizon
 
         def solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:

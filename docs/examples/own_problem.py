@@ -1,4 +1,4 @@
-"""A problem of one's own, with training: a network learns a pendulum from noisy observations of its angle.
+"""A user's own problem, with training: a network learns a pendulum from noisy observations of its angle.
 
     nodebench check docs/examples/own_problem.py
 
@@ -37,7 +37,7 @@ def true_trajectory() -> Tensor:
 
 
 def of_angle(y: Tensor, target: Tensor) -> Tensor:
-    """The mean squared error of the angle, which alone is observed."""
+    """The mean squared error of the angle; the velocity is not observed."""
     return (y[..., 0] - target[..., 0]).square().mean()
 
 
@@ -52,7 +52,7 @@ def of_angle(y: Tensor, target: Tensor) -> Tensor:
 def noisy_pendulum(cell: Cell, *, width: int = 32, noise: float = 0.01) -> Instance:
     """y' = net(y), trained on noisy windows of a pendulum's trajectory.
 
-    width: units of the hidden layer. noise: standard deviation of what is observed.
+    width: units of the hidden layer. noise: standard deviation of the observations.
     """
     net = MLP(2, width=width)
     whole = true_trajectory()

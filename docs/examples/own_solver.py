@@ -1,9 +1,9 @@
-"""A solver of one's own: Zonneveld's method of order 4 with an embedded one of order 3, as a tableau.
+"""A user's own solver: Zonneveld's method of order 4 with an embedded method of order 3, as a tableau.
 
     nodebench check docs/examples/own_solver.py
 
 A sweep that names this file, `use = ["own_solver.py"]`, has solver = ["zonneveld43", "dopri5"]. Every gradient mode,
-per-sample stepping and events go with it as with those that ship.
+per-sample stepping and events work with it as with the solvers that ship.
 """
 
 from node import SOLVERS, ButcherTableau

@@ -197,7 +197,7 @@ def test_rebuild_makes_the_summary_anew(db, stocked):
         with store.database.writing() as connection:
             connection.execute(delete(summary).where(summary.c.run_id == "a-1"))
             connection.execute(update(summary).values(forward_s=1.0))
-    assert db("rebuild", "--db", stocked) == (0, "summary: 6 rows made anew\n", "")
+    assert db("rebuild", "--db", stocked) == (0, "summary: 6 rows rebuilt\n", "")
     with Store.open(stocked) as store:
         assert_frame_equal(store.summary(), before)
 

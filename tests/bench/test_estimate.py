@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bench.plan.estimate import Costs, estimated_s
-from bench.plan.protocol import TOGETHER, Pending
+from bench.plan.protocol import MOST_TOGETHER, Pending
 from bench.source import source_of
 from bench.sweep.measure import Measure
 from results.read.costs import costs
@@ -75,7 +75,7 @@ def test_timing_takes_time_with_rounds_and_processes_and_a_twin(of):
 
 def test_a_group_takes_no_longer_than_it_may(of):
     known = of([CELL], timed(CELL, 100.0))
-    due = [Pending(replace(CELL, rtol=10.0**-i), "timing") for i in range(TOGETHER + 1)]
+    due = [Pending(replace(CELL, rtol=10.0**-i), "timing") for i in range(MOST_TOGETHER + 1)]
     assert estimated_s(due, MEASURE, known) == 2 * MEASURE.max_s
 
 

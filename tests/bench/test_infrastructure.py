@@ -104,7 +104,7 @@ def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, m
 def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(process, "serve", kills_what_it_was_forked_from)
-        with pytest.raises(InfrastructureError, match="what the workers are started from was killed"):
+        with pytest.raises(InfrastructureError, match="the process that starts the workers was killed"):
             run(store, sweep_of(CELL))
     assert store.trials().empty
     assert run(store, sweep_of(CELL))

@@ -80,9 +80,9 @@ def test_what_a_run_must_not_say_is_found(name, code, out, err, fault, parts):
 
 
 def _blow(name: str):
-    from interruption import Blow, signal
+    from interruption import PlannedSignal, signal
 
-    return Blow(signal.Signals[name], 0.0, False)
+    return PlannedSignal(signal.Signals[name], 0.0, False)
 
 
 @pytest.mark.exhaustive

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.machine import cgroup, limits
-from bench.machine.cores import _by_worth, chosen
+from bench.machine.cores import _best_first, chosen
 
 PINS = """
 import os, sys, threading
@@ -53,7 +53,7 @@ def said(code: str) -> list[str]:
 
 
 def ranked(pairs: dict[int, list[int]], capacities: dict[int, int] | None = None) -> list[int]:
-    return _by_worth(pairs, lambda core: pairs[core], lambda core: (capacities or {}).get(core, 0))
+    return _best_first(pairs, lambda core: pairs[core], lambda core: (capacities or {}).get(core, 0))
 
 
 def test_the_last_cores_come_first() -> None:
@@ -66,8 +66,8 @@ def test_a_second_hyperthread_comes_after_all_first_ones() -> None:
 
 
 def test_a_hyperthread_that_may_not_be_used_counts_for_nothing() -> None:
-    assert _by_worth({0, 2}, lambda core: [core, core + 1], lambda core: 0) == [2, 0]
-    assert _by_worth({0}, lambda core: [0, 1], lambda core: 0) == [0]
+    assert _best_first({0, 2}, lambda core: [core, core + 1], lambda core: 0) == [2, 0]
+    assert _best_first({0}, lambda core: [0, 1], lambda core: 0) == [0]
 
 
 def test_fast_cores_come_before_slow_ones_with_higher_numbers() -> None:

@@ -12,7 +12,7 @@ from bench.machine import cgroup, state
 from bench.machine.environment import volatile
 from bench.machine.findings import findings
 from bench.machine.state import Busy, Facts, Snapshot, facts
-from bench.run.noise import Noise, measured, processes_for, told
+from bench.run.noise import Noise, described, measured, processes_for
 from results.statistics.ratio import Ratio
 
 QUIET = Facts(
@@ -31,7 +31,7 @@ NOISE = Noise(TWIN, (0.99, 1.01, 1.02), (0.8, 1.0, 1.1), process_s=0.5, facts=QU
 
 def test_a_quiet_machine_is_found_to_be_quiet() -> None:
     assert findings(QUIET) == []
-    assert "nothing that disturbs" in told(NOISE)
+    assert "nothing that disturbs" in described(NOISE)
 
 
 def test_a_machine_that_tells_nothing_is_not_found_wanting() -> None:
@@ -61,7 +61,7 @@ def test_each_disturbance_is_one_finding_with_what_helps(changed, what, helps) -
     [finding] = findings(replace(QUIET, **changed))
     assert what in finding.what
     assert helps in finding.help
-    text = " ".join(told(replace(NOISE, facts=replace(QUIET, **changed))).split())
+    text = " ".join(described(replace(NOISE, facts=replace(QUIET, **changed))).split())
     assert finding.what in text
     assert finding.help in text
 
@@ -93,7 +93,7 @@ def test_the_processes_that_are_said_to_be_needed_are_enough_and_few_more(freedo
 
 
 def test_what_is_printed_says_floor_need_and_contrast() -> None:
-    lines = told(NOISE).splitlines()
+    lines = described(NOISE).splitlines()
     assert max(map(len, lines)) <= 110
     assert lines[0] == "noise floor: 3.0%"
     text = " ".join(" ".join(lines).split())
@@ -106,11 +106,11 @@ def test_what_is_printed_says_floor_need_and_contrast() -> None:
 @pytest.mark.exhaustive
 def test_a_measured_floor_is_of_pairs_in_the_same_rounds() -> None:
     noise = measured(0.0)
-    assert len(noise.wave_ratios) == len(noise.apart) == 3
+    assert len(noise.wave_ratios) == len(noise.sequential_ratios) == 3
     assert noise.twin.pairs == 3 * 16
     assert noise.twin.freedom == 2
     assert noise.twin.low <= noise.twin.value <= noise.twin.high
-    assert told(noise)
+    assert described(noise)
 
 
 def test_what_others_used_is_the_difference_of_two_snapshots() -> None:

@@ -14,17 +14,17 @@ SURE = Timed(processes=2, half_width=0.02, slower=2.0, late=False)
 @pytest.mark.parametrize(
     ("changes", "stop", "metrics"),
     [
-        ({}, Stop.SURE, {"unstable": 0.0}),
+        ({}, Stop.PRECISE, {"unstable": 0.0}),
         ({"processes": 1}, Stop.NOT_YET, {}),
         ({"half_width": 0.04}, Stop.NOT_YET, {}),
         ({"half_width": math.nan}, Stop.NOT_YET, {}),
         ({"half_width": 0.04, "processes": 5}, Stop.SPENT, {"unstable": 1.0}),
         ({"half_width": math.nan, "late": True}, Stop.SPENT, {"unstable": 1.0}),
-        ({"late": True}, Stop.SURE, {"unstable": 0.0}),
+        ({"late": True}, Stop.PRECISE, {"unstable": 0.0}),
         ({"slower": 11.0}, Stop.SLOWER, {"unstable": 0.0, "cut_ratio": 11.0}),
         ({"slower": 11.0, "processes": 1}, Stop.SLOWER, {"unstable": 1.0, "cut_ratio": 11.0}),
-        ({"slower": 11.0, "is_control": True}, Stop.SURE, {"unstable": 0.0}),
-        ({"slower": math.nan}, Stop.SURE, {"unstable": 0.0}),
+        ({"slower": 11.0, "is_control": True}, Stop.PRECISE, {"unstable": 0.0}),
+        ({"slower": math.nan}, Stop.PRECISE, {"unstable": 0.0}),
     ],
 )
 def test_a_cell_is_timed_until_it_is_sure_far_slower_or_spent(changes, stop, metrics):

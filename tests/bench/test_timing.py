@@ -45,7 +45,7 @@ def timed(monkeypatch, *cells: Cell, measure: Measure = MEASURE, errors=None, fa
     machine = Machine(frozenset(failing))
     monkeypatch.setattr("bench.run.timing.timed_in_rounds", machine)
     group = Group(
-        cells=cells, control=CONTROL, errors=errors or {}, measure=measure, first_process=first, taken=SampleTable()
+        cells=cells, control=CONTROL, errors=errors or {}, measure=measure, first_process=first, samples=SampleTable()
     )
     found = list(waves(group, lambda cell, kind, index: Task(
         cell=cell, kind=kind, process_index=index, timeout_s=1.0

@@ -71,7 +71,7 @@ def test_nor_is_it_by_an_entry_of_pythonpath_that_means_it(entry, tmp_path, swee
 
 STARTED = """
 from bench import working_folder
-working_folder.leave()
+working_folder.leave_import_path()
 from bench.worker import forkserver
 if __name__ == "__main__":
     for device in ("cpu", "cuda"):

@@ -10,7 +10,7 @@ from results.records import Cell
 
 
 class MyBackend(Backend):
-    """What it can do it says without solving; what it cannot do is a reason, never an exception."""
+    """Says what it can do without solving; for a cell that it cannot solve it gives a reason, never an exception."""
 
     name = "my_backend"
     summary = "Euler and Heun in a loop"
@@ -19,13 +19,13 @@ class MyBackend(Backend):
     gradients = ("none", "backprop")
 
     def unsupported(self, cell: Cell) -> str:
-        """Why a cell cannot be solved; empty if it can."""
+        """The reason why a cell cannot be solved; empty if it can."""
         if reason := super().unsupported(cell):
             return reason
         return "my_backend takes fixed steps only" if cell.dt is None else ""
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Whatever takes time once, such as compiling, belongs here; `solve` is what is timed."""
+        """The workload of a cell. What takes time once, such as compiling, belongs here; `solve` is what is timed."""
         step = {"euler": euler, "heun": heun}[cell.solver]
         dt = cell.dt or 0.0
 

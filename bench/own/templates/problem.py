@@ -8,14 +8,14 @@ from results.records import Cell
 
 
 class Oscillator(nn.Module):
-    """x' = v, v' = -k x. What gradients are taken of is a parameter."""
+    """x' = v, v' = -k x, with k as a parameter, so that there is a gradient."""
 
     def __init__(self, stiffness: float) -> None:
         super().__init__()
         self.stiffness = nn.Parameter(torch.tensor(stiffness))
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        """dy/dt of y (..., 2)."""
+        """dy/dt at y (..., 2)."""
         x, v = y.unbind(-1)
         return torch.stack((v, -self.stiffness * x), dim=-1)
 

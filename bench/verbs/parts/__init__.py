@@ -1,1 +1,1 @@
-"""What several verbs share: parameters, help, and how wrong usage is answered."""
+"""The parts that several verbs share: parameters, help, and the messages about wrong usage."""

@@ -1,4 +1,4 @@
-"""Which database and files a verb works on, where `~` is the user's home, and which cells of it or of a sweep."""
+"""Parameters of verbs that name a database, a file (where `~` is the user's home), a sweep or a filter of cells."""
 
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -12,7 +12,7 @@ Name = TypeVar("Name", str, Path, Path | None)
 
 
 def expand(name: Name) -> Name:
-    """The callback of every parameter that is a path, but for a database's, which is expanded as it is opened."""
+    """The callback of every parameter that is a path, except a database's, which is expanded when it is opened."""
     if name is None or not str(name).startswith("~"):
         return name
     from results.engine.location import StoreError, expanded  # loads SQLAlchemy, which takes a while

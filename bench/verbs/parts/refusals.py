@@ -1,4 +1,4 @@
-"""What the option parser refuses, in one line: what was wrong, what was seen, what to do."""
+"""The messages about wrong usage, in one line: what was wrong, what was seen, what to do."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from node.registry import unknown
 
 
 class Verbs(TyperGroup):
-    """A group of verbs, which answers no verb with its help and a wrong one with the nearest."""
+    """A group of verbs that prints its help if no verb is given, and names the nearest verb for an unknown one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """What is left for the verb."""
+        """The arguments that are left for the verb; without any, print the help and exit."""
         if not args and not ctx.resilient_parsing:
             print(ctx.get_help())
             raise typer.Exit(2)
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The verb that is named, and what follows it."""
+        """The name, the command and the arguments of a verb; a UsageError if there is no such verb."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UsageError(_of_verb(ctx) + unknown("verb", args[0], self.list_commands(ctx)))
         name, command, rest = super().resolve_command(ctx, args)
@@ -30,21 +30,21 @@ class Verbs(TyperGroup):
 
 
 def _check_options(context: Any, args: list[str]) -> None:
-    """Refuse an option without a value, as of a variable that is not set, and one that is given twice and holds one."""
+    """Refuse an empty option, as an unset shell variable makes it, and a repeated option that takes one value."""
     try:
         values, _, given = context.command.make_parser(context).parse_args(list(args))
-    except typer.TyperException:  # the verb itself will answer it
+    except typer.TyperException:  # the verb itself will report it
         return
-    for option in dict.fromkeys(each for each in given if each.param_type_name == "option" and not each.is_flag):
+    for option in dict.fromkeys(o for o in given if o.param_type_name == "option" and not o.is_flag):
         value = values[option.name]
-        if any(not str(one).strip() for one in (value if option.multiple else [value])):
+        if any(not str(text).strip() for text in (value if option.multiple else [value])):
             raise UsageError(f"{_of_verb(context)}{option.opts[0]} is empty: give it a value, or leave it out")
         if given.count(option) > 1 and not option.multiple:
             raise UsageError(f"{_of_verb(context)}{option.opts[0]} is given {given.count(option)} times: give it once")
 
 
 def refusal(error: typer.TyperException) -> str:
-    """The line that answers what the parser refuses. The parser's errors are told apart by what they hold."""
+    """The message for an error of the parser, whose errors are distinguished by their attributes."""
     context: Any = getattr(error, "ctx", None)
     if context is None:
         return f"{_lowered(error.message)}: nodebench --help lists the verbs, nodebench VERB --help its options"
@@ -80,6 +80,6 @@ def _lowered(sentence: str) -> str:
 
 
 def _seen(error: typer.TyperException) -> object:
-    """The value that was checked; None if the error does not tell."""
+    """The value that was checked; None if the error does not contain it."""
     errors = getattr(error.__cause__, "errors", None)  # of pydantic, by which typer checks
     return errors()[0]["input"] if errors else None

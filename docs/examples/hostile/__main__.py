@@ -1,12 +1,12 @@
-"""Is what comes in checked? Thousands of damaged and hostile files, given to the verbs that read them.
+"""A test of the checks on input: thousands of damaged and hostile files, given to the verbs that read them.
 
     python docs/examples/hostile --databases 2000 --imports 500
 
 Each is a small database, or a file of pytest-benchmark's, with damage drawn at random: to its bytes, to a value, to a
-table. One of the verbs is given it, in a process of its own. Then all that a user is promised is looked at: an answer
-within ten seconds, no traceback, one line for a refusal; the other file as it was, to the byte; the database that is
-written to as it was after a refusal, and sound after a success. With --postgres URL half of what is written to, and a
-third of the damaged databases, are on that server. Exit code 1 if there is a finding.
+table. One of the verbs reads it, in a new process. Then all promises to the user are checked: an answer within ten
+seconds, no traceback, one line for a refusal; the file that was read is unchanged, byte for byte; the database that is
+written to is unchanged after a refusal, and sound after a success. With --postgres URL half of the databases that are
+written to, and a third of the damaged ones, are on that server. Exit code 1 if there is a finding.
 """
 
 import argparse
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from damage_server import Server
 
 LONGEST_S = 10
-_ON_SERVER = 1 / 3  # of the damaged databases, where there is one
+_ON_SERVER = 1 / 3  # of the damaged databases, if there is a server
 VERBS = (
     ("db", "merge", "{other}", "--db", "{ours}"),
     ("db", "merge", "{other}", "--on-conflict", "newer", "--db", "{ours}"),
@@ -56,14 +56,14 @@ VERBS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a verb did."""
+    """The exit code and the output of a verb."""
 
-    code: int  # of its end; below 0: the signal that ended it
+    code: int  # exit code; below 0: the signal that ended the process
     out: str
     err: str
 
     def wrong(self) -> Iterator[str]:
-        """What no verb may do, whatever it is given."""
+        """The promises that the answer breaks, which hold for every verb and every input."""
         if self.code == -signal.SIGALRM:
             yield f"no answer within {LONGEST_S} s"
         elif self.code not in (0, 1, 2):
@@ -91,12 +91,12 @@ def called(folder: Path, arguments: list[str]) -> Answer:
         except SystemExit as end:
             sys.stdout.flush()
             os._exit(int(end.code or 0))
-        except BaseException:  # noqa: BLE001  (what nobody has caught is what is looked for)
+        except BaseException:  # noqa: BLE001  (uncaught errors are what this looks for)
             traceback.print_exc()
             os._exit(70)
     _, status = os.waitpid(process, 0)
-    said = [(folder / name).read_text(errors="replace") for name in ("out.txt", "err.txt")]
-    return Answer(os.waitstatus_to_exitcode(status), *said)
+    output = [(folder / name).read_text(errors="replace") for name in ("out.txt", "err.txt")]
+    return Answer(os.waitstatus_to_exitcode(status), *output)
 
 
 def content(url: str) -> str:
@@ -110,12 +110,12 @@ def content(url: str) -> str:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """The files of a folder."""
+    """A hash of each file of a folder, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 class Case:
-    """One damaged database or file, and the verb that is given it."""
+    """One damaged database or file, and the verb that reads it."""
 
     def __init__(self, root: Path, seed: str, ours: str, server: "Server | None") -> None:
         self.server = server
@@ -127,7 +127,7 @@ class Case:
         self.ours = ours
 
     def database(self, sound: Path) -> tuple[str, Answer, list[str]]:
-        """Of a damaged database: the damage, the answer, what is wrong."""
+        """The result for a damaged database: a description of verb and damage, the answer, and what is wrong."""
         if self.server and self.chance.random() < _ON_SERVER:
             other, damage = self.server.other, self.server.damaged(self.chance)
         else:
@@ -136,40 +136,40 @@ class Case:
             damage = damaged_file(Path(other), self.chance)
         verb = self.chance.choice(VERBS)
         named = {"other": other, "ours": self.ours, "out": str(self.folder / "out")}
-        said = f"{' '.join(verb[: 1 + (verb[0] == 'db')])}, {damage}"
-        return self._judged(said, [part.format(**named) for part in verb], merges="merge" in verb)
+        description = f"{' '.join(verb[: 1 + (verb[0] == 'db')])}, {damage}"
+        return self._judged(description, [part.format(**named) for part in verb], merges="merge" in verb)
 
     def file(self) -> tuple[str, Answer, list[str]]:
-        """The same of a file to be imported."""
+        """The result for a damaged file to be imported, like that for a database."""
         self.server, path = None, self.folder / "there" / "benchmark.json"
         path.write_bytes(damaged_json(benchmark(), self.chance))
         return self._judged("db import", ["db", "import", str(path), "--db", self.ours], merges=True)
 
-    def _judged(self, said: str, arguments: list[str], *, merges: bool) -> tuple[str, Answer, list[str]]:
-        before, there = content(self.ours) if merges else "", self._there()
+    def _judged(self, description: str, arguments: list[str], *, merges: bool) -> tuple[str, Answer, list[str]]:
+        before, read = content(self.ours) if merges else "", self._read_only()
         answer = called(self.folder, arguments)
         wrong = list(answer.wrong())
         if merges:
-            if self._there() != there:
-                wrong.append("what was read is another one now")
+            if self._read_only() != read:
+                wrong.append("what was read has changed")
             if answer.code and content(self.ours) != before:
                 wrong.append("refused, and yet something came in")
             if not answer.code and called(self.folder, ["db", "check", "--db", self.ours]).code:
                 wrong.append("what came in is not sound")
-        return said, answer, wrong
+        return description, answer, wrong
 
-    def _there(self) -> object:
-        """What only may be read."""
+    def _read_only(self) -> object:
+        """The content of what the verb may read but not change."""
         return self.server.content() if self.server else digest(self.folder / "there")
 
 
 def main() -> int:
-    """Try as many as are asked for; print the findings."""
+    """Try the number of cases that is asked for, and print the findings."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--databases", type=int, default=2000)
     parser.add_argument("--imports", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--first", type=int, default=0, help="number of the first: a finding has its own")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case; each finding prints its number")
     parser.add_argument("--postgres", default="", help="URL of a database beside which others may be made")
     asked = parser.parse_args()
     found, ends = 0, Counter[str]()
@@ -190,11 +190,11 @@ def main() -> int:
         for count in range(asked.databases + asked.imports):
             number = asked.first + count
             case = Case(root, f"{asked.seed}-{number}", targets[number % len(targets)], server)
-            said, answer, wrong = case.database(sound) if count < asked.databases else case.file()
-            ends[f"{said.partition(',')[0]}: exit code {answer.code}"] += 1
+            description, answer, wrong = case.database(sound) if count < asked.databases else case.file()
+            ends[f"{description.partition(',')[0]}: exit code {answer.code}"] += 1
             if wrong:
                 found += 1
-                print(f"--seed {asked.seed} --first {number}: {said[:200]}: {'; '.join(wrong)}")
+                print(f"--seed {asked.seed} --first {number}: {description[:200]}: {'; '.join(wrong)}")
                 print(f"{answer.out[-300:]}{answer.err[-2000:]}", flush=True)
     if server:
         server.drop()

@@ -1,4 +1,4 @@
-"""Damage, drawn at random: to bytes, to rows, to tables, and to a JSON file."""
+"""Random damage to the bytes, rows and tables of an SQLite file, and to a JSON file."""
 
 import json
 import random
@@ -40,9 +40,9 @@ _NASTY: tuple[Any, ...] = (
 
 
 def damaged_file(path: Path, chance: random.Random) -> str:
-    """Damage an SQLite file; how."""
-    way = chance.choice(("bytes", "value", "value", "value", "act"))
-    if way == "bytes":
+    """Damage an SQLite file; a description of the damage."""
+    kind = chance.choice(("bytes", "value", "value", "value", "act"))
+    if kind == "bytes":
         return _bytes(path, chance)
     with closing(sqlite3.connect(path)) as connection:
         table = chance.choice(
@@ -52,17 +52,17 @@ def damaged_file(path: Path, chance: random.Random) -> str:
         some = chance.choice(("", f" where rowid = (select min(rowid) from {table})"))
         statement = (
             chance.choice(_ACTS).format(table=table)
-            if way == "act"
+            if kind == "act"
             else f"update {table} set {chance.choice(columns)} = {chance.choice(_VALUES)}{some}"
         )
-        with suppress(sqlite3.Error):  # what SQLite refuses damages nothing
+        with suppress(sqlite3.Error):  # a refused statement does no damage
             connection.executescript(f"pragma foreign_keys = off; {statement};")
             connection.commit()
     return statement
 
 
 def damaged_json(text: str, chance: random.Random) -> bytes:
-    """Damage a text of JSON."""
+    """The bytes of a JSON text with random damage."""
     if chance.random() < 0.3:
         content = bytearray(text.encode())
         for _ in range(chance.randrange(1, 5)):
@@ -75,14 +75,14 @@ def damaged_json(text: str, chance: random.Random) -> bytes:
             with suppress(KeyError, IndexError):
                 del holder[key]
         else:
-            holder[key] = deepcopy(chance.choice(_NASTY))  # or a list would come to hold itself
+            holder[key] = deepcopy(chance.choice(_NASTY))  # without a copy, a list could come to contain itself
         if not isinstance(content, dict | list) or not list(_places(content)):
             break
     return json.dumps(content).encode()
 
 
 def _places(content: Any) -> Any:
-    """Every place in the content: what holds it, and by which key."""
+    """Every place in the content: its container and its key there."""
     keys = content.keys() if isinstance(content, dict) else range(len(content))
     for key in list(keys):
         yield content, key

@@ -1,4 +1,4 @@
-"""Damage to a database on a server, drawn at random: to rows, to tables, to what watches over them."""
+"""Random damage to a database on a server: to rows, tables, triggers, rules and policies."""
 
 import random
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ _NAMES = ("hostile_ours", "hostile_sound", "hostile_other")
 
 
 class Server:
-    """A server on which databases are made for one case each, of a sound one."""
+    """A server on which a damaged copy of a sound database is made for each case."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -57,19 +57,19 @@ class Server:
         return f"{before}://{place.rpartition('/')[0]}/{name}{question}{options}"
 
     def make(self, name: str, *, like: str = "template1") -> None:
-        """Anew."""
+        """Make a database, in place of one with this name."""
         self.drop(name)
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(f"create database {name} template {like}")
 
     def drop(self, *names: str) -> None:
-        """Those that there are; without a name, all that were made here."""
+        """Drop the databases with these names if they exist; without names, all that were made here."""
         with psycopg.connect(self._url, autocommit=True) as connection:
             for name in names or _NAMES:
                 connection.execute(f"drop database if exists {name} with (force)")
 
     def damaged(self, chance: random.Random) -> str:
-        """Damage a copy of the sound one; how."""
+        """Damage a copy of the sound database; a description of the damage."""
         self.make("hostile_other", like="hostile_sound")
         with psycopg.connect(self.other, autocommit=True) as connection:
             columns = list(connection.execute(
@@ -85,12 +85,12 @@ class Server:
                 else chance.choice(_ACTS).format(table=table, column=column)
             )
             with _refusable(connection):
-                connection.execute("set session_replication_role = replica")  # no foreign key is looked at
+                connection.execute("set session_replication_role = replica")  # foreign keys are not checked
                 connection.execute(statement)
         return statement
 
     def content(self) -> dict[str, Any]:
-        """Every row of every table of the damaged one."""
+        """Every row of every table of the damaged database."""
         with psycopg.connect(self.other) as connection:
             connection.execute("set statement_timeout = '5s'")
             names = connection.execute("select table_name from information_schema.tables where table_schema = 'public' "
@@ -100,7 +100,7 @@ class Server:
 
 @contextmanager
 def _refusable(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """What the server refuses damages nothing."""
+    """A body whose refusal by the server is ignored: a refused statement does no damage."""
     try:
         yield
     except psycopg.Error:

@@ -1,4 +1,4 @@
-"""A small database with rows in every table that can be moved, and a file of pytest-benchmark's."""
+"""A small database with rows in every table that a merge copies, and a file of pytest-benchmark's."""
 
 import json
 import sqlite3
@@ -32,7 +32,7 @@ _SOURCE = Source({"library": "node 1", "adapter": "node 2", "problem": "cosine 3
 
 
 def stock(store: Store, name: str) -> None:
-    """Two runs, the second of which was interrupted."""
+    """Record two runs in a store, the second of which was interrupted."""
     states: tuple[RunState, ...] = ("complete", "interrupted")
     for number, state in enumerate(states):
         run = Run(
@@ -65,7 +65,7 @@ def stock(store: Store, name: str) -> None:
 
 
 def file_with_rows(path: Path, name: str) -> Path:
-    """The database in a file of its own, at rest."""
+    """A new file with the small database, without a write-ahead log beside it."""
     with Store.open(str(path), create=True) as store:
         stock(store, name)
     with closing(sqlite3.connect(path)) as connection:
@@ -74,7 +74,7 @@ def file_with_rows(path: Path, name: str) -> Path:
 
 
 def benchmark() -> str:
-    """What pytest-benchmark writes."""
+    """The JSON text of a file that pytest-benchmark writes."""
     stats = {"data": [0.1, 0.2], "iterations": 1, "total": 0.3, "median": 0.15}
     named = {"fullname": "tests/test_a.py::test_b", "name": "test_b", "stats": stats, "extra_info": {}}
     of_cell = {

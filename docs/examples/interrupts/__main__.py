@@ -1,11 +1,11 @@
-"""Does an interrupted run keep what is promised? Hundreds of runs, each sent signals at a random moment.
+"""A test of the promises about interrupted runs: hundreds of runs, each sent signals at a random moment.
 
     python docs/examples/interrupts --interruptions 300
 
 Each run measures a sweep of four cells into a database that is kept over ten interruptions, and is sent one to three of
-SIGINT, SIGTERM, SIGHUP, SIGKILL and SIGSTOP (with SIGCONT). Then all that a user is promised is looked at: exit code,
-output, database, processes, files. Needs Linux, which tells what a process answers. 300 take an hour or more. Exit code
-1 if there is a finding.
+SIGINT, SIGTERM, SIGHUP, SIGKILL and SIGSTOP (with SIGCONT). Then all promises to the user are checked: exit code,
+output, database, processes, files. Needs Linux, where one can see which signals a process handles. 300 take an hour or
+more. Exit code 1 if there is a finding.
 """
 
 import argparse
@@ -47,29 +47,29 @@ n_outputs = 2
 
 
 @dataclass
-class Pace:
-    """How long runs have taken lately, from which a moment is drawn."""
+class Durations:
+    """The durations of the latest undisturbed runs, from which a moment is drawn."""
 
     load_s: list[float] = field(default_factory=list)
     trial_s: list[float] = field(default_factory=list)
     end_s: list[float] = field(default_factory=list)
 
     def add(self, seen: Seen, trials: int) -> None:
-        """A run of so many trials that nobody has disturbed."""
+        """Add an undisturbed run with this number of trials."""
         first, last = seen.at_s["first worker"], seen.at_s["last trial"]
         self.load_s.append(first)
         self.trial_s.append((last - first) / trials)
         self.end_s.append(seen.ended_s - last)
 
     def expected(self, trials: int) -> Seen:
-        """Of a run with so many trials to do."""
+        """The expected moments of a run with this number of trials to do."""
         load, each, end = (median(times[-9:]) for times in (self.load_s, self.trial_s, self.end_s))
         last = load + each * max(trials, 1)
         return Seen({"start": 0.0, "first worker": load, "last trial": last}, last + end)
 
 
 class Stretch:
-    """Runs that write to one database, each after the other."""
+    """A series of runs that write to one database."""
 
     def __init__(self, folder: Path) -> None:
         self.place = Place(folder).made()
@@ -79,17 +79,17 @@ class Stretch:
         self.next_sweep()
 
     def next_sweep(self) -> None:
-        """Other cells, where of those before nothing is left to do."""
+        """Choose new cells, because nothing is left to do of the earlier ones."""
         self._sweeps += 1
         self._well_before = self.held.well()
         (self.place.folder / "four.toml").write_text(SWEEP.format(rtol=1e-3 * 0.9**self._sweeps))
 
     def to_do(self) -> int:
-        """Trials of the sweep that are not measured."""
+        """The number of trials of the sweep that are not measured."""
         return TRIALS - (self.held.well() - self._well_before)
 
     def run(self, what: Interruption | None = None, expected: Seen | None = None) -> tuple[Ended, Held]:
-        """One run, and what was held before it."""
+        """One run, and the content of the database before it."""
         before = self.held
         ended = called(self.place, "run", "four.toml", "--db", self.database.name, what=what, expected=expected)
         self.held = read(self.database)
@@ -97,22 +97,22 @@ class Stretch:
 
 
 class Tried:
-    """All interruptions, and what was found."""
+    """All interruptions, and the findings about them."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
         self._seed = seed
-        self._pace = Pace()
+        self._durations = Durations()
         self._runs = self._completed = 0
         self._started = time.monotonic()
         self._sent: Counter[tuple[str, str]] = Counter()  # by moment and first signal
         self._codes: Counter[int] = Counter()
-        self._found: Counter[tuple[str, str]] = Counter()  # as those that were sent; of other runs, under two words
+        self._found: Counter[tuple[str, str]] = Counter()  # like `_sent`; for runs without a signal: ("nobody", "")
         self._longest_s = 0.0  # until all processes of a run were gone
         self._shapes = self._calm()
 
     def all(self, count: int) -> int:
-        """So many of them; the exit code."""
+        """Do this number of interruptions; the exit code."""
         while self._sent.total() < count:
             stretch = Stretch(self._folder / f"{self._completed}")
             until = min(self._sent.total() + TOGETHER, count)
@@ -122,12 +122,12 @@ class Tried:
             self._report(stretch)
             shutil.rmtree(stretch.place.folder)
             self._completed += 1
-            print(self._summed(), file=sys.stderr, flush=True)  # so far: it takes long
+            print(self._summed(), file=sys.stderr, flush=True)  # intermediate result, because it takes long
         print(self._summed())
         return 1 if self._found else 0
 
     def _summed(self) -> str:
-        """How many were sent at each moment, how many of these runs had a finding, and what the runs had in common."""
+        """A table of signals and findings by moment, with the exit codes and durations of the runs."""
         names = [number.name for number in FIRST]
         rows = [(when, *(self._cell(when, name) for name in names)) for when in MOMENTS]
         spent = duration(time.monotonic() - self._started)
@@ -140,42 +140,42 @@ class Tried:
         )
 
     def _calm(self) -> Shapes:
-        """What trials are when nobody interrupts; and how long they take."""
+        """The shapes of the trials of an undisturbed run, whose duration is added too."""
         stretch = Stretch(self._folder / "calm")
         ended, _ = stretch.run()
         if ended.code or stretch.held.well() != TRIALS:
             raise SystemExit(f"an undisturbed run failed: exit code {ended.code}\n{ended.out}{ended.err}")
-        self._pace.add(ended.seen, TRIALS)
+        self._durations.add(ended.seen, TRIALS)
         shapes = defaultdict(set)
         for _, kind, gradient, shape in stretch.held.shapes.values():
             shapes[kind, gradient].add(shape)
         return shapes
 
     def _interrupt(self, stretch: Stretch) -> None:
-        """One run, which may end before it is interrupted."""
+        """Interrupt one run, which may end before that."""
         self._runs += 1
         to_do, what = stretch.to_do(), drawn(self._seed, self._runs)
-        ended, before = stretch.run(what, self._pace.expected(to_do))
+        ended, before = stretch.run(what, self._durations.expected(to_do))
         place = ("nobody", "")
         if ended.sent:
             place = moment(ended, stretch.held.newest(before)), ended.sent[0].blow.number.name
             self._sent[place] += 1
             self._codes[ended.code] += 1
         elif ended.code == 0 and "last trial" in ended.seen.at_s:
-            self._pace.add(ended.seen, to_do)
+            self._durations.add(ended.seen, to_do)
         self._look(stretch, ended, before, place, str(what))
         if ended.code == 0:
             stretch.next_sweep()
 
     def _complete(self, stretch: Stretch) -> None:
-        """The sweep to its end."""
+        """Run the sweep to its end."""
         ended, before = stretch.run()
         self._look(stretch, ended, before, ("nobody", ""), "not interrupted")
         if not (ended.code == 0 and f", 0 to do\n{CELLS} cells ok\n" in ended.out):
             self._tell_finding(("nobody", ""), ["it does not complete"], ended, "not interrupted")
 
     def _report(self, stretch: Stretch) -> None:
-        """The page of the database."""
+        """Write the report of the database."""
         ended = called(stretch.place, "report", "--db", stretch.database.name, "-o", "page")
         page = stretch.place.folder / "page/index.html"
         if ended.code or ended.err or not page.exists():
@@ -191,7 +191,7 @@ class Tried:
 
     def _tell_finding(self, place: tuple[str, str], found: list[str], ended: Ended, what: str) -> None:
         self._found[place] += 1
-        sent = ", ".join(f"{one.blow} (to be answered: {one.heard})" for one in ended.sent)
+        sent = ", ".join(f"{sent.blow} (to be answered: {sent.heard})" for sent in ended.sent)
         print(
             f"run {self._runs} of seed {self._seed}, {' '.join(place)}: {what}",
             *(f"  {line}" for line in found),
@@ -213,7 +213,7 @@ class Tried:
 
 
 def main() -> int:
-    """Interrupt, print a line a finding, and the table."""
+    """Interrupt runs, print each finding, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--interruptions", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)

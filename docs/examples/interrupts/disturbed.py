@@ -1,4 +1,4 @@
-"""A run as a process of its own: started, seen from outside, interrupted, and awaited."""
+"""A run in its own process: it is started, observed from outside, interrupted, and awaited."""
 
 import os
 import re
@@ -11,47 +11,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from interruption import ENDING, Blow, Interruption, Since
+from interruption import ENDING, Interruption, PlannedSignal, Since
 
 import bench
 
 _TREE = str(Path(bench.__file__).parents[1])
 _POLL_S = 0.01
 _PATIENCE_S = 300.0  # for a run that should end
-_FOLLOW_S = 60.0  # for what it has started to end after it
+_FOLLOW_S = 60.0  # for the run's descendants to end after it
 _LAST = re.compile(r"^nodebench: (\d+) of \1, ", re.MULTILINE)  # its last progress line
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folder of one trial of ours, in which all is that a run writes."""
+    """A folder that contains all that its runs write."""
 
     folder: Path
 
     @property
     def temporary(self) -> Path:
-        """Where its runs' temporary folders are."""
+        """The folder of the runs' temporary folders."""
         return self.folder / "t"
 
     @property
     def state(self) -> Path:
-        """Where a run spools what it cannot write beside its database."""
+        """The folder in which a run spools what it cannot write beside its database."""
         return self.folder / "state"
 
     def made(self) -> "Place":
-        """The folders."""
+        """The place, with its folders made."""
         for path in (self.temporary, self.state):
             path.mkdir(parents=True, exist_ok=True)
         return self
 
     def processes(self) -> list[psutil.Process]:
-        """What lives of the runs that were started here."""
+        """The living processes of the runs that were started here."""
         return [process for process in psutil.process_iter() if _temporary(process).startswith(str(self.temporary))]
 
 
 @dataclass
 class Seen:
-    """When what was first seen of a run, in seconds since its start."""
+    """The times at which the stages of a run were first seen, in seconds since its start."""
 
     at_s: dict[Since, float] = field(default_factory=dict)
     ended_s: float = 0.0
@@ -61,14 +61,14 @@ class Seen:
 class Sent:
     """A signal that has reached a living process."""
 
-    blow: Blow
+    blow: PlannedSignal
     at: float  # seconds since the epoch
-    heard: bool  # whether the run had set its answer to signals by then
+    heard: bool  # whether the run had installed its signal handlers by then
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run has ended."""
+    """The end of a run: its exit code, its output, and what was seen of it."""
 
     code: int
     out: str
@@ -76,17 +76,17 @@ class Ended:
     pid: int
     seen: Seen
     sent: tuple[Sent, ...] = ()
-    left: tuple[str, ...] = ()  # what it had started and did not end in time
-    followed_s: float = 0.0  # seconds in which the last of its processes has ended after it
+    left: tuple[str, ...] = ()  # its descendants that did not end in time
+    followed_s: float = 0.0  # seconds after the run until the last of its processes had ended
 
     @property
     def numbers(self) -> set[signal.Signals]:
         """The signals that were sent."""
-        return {one.blow.number for one in self.sent}
+        return {sent.blow.number for sent in self.sent}
 
 
 def called(place: Place, *arguments: str, what: Interruption | None = None, expected: Seen | None = None) -> Ended:
-    """`nodebench` with these arguments, interrupted unless it ends before that, to its end."""
+    """Run `nodebench` with these arguments to its end, interrupted unless it ends before that."""
     out, err = place.folder / "out.txt", place.folder / "err.txt"
     environment = {
         **os.environ,
@@ -108,17 +108,17 @@ def called(place: Place, *arguments: str, what: Interruption | None = None, expe
     watch = _Watch(process, place, err)
     try:
         sent = _awaited(watch, what, expected)
-    except BaseException:  # Ctrl-C in its terminal is for us alone
+    except BaseException:  # Ctrl-C in our terminal does not reach the run
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    left, followed_s = _followed(place)  # what they say at their end is read too
+    left, followed_s = _followed(place)  # before the output is read, so that theirs is in it
     return Ended(
         process.returncode, out.read_text(), err.read_text(), process.pid, watch.seen, tuple(sent), left, followed_s
     )
 
 
 class _Watch:
-    """A process, and what has been seen of it."""
+    """A watched process, and what has been seen of it."""
 
     def __init__(self, process: subprocess.Popen[bytes], place: Place, err: Path) -> None:
         self.process = process
@@ -130,11 +130,11 @@ class _Watch:
         }
 
     def passed_s(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the process's start."""
         return time.monotonic() - self._started
 
     def lives(self) -> bool:
-        """Look once, after a moment; whether it has not ended."""
+        """Look once, after a short pause; whether the process still runs."""
         time.sleep(_POLL_S)
         for since, sign in self._signs.items():
             if since not in self.seen.at_s and sign():
@@ -146,7 +146,7 @@ class _Watch:
 
 
 def _awaited(watch: _Watch, what: Interruption | None, expected: Seen | None) -> list[Sent]:
-    """The signals that it was sent before it ended. A run that does not end is killed, which nobody has asked for."""
+    """The signals that a run was sent before its end. A run that does not end is killed, and counts as sent none."""
     sent = _interrupted(watch, what, expected) if what and expected else []
     while watch.lives():
         if watch.passed_s() > _PATIENCE_S:
@@ -157,7 +157,7 @@ def _awaited(watch: _Watch, what: Interruption | None, expected: Seen | None) ->
 
 
 def _interrupted(watch: _Watch, what: Interruption, expected: Seen) -> list[Sent]:
-    """The signals that were sent before it ended; all of them, or those that came in time."""
+    """The signals of the interruption that were sent before the run ended."""
     while what.since not in watch.seen.at_s:
         if not watch.lives():
             return []
@@ -176,30 +176,30 @@ def _interrupted(watch: _Watch, what: Interruption, expected: Seen) -> list[Sent
 
 
 def _followed(place: Place) -> tuple[tuple[str, ...], float]:
-    """What has not ended in time, which is then killed; and how long the others took."""
+    """The processes that have not ended in time, which are then killed; and the seconds that the others took."""
     start = time.monotonic()
     while (living := place.processes()) and time.monotonic() < start + _FOLLOW_S:
         time.sleep(0.05)
-    left = tuple(f"{one.pid} {one.status()} {one.cmdline()}" for one in living)
+    left = tuple(f"{process.pid} {process.status()} {process.cmdline()}" for process in living)
     for process in living:
         process.kill()
     return left, time.monotonic() - start
 
 
 def _follows_s(since: Since, expected: Seen) -> float:
-    """The seconds from this to what comes next."""
+    """The expected seconds from this stage to the next."""
     moments = [*sorted(expected.at_s.values()), expected.ended_s]
     return min(moment for moment in moments if moment > expected.at_s[since]) - expected.at_s[since]
 
 
 def _answer_all() -> None:
-    """In the new process: no signal is ignored because whoever has started us ignores it."""
+    """In the new process, reset the signals to end, which our own parent may have made us ignore."""
     for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
 
 
 def _hears(pid: int) -> bool:
-    """Whether the process answers SIGTERM by itself, or ignores it as it does in its last moments."""
+    """Whether the process handles SIGTERM, or ignores it as it does in its last moments."""
     status = Path(f"/proc/{pid}/status").read_text()
     masks = re.findall(r"^Sig(?:Cgt|Ign):\s*([0-9a-f]+)$", status, re.MULTILINE)
     return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)

@@ -1,4 +1,4 @@
-"""What a database holds, read by SQLite alone and not by the code that wrote it."""
+"""The content of a database, read with SQLite alone and not with the code that wrote it."""
 
 import sqlite3
 from collections import Counter, defaultdict
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_SINGLE = ("counts", "accuracy", "memory")  # kinds that are measured once and for all
+_SINGLE = ("counts", "accuracy", "memory")  # kinds with one successful trial per cell
 _AT_TIMES = {"unstable", "cut_ratio"}  # metrics that only the last of several trials has
-_TRIAL = "run_id, cell_key, kind, process_index"  # its natural key
+_TRIAL = "run_id, cell_key, kind, process_index"  # the natural key of a trial
 
 Key = tuple[Any, ...]
 Shape = tuple[frozenset[str], frozenset[tuple[str, int]]]  # names of its metrics; clocks, with the number of rounds
@@ -18,7 +18,7 @@ Shape = tuple[frozenset[str], frozenset[tuple[str, int]]]  # names of its metric
 
 @dataclass(frozen=True)
 class Stored:
-    """One run's row."""
+    """The row of a run."""
 
     state: str
     started_at: float
@@ -27,7 +27,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Held:
-    """All trials with what they measured, and the runs."""
+    """The content of a database: all trials with their measurements, and the runs."""
 
     trials: Mapping[Key, tuple[Any, ...]] = field(default_factory=dict)  # by natural key
     shapes: Mapping[Key, tuple[str, str, str, Shape]] = field(default_factory=dict)  # status, kind, gradient, shape
@@ -36,16 +36,16 @@ class Held:
     faults: tuple[str, ...] = ()
 
     def newest(self, before: "Held") -> Stored | None:
-        """A run that was not there before."""
+        """A run that was not there before; None if there is none."""
         return next((stored for name, stored in self.runs.items() if name not in before.runs), None)
 
     def well(self, run_id: str = "") -> int:
-        """How many trials are ok, of all runs or of one."""
+        """The number of trials that are ok, of all runs or of one."""
         return sum(1 for key, (status, *_) in self.shapes.items() if status == "ok" and run_id in ("", key[0]))
 
 
 def read(database: Path) -> Held:
-    """What is in it; nothing where there is no file, or an empty one."""
+    """The content of a database; empty if there is no file, or an empty one."""
     if not database.exists() or not database.stat().st_size:
         return Held()
     with closing(sqlite3.connect(database, timeout=10.0)) as connection:
@@ -89,9 +89,9 @@ def _faults(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _summary(connection: sqlite3.Connection) -> Iterator[str]:
-    """Where it has not one row a cell that counts its trials: twins and those that were cut short are no part of it.
+    """The cells whose row in `summary` does not count their trials, without twins and interrupted trials.
 
-    All is of the same code, and nothing was measured again, so that all runs of a cell share its row.
+    All trials are of the same code, and none was measured again, so all runs of a cell share its row.
     """
     counted = "SELECT cell_key, count(*) FROM trial WHERE kind != 'twin' AND status != 'interrupted' GROUP BY cell_key"
     summarised = "SELECT cell_key, trials FROM summary"
@@ -101,7 +101,7 @@ def _summary(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def _of_trial(connection: sqlite3.Connection, table: str) -> dict[int, list[tuple[Any, ...]]]:
-    """The rows of a table by the trial that they belong to."""
+    """The rows of a table, by the trial that they belong to."""
     found: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for number, *row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3"):
         found[number].append(tuple(row))

@@ -1,4 +1,4 @@
-"""What a user is promised of a run that was interrupted, and where it was not kept."""
+"""The promises to a user about an interrupted run, and the checks whether a run kept them."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ _NOTE = re.compile(r"nodebench: (\d+ of \d+, .+ left(: .+)?|process \d+ has been
 
 
 def moment(ended: Ended, stored: Stored | None) -> Moment:
-    """What the run was at when the first signal came."""
+    """The stage that the run had reached when the first signal came."""
     first = ended.sent[0]
     if not first.heard:
         return "Python starts"
@@ -34,11 +34,11 @@ def moment(ended: Ended, stored: Stored | None) -> Moment:
 
 
 def broken(ended: Ended, before: Held, after: Held, shapes: Shapes) -> Iterator[str]:
-    """A line for each promise that a run did not keep, of what it said and of what it stored."""
+    """A line for each promise that a run did not keep, about its output and about what it stored."""
     new, stored = [name for name in after.runs if name not in before.runs], after.newest(before)
     when = moment(ended, stored) if ended.sent else "it ends"
     if ended.code not in _codes(ended, when):
-        yield f"exit code {ended.code} for {sorted(one.name for one in ended.numbers)} as {when}"
+        yield f"exit code {ended.code} for {sorted(number.name for number in ended.numbers)} as {when}"
     yield from _said(ended, when, stored)
     yield from _stored(ended, stored)
     yield from _kept(before, after, new)
@@ -50,12 +50,12 @@ def broken(ended: Ended, before: Held, after: Held, shapes: Shapes) -> Iterator[
 
 
 def _codes(ended: Ended, when: Moment) -> set[int]:
-    """The exit codes that fit."""
+    """The exit codes that are allowed."""
     asked = {number for number in ended.numbers if number in ENDING}
     codes = {128 + number for number in asked}
     if signal.SIGKILL in ended.numbers:
         codes.add(-signal.SIGKILL)
-    if when == "Python starts":  # and has its own answer, which a shell reports by the same number
+    if when == "Python starts":  # its own handler ends the process, which a shell reports with the same number
         codes |= {-number for number in asked}
     return codes if codes and when != "it ends" else codes | {0}
 
@@ -81,7 +81,7 @@ def _said(ended: Ended, when: Moment, stored: Stored | None) -> Iterator[str]:
 
 
 def _stored(ended: Ended, stored: Stored | None) -> Iterator[str]:
-    """The state in which the run's row may be."""
+    """A line if the run's row is in a state that its exit code does not allow."""
     if stored is None:
         if ended.code == 0:
             yield "it has ended well without a row"
@@ -105,7 +105,7 @@ def _kept(before: Held, after: Held, new: Collection[str]) -> Iterator[str]:
 
 
 def _known_dead(row: Stored) -> Stored:
-    """What may become of a killed run's row, when the next run finds its leases."""
+    """The row of a run after the next run has found it dead: a killed run becomes interrupted."""
     return replace(row, state="interrupted") if row.state == "running" else row
 
 
@@ -118,8 +118,8 @@ def _whole(after: Held, shapes: Shapes) -> Iterator[str]:
 
 
 def left(ended: Ended, place: Place, database: Path, *, tidy: bool) -> list[str]:
-    """What the run has left. `tidy`: nothing may be in the temporary folder either."""
-    found = [f"process {one} is left" for one in ended.left]
+    """What a run has left behind. `tidy`: the temporary folder must be empty too."""
+    found = [f"process {process} is left" for process in ended.left]
     said: list[str] = []
     with turn("interrupts", said.append):
         found += [f"the machine's lock is held: {line}" for line in said if f"process {ended.pid} " in line]

@@ -1,10 +1,9 @@
-"""What torchdiffeq is asked for, beside what else it could be: calls of f and errors, the numbers of docs/peers.md.
+"""The forms in which torchdiffeq can solve a cell, compared: calls of f and errors, the numbers of docs/peers.md.
 
     python docs/examples/peers
 
-Calls and errors are the same on every machine but for rounding; times are medians of ratios of
-this process's own seconds, one form after the other.
-A minute or two, in float64 (the spiral's net in float32), on one thread.
+Calls and errors are the same on every machine up to rounding; times are medians of ratios of this process's CPU time,
+with the forms in turn. Takes a minute or two, in float64 (the spiral's net in float32), on one thread.
 """
 
 import argparse
@@ -29,14 +28,14 @@ from node import Counted
 from results.records import Cell
 
 HORIZONS = {"spiral": 1.5, "lotka_volterra": 5.0, "cosine": 8.0}
-THEIRS = {"rk4_38": "rk4", "heun": "heun2"}  # of fixed steps; the adaptive ones have our names
+THEIRS = {"rk4_38": "rk4", "heun": "heun2"}  # fixed-step methods; the adaptive ones have our names
 NET = Cell(
     problem="spiral_net", backend="torchdiffeq", solver="euler", horizon=0.225, n_outputs=10, dt=0.025, batch_size=20
 )
 
 
 class Asked:
-    """A cell's instance, solved in any form, with its calls and its errors."""
+    """The instance of a cell, to be solved in different forms, with the calls and errors of each."""
 
     def __init__(self, cell: Cell):
         self.instance = PROBLEMS[cell.problem].instance(cell)
@@ -44,24 +43,24 @@ class Asked:
         self._truth = Truth(cell, PROBLEMS[cell.problem])
 
     def forward(self, odeint: Callable[[nn.Module], Tensor]) -> tuple[str, str]:
-        """Calls, and the largest error over outputs."""
+        """The calls of a forward solve, and the largest error over outputs."""
         field = Counted(self.instance.field)
         with torch.no_grad():
             off = (odeint(field).double() - self._truth.solution()).abs().max()
         return str(field.calls), f"{off:.1e}"
 
     def backward(self, odeint: Callable[[nn.Module], Tensor]) -> tuple[str, str]:
-        """Calls of the backward pass, and the relative error of the parameters' gradient."""
+        """The calls of a backward pass, and the relative error of the parameters' gradient."""
         field = Counted(self.instance.field)
         loss = self.instance.loss(odeint(field))
         field.reset()
-        gradient = torch.cat([each.reshape(-1) for each in torch.autograd.grad(loss, list(field.parameters()))])
+        gradient = torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss, list(field.parameters()))])
         true = self._truth.gradient()
         return str(field.calls), f"{(gradient.double() - true).norm() / true.norm():.1e}"
 
 
 def adaptive(problems: list[str], outputs: list[int]) -> Iterator[tuple[str, ...]]:
-    """Steps that end on the last output, and on each."""
+    """Rows for adaptive steps: by default, with a step that ends on the last output, and with a step to each output."""
     for problem in problems:
         for solver, rtol in [(s, r) for s in ("bosh3", "dopri5", "dopri8") for r in (1e-3, 1e-5, 1e-7)]:
             for n in outputs:
@@ -74,7 +73,7 @@ def adaptive(problems: list[str], outputs: list[int]) -> Iterator[tuple[str, ...
 
 
 def fixed(problems: list[str]) -> Iterator[tuple[str, ...]]:
-    """A line and a cubic between steps; outputs at the ends of steps (80 steps), and between them (87)."""
+    """Rows for fixed steps with linear and cubic interpolation; 80 steps end on the outputs, 87 steps do not."""
     for problem in problems:
         for solver in ("euler", "midpoint", "heun", "heun3", "rk4_38"):
             for steps in (80, 87):
@@ -87,7 +86,7 @@ def fixed(problems: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def adjoint(problems: list[str]) -> Iterator[tuple[str, ...]]:
-    """The backward pass by default, with a step to each output, and that with the seminorm."""
+    """Rows for backward passes: by default, with a step to each output, and with the seminorm too."""
     for problem in problems:
         for solver, rtol in [(s, r) for s in ("bosh3", "dopri5", "dopri8") for r in (1e-3, 1e-5)]:
             cell = _cell(problem, solver, 11, rtol=rtol, atol=rtol / 100, gradient="adjoint")
@@ -100,7 +99,7 @@ def adjoint(problems: list[str]) -> Iterator[tuple[str, ...]]:
 
 
 def times(rounds: int) -> Iterator[tuple[str, ...]]:
-    """Euler from point to point of a training window, in each form, over that in which it is asked."""
+    """Rows for Euler steps between points of a training window: each form's time relative to that of the form used."""
     asked = Asked(NET)
     forms = {
         "grid given": {"grid_constructor": lambda func, y0, t: t},

@@ -1,9 +1,9 @@
-"""A bouncing ball: when it hits the ground depends on where it starts, on gravity and on its radius.
+"""A bouncing ball, whose times of impact depend on its start, on gravity and on its radius.
 
     python docs/examples/torchdiffeq/bouncing_ball.py --bounces 5 --adjoint
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint, odeint_event` runs the
-same. The gradients of the times of the bounces are compared with finite differences.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint, odeint_event` the program
+runs the same. The gradients of the times of the bounces are compared with finite differences.
 """
 
 import argparse
@@ -40,11 +40,11 @@ class Ball(nn.Module):
         return state[0] - torch.exp(state[2])
 
     def start(self) -> tuple[Tensor, State]:
-        """Time and state."""
+        """The start: time and state."""
         return self.t0, (self.height, self.velocity, self.log_radius)
 
     def bounced(self, state: State) -> State:
-        """The state after a bounce, a little above the ground: the next event is the next bounce."""
+        """The state after a bounce, a little above the ground, so that the next event is the next bounce."""
         return state[0] + 1e-7, -state[1] * (1 - self.absorption), state[2]
 
     def bounces(self, count: int) -> list[Tensor]:
@@ -70,7 +70,7 @@ class Ball(nn.Module):
 
 
 def by_differences(ball: Ball, count: int, step: float = 1e-4) -> dict[str, float]:
-    """d(time of the last bounce) / d(each parameter)."""
+    """The derivative of the time of the last bounce with respect to each parameter, by finite differences."""
     found = {}
     for name, p in ball.named_parameters():
         ends = []
@@ -83,7 +83,7 @@ def by_differences(ball: Ball, count: int, step: float = 1e-4) -> dict[str, floa
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
-    """Let it fall; the times of its bounces, their gradients in two ways, and its path."""
+    """Let the ball fall; the times of its bounces, the gradients of the last time by two methods, and its path."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bounces", type=int, default=10)
     parser.add_argument("--adjoint", action="store_true")

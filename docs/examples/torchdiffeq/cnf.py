@@ -1,8 +1,8 @@
-"""A continuous normalizing flow, whose weights a net makes from time, learns the density of two circles.
+"""A continuous normalizing flow, with weights that a network computes from time, learns the density of two circles.
 
     python docs/examples/torchdiffeq/cnf.py --adjoint
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint` runs the same.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint` the program runs the same.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Flow(nn.Module):
 
 
 def trace(dz: Tensor, z: Tensor) -> Tensor:
-    """That of the Jacobian of each row of dz in its row of z."""
+    """The trace of the Jacobian of each row of dz with respect to its row of z."""
     rows = [torch.autograd.grad(dz[:, i].sum(), z, create_graph=True)[0][:, i] for i in range(z.shape[1])]
     return torch.stack(rows).sum(0)
 
@@ -51,7 +51,7 @@ def circles(count: int) -> Tensor:
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
-    """Train; the losses, and a sample that has gone through the flow and back."""
+    """Train; the losses, samples of the flow, and their distance from the start after the way back."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=1000)
     parser.add_argument("--samples", type=int, default=512)

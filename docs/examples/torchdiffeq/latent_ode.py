@@ -1,8 +1,8 @@
-"""A latent ODE learns spirals, clockwise and counterclockwise, from noisy points of them.
+"""A latent ODE learns clockwise and counterclockwise spirals from noisy points.
 
     python docs/examples/torchdiffeq/latent_ode.py --iterations 2000
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint` runs the same.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint` the program runs the same.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Recognition(nn.Module):
         self.width = width
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Both (B, LATENT), of trajectories (B, T, 2)."""
+        """The means and the logarithms of variances, both (B, LATENT), of trajectories (B, T, 2)."""
         h = x.new_zeros(len(x), self.width)
         for i in reversed(range(x.shape[1])):
             h = torch.tanh(self.hidden(torch.cat((x[:, i], h), dim=1)))
@@ -66,7 +66,7 @@ def spirals(count: int, points: int) -> tuple[Tensor, Tensor]:
 
 
 def negative_elbo(x: Tensor, reconstructed: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """What is to be made small: a constant left out of it."""
+    """The negative evidence lower bound without a constant, which is minimised."""
     error = ((x - reconstructed) / NOISE).square().sum((1, 2)) / 2
     divergence = (log_variance.exp() + mean.square() - 1 - log_variance).sum(1) / 2
     return (error + divergence).mean()

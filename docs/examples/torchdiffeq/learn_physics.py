@@ -1,9 +1,9 @@
-"""A ball's heights teach a model gravity, where the ground is, and what a bounce does to velocity.
+"""A model learns gravity, the height of the ground and the effect of a bounce from the heights of a ball.
 
     python docs/examples/torchdiffeq/learn_physics.py --iterations 1000
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint, odeint_event` runs the
-same.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint, odeint_event` the program
+runs the same.
 """
 
 import argparse
@@ -20,7 +20,7 @@ HOW = {"atol": 1e-8, "rtol": 1e-8, "method": "dopri5"}
 
 
 class Fall(nn.Module):
-    """A constant acceleration."""
+    """The vector field of a fall with constant acceleration, which is learned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,14 +34,14 @@ class Fall(nn.Module):
 
 
 class Ground(nn.Module):
-    """Zero at a height that is to be learned, whose root is in the state: the event's gradient reaches it there."""
+    """The event of touching the ground, whose height is learned; its root is in the state, to get a gradient."""
 
     def __init__(self) -> None:
         super().__init__()
         self.root = nn.Parameter(torch.rand(1))
 
     def parameters(self) -> list[nn.Parameter]:
-        """Its one parameter."""
+        """The event's only parameter."""
         return [self.root]
 
     def forward(self, t: Tensor, state: State) -> Tensor:
@@ -50,14 +50,14 @@ class Ground(nn.Module):
 
 
 class Bounce(nn.Module):
-    """What a bounce does to the velocity."""
+    """The effect of a bounce on the velocity, which is learned."""
 
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Linear(1, 1)
 
     def forward(self, state: State) -> State:
-        """The state after it."""
+        """The state after a bounce."""
         height, velocity, *rest = state
         return height, -torch.sigmoid(self.net(torch.ones_like(velocity))) * velocity, *rest
 
@@ -100,7 +100,7 @@ class Physics(nn.Module):
 
 
 def observed(count: int) -> tuple[Tensor, Tensor]:
-    """Times and heights of a ball let fall from 10 on ground at 0.2, which keeps 0.8 of its velocity."""
+    """Times and heights of a ball that falls from height 10 to the ground at 0.2 and keeps 0.8 of its velocity."""
     gravity, ground, kept = 9.8, 0.2, 0.8
     first = math.sqrt(2 * (10 - ground) / gravity)
     times = torch.linspace(0.0, 1.9 * first, count)

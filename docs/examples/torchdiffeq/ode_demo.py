@@ -2,7 +2,7 @@
 
     python docs/examples/torchdiffeq/ode_demo.py --adjoint
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint` runs the same.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint` the program runs the same.
 """
 
 import argparse
@@ -17,7 +17,7 @@ TRUE_A = torch.tensor([[-0.1, 2.0], [-2.0, -0.1]])
 
 
 class Spiral(nn.Module):
-    """y' = y^3 A, which is to be learned."""
+    """The field to be learned: y' = y^3 A."""
 
     def forward(self, t: Tensor, y: Tensor) -> Tensor:
         """dy/dt."""
@@ -41,14 +41,14 @@ class Net(nn.Module):
 
 
 class RunningAverage:
-    """An exponential mean of what it is told."""
+    """An exponential moving average."""
 
     def __init__(self, momentum: float = 0.97):
         self.momentum = momentum
         self.value = float("nan")
 
     def update(self, new: float) -> None:
-        """Tell it a number, the first of which is taken as it is."""
+        """Add a number to the average, which starts with the first one."""
         self.value = new if self.value != self.value else self.momentum * self.value + (1 - self.momentum) * new
 
 

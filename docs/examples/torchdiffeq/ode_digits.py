@@ -1,8 +1,8 @@
-"""An ODE in place of residual layers tells ten digits apart, drawn from a bitmap font, shifted and noisy.
+"""An ODE in place of residual layers classifies ten digits of a bitmap font, shifted and noisy.
 
     python docs/examples/torchdiffeq/ode_digits.py --adjoint
 
-The import below is all that names a library: `from torchdiffeq import odeint, odeint_adjoint` runs the same.
+Only the import below names a library: with `from torchdiffeq import odeint, odeint_adjoint` the program runs the same.
 """
 
 import argparse
@@ -18,7 +18,7 @@ FONT = (0o75557, 0o26227, 0o71747, 0o71717, 0o55711, 0o74717, 0o74757, 0o71111, 
 
 
 def digits(count: int) -> tuple[Tensor, Tensor]:
-    """Images (count, 1, 16, 16) of digits twice as large as the font's, and which they are."""
+    """Images (count, 1, 16, 16) of digits twice as large as the font's, and their labels (count,)."""
     bits = torch.tensor([[code >> (14 - i) & 1 for i in range(15)] for code in FONT], dtype=torch.float32)
     glyphs = nn.functional.interpolate(bits.view(10, 1, 5, 3), scale_factor=2)
     labels, images = torch.randint(10, (count,)), 0.3 * torch.randn(count, 1, 16, 16)
@@ -29,7 +29,7 @@ def digits(count: int) -> tuple[Tensor, Tensor]:
 
 
 def norm(channels: int) -> nn.Module:
-    """Over groups of channels: it keeps no statistics."""
+    """A normalisation over groups of channels, which keeps no statistics."""
     return nn.GroupNorm(min(8, channels), channels)
 
 
@@ -41,7 +41,7 @@ class WithTime(nn.Module):
         self.layer = nn.Conv2d(channels + 1, channels, 3, padding=1)
 
     def forward(self, t: Tensor, x: Tensor) -> Tensor:
-        """Of x at time t."""
+        """The convolution of x and a channel of t."""
         return self.layer(torch.cat((torch.ones_like(x[:, :1]) * t, x), dim=1))
 
 
@@ -63,8 +63,8 @@ class Field(nn.Module):
         return self.norms[2](x)
 
 
-class BlockRunner(nn.Module):
-    """Its input, moved along the field from time 0 to 1."""
+class ODEBlock(nn.Module):
+    """A layer that solves the ODE from its input at time 0 to time 1."""
 
     def __init__(self, field: Field, solve: Callable[..., Tensor], tolerance: float) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class BlockRunner(nn.Module):
 
     @property
     def nfe(self) -> int:
-        """Calls of the field since it was last set."""
+        """The number of calls of the field since it was last set."""
         return self.field.nfe
 
     @nfe.setter
@@ -89,7 +89,7 @@ class BlockRunner(nn.Module):
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
-    """Train; the losses, the calls of the field forwards and backwards, and the share of digits told right."""
+    """Train; the losses, the calls of the field forwards and backwards, and the accuracy on other digits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--batch", type=int, default=64)
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
 
     torch.manual_seed(0)
     channels = asked.channels
-    block = BlockRunner(Field(channels), odeint_adjoint if asked.adjoint else odeint, asked.tolerance)
+    block = ODEBlock(Field(channels), odeint_adjoint if asked.adjoint else odeint, asked.tolerance)
     before = [nn.Conv2d(1, channels, 3), norm(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 4, 2, 1)]
     after = [norm(channels), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d((2, 2)), nn.Flatten()]
     model = nn.Sequential(*before, block, *after, nn.Linear(4 * channels, 10))
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
     with torch.no_grad():
         images, labels = digits(500)
         right = (model(images).argmax(dim=1) == labels).double().mean().item()
-    print(f"{right:.1%} of 500 others told right")
+    print(f"{right:.1%} of 500 other digits classified correctly")
     return {"losses": losses, "forwards": forwards, "backwards": backwards, "right": [right]}
 
 

@@ -1,11 +1,10 @@
-"""Do the intervals hold? Blocks with twins, and a cell made 10 % slower, beside a process that spins on and off.
+"""A test of the intervals: blocks with twins and a cell made 10 % slower, beside a process that disturbs at random.
 
     python docs/examples/twins --blocks 20
 
-Each block times a control cell and its twin, the same cell under another name (between those there is no difference),
-and the same with every call drawn out by 10 %. Then these cells are timed one after the other, with as many samples.
-Twenty blocks take five minutes, or more on a noisier machine. Exit code 1 if the intervals do not hold what they
-promise.
+Each block times a control cell and its twin, the same cell under another name (these three do not differ), and the same
+cell with every call made 10 % longer. Then these cells are timed one after the other, with as many samples. Twenty
+blocks take five minutes, or more on a noisier machine. Exit code 1 if the intervals do not keep what they promise.
 """
 
 import argparse
@@ -55,7 +54,7 @@ while True:
 
 @dataclass(frozen=True)
 class Compared:
-    """What one block has said of its three comparisons with the control, and in how many seconds."""
+    """The results of a block's three comparisons with the control, and the seconds that it took."""
 
     ratios: Mapping[str, Ratio]  # twin, again, planted
     called: Mapping[str, bool]  # again, planted: beyond the twin's floor, corrected over both
@@ -64,7 +63,7 @@ class Compared:
 
 @contextmanager
 def spinning(seed: int) -> Iterator[None]:
-    """A process beside us that takes a core for a second or so, and then does not, at random."""
+    """A body beside a process that keeps a core busy for a second or so, and then idles, at random."""
     spinner = subprocess.Popen([sys.executable, "-c", _SPINNER, str(seed)])
     try:
         yield
@@ -74,20 +73,20 @@ def spinning(seed: int) -> Iterator[None]:
 
 
 def asked(cell: Cell, kind: TrialKind, process_index: int) -> Task:
-    """A timing of the cell."""
+    """The task of timing a cell."""
     return Task(cell=cell, kind=kind, process_index=process_index, timeout_s=60.0, cores=chosen(cell.threads))
 
 
 def interleaved(control: Cell) -> Compared:
-    """One block by the rule that every run follows."""
-    start, taken = time.monotonic(), SampleTable()
+    """One block, timed by the same rules as in every run."""
+    start, table = time.monotonic(), SampleTable()
     cells = [control, *(replace(control, backend=name) for name in RIVALS)]
-    group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, taken=taken)
+    group = Group(cells=cells, control=control, errors={}, measure=MEASURE, first_process=0, samples=table)
     for wave in waves(group, asked, lambda _: None):
         if failed := [trial for trial in wave if trial.status != "ok"]:
             raise SystemExit(f"a worker failed: {failed[0].status}: {failed[0].reason}")
-    found = {name: taken.ratio(cell, control) for name, cell in zip(RIVALS, cells[1:], strict=True)}
-    found["twin"] = taken.ratio(control, control)
+    found = {name: table.ratio(cell, control) for name, cell in zip(RIVALS, cells[1:], strict=True)}
+    found["twin"] = table.ratio(control, control)
     ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
     floor, p_values = noise_floor(ratios["twin"]), corrected([ratios[name].p_value for name in RIVALS])
     called = {name: differs(ratios[name], floor, p) for name, p in zip(RIVALS, p_values, strict=True)}
@@ -95,26 +94,26 @@ def interleaved(control: Cell) -> Compared:
 
 
 def one_after_the_other(control: Cell, samples: int) -> dict[str, tuple[float, float, float]]:
-    """The same cells, each in one process from its first sample to its last: ratio of medians with its interval."""
+    """The ratio of medians and its interval for the same cells, each timed in one process without interleaving."""
     rng = np.random.default_rng(0)
-    taken = {}
+    times = {}
     for name in (control.backend, "twin", *RIVALS):
         cell = control if name == "twin" else replace(control, backend=name)
         (trial,) = timed_in_rounds([asked(cell, "timing", 0)], samples, lambda _: None)
-        taken[name] = np.array([sample.value for sample in trial.samples[clock(control)]])
-    under = taken.pop(control.backend)
-    return {name: _unpaired(over, under, rng) for name, over in taken.items()}
+        times[name] = np.array([sample.value for sample in trial.samples[clock(control)]])
+    under = times.pop(control.backend)
+    return {name: _unpaired(over, under, rng) for name, over in times.items()}
 
 
 def _unpaired(over: np.ndarray, under: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """As is usual: the median of each, and an interval from resamples of each."""
+    """The usual unpaired comparison: the ratio of the medians, and an interval from bootstrap resamples of each."""
     drawn = [np.median(rng.choice(values, (2000, len(values))), axis=1) for values in (over, under)]
     low, high = np.quantile(drawn[0] / drawn[1], [0.025, 0.975])
     return float(np.median(over) / np.median(under)), float(low), float(high)
 
 
 def main() -> int:
-    """Measure, print a line a block, and the sums."""
+    """Measure, print a line for each block, and print the totals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--blocks", type=int, default=20)
     blocks = parser.parse_args().blocks
@@ -131,19 +130,19 @@ def main() -> int:
     return _summed(by_rounds, in_turn)
 
 
-def _tell(said: str) -> None:
-    print(said, file=sys.stderr, flush=True)
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _table(by_rounds: list[Compared], in_turn: list[dict[str, tuple[float, float, float]]]) -> str:
     header = ("block", "pairs", "twin", "again", "10 % slower", "called", "in turn: twin", "again", "10 % slower")
     rows = []
-    for index, (block, apart) in enumerate(zip(by_rounds, in_turn, strict=True)):
+    for index, (block, one_by_one) in enumerate(zip(by_rounds, in_turn, strict=True)):
         ratios = [block.ratios[name] for name in ("twin", *RIVALS)]
         called = ", ".join(name for name, is_called in block.called.items() if is_called) or "none"
         rows.append((
-            str(index + 1), str(ratios[0].pairs), *(_shown(each.value, each.low, each.high) for each in ratios),
-            called, *(_shown(*apart[name]) for name in ("twin", *RIVALS)),
+            str(index + 1), str(ratios[0].pairs), *(_shown(ratio.value, ratio.low, ratio.high) for ratio in ratios),
+            called, *(_shown(*one_by_one[name]) for name in ("twin", *RIVALS)),
         ))  # fmt: skip
     return columns(rows, header)
 

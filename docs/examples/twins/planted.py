@@ -20,18 +20,18 @@ SLOWDOWN = 1.1
 
 
 class Again(NodeBackend):
-    """The same core: between the two there is no difference."""
+    """The same core under another name, which does not differ from it."""
 
     name = "again"
 
 
 class Planted(NodeBackend):
-    """The same core, each of whose calls is drawn out by a tenth of its time."""
+    """The same core, with each call made longer by a tenth of its time."""
 
     name = "planted"
 
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
-        """Bind the slowed solve."""
+        """The workload of a cell, with its solve slowed down."""
         workload = super().prepare(cell, problem)
         return _Slowed(workload.instance, workload.solve)
 
@@ -41,16 +41,16 @@ _BOTH = (Again(), Planted())
 
 class _Slowed(Workload):
     def forward(self) -> Tensor:
-        with _drawn_out():
+        with _slowed():
             return super().forward()
 
     def gradient(self) -> Tensor:
-        with _drawn_out():
+        with _slowed():
             return super().gradient()
 
 
 @contextmanager
-def _drawn_out() -> Iterator[None]:
+def _slowed() -> Iterator[None]:
     start = time.perf_counter()
     yield
     end = start + SLOWDOWN * (time.perf_counter() - start)
@@ -59,12 +59,12 @@ def _drawn_out() -> Iterator[None]:
 
 
 def register() -> None:
-    """Make both known."""
+    """Register both backends."""
     for backend in _BOTH:
         BACKENDS.register(backend)
 
 
 def serve(connection: Connection, task: Task, log: Path) -> None:
-    """A worker that knows both."""
+    """The entry point of a worker with both backends."""
     register()
     worker.serve(connection, task, log)
