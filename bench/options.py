@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -103,14 +103,6 @@ def options_of_value(owner: object, namespace: str, *, beside: type = object) ->
     documented = _documented(type(owner))
     named = [field.name for field in fields(owner) if field.name not in left_out]
     found = (_option(namespace, name, hints.get(name), getattr(owner, name), documented) for name in named)
-    return tuple(option for option in found if option is not None)
-
-
-def options_of_class(owner: type, namespace: str, *, only: Iterable[str] = ()) -> tuple[Option, ...]:
-    """An option for each simple field of a dataclass that has a default; `only`: the fields' names, empty for all."""
-    hints, documented = _hints(owner), _documented(owner)
-    chosen = [field for field in fields(owner) if field.default is not MISSING and (not only or field.name in only)]
-    found = (_option(namespace, field.name, hints.get(field.name), field.default, documented) for field in chosen)
     return tuple(option for option in found if option is not None)
 
 
