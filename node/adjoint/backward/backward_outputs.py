@@ -3,7 +3,6 @@
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,8 +42,3 @@ class BackwardOutputs(NamedTuple):
         size = (norms + torch.linalg.vector_norm(self.first, dim=1)) / math.sqrt(self.start.shape[1])
         size = size.where((size > 0) & size.isfinite(), 1.0).unsqueeze(1)
         return self._replace(jumps=self.jumps / size, start=self.start / size, first=self.first / size), size
-
-    @property
-    def model(self) -> int:
-        """The index of a sample whose backward solve is not empty."""
-        return int(np.argmax(self.moving))
