@@ -1,4 +1,4 @@
-"""Runs on one machine take turns: real processes, which end in all the ways that processes end."""
+"""Runs on one machine take turns: real processes that finish, fail, are killed or are interrupted."""
 
 import re
 import signal
@@ -31,7 +31,7 @@ Start = Callable[[str], subprocess.Popen[str]]
 
 @pytest.fixture
 def start(tmp_path) -> Iterator[Start]:
-    """Starts a process that measures until it is written a line."""
+    """A function that starts a process, which measures until it reads a line."""
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str) -> subprocess.Popen[str]:
@@ -102,14 +102,14 @@ def test_waiting_can_be_given_up_and_disturbs_nobody(start):
     assert rest(third) == ["measuring"]
 
 
-def test_what_one_user_has_locked_another_can_lock_and_sign(start, tmp_path):
+def test_the_lock_and_the_holders_file_can_be_written_by_every_user(start, tmp_path):
     first = start("smoke")
     assert line(first) == "measuring"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"nodebench.lock": 0o666, "nodebench.measuring": 0o666}
 
 
-def test_a_signature_that_says_nothing_is_another_process(start, tmp_path):
+def test_a_holders_file_that_cannot_be_read_is_called_another_process(start, tmp_path):
     first = start("smoke")
     assert line(first) == "measuring"
     (tmp_path / "nodebench.measuring").write_text("{")

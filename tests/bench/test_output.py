@@ -1,4 +1,4 @@
-"""What the command line writes to: pipes that close, disks that are full, terminals that know ASCII alone."""
+"""The streams of the command line: pipes that close, disks that are full, terminals with ASCII only."""
 
 import os
 import re
@@ -18,7 +18,7 @@ NODEBENCH = f"{shlex.quote(sys.executable)} -m bench"
 
 
 def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What bash makes of the line, in which NODEBENCH is the command line; its exit code is the first command's."""
+    """Run the line in bash, NODEBENCH being the command line; the exit code is that of the first command."""
     return subprocess.run(
         ["bash", "-c", f"{line.replace('NODEBENCH', NODEBENCH)}\nexit ${{PIPESTATUS[0]}}"],
         cwd=folder,
@@ -30,7 +30,7 @@ def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.exhaustive
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+def test_a_reader_that_closes_the_pipe_early_is_no_failure(tmp_path):
     done = shell(tmp_path, "NODEBENCH plan default | head -1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("key ")
@@ -61,8 +61,8 @@ def test_a_stream_that_is_closed_changes_nothing_else(tmp_path, closed):
     assert done.stdout == ("" if ">&-" in streams else f"nodebench {metadata.version('nodebench')}\n")
 
 
-def test_a_pipe_that_does_not_block_gets_it_all(tmp_path):
-    """Who shares a pipe may have set it so; the reader is slow."""
+def test_a_non_blocking_pipe_gets_the_whole_output(tmp_path):
+    """Another process that shares the pipe may have made it non-blocking; the reader is slow."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     code = "from bench.streams import standard_streams\nwith standard_streams(): print('x' * 1_000_000)"
@@ -80,7 +80,7 @@ def test_a_pipe_that_does_not_block_gets_it_all(tmp_path):
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
     ids=["asked for", "of the locale"],
 )
-def test_a_terminal_of_ascii_is_written_to_without_ornaments(tmp_path, environment):
+def test_a_terminal_of_ascii_gets_ascii_only(tmp_path, environment):
     done = shell(tmp_path, "NODEBENCH list problems", **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
@@ -91,7 +91,7 @@ def test_a_terminal_of_ascii_is_written_to_without_ornaments(tmp_path, environme
     assert done.stderr.count("\n") == 1
 
 
-def test_what_is_said_has_no_control_characters(tmp_path):
+def test_messages_have_no_control_characters(tmp_path):
     done = shell(tmp_path, r"NODEBENCH plan $'a\nb\x1b[31m\r.toml' --db $'x\ty'", FORCE_COLOR="1")
     assert done.returncode == 2
     assert re.search(r"[\x00-\x09\x0b-\x1f]", done.stderr) is None
@@ -147,7 +147,7 @@ def test_the_help_of_each_verb_has_an_example_and_fits_80_columns(verb, capsys, 
 
 
 @pytest.mark.parametrize("group", [[], ["db"]])
-def test_without_a_verb_the_help_names_each_one_in_a_whole_sentence(group, capsys, monkeypatch):
+def test_without_a_verb_the_help_explains_each_verb_in_a_whole_sentence(group, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert answer(group) == 2
     out = capsys.readouterr().out

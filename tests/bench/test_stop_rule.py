@@ -1,4 +1,4 @@
-"""The stopping rule of timing, which is a function of what is known of a cell."""
+"""The stopping rule of timing, a function of the timings that a cell has so far."""
 
 import math
 
