@@ -21,7 +21,7 @@ print(forkserver.is_gone(fork_server()))
 """
 
 
-def test_multiprocessing_has_the_attributes_for_its_forkserver_and_for_the_folder_of_its_sockets(tmp_path):
+def test_multiprocessing_has_the_attributes_for_its_forkserver_and_its_socket_folder(tmp_path):
     """Without them a killed server would be taken for a cell's crash, and sockets would lie in long paths."""
     folder = tmp_path / "sockets"
     folder.mkdir()

@@ -66,7 +66,7 @@ def test_each_wave_times_the_control_and_its_twin_beside_the_cells(monkeypatch):
     assert indexes == [[wave] * 3 for wave in range(len(found))]
 
 
-def test_a_cell_is_done_when_its_interval_is_narrow_but_not_before_the_least_number_of_processes(monkeypatch):
+def test_a_cell_is_done_when_its_interval_is_narrow_after_the_least_number_of_processes(monkeypatch):
     _, found = timed(monkeypatch, CONTROL, QUIET)
     assert [trial.metrics for trial in trials_of(found, QUIET)] == [{}, {}, {"unstable": 0.0}]
     assert [trial.metrics for trial in trials_of(found, CONTROL)] == [{}, {}, {"unstable": 0.0}]

@@ -65,7 +65,7 @@ def test_calls_forwards_calls_backwards_and_products_are_counted_in_twenty_itera
     assert (calls.y[0][1] > 0) == (gradient == "adjoint")
 
 
-def test_the_loss_of_the_whole_trajectory_is_known_from_before_the_first_iteration_to_after_the_last():
+def test_the_loss_of_the_whole_trajectory_is_known_before_and_after_all_iterations():
     metrics, curves = trained(replace(CELL, iterations=30))
     whole = curves["whole_loss"]
     assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 9)

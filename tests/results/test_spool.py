@@ -274,9 +274,7 @@ def test_trials_spooled_for_a_database_are_not_taken_in_by_its_backup(server_url
         assert (copy.notices, len(copy.trials())) == ((), 0)
 
 
-def test_trials_spooled_for_an_earlier_database_of_this_place_are_reported_with_a_command_to_take_them_in(
-    server_url, state
-):
+def test_trials_of_an_earlier_database_of_this_place_are_reported_with_the_remedy(server_url, state):
     with Store.open(server_url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         with locked(server_url):
