@@ -161,11 +161,11 @@ def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing
     with turn("a test", print):
         runs = [start(folder, "run", "small.toml") for _ in range(2)]
         waiting = [run.stderr.readline() for run in runs]
-    told = [run.communicate(timeout=300)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], told
+    outputs = [run.communicate(timeout=300)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
     for line in waiting:
         assert line.startswith(f"nodebench: process {os.getpid()} has been measuring a test since")
-    assert sorted(out.partition(" trials measured")[0] for out in told) == ["small: 0", "small: 33"]
+    assert sorted(out.partition(" trials measured")[0] for out in outputs) == ["small: 0", "small: 33"]
     assert len(trials_of(folder)) == 33
 
 

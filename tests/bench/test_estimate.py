@@ -96,8 +96,8 @@ def test_trials_of_another_machine_do_not_count(costs_of, store):
     assert estimated_s([], MEASURE, elsewhere) == 0.0
 
 
-@pytest.mark.parametrize(("scale", "told"), [(1, "2 min"), (35, "1 h 10 min")])
-def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatch, scale, told):
+@pytest.mark.parametrize(("scale", "duration"), [(1, "2 min"), (35, "1 h 10 min")])
+def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatch, scale, duration):
     from bench.machine.environment import environment
 
     cells = [CELL, replace(CELL, rtol=1e-4)]
@@ -120,4 +120,4 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
     assert code == 0
     assert "2 cells, 1 done" in out
     # One cell is left: three trials, and two timing processes of the cell, the control and its twin.
-    assert out.splitlines()[-1].startswith(f"about {told} to measure what is left")
+    assert out.splitlines()[-1].startswith(f"about {duration} to measure what is left")

@@ -60,9 +60,11 @@ def test_the_second_run_waits_and_says_once_who_measures(start):
     first = start("smoke")
     assert line(first) == "measuring"
     second = start("adaptive")
-    told = line(second)
-    assert re.fullmatch(rf"process {first.pid} has been measuring smoke since \d\d:\d\d:\d\d on this machine: .*", told)
-    assert "Ctrl-C" in told
+    notices = line(second)
+    assert re.fullmatch(
+        rf"process {first.pid} has been measuring smoke since \d\d:\d\d:\d\d on this machine: .*", notices
+    )
+    assert "Ctrl-C" in notices
     assert rest(first) == []
     assert rest(second) == ["measuring"]
 
@@ -117,13 +119,13 @@ def test_a_holders_file_that_cannot_be_read_is_called_another_process(start, tmp
 
 
 def test_where_nothing_can_be_locked_a_run_measures_and_says_so(tmp_path):
-    told: list[str] = []
-    with turn("smoke", told.append, places=[Path(__file__), tmp_path / "nowhere"]):
-        assert ["cannot see whether another run measures here" in one for one in told] == [True]
+    notices: list[str] = []
+    with turn("smoke", notices.append, places=[Path(__file__), tmp_path / "nowhere"]):
+        assert ["cannot see whether another run measures here" in one for one in notices] == [True]
 
 
 def test_where_the_first_place_cannot_be_written_the_second_is_taken(tmp_path):
-    told: list[str] = []
-    with turn("smoke", told.append, places=[Path(__file__), tmp_path]):
-        assert told == []
+    notices: list[str] = []
+    with turn("smoke", notices.append, places=[Path(__file__), tmp_path]):
+        assert notices == []
         assert "smoke" in (tmp_path / "nodebench.measuring").read_text()

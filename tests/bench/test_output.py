@@ -107,13 +107,13 @@ def test_a_completion_that_cannot_be_installed_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shell_name", "told"),
+    ("shell_name", "expected"),
     [("bash", "complete -o default -F"), ("zsh", "#compdef nodebench"), ("fish", "complete --command nodebench")],
 )
-def test_a_completion_script_is_made_for_each_shell(tmp_path, shell_name, told):
+def test_a_completion_script_is_made_for_each_shell(tmp_path, shell_name, expected):
     done = shell(tmp_path, "NODEBENCH", _NODEBENCH_COMPLETE=f"source_{shell_name}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert told in done.stdout
+    assert expected in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def acknowledged(said: str) -> dict[str, set[tuple[str, ...]]]:
     return {verb: {line[1:] for line in lines if line[0] == verb} for verb in ("begun", "recorded", "finished")}
 
 
-def assert_whole(execute, told: list[dict[str, set[tuple[str, ...]]]]) -> None:
+def assert_whole(execute, acknowledgements: list[dict[str, set[tuple[str, ...]]]]) -> None:
     assert execute(INCOMPLETE_TRIALS) == []
     assert execute(INCOMPLETE_RUNS) == []
     found = {
@@ -48,7 +48,7 @@ def assert_whole(execute, told: list[dict[str, set[tuple[str, ...]]]]) -> None:
         "recorded": {(run_id, str(index)) for run_id, index in execute("select run_id, process_index from trial")},
         "finished": {(run_id,) for (run_id,) in execute("select id from run where state = 'complete'")},
     }
-    for one in told:
+    for one in acknowledgements:
         for verb, said in one.items():
             assert said <= found[verb], verb
 
@@ -57,11 +57,11 @@ def assert_whole(execute, told: list[dict[str, set[tuple[str, ...]]]]) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_was_acknowledged_outlives_ten_kills(tmp_path, nursery, seed):
     """The kills come while a database is created, runs begin, trials are recorded and SQLite makes checkpoints."""
-    path, moments, told = tmp_path / "bench.db", random.Random(seed), []
+    path, moments, acknowledgements = tmp_path / "bench.db", random.Random(seed), []
     for kill in range(10):
         calls = [{"url": str(path), "name": f"run-{kill}"}]
         (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.0, 0.8))
-        told.append(acknowledged(said))
+        acknowledgements.append(acknowledged(said))
         if not path.exists() or not path.stat().st_size:
             continue
         with closing(sqlite3.connect(path)) as connection:
@@ -69,25 +69,25 @@ def test_whatever_was_acknowledged_outlives_ten_kills(tmp_path, nursery, seed):
                 continue  # killed before the schema was written
             assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
             assert connection.execute("pragma foreign_key_check").fetchall() == []
-            assert_whole(lambda query, connection=connection: connection.execute(query).fetchall(), told)
-    assert sum(len(one["recorded"]) for one in told) > 10
+            assert_whole(lambda query, connection=connection: connection.execute(query).fetchall(), acknowledgements)
+    assert sum(len(one["recorded"]) for one in acknowledgements) > 10
 
 
 def test_a_server_keeps_what_it_has_acknowledged_to_ten_killed_recorders(server_url, nursery):
     import psycopg
 
-    moments, told = random.Random(5), []
+    moments, acknowledgements = random.Random(5), []
     Store.open(server_url, create=True).__exit__()
     for kill in range(10):
         calls = [{"url": server_url, "name": f"run-{kill}"}]
         (said,) = nursery.all_at_once("record_until_killed", calls, killed_after=moments.uniform(0.1, 1.0))
-        told.append(acknowledged(said))
+        acknowledgements.append(acknowledged(said))
         with psycopg.connect(server_url, autocommit=True) as connection:
             others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
             while connection.execute(others).fetchall():  # the server notices a killed client when it next writes to it
                 time.sleep(0.01)
-            assert_whole(lambda query, connection=connection: connection.execute(query).fetchall(), told)
-    assert sum(len(one["recorded"]) for one in told) > 10
+            assert_whole(lambda query, connection=connection: connection.execute(query).fetchall(), acknowledgements)
+    assert sum(len(one["recorded"]) for one in acknowledgements) > 10
 
 
 def rows(path: Path) -> dict[str, int]:

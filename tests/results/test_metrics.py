@@ -115,13 +115,13 @@ def test_a_metric_that_a_program_does_not_know_is_kept(url, extended, tmp_path):
 
 def test_an_older_database_opens_with_a_new_metric(extended, tmp_path):
     old = Path(shutil.copy(DATABASES / "version_1.db", tmp_path / "old.db"))
-    for how, told in (
+    for how, expected in (
         ("", "a temporary copy of it, upgraded to"),
         ("write=True", "was upgraded from schema version 1"),
     ):
         warmth, notices = opened_by(extended, str(old), how, tmp_path)
         assert "NaN" in warmth
-        assert told in notices
+        assert expected in notices
 
 
 def test_a_reader_of_a_file_without_a_metric_reads_a_copy_that_has_it(extended, tmp_path):
