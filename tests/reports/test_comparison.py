@@ -1,3 +1,5 @@
+"""Comparisons of cells: ratios within rounds and through a control, and which differences count."""
+
 import math
 from dataclasses import replace
 

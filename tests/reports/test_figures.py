@@ -1,3 +1,5 @@
+"""Figures: panels as SVG, labels, legends, and the points that an axis can show."""
+
 import itertools
 import re
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Numbers as text: units, digits, ratios, intervals and lists of names."""
+
 import math
 
 import pytest

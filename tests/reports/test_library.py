@@ -1,3 +1,5 @@
+"""The comparison of libraries over equal cells, and its notes."""
+
 from dataclasses import replace
 
 import pytest

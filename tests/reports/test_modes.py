@@ -1,3 +1,5 @@
+"""The comparison of gradient modes with backprop."""
+
 import math
 from dataclasses import replace
 

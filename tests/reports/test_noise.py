@@ -1,3 +1,5 @@
+"""The noise floors of blocks on the page, and the twins behind them."""
+
 from dataclasses import replace
 
 import pytest

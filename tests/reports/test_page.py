@@ -1,3 +1,5 @@
+"""The HTML page: self-contained, linked, escaped, and written whole or not at all."""
+
 import os
 import re
 import stat

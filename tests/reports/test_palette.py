@@ -1,3 +1,5 @@
+"""The colours and strokes of solvers, gradient modes and libraries."""
+
 import pytest
 
 from reports.palette import COLOURS, STROKES, colour_of, stroke_of

@@ -1,3 +1,5 @@
+"""Ratios of paired samples: intervals, p-values, noise floors and links through shared rounds."""
+
 import itertools
 import math
 

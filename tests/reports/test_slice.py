@@ -1,3 +1,5 @@
+"""Settings and slices: the fields that name a setting, and the axes that a slice fixes."""
+
 from dataclasses import replace
 
 from reports.views.findings.configuration import settings

@@ -1,3 +1,5 @@
+"""The median, the running median and the fitted order of convergence."""
+
 import math
 
 import pytest

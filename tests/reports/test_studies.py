@@ -1,3 +1,5 @@
+"""The sections of the studies, on any measured cells and on a whole synthetic database."""
+
 import math
 from dataclasses import replace
 

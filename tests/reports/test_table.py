@@ -1,3 +1,5 @@
+"""Tables of a section: empty columns, and numbers that are missing or infinite."""
+
 import math
 
 from reports.views.parts.table import Column, number, tabulate, words

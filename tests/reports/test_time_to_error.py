@@ -1,3 +1,5 @@
+"""The time to an error: the quickest cells within a target, and the target itself."""
+
 from dataclasses import replace
 
 import pytest
