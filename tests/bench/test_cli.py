@@ -170,7 +170,7 @@ def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing
 
 
 @pytest.mark.exhaustive
-def test_a_database_that_is_locked_during_a_run_is_one_line_and_exit_code_1(folder, call, monkeypatch):
+def test_a_database_that_is_locked_during_a_run_is_reported_in_one_line_with_exit_code_1(folder, call, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setattr("results.engine.database.PATIENCE_S", 0.1)
     monkeypatch.setattr("results.engine.database.IMPATIENCE_S", 0.05)
@@ -231,7 +231,7 @@ def test_each_registry_is_listed_with_one_line_per_entry(call, registry):
         (("show", "abc", "--db", "missing.db"), "no database at missing.db"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, call, arguments, said):
+def test_a_mistake_is_refused_in_one_line_with_exit_code_2_and_nothing_is_written(folder, call, arguments, said):
     (folder / "typo.toml").write_text(SWEEP.replace("dopri5", "dopri55"))
     (folder / "large.toml").write_text(SWEEP + "seed = [1, 3_000_000_000]")
     (folder / "broken.toml").write_text("nonsense = [")

@@ -164,7 +164,7 @@ def test_prune_says_what_it_would_remove_and_removes_it(db, url, folder):
     assert db("prune", "--db", url)[:2] == (0, "removed: nothing\n")
 
 
-def test_a_database_that_is_locked_before_prune_frees_its_pages_is_one_line(db, folder, monkeypatch):
+def test_a_database_that_is_locked_before_prune_frees_its_pages_is_reported_in_one_line(db, folder, monkeypatch):
     with Store.open("bench.db", create=True) as store:
         measure(store, "old", started_at=1.0)
         measure(store, "new", started_at=2.0)
@@ -270,7 +270,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments[:2]) for arguments, _ in MISTAKES])
-def test_a_mistake_is_one_line_and_nothing_is_written(db, folder, arguments, said):
+def test_a_mistake_is_refused_in_one_line_and_nothing_is_written(db, folder, arguments, said):
     with Store.open("bench.db", create=True) as store:
         stock(store)
         before = contents(store)

@@ -113,7 +113,7 @@ def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable"), EOFError("unexpected EOF")])
-def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monkeypatch, error):
+def test_a_fork_that_is_refused_is_reported_in_one_line_with_exit_code_1(tmp_path, call, monkeypatch, error):
     (tmp_path / "mine.toml").write_text(SWEEP)
     command = ("run", str(tmp_path / "mine.toml"), "--db", str(tmp_path / "bench.db"))
 

@@ -43,7 +43,7 @@ def test_a_refusal_that_nobody_reads_has_its_exit_code(tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["--help", "plan smoke"])
-def test_a_full_output_is_one_line_and_exit_code_2(tmp_path, verb):
+def test_a_full_output_is_reported_in_one_line_with_exit_code_2(tmp_path, verb):
     done = shell(tmp_path, f"NODEBENCH {verb} > /dev/full")
     assert done.returncode == 2
     assert re.fullmatch(r"nodebench: standard output: No space left on device: .*\n", done.stderr)
@@ -98,7 +98,7 @@ def test_messages_have_no_control_characters(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_completion_that_cannot_be_installed_is_one_line(tmp_path):
+def test_a_completion_that_cannot_be_installed_is_reported_in_one_line(tmp_path):
     home = tmp_path / "home"
     home.write_text("a file")
     done = shell(tmp_path, "NODEBENCH --install-completion", HOME=str(home), SHELL="/bin/bash")

@@ -87,7 +87,7 @@ def called(moment: str, number: int, *arguments: str) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("number", SAID)
 @pytest.mark.parametrize("module", ["typer", "bench.answers.reading", "sqlalchemy"])
-def test_a_signal_while_modules_load_is_one_line(number, module, tmp_path):
+def test_a_signal_while_modules_load_is_reported_in_one_line(number, module, tmp_path):
     done = called(IMPORTING.format(module=module), number, "show", "abc", "--db", str(tmp_path / "missing.db"))
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SAID[number])
 
@@ -101,7 +101,7 @@ def test_a_signal_before_the_handlers_are_set_ends_the_process_silently(number):
 
 
 @pytest.mark.parametrize("moment", [LAST_LINES, IN_FINALISER], ids=["while it prints", "in a finaliser"])
-def test_a_signal_while_the_answer_is_printed_is_one_line(moment):
+def test_a_signal_while_the_answer_is_printed_is_reported_in_one_line(moment):
     done = called(moment, signal.SIGINT, "list", "sweeps")
     assert (done.returncode, done.stderr) == (130, SAID[signal.SIGINT])
 
@@ -166,7 +166,9 @@ def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(num
         time.sleep(0.02)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 128 + number
-    assert [line for line in err.splitlines() if "been measuring" not in line] == []  # of another test, waited for
+    assert [
+        line for line in err.splitlines() if "been measuring" not in line
+    ] == []  # it may wait for the run of another test
     assert out.endswith("interrupted: nothing measured is lost; run the same command again to go on\n")
     assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])
 

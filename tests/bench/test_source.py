@@ -93,7 +93,7 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
         ("node/controller.py", {"node": 0, "torchdiffeq": 0}),  # the other library's steps are laid out by it
         ("node/vector_field.py", {"node": 0, "torchdiffeq": 1}),  # the other library's calls are counted by it
         ("bench/workload.py", {"node": 0, "torchdiffeq": 0}),
-        ("node/models/mlp.py", {"node": 0, "torchdiffeq": 3}),  # true values are node's
+        ("node/models/mlp.py", {"node": 0, "torchdiffeq": 3}),  # node computes the true values
         ("bench/problems/spiral.py", {"node": 0, "torchdiffeq": 0}),
         ("bench/measures/memory.py", {"node": 3, "torchdiffeq": 3}),
         ("bench/problems/lorenz.py", {"node": 4, "torchdiffeq": 4}),

@@ -125,7 +125,7 @@ def test_eight_processes_that_take_in_the_same_spool_double_nothing(url, nursery
         store.begin(a_run("run-1"), PLAN)
         spool = Spool.of(store.database)
         for index in range(40):
-            spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small ones
+            spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small trials
     with Nursery() as with_this_home:
         with_this_home.all_at_once("take_in", [{"url": url}] * WRITERS)
     assert count(url, "select count(*) from trial") == 40

@@ -33,7 +33,7 @@ with Store.open(sys.argv[1], {how}) as store:
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
-def test_a_metric_says_its_unit_its_merit_and_how_it_is_read(metric):
+def test_a_metric_has_its_unit_in_its_name_a_merit_and_a_meaning(metric):
     endings = {"s": "_s", "bytes": "_bytes", "MHz": "_mhz"}
     assert all(metric.name.endswith(end) == (metric.unit == unit) for unit, end in endings.items())
     assert metric.less_is_better in (True, False, None)
@@ -42,7 +42,7 @@ def test_a_metric_says_its_unit_its_merit_and_how_it_is_read(metric):
     assert metric.meaning
 
 
-def test_how_a_metric_is_read_is_said_in_words():
+def test_how_read_explains_in_words_how_a_metric_is_read():
     said = {
         merit: Metric("a", "1", merit, merit is True, "a number", "counts").how_read for merit in (True, False, None)
     }
@@ -95,9 +95,8 @@ def test_a_new_metric_has_its_column_as_soon_as_an_earlier_database_is_opened(ur
     assert "the table summary was made anew, with the metrics of this nodebench" in notices
     assert opened_by(extended, url, "write=True", tmp_path) == (warmth, "")
     assert opened_by(extended, url, "", tmp_path) == (warmth, "")
-    assert "warmth_kelvin" in columns(
-        url, "summary"
-    )  # this program reads a table that has more columns than it asks for
+    # This program reads a table that has more columns than it asks for.
+    assert "warmth_kelvin" in columns(url, "summary")
     assert "warmth_kelvin" in columns(url, "latest")
 
 

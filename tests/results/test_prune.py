@@ -136,9 +136,8 @@ def test_the_code_of_a_run_that_is_running_stays(store):
 def test_a_source_that_was_pruned_comes_back_with_a_later_trial_of_it(store, spooled):
     store.begin(a_run("b-1"), PLAN, [TIMED])
     with store.database.writing() as connection:
-        connection.execute(
-            update(run).values(state="interrupted")
-        )  # as another run writes that finds its lease expired
+        # As another run writes that finds its lease expired.
+        connection.execute(update(run).values(state="interrupted"))
     trial = replace(a_trial(), source=TIMED.key)
     if spooled:
         Spool.of(store.database).put("b-1", trial, store._begun["b-1"])
