@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--all`: every test and every case of it."""
+    """Add the option `--all`: run every test with all of its cases."""
     parser.addoption("--all", action="store_true", help="Run every test: half an hour on two cores.")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out each gradient mode's tests with a solver that it does not go with; dopri5 where none is named.
+    """Leave out tests of a gradient mode with a solver that it does not support (dopri5 where none is named).
 
-    And each test with a solver of separable fields, if it is not marked as one of such fields.
+    Tests with a solver of separable fields are left out too, except those that are marked `separable`.
     """
-    apart = [
+    unsupported = [
         item
         for item in items
-        if not _go_together(getattr(item, "callspec", None))
+        if not _supported(getattr(item, "callspec", None))
         or (_of_separable_fields(getattr(item, "callspec", None)) and item.get_closest_marker("separable") is None)
     ]
-    left_out = set(apart)
+    left_out = set(unsupported)
     if not everything(config):
         left_out |= set(items) - set(part([item for item in items if item not in left_out]))
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 
 
-def _go_together(case: object) -> bool:
+def _supported(case: object) -> bool:
     params = getattr(case, "params", {})
     if not isinstance(params.get("gradient"), str):
         return True
@@ -57,7 +57,7 @@ def _go_together(case: object) -> bool:
 
 
 def _of_separable_fields(case: object) -> bool:
-    """Whether a solver of such fields, or its name, is among the parameters."""
+    """Whether a solver of separable fields, or its name, is among the parameters."""
     if "node.solvers" not in sys.modules:
         return False
     from node import SOLVERS
@@ -69,7 +69,7 @@ def _of_separable_fields(case: object) -> bool:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Torch on one thread, in the tests that have loaded it: small products gain nothing from more."""
+    """Run torch, if it is loaded, on one thread: small products gain nothing from more threads."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield
@@ -113,7 +113,7 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database that is not made yet, on each engine."""
+    """The path or URL of a new database, on each engine."""
     if request.param == "sqlite":
         return str(tmp_path / "bench.db")
     return str(request.getfixturevalue("server_url"))
@@ -158,7 +158,7 @@ def measured(measured_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def content(measured_path: Path) -> Report:
-    """The report on it, made once."""
+    """The report on the measured database, made once per session."""
     from reports.views.report import report
 
     with Store.open(str(measured_path)) as opened:
@@ -167,7 +167,7 @@ def content(measured_path: Path) -> Report:
 
 @pytest.fixture(scope="session")
 def html(content: Report) -> str:
-    """The page of that report."""
+    """The HTML page of the report on the measured database."""
     from reports.page import render
 
     return render(content)

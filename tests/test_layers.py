@@ -1,4 +1,4 @@
-"""The arrows between the packages point down and never back."""
+"""The imports between the packages go downward only."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The Makefile's verbs that need no environment: what they list, and what they remove."""
+"""The Makefile's targets that need no environment: help, clean and clean-results."""
 
 import os
 import re
@@ -21,9 +21,10 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def make(folder: Path, verb: str) -> str:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # of the make that tests
-    command = ["make", "--no-print-directory", verb]
+def make(folder: Path, target: str) -> str:
+    # Without the variables of the make that runs the tests.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", target]
     return subprocess.run(command, cwd=folder, env=ours, capture_output=True, text=True, check=True).stdout
 
 

@@ -1,4 +1,4 @@
-"""What is shipped: an sdist of the tracked files that are listed, and a wheel that works wherever it is installed."""
+"""The distributions: an sdist of the listed tracked files, and a wheel that works wherever it is installed."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def files(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """What is listed, as git would check it out."""
+    """A git repository of the files that pyproject.toml lists for the sdist."""
     copy = tmp_path_factory.mktemp("packaging") / "checkout"
     copy.mkdir()
     for name in (*LISTED, ".gitignore"):
@@ -62,7 +62,7 @@ def wheel(sdist) -> Path:
     return packed
 
 
-def test_an_sdist_has_what_is_listed_and_no_stray_file(checkout, sdist):
+def test_an_sdist_has_the_listed_files_and_no_stray_file(checkout, sdist):
     tracked = subprocess.run(["git", "ls-files"], cwd=checkout, capture_output=True, text=True, check=True)
     assert files(sdist) == {*tracked.stdout.splitlines(), "PKG-INFO"}
 
@@ -97,14 +97,15 @@ def test_a_wheel_is_pure(wheel):
 
 
 @pytest.mark.exhaustive
-def test_an_installed_wheel_works_in_a_folder_of_its_own(wheel, tmp_path):
+def test_an_installed_wheel_works_without_the_source_tree(wheel, tmp_path):
     venv, folder = tmp_path / "venv", tmp_path / "folder"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel]
     subprocess.run(pip, check=True)
     (site,) = venv.glob("lib/python*/site-packages")
-    (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # whose own .pth files, the editable's, go unread
+    # Python reads no .pth files in a folder that a .pth file adds: the editable install stays out.
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"))
     folder.mkdir()
     shutil.copy(DATABASES / "version_1.db", folder / "old.db")
 

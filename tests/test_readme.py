@@ -1,4 +1,4 @@
-"""What the README names is there."""
+"""The tests and the files that the README names exist."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_tests_that_the_readme_names_are_there():
+def test_the_tests_that_the_readme_names_exist():
     defined = {
         name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
     }
@@ -16,7 +16,7 @@ def test_the_tests_that_the_readme_names_are_there():
     assert named <= defined
 
 
-def test_the_files_that_the_readme_links_to_are_there():
+def test_the_files_that_the_readme_links_to_exist():
     linked = re.findall(r"\]\(([^)#:]+)\)", README)
     assert linked
     assert [path for path in linked if not (ROOT / path).exists()] == []

@@ -1,4 +1,4 @@
-"""The commands of README and of the pages in docs: whoever types them succeeds."""
+"""The commands of README and of the pages in docs: each of them succeeds when it is typed."""
 
 import os
 import re
@@ -26,7 +26,7 @@ PAGES = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md",
 README = PAGES[ROOT / "README.md"]
 PROSE = {path: re.sub(r"```.*?```", "", text, flags=re.DOTALL) for path, text in PAGES.items()}
 
-LEFT_OUT = {  # by what a line begins with: why it is not run here
+LEFT_OUT = {  # the beginning of a line, and why it is not run here
     "make bench": "takes minutes, and makes an environment of its own in the tree",
     "make test": "would run this test",
     "make hostile": "takes half an hour; a test gives the verbs a few",
@@ -63,7 +63,7 @@ def blocks() -> Iterator[Block]:
 
 
 def lines(block: Block) -> list[str]:
-    """The commands of a shell's block."""
+    """The commands in a block of shell."""
     return [line for line in block.body.replace("\\\n", "").splitlines() if line and not line.startswith("#")]
 
 
@@ -85,7 +85,7 @@ def folder(tmp_path_factory, measured_path) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> dict[str, str]:
-    """What a user's shell knows: the commands nodebench and sqlite3, and a Python that has nodebench."""
+    """The environment of a user's shell: the commands nodebench and sqlite3, and a Python that has nodebench."""
     commands = tmp_path_factory.mktemp("bin")
     write(commands / "nodebench", 'from bench.__main__ import main\n\nif __name__ == "__main__":\n    main()\n')
     if shutil.which("sqlite3") is None:
@@ -99,19 +99,19 @@ def write(command: Path, code: str) -> None:
 
 
 @pytest.mark.exhaustive
-def test_who_follows_the_pages_from_top_to_bottom_succeeds_with_each_command(folder, environment):
-    def succeeds(*command: str, told: str = "") -> None:
+def test_every_command_of_the_pages_succeeds_from_top_to_bottom(folder, environment):
+    def succeeds(*command: str, stdin: str = "") -> None:
         done = subprocess.run(
-            command, cwd=folder, env=environment, input=told, capture_output=True, text=True, timeout=600
+            command, cwd=folder, env=environment, input=stdin, capture_output=True, text=True, timeout=600
         )
-        assert done.returncode == 0, f"{command} {told}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr, f"{command} {told}\n{done.stderr}"
+        assert done.returncode == 0, f"{command} {stdin}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, f"{command} {stdin}\n{done.stderr}"
 
     for block in blocks():
         if block.saved_as:
             (folder / block.saved_as).write_text(block.body)
         elif block.language == "python":
-            succeeds(sys.executable, "-", told=block.body)
+            succeeds(sys.executable, "-", stdin=block.body)
         elif block.language == "sh":
             for line in lines(block):
                 if not left_out(line):
@@ -126,7 +126,7 @@ def test_every_block_is_run_somewhere():
     assert len(SHELL) > 15
 
 
-def test_what_is_left_out_is_there():
+def test_every_command_that_is_left_out_is_in_a_page():
     assert [start for start in LEFT_OUT if not any(re.match(rf"{start}(\s|$)", line) for line in SHELL)] == []
 
 
@@ -135,7 +135,7 @@ def test_the_defaults_that_a_page_states_are_those_that_a_sweep_has():
     assert stated["measure"] == Measure().model_dump(exclude={"memory_gib"})
 
 
-def test_make_knows_each_target_that_a_page_names_and_readme_names_each_that_it_knows():
+def test_every_target_that_a_page_names_exists_and_the_readme_names_every_target():
     named = {target for text in PAGES.values() for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE)}
     assert {"bench", "test", "regress"} <= named
     for target in sorted(named):
@@ -145,19 +145,19 @@ def test_make_knows_each_target_that_a_page_names_and_readme_names_each_that_it_
 
 
 def spans() -> list[list[str]]:
-    """The commands within sentences, in words; options that stand alone are of any verb."""
+    """The commands within sentences, split into words; an option without a verb may be of any verb."""
     found = [re.sub(r"\s+", " ", span) for text in PROSE.values() for span in re.findall(r"`([^`]+)`", text)]
     verbs = typer.main.get_command(app).commands
-    told = [shlex.split(span) for span in found if re.match(rf"(nodebench|--|({'|'.join(verbs)}) --)", span)]
-    return [words[words[0] == "nodebench" :] for words in told]
+    commands = [shlex.split(span) for span in found if re.match(rf"(nodebench|--|({'|'.join(verbs)}) --)", span)]
+    return [words[words[0] == "nodebench" :] for words in commands]
 
 
 def test_a_command_within_a_sentence_has_the_verb_and_the_options_that_it_names():
     top = typer.main.get_command(app)
     every = {"--help", *(option for verb in (*verbs(top), top) for each in verb.params for option in each.opts)}
-    told = spans()
-    assert ["report", "--run"] in told
-    for words in told:
+    commands = spans()
+    assert ["report", "--run"] in commands
+    for words in commands:
         verb, known = top, every
         while hasattr(verb, "commands") and words and not words[0].startswith("-"):
             assert words[0] in verb.commands, words
@@ -179,7 +179,7 @@ def test_a_key_in_an_example_is_one_of_the_sweep_of_that_example(tmp_path):
     (block,) = (block for block in blocks() if block.saved_as)
     (tmp_path / block.saved_as).write_text(block.body)
     of_readme = {cell.key for cell in load_sweep(str(tmp_path / block.saved_as)).cells}
-    of_smoke = {cell.key for cell in load_sweep("smoke").cells}  # which the help tells to begin with
+    of_smoke = {cell.key for cell in load_sweep("smoke").cells}  # the sweep of the examples in the help
     helps = " ".join(verb.epilog or "" for verb in verbs(typer.main.get_command(app)))
     for text, keys in ((README, of_readme), (helps, of_smoke)):
         named = re.findall(r"(?:show|annotate|--again|key=) ?([0-9a-f]{4,16})\b", text)

@@ -1,7 +1,7 @@
-"""What a stranger adds is one file, or one declaration: the things that no other test adds in this way.
+"""Extensions of one file each: a gradient mode and a verb.
 
-A problem, a backend and a solver: tests/bench/test_own.py. A metric: tests/results/test_metrics.py. A section:
-tests/reports/test_sections.py.
+The others are tested elsewhere. A problem, a backend and a solver: tests/bench/test_own.py. A metric:
+tests/results/test_metrics.py. A section: tests/reports/test_sections.py.
 """
 
 import shutil

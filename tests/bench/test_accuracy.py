@@ -1,4 +1,4 @@
-"""Errors, against the exact answer, the true gradient and the discrete one; and what true values are asked for."""
+"""Errors against the true solution, the true gradient and the discrete gradient; the identity of true values."""
 
 import math
 from dataclasses import replace
@@ -21,35 +21,35 @@ COSINE = replace(CELL, problem="cosine", solver="euler", rtol=None, atol=None, d
 MODES = ("backprop", "checkpointed", "adjoint", "interpolating", "forward")
 
 
-def found(cell: Cell, problem: Problem | None = None) -> dict[str, float]:
+def errors_of(cell: Cell, problem: Problem | None = None) -> dict[str, float]:
     problem = problem or PROBLEMS[cell.problem]
     return errors(cell, problem, BACKENDS[cell.backend].prepare(cell, problem))[0]
 
 
-def asked(cell: Cell, problem: Problem | None = None) -> dict[str, object]:
+def asked_for(cell: Cell, problem: Problem | None = None) -> dict[str, object]:
     return Truth(cell, problem or PROBLEMS[cell.problem]).asked
 
 
-def test_the_error_is_the_largest_over_outputs_and_apart_the_last_ones():
+def test_the_error_is_the_largest_over_the_outputs_and_error_final_that_of_the_last():
     """Euler's y for y' = cos t is a Riemann sum, which needs no solver."""
     t = torch.linspace(0, 5, 11, dtype=torch.float64)
     off = (0.5 * torch.cat([torch.zeros(1, dtype=torch.float64), torch.cos(t[:-1]).cumsum(0)]) - torch.sin(t)).abs()
-    measured = found(COSINE)
+    measured = errors_of(COSINE)
     assert measured["error"] == pytest.approx(off.max().item(), rel=1e-12)
     assert measured["error_final"] == pytest.approx(off[-1].item(), rel=1e-12)
     assert off[-1] < 0.9 * off.max()
 
 
 def test_float32_is_judged_in_float64():
-    """At a step this small what is left is rounding, which float32 has and its own truth would not see."""
+    """With a step this small only rounding error remains, which true values in float32 would not show."""
     fine = replace(COSINE, solver="rk4", dt=0.01)
-    single, double = found(replace(fine, dtype="float32")), found(fine)
+    single, double = errors_of(replace(fine, dtype="float32")), errors_of(fine)
     assert double["error"] < 1e-10
     assert 1e-8 < single["error"] < 1e-5
 
 
 def central_differences(cell: Cell, step: float = 1e-5) -> torch.Tensor:
-    """The loss of a tight solve moved by each parameter: wrong by some 1e-9."""
+    """The gradient of a tight solve's loss by central differences in each parameter; its error is about 1e-9."""
     tight = replace(cell, solver="dopri8", rtol=1e-13, atol=1e-13, gradient="backprop")
     workload = BACKENDS["node"].prepare(tight, PROBLEMS[cell.problem])
     slopes = []
@@ -75,9 +75,10 @@ def test_the_true_gradient_is_that_of_central_differences(problem):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", MODES)
-def test_each_modes_gradient_comes_to_the_true_one_with_its_tolerance(gradient):
+def test_the_gradient_of_each_mode_converges_to_the_true_gradient_with_the_tolerance(gradient):
     loose, tight = (
-        found(replace(CELL, gradient=gradient, rtol=rtol, atol=rtol / 100))["gradient_error"] for rtol in (1e-4, 1e-9)
+        errors_of(replace(CELL, gradient=gradient, rtol=rtol, atol=rtol / 100))["gradient_error"]
+        for rtol in (1e-4, 1e-9)
     )
     assert tight < 1e-6
     assert tight < 0.01 * loose
@@ -85,9 +86,10 @@ def test_each_modes_gradient_comes_to_the_true_one_with_its_tolerance(gradient):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_it(backend):
+def test_backprop_gives_the_discrete_gradient_and_the_adjoint_is_near_it(backend):
     backprop, adjoint = (
-        found(replace(CELL, backend=backend, gradient=mode, rtol=1e-8, atol=1e-10)) for mode in ("backprop", "adjoint")
+        errors_of(replace(CELL, backend=backend, gradient=mode, rtol=1e-8, atol=1e-10))
+        for mode in ("backprop", "adjoint")
     )
     assert backprop["gradient_error_discrete"] == 0.0
     assert 0.0 < adjoint["gradient_error_discrete"] < 1e-5
@@ -95,12 +97,12 @@ def test_backprops_gradient_is_the_discrete_one_and_the_adjoints_is_near_it(back
 
 
 def test_a_solve_without_a_gradient_has_no_gradient_error():
-    assert set(found(CELL)) == {"error", "error_final"}
+    assert set(errors_of(CELL)) == {"error", "error_final"}
 
 
 def test_a_solution_that_is_not_finite_has_no_error_but_a_reason():
     with pytest.raises(TrialFailure, match="take a smaller step") as raised:
-        found(replace(COSINE, problem="van_der_pol", horizon=20.0))
+        errors_of(replace(COSINE, problem="van_der_pol", horizon=20.0))
     assert raised.value.status == "non_finite"
 
 
@@ -115,36 +117,36 @@ def test_a_solution_that_is_not_finite_has_no_error_but_a_reason():
         {"backend": "torchdiffeq"},
     ],
 )
-def test_how_a_cell_is_solved_does_not_change_what_is_true(change):
-    assert asked(replace(CELL, **change)) == asked(CELL)
+def test_how_a_cell_is_solved_does_not_change_its_true_values(change):
+    assert asked_for(replace(CELL, **change)) == asked_for(CELL)
 
 
 @pytest.mark.parametrize("change", [{"horizon": 2.0}, {"n_outputs": 12}, {"batch_size": 2}, {"seed": 1}])
-def test_what_a_cell_solves_does(change):
+def test_what_a_cell_solves_changes_its_true_values(change):
     cell = replace(CELL, batch_size=3)
-    assert asked(replace(cell, **change)) != asked(cell)
+    assert asked_for(replace(cell, **change)) != asked_for(cell)
 
 
-def test_nor_is_a_problem_that_was_changed_the_same_under_its_name():
+def test_a_changed_problem_of_the_same_name_has_other_true_values():
     spiral = PROBLEMS["spiral"]
     plain = spiral.instance(CELL)
 
-    def of(**changes: object) -> dict[str, object]:
-        return asked(CELL, replace(spiral, make=lambda cell: replace(plain, **changes)))
+    def asked_for_changed(**changes: object) -> dict[str, object]:
+        return asked_for(CELL, replace(spiral, make=lambda cell: replace(plain, **changes)))
 
     other_field, other_constants = CubicSpiral().double(), CubicSpiral().double()
     other_field.forward = lambda t, y: 2 * plain.field(t, y)
     with torch.no_grad():
         for parameter in other_constants.parameters():
             parameter.mul_(1.001)
-    assert of() == asked(CELL)
-    assert of(y0=plain.y0 + 1e-9) != asked(CELL)
-    assert of(loss=lambda y: y.abs().mean()) != asked(CELL)
-    assert of(field=other_field) != asked(CELL)
-    assert of(field=other_constants) != asked(CELL)
+    assert asked_for_changed() == asked_for(CELL)
+    assert asked_for_changed(y0=plain.y0 + 1e-9) != asked_for(CELL)
+    assert asked_for_changed(loss=lambda y: y.abs().mean()) != asked_for(CELL)
+    assert asked_for_changed(field=other_field) != asked_for(CELL)
+    assert asked_for_changed(field=other_constants) != asked_for(CELL)
 
 
-def test_where_there_is_no_truth_the_reason_says_so():
+def test_a_lack_of_true_values_is_the_reason_of_the_failure():
     def explodes(cell: Cell):
         instance = PROBLEMS["spiral"].instance(cell)
         field = CubicSpiral().double()
@@ -154,4 +156,4 @@ def test_where_there_is_no_truth_the_reason_says_so():
     problem = replace(PROBLEMS["spiral"], make=explodes)
     with pytest.raises(TrialFailure, match="there is no true solution to compare with"):
         Truth(CELL, problem).solution()
-    assert math.isfinite(found(CELL)["error"])
+    assert math.isfinite(errors_of(CELL)["error"])

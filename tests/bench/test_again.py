@@ -1,4 +1,4 @@
-"""What counts can be measured anew, or forgotten: nothing that was measured once is forced to stay."""
+"""The option `--again` and the verb `db forget`: recorded trials can be measured again or removed."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -17,22 +17,22 @@ CELLS = [CELL, OTHER]
 
 
 def measure(store: Store, *words: str, measure=MEASURE) -> int:
-    """A run with --again these words; how many trials it took."""
-    going = runner(store, sweep_of(*CELLS, measure=measure))
-    going._again = again(words, CELLS)
-    assert going.run()
-    return going.measured
+    """Run the sweep with these words after --again; return the number of trials measured."""
+    execution = runner(store, sweep_of(*CELLS, measure=measure))
+    execution._again = again(words, CELLS)
+    assert execution.run()
+    return execution.measured
 
 
 @pytest.fixture
 def store(tmp_path):
     with Store.open(str(tmp_path / "bench.db"), create=True) as opened:
-        assert measure(opened) == 9  # of each cell counts, accuracy, memory and a timing, and the twin of one
+        assert measure(opened) == 9  # counts, accuracy, memory and timing of both cells, and one twin
         yield opened
 
 
 @pytest.mark.exhaustive
-def test_what_counts_is_measured_anew_when_asked_and_what_was_there_is_history(store):
+def test_again_all_measures_every_trial_again_and_keeps_the_earlier_ones_as_history(store):
     before = store.trials()
     assert measure(store) == 0
     assert measure(store, "all") == 9
@@ -53,8 +53,8 @@ def test_a_cell_is_chosen_by_the_start_of_its_key(store):
 
 
 @pytest.mark.exhaustive
-def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
-    """By the cell beside which it is timed now, which shares older rounds with the others."""
+def test_a_cell_measured_again_can_still_be_compared_with_the_others(tmp_path):
+    """The control beside which a cell is timed now has older rounds in common with the other cells."""
     cells = [CELL, OTHER, replace(CELL, solver="heun")]
     with Store.open(str(tmp_path / "three.db"), create=True) as store:
         assert runner(store, sweep_of(*cells)).run()
@@ -68,7 +68,7 @@ def test_what_is_measured_anew_is_still_compared_with_what_is_not(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_more_waves_are_added_to_those_that_are_there(store):
+def test_further_timing_processes_join_the_recorded_series(store):
     more = MEASURE.model_copy(update={"processes": 2, "max_processes": 2})
     assert measure(store, measure=more) == 3  # a timing of each cell and a twin
     timings = store.trials()
@@ -95,7 +95,7 @@ def test_a_word_that_chooses_nothing_is_refused_in_one_line(word):
         again([word], CELLS)
 
 
-def test_words_may_be_apart_by_commas_or_be_given_one_by_one():
+def test_words_may_be_separated_by_commas_or_given_one_by_one():
     assert again([], CELLS) is None
     assert again(["failed,unstable", CELL.key], CELLS) is not None
 

@@ -1,4 +1,4 @@
-"""What a plan knows of solvers, problems and modes without torch: kept in a file, and never what other code said."""
+"""The catalogue of solvers, problems and modes: a cached file that replaces loading torch, for unchanged code only."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ print("torch" in sys.modules, file=sys.stderr)
 
 @pytest.fixture
 def ask(tmp_path):
-    """A function: what the verbs that know what there is say, in a process of its own, and whether it loads torch."""
+    """A function that runs the listing verbs in a new process: their output, and whether torch was loaded."""
     (tmp_path / "mine.toml").write_text(SWEEP)
 
     def asked(tree: Path = ROOT, cache: str = str(tmp_path / "cache"), **variables: str) -> tuple[str, bool]:
@@ -49,7 +49,7 @@ def ask(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_what_is_kept_is_what_the_registries_say(ask, tmp_path):
+def test_the_cached_catalogue_equals_the_registries_and_a_damaged_one_is_replaced(ask, tmp_path):
     said, loads = ask()
     assert loads
     assert ask() == (said, False)
@@ -61,7 +61,7 @@ def test_what_is_kept_is_what_the_registries_say(ask, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_where_nothing_can_be_kept_they_are_asked(ask, tmp_path):
+def test_without_a_cache_folder_the_registries_are_asked(ask, tmp_path):
     (tmp_path / "file").touch()
     first, second = (ask(cache=str(tmp_path / "file")) for _ in range(2))
     assert first == second
@@ -71,7 +71,7 @@ def test_where_nothing_can_be_kept_they_are_asked(ask, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_an_edit_is_seen_and_taken_back(ask, tmp_path):
+def test_an_edited_solver_is_seen_and_so_is_the_undoing_of_the_edit(ask, tmp_path):
     tree = tmp_path / "tree"
     for package in ("bench", "node", "results", "reports"):
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))

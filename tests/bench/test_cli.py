@@ -1,4 +1,4 @@
-"""The command line: the whole way once, and one clear line for every mistake."""
+"""The command line from a sweep to the page, and one clear line for every mistake."""
 
 import contextlib
 import os
@@ -55,9 +55,9 @@ def start(folder, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300  # another test's run on this machine may have its turn first
+    deadline = time.monotonic() + 300  # a run of another test may be measuring on this machine
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition was never met"
         time.sleep(0.05)
 
 
@@ -72,7 +72,7 @@ def processes_of(session: int) -> list[psutil.Process]:
 
 
 def recorded(folder) -> dict[str, int]:
-    """Trials by cell; none before the run has made its database."""
+    """The number of successful trials of each cell; empty before the run has made its database."""
     try:
         with Store.open(str(folder / "out/bench.db")) as store:
             trials = store.trials()
@@ -82,14 +82,14 @@ def recorded(folder) -> dict[str, int]:
 
 
 def trials_of(folder) -> list[tuple[str, str, int]]:
-    """Cell, kind and process of every trial that ended, in every run."""
+    """(cell, kind, process) of every successful trial, in every run."""
     with closing(sqlite3.connect(folder / "out/bench.db")) as connection:
         return connection.execute(
             "select cell_key, kind, process_index from trial where status = 'ok' order by 1, 2, 3"
         ).fetchall()
 
 
-def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
+def test_a_small_sweep_is_measured_and_shown_on_the_page(folder, call):
     code, out, _ = call("run", "small.toml")
     assert code == 0
     assert re.search(r"33 trials measured in \d+ s \(\d+% of it measuring, \d+ ms a trial for the rest\), 0 to do", out)
@@ -120,7 +120,7 @@ def test_a_small_sweep_goes_from_toml_to_the_page(folder, call):
 
 
 @pytest.mark.exhaustive
-def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
+def test_a_run_killed_with_its_children_is_continued_where_it_stopped(folder, call):
     run = start(folder, "run", "small.toml")
     wait_for(lambda: sum(recorded(folder).values()) >= 5)
     for process in processes_of(run.pid):
@@ -141,8 +141,8 @@ def test_a_run_killed_with_its_children_goes_on_where_it_stopped(folder, call):
     assert all(kinds.count(one) == 1 for one in kinds if one[1] not in ("timing", "twin"))
 
 
-def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
-    (folder / "long.toml").write_text(SWEEP.replace("rounds = 2", "rounds = 1000"))  # it is not over by itself
+def test_ctrl_c_ends_cleanly_and_says_how_to_continue(folder):
+    (folder / "long.toml").write_text(SWEEP.replace("rounds = 2", "rounds = 1000"))  # it does not end before the signal
     run = start(folder, "run", "long.toml")
     wait_for(lambda: sum(recorded(folder).values()) >= 3)
     os.kill(run.pid, signal.SIGINT)
@@ -157,20 +157,20 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(folder):
 
 @pytest.mark.exhaustive
 def test_of_two_runs_on_the_machine_one_waits_for_the_other_and_measures_nothing_again(folder):
-    """Both wait for this test, which has the machine; then one for the other."""
+    """Both wait for this test, which holds the machine's lock; then one waits for the other."""
     with turn("a test", print):
         runs = [start(folder, "run", "small.toml") for _ in range(2)]
         waiting = [run.stderr.readline() for run in runs]
-    told = [run.communicate(timeout=300)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], told
+    outputs = [run.communicate(timeout=300)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
     for line in waiting:
         assert line.startswith(f"nodebench: process {os.getpid()} has been measuring a test since")
-    assert sorted(out.partition(" trials measured")[0] for out in told) == ["small: 0", "small: 33"]
+    assert sorted(out.partition(" trials measured")[0] for out in outputs) == ["small: 0", "small: 33"]
     assert len(trials_of(folder)) == 33
 
 
 @pytest.mark.exhaustive
-def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, call, monkeypatch):
+def test_a_database_that_is_locked_during_a_run_is_reported_in_one_line_with_exit_code_1(folder, call, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.setattr("results.engine.database.PATIENCE_S", 0.1)
     monkeypatch.setattr("results.engine.database.IMPATIENCE_S", 0.05)
@@ -199,7 +199,7 @@ def test_a_database_that_is_lost_on_the_way_is_one_line_and_exit_code_1(folder, 
 
 
 @pytest.mark.parametrize("registry", ["problems", "solvers", "backends", "gradients", "sweeps"])
-def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
+def test_each_registry_is_listed_with_one_line_per_entry(call, registry):
     code, out, _ = call("list", registry)
     assert code == 0
     expected = {"problems": "lotka_volterra", "solvers": "dopri8", "backends": "torchdiffeq", "gradients": "adjoint"}
@@ -231,7 +231,7 @@ def test_each_registry_is_listed_with_a_line_an_entry(call, registry):
         (("show", "abc", "--db", "missing.db"), "no database at missing.db"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, call, arguments, said):
+def test_a_mistake_is_refused_in_one_line_with_exit_code_2_and_nothing_is_written(folder, call, arguments, said):
     (folder / "typo.toml").write_text(SWEEP.replace("dopri5", "dopri55"))
     (folder / "large.toml").write_text(SWEEP + "seed = [1, 3_000_000_000]")
     (folder / "broken.toml").write_text("nonsense = [")
@@ -251,7 +251,7 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(folder, ca
 def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(folder, call, options, expected):
     few = SWEEP.replace(', "torchdiffeq"', "").replace('"bosh3", ', "")
     (folder / "hasty.toml").write_text(few.replace("[measure]", "[measure]\ntimeout_s = 1e-3"))
-    for _ in range(2):  # measured now, or before: a failure stays one
+    for _ in range(2):  # measured in this run, then before it: a failure stays a failure
         code, out, err = call("run", "hasty.toml", "--quiet", *options)
         assert code == expected
         assert " left" not in err  # no progress

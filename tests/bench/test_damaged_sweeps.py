@@ -1,4 +1,4 @@
-"""Damaged sweep files: each is a valid plan or one clear line, never a traceback, and nothing is written."""
+"""Damaged sweep files: each gives a valid plan or one clear line, never a traceback, and nothing is written."""
 
 import random
 import re
@@ -15,7 +15,7 @@ VALID = {name: path.read_text(encoding="utf-8") for name, path in shipped().item
 SEEDS = range(200)
 
 
-def lines_shuffled(text: str, draw: random.Random) -> str:
+def two_lines_swapped(text: str, draw: random.Random) -> str:
     lines = text.splitlines(keepends=True)
     i, j = draw.randrange(len(lines)), draw.randrange(len(lines))
     lines[i], lines[j] = lines[j], lines[i]
@@ -105,13 +105,13 @@ def from_another_system(text: str, draw: random.Random) -> bytes:
 
 
 DAMAGES: tuple[Callable[[str, random.Random], str | bytes], ...] = (
-    lines_shuffled, a_line_lost, a_line_doubled, cut_off, a_letter_changed, a_letter_lost, a_value_changed,
+    two_lines_swapped, a_line_lost, a_line_doubled, cut_off, a_letter_changed, a_letter_lost, a_value_changed,
     a_key_changed, the_bytes_changed, from_another_system,
 )  # fmt: skip
 
 
 def damaged(seed: int) -> bytes:
-    """A sweep that ships, damaged once to three times."""
+    """A shipped sweep, damaged one to three times."""
     draw = random.Random(seed)
     text: str | bytes = VALID[draw.choice(sorted(VALID))]
     for _ in range(draw.randint(1, 3)):
@@ -122,7 +122,7 @@ def damaged(seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_damaged_sweep_is_a_plan_or_one_clear_line(seed, tmp_path, monkeypatch, call):
+def test_a_damaged_sweep_gives_a_plan_or_one_clear_line(seed, tmp_path, monkeypatch, call):
     monkeypatch.chdir(tmp_path)
     path = Path("damaged.toml")
     path.write_bytes(damaged(seed))
@@ -138,7 +138,7 @@ def test_a_damaged_sweep_is_a_plan_or_one_clear_line(seed, tmp_path, monkeypatch
         assert err.count("\n") == 1
 
 
-def test_some_damages_leave_a_plan_and_most_do_not(tmp_path):
+def test_some_damaged_sweeps_are_still_plans_and_most_are_not(tmp_path):
     plans = 0
     for seed in SEEDS:
         path = tmp_path / "damaged.toml"

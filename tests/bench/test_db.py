@@ -1,4 +1,4 @@
-"""The verbs of `nodebench db`, each for real, and one clear line for every mistake."""
+"""The verbs of `nodebench db` on real databases, and one clear line for every mistake."""
 
 import re
 import sqlite3
@@ -59,7 +59,7 @@ def test_the_help_names_every_verb(db, call):
     assert "db " in call("--help")[1]
 
 
-def test_stats_tell_a_newcomer_what_is_there(db, stocked):
+def test_stats_list_runs_trials_samples_and_baselines(db, stocked):
     code, out, err = db("stats", "--db", stocked)
     assert (code, err) == (0, "")
     assert "schema version 6" in out
@@ -103,7 +103,7 @@ def test_merge_says_what_came_in(db, stocked, folder):
     assert (code, out.rpartition(": ")[2]) == (0, "nothing that was not here\n")
 
 
-def test_merge_tells_of_baselines_that_differ(db, folder):
+def test_merge_reports_baselines_that_differ(db, folder):
     for name in ("ours", "theirs"):
         with Store.open(f"{name}.db", create=True) as store:
             measure(store, name, started_at=1.0)
@@ -135,7 +135,7 @@ def test_export_writes_what_the_filters_choose(db, stocked, folder):
     assert set(pandas.read_parquet("some.parquet")["cell_key"]) == {CELLS[0].key}
 
 
-def test_import_takes_a_file_in_once_and_show_shows_it(db, call, folder):
+def test_a_file_is_imported_once_and_show_prints_its_cell(db, call, folder):
     Path("a.json").write_text(IMPORTED)
     code, out, _ = db("import", "a.json", "--db", "bench.db")
     assert code == 0
@@ -150,7 +150,7 @@ def test_import_takes_a_file_in_once_and_show_shows_it(db, call, folder):
     assert "a.py pytest-benchmark test_a T=0" in out
 
 
-def test_prune_says_what_goes_and_then_removes_it(db, url, folder):
+def test_prune_says_what_it_would_remove_and_removes_it(db, url, folder):
     with Store.open(url, create=True) as store:
         measure(store, "old", started_at=1.0)
         measure(store, "new", started_at=2.0)
@@ -164,7 +164,7 @@ def test_prune_says_what_goes_and_then_removes_it(db, url, folder):
     assert db("prune", "--db", url)[:2] == (0, "removed: nothing\n")
 
 
-def test_what_cannot_be_given_back_since_another_process_has_the_database_is_one_line(db, folder, monkeypatch):
+def test_a_database_that_is_locked_before_prune_frees_its_pages_is_reported_in_one_line(db, folder, monkeypatch):
     with Store.open("bench.db", create=True) as store:
         measure(store, "old", started_at=1.0)
         measure(store, "new", started_at=2.0)
@@ -182,7 +182,7 @@ def test_what_cannot_be_given_back_since_another_process_has_the_database_is_one
     assert err == ("nodebench: bench.db cannot be written (database is locked): wait for the process that uses it\n")
 
 
-def test_a_backup_tells_what_it_lacks(db, stocked, monkeypatch, tmp_path):
+def test_a_backup_names_the_spooled_trials_that_it_lacks(db, stocked, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     with Store.open(stocked) as store:
         Spool.of(store.database).put("a-1", a_trial(process_index=9))
@@ -191,7 +191,7 @@ def test_a_backup_tells_what_it_lacks(db, stocked, monkeypatch, tmp_path):
     assert err.startswith("nodebench: 1 spooled trial(s) wait in ")
 
 
-def test_rebuild_makes_the_summary_anew(db, stocked):
+def test_rebuild_restores_the_summary(db, stocked):
     with Store.open(stocked) as store:
         before = store.summary()
         with store.database.writing() as connection:
@@ -228,7 +228,7 @@ def test_backup_and_restore(db, stocked, folder):
     assert Path(out.removeprefix("backup: ").strip()).exists()
 
 
-def test_a_backup_of_an_old_database_is_old(db, folder):
+def test_a_backup_of_an_older_database_keeps_its_schema_version(db, folder):
     Path("old.db").write_bytes(OLD.read_bytes())
     assert db("backup", "kept.db", "--db", "old.db")[0] == 0
     assert "from schema version 1 to 6" in db("upgrade", "--db", "kept.db")[1]
@@ -270,7 +270,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments[:2]) for arguments, _ in MISTAKES])
-def test_a_mistake_is_one_line_and_nothing_is_written(db, folder, arguments, said):
+def test_a_mistake_is_refused_in_one_line_and_nothing_is_written(db, folder, arguments, said):
     with Store.open("bench.db", create=True) as store:
         stock(store)
         before = contents(store)
@@ -294,7 +294,7 @@ def test_wrong_usage_is_code_2(db, folder, arguments):
     assert files(folder) == []
 
 
-def test_everything_there_is_to_count_is_counted(db, stocked):
+def test_stats_count_the_rows_of_every_table(db, stocked):
     out = db("stats", "--db", stocked)[1]
     with Store.open(stocked) as store:
         for table, count in counts(store).items():

@@ -1,4 +1,4 @@
-"""What is due: what was not measured, was measured of other code, or for less than is asked now."""
+"""Pending trials: not yet measured, measured of other code, or measured with less than the sweep asks for now."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def a_trial(kind: str, status: str = "ok", index: int = 0, cell: Cell = CELL, **
 
 
 def timings(count: int = 3, **last) -> list[StandingTrial]:
-    """The processes of a cell's timing; the last of them says how it has ended."""
+    """The timing trials of a cell, one a process; the last trial says how the timing has ended."""
     every = [a_trial("timing", index=index) for index in range(count)]
     return [*every[:-1], every[-1]._replace(**({"unstable": 0.0} | last))]
 
@@ -35,75 +35,77 @@ def recorded(*trials: StandingTrial, then=ASKED) -> Recorded:
     return Recorded.of(Standing(trials, {"run": then}))
 
 
-def due(found: Recorded, **changes) -> list[str]:
-    """The kinds that are due when so much is asked for."""
+def pending_kinds(found: Recorded, **changes) -> list[str]:
+    """The kinds that are pending when the sweep asks for ASKED with these changes."""
     return [one.kind for one in pending([CELL], found, {**ASKED, **changes})]
 
 
-def test_what_is_recorded_is_not_due():
-    assert due(recorded()) == kinds(CELL)
-    assert due(recorded(a_trial("counts"), a_trial("accuracy"))) == kinds(CELL)[2:]
-    assert due(recorded(*EVERYTHING)) == []
+def test_recorded_trials_are_not_pending():
+    assert pending_kinds(recorded()) == kinds(CELL)
+    assert pending_kinds(recorded(a_trial("counts"), a_trial("accuracy"))) == kinds(CELL)[2:]
+    assert pending_kinds(recorded(*EVERYTHING)) == []
 
 
-def test_a_cell_is_timed_until_its_timing_has_come_to_its_end():
-    assert due(recorded(*OTHERS, *timings(unstable=None))) == ["timing"]
-    assert due(recorded(*OTHERS, a_trial("twin", "crashed"))) == ["timing"], "a twin is no timing of the cell itself"
+def test_timing_is_pending_until_it_has_ended():
+    assert pending_kinds(recorded(*OTHERS, *timings(unstable=None))) == ["timing"]
+    assert pending_kinds(recorded(*OTHERS, a_trial("twin", "crashed"))) == ["timing"], (
+        "a twin is no timing of the cell itself"
+    )
 
 
 @pytest.mark.parametrize("kind", ["counts", "accuracy", "memory", "timing"])
-def test_what_was_measured_of_other_code_is_due_and_nothing_else(kind):
+def test_only_the_kinds_measured_of_other_code_are_pending(kind):
     now = [one for one in EVERYTHING if one.kind != kind]
     found = Recorded.of(Standing(now, {"run": ASKED}, outdated={CELL.key}))
-    assert due(found) == [kind]
+    assert pending_kinds(found) == [kind]
     assert found.outdated == {CELL.key}
 
 
 @pytest.mark.parametrize("status", ["crashed", "diverged", "max_steps", "timeout", "out_of_memory"])
 def test_a_failure_is_a_result_and_not_repeated(status):
-    assert due(recorded(*OTHERS, a_trial("timing", status))) == []
-    assert due(recorded(a_trial("counts", status))) == []
+    assert pending_kinds(recorded(*OTHERS, a_trial("timing", status))) == []
+    assert pending_kinds(recorded(a_trial("counts", status))) == []
 
 
 @pytest.mark.parametrize(
     ("status", "name"), [("timeout", "timeout_s"), ("out_of_memory", "memory_bytes")], ids=["time", "memory"]
 )
-def test_a_failure_for_want_of_something_is_repeated_when_more_is_granted(status, name):
-    assert due(recorded(*OTHERS, a_trial("timing", status)), **{name: 2 * ASKED[name]}) == ["timing"]
-    assert due(recorded(*OTHERS, a_trial("timing", status)), **{name: ASKED[name] / 2}) == []
-    assert due(recorded(a_trial("counts", status)), **{name: 2 * ASKED[name]}) == kinds(CELL)
+def test_a_timeout_or_a_lack_of_memory_is_repeated_when_more_is_granted(status, name):
+    assert pending_kinds(recorded(*OTHERS, a_trial("timing", status)), **{name: 2 * ASKED[name]}) == ["timing"]
+    assert pending_kinds(recorded(*OTHERS, a_trial("timing", status)), **{name: ASKED[name] / 2}) == []
+    assert pending_kinds(recorded(a_trial("counts", status)), **{name: 2 * ASKED[name]}) == kinds(CELL)
 
 
 @pytest.mark.parametrize(("name", "more"), [("precision", 0.01), ("processes", 4), ("rounds", 9), ("sampling_s", 2.0)])
-def test_asking_for_more_makes_a_sure_timing_due_and_asking_for_less_does_not(name, more):
-    assert due(recorded(*EVERYTHING), **{name: more}) == ["timing"]
-    assert due(recorded(*EVERYTHING, then={**ASKED, name: more})) == []
+def test_asking_for_more_makes_a_stable_timing_pending_and_asking_for_less_does_not(name, more):
+    assert pending_kinds(recorded(*EVERYTHING), **{name: more}) == ["timing"]
+    assert pending_kinds(recorded(*EVERYTHING, then={**ASKED, name: more})) == []
 
 
-def test_budgets_that_a_sure_timing_did_not_need_do_not_matter():
-    assert due(recorded(*EVERYTHING), max_processes=100, max_s=1e4, cut_ratio=1e3) == []
+def test_budgets_that_a_stable_timing_did_not_need_do_not_matter():
+    assert pending_kinds(recorded(*EVERYTHING), max_processes=100, max_s=1e4, cut_ratio=1e3) == []
 
 
 @pytest.mark.parametrize(("name", "more"), [("max_processes", 7), ("max_s", 1e4), ("rounds", 9)])
-def test_an_unsure_timing_is_due_when_its_budget_grows(name, more):
-    unsure = recorded(*OTHERS, *timings(6, unstable=1.0))
-    assert due(unsure) == due(unsure, precision=0.01) == []
-    assert due(unsure, **{name: more}) == ["timing"]
+def test_an_unstable_timing_is_pending_when_its_budget_grows(name, more):
+    unstable_timing = recorded(*OTHERS, *timings(6, unstable=1.0))
+    assert pending_kinds(unstable_timing) == pending_kinds(unstable_timing, precision=0.01) == []
+    assert pending_kinds(unstable_timing, **{name: more}) == ["timing"]
 
 
-def test_a_cell_that_was_cut_is_due_when_it_would_not_be_cut_now():
+def test_a_cell_that_was_cut_is_pending_when_it_would_not_be_cut_now():
     cut = recorded(*OTHERS, *timings(1, unstable=1.0, cut_ratio=50.0))
-    assert due(cut) == due(cut, max_s=1e4) == []
-    assert due(cut, cut_ratio=60.0) == ["timing"]
+    assert pending_kinds(cut) == pending_kinds(cut, max_s=1e4) == []
+    assert pending_kinds(cut, cut_ratio=60.0) == ["timing"]
 
 
-def test_a_looser_run_does_not_undo_what_a_stricter_one_has_made_sure():
+def test_a_later_run_with_looser_settings_does_not_make_a_stable_timing_pending():
     loose = {**ASKED, "precision": 0.5, "rounds": 4}
     later = a_trial("timing", index=3, run_id="later", unstable=0.0)
     found = Recorded.of(Standing([*EVERYTHING, later], {"run": ASKED, "later": loose}))
-    assert due(found) == []
+    assert pending_kinds(found) == []
     alone = Recorded.of(Standing([*OTHERS, later], {"later": loose}))
-    assert due(alone) == ["timing"]
+    assert pending_kinds(alone) == ["timing"]
 
 
 def test_further_samples_join_the_series_unless_something_in_it_has_failed():
@@ -111,7 +113,7 @@ def test_further_samples_join_the_series_unless_something_in_it_has_failed():
     assert recorded(*timings(), a_trial("timing", "timeout", 3)).series(CELL, "timing") == ""
 
 
-def test_what_is_to_be_measured_anew_is_due_whatever_there_is():
+def test_trials_that_are_set_aside_are_pending_again():
     other = replace(CELL, solver="bosh3")
     found = Recorded.of(Standing([*EVERYTHING, *[a_trial(k, cell=other) for k in kinds(other)]], {}))
     again = set_aside([CELL, other], found, lambda cell, kind, _: cell == CELL and kind != "memory")
@@ -119,14 +121,14 @@ def test_what_is_to_be_measured_anew_is_due_whatever_there_is():
     assert all(again.of_kind(other, kind) for kind in kinds(other))
 
 
-def test_failed_and_unstable_say_what_they_choose():
+def test_failed_and_unstable_choose_the_failed_and_the_unstable_trials():
     found = recorded(a_trial("counts"), a_trial("accuracy", "crashed"), a_trial("memory"), *timings(unstable=1.0))
-    assert due(set_aside([CELL], found, any_failed)) == ["accuracy"]
-    assert due(set_aside([CELL], found, any_unstable)) == ["timing"]
+    assert pending_kinds(set_aside([CELL], found, any_failed)) == ["accuracy"]
+    assert pending_kinds(set_aside([CELL], found, any_unstable)) == ["timing"]
     impossible = recorded(a_trial("counts", "unavailable"))
-    assert due(set_aside([CELL], impossible, any_failed)) == []
+    assert pending_kinds(set_aside([CELL], impossible, any_failed)) == []
 
 
-def test_new_processes_are_numbered_after_all_that_there_ever_were():
+def test_new_processes_are_numbered_after_all_earlier_ones():
     assert recorded().next_process == 0
     assert Recorded.of(Standing([], {}, last_process=6)).next_process == 7

@@ -1,4 +1,4 @@
-"""`nodebench db export -` as a real process: what a pipe, a full device and an ASCII terminal make of it."""
+"""`nodebench db export -` as a real process: into a pipe, onto a full device and in an ASCII terminal."""
 
 import io
 import json
@@ -48,21 +48,21 @@ def test_stdout_has_the_rows_and_nothing_else_whatever_the_terminals_encoding(fo
     assert ended.stderr == b""
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback(folder):
+def test_a_reader_that_closes_the_pipe_early_gets_no_traceback(folder):
     with subprocess.Popen(command(), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b"run_id,")
         process.stdout.close()
         assert process.stderr.read() == b""
 
 
-def test_a_full_device_is_one_line(folder):
+def test_a_full_device_is_reported_in_one_line(folder):
     with open("/dev/full", "wb") as full:
         ended = subprocess.run(command(), cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr == ("nodebench: stdout cannot be written (No space left on device): name a file elsewhere\n")
 
 
-def test_a_format_beside_a_file_is_one_line(folder, call, monkeypatch):
+def test_a_format_beside_a_file_is_refused_in_one_line(folder, call, monkeypatch):
     monkeypatch.chdir(folder)
     code, out, err = call("db", "export", "a.csv", "--format", "json", "--db", "bench.db")
     assert (code, out) == (2, "")

@@ -1,4 +1,4 @@
-"""Workers that fail in every way that workers fail: each gives its row, and the rest of the sweep is measured."""
+"""Workers that fail in every known way: each failure gives a row, and the rest of the sweep is measured."""
 
 import contextlib
 import ctypes
@@ -25,10 +25,10 @@ from results.store import Store
 from tests.support.small_runs import run, sweep_of
 
 CHEAP = Cell(problem="spiral", backend="node", solver="bosh3", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
-DEAR = replace(CHEAP, solver="dopri5", rtol=1e-6)
+EXPENSIVE = replace(CHEAP, solver="dopri5", rtol=1e-6)
 ROUNDS = 4
 QUICK = Measure(processes=1, max_processes=1, rounds=ROUNDS, timeout_s=60.0, memory_gib=0.5)
-FAILS_IN = 2  # the round in which a late failure comes
+FAILS_IN = 2  # the round in which a late backend fails
 
 Misdeed = Callable[[Tensor], Tensor]  # what is done to a solution
 
@@ -87,7 +87,7 @@ def prints_megabytes(y: Tensor) -> Tensor:
 
 
 def _forks(leave: Callable[[], None]) -> None:
-    """A child that outlives this process unless it is ended, and says its number."""
+    """Fork a child that prints its process id and outlives this process unless it is ended."""
     if os.fork() == 0:
         leave()
         print(f"child {os.getpid()};")
@@ -119,7 +119,7 @@ def forks_and_hangs(y: Tensor) -> Tensor:
 
 
 class Misbehaving(NodeBackend):
-    """Our own core, and what is done to its solutions; or to its samples."""
+    """The backend node with a misdeed done to each solution or, if late, in a timing round."""
 
     def __init__(self, misdeed: Misdeed, *, late: bool = False):
         self.misdeed = misdeed
@@ -149,7 +149,7 @@ def register() -> None:
 
 
 def misbehave_and_serve(connection, task, log) -> None:
-    """A worker that knows these backends; the late ones fail as they are sampled."""
+    """A worker that knows these backends; a late one fails in the round FAILS_IN of its timing."""
     register()
     backend = MISBEHAVING.get(task.cell.backend)
     if backend and backend.late:
@@ -173,9 +173,9 @@ def misbehaving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def measured_around(store: Store, bad: Cell, measure: Measure = QUICK):
-    """The failing cell's trials, when a sweep has measured it between two that are well."""
-    assert run(store, sweep_of(CHEAP, bad, DEAR, measure=measure))
-    for cell in (CHEAP, DEAR):
+    """The trials of the failing cell, measured in a sweep between two good cells that must be unaffected."""
+    assert run(store, sweep_of(CHEAP, bad, EXPENSIVE, measure=measure))
+    for cell in (CHEAP, EXPENSIVE):
         trials = store.trials(Where(cell_key=[cell.key]))
         assert {"counts", "accuracy", "memory", "timing"} <= set(trials["kind"])
         assert set(trials["status"]) == {"ok"}
@@ -186,14 +186,14 @@ def measured_around(store: Store, bad: Cell, measure: Measure = QUICK):
 
 
 def the_row(store: Store, misdeed: Misdeed, measure: Measure = QUICK):
-    """The one row of a cell that fails as soon as it is solved."""
+    """The only row of a cell that fails as soon as it is solved."""
     trials = measured_around(store, replace(CHEAP, backend=misdeed.__name__), measure)
     assert list(trials["kind"]) == ["counts"]
     return trials.iloc[0]
 
 
 def children_of(row) -> list[int]:
-    """The processes that said so in its log."""
+    """The process ids that the worker's children have printed into the log."""
     children = [int(child) for child in re.findall(r"child (\d+);", row.log_tail)]
     assert len(children) == 4
     return children
@@ -209,7 +209,7 @@ def alive(processes: Sequence[int]) -> list[int]:
 
 
 @pytest.mark.exhaustive
-def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
+def test_a_worker_that_raises_is_an_error_that_says_what_and_where(store) -> None:
     row = the_row(store, raises)
     assert row.status == "error"
     assert re.fullmatch(r"ValueError: the flux capacitor is empty \(test_failing_workers.py:\d+\)", row.reason)
@@ -217,7 +217,7 @@ def test_one_that_raises_is_an_error_that_says_what_and_where(store) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(("misdeed", "said"), [(raises, "Traceback (most"), (segfaults, "Fatal Python error: Segm")])
-def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store, call, tmp_path, misdeed, said) -> None:
+def test_show_prints_the_traceback_of_a_cell_that_raised_or_crashed(store, call, tmp_path, misdeed, said) -> None:
     bad = replace(CHEAP, backend=misdeed.__name__)
     assert run(store, sweep_of(bad, measure=QUICK))
     shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
@@ -234,7 +234,7 @@ def test_what_is_shown_of_a_cell_that_raised_or_crashed_has_its_traceback(store,
         (segfaults, "the worker was killed by SIGSEGV"),
     ],
 )
-def test_one_that_dies_has_crashed_and_its_row_says_how(store, misdeed, how) -> None:
+def test_a_worker_that_dies_has_crashed_and_its_row_says_how(store, misdeed, how) -> None:
     row = the_row(store, misdeed)
     assert row.status == "crashed"
     assert row.reason == how
@@ -242,7 +242,7 @@ def test_one_that_dies_has_crashed_and_its_row_says_how(store, misdeed, how) -> 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("misdeed", [hangs, ignores_sigterm])
-def test_one_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
+def test_a_worker_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
     row = the_row(store, misdeed, QUICK.model_copy(update={"timeout_s": 6.0}))
     assert row.status == "timeout"
     assert "no answer within 6 s" in row.reason
@@ -251,21 +251,21 @@ def test_one_that_hangs_is_ended_at_the_timeout(store, misdeed) -> None:
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("misdeed", [allocates, allocates_objects])
-def test_one_that_allocates_without_end_is_out_of_memory_before_the_machine_is(store, misdeed) -> None:
+def test_a_worker_that_allocates_without_end_is_out_of_memory_before_the_machine_is(store, misdeed) -> None:
     row = the_row(store, misdeed)
     assert row.status == "out_of_memory"
     assert row.reason
 
 
 @pytest.mark.exhaustive
-def test_one_that_gives_nan_is_not_finite(store) -> None:
+def test_a_solution_of_nan_is_non_finite(store) -> None:
     row = the_row(store, gives_nan)
     assert row.status == "non_finite"
     assert "smaller step" in row.reason
 
 
 @pytest.mark.exhaustive
-def test_one_that_diverges_as_it_trains_has_its_other_trials(store) -> None:
+def test_a_cell_that_diverges_in_training_has_its_other_trials(store) -> None:
     bad = replace(CHEAP, problem="spiral_net", gradient="backprop", iterations=50, learning_rate=1e6, batch_size=4)
     trials = measured_around(store, bad).set_index("kind")
     assert trials.loc["training", "status"] in ("diverged", "non_finite")
@@ -274,7 +274,7 @@ def test_one_that_diverges_as_it_trains_has_its_other_trials(store) -> None:
 
 
 @pytest.mark.exhaustive
-def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> None:
+def test_a_worker_that_prints_megabytes_is_measured_and_the_end_of_its_log_kept(store) -> None:
     trials = measured_around(store, replace(CHEAP, backend="prints_megabytes"))
     assert set(trials["status"]) == {"ok"}
     for log in trials["log_tail"]:
@@ -286,8 +286,8 @@ def test_one_that_prints_megabytes_is_measured_and_the_end_of_it_kept(store) -> 
 @pytest.mark.parametrize(
     ("misdeed", "status"), [(forks, "ok"), (forks_and_exits, "crashed"), (forks_and_hangs, "timeout")]
 )
-def test_no_child_outlives_its_worker_however_either_ends(store, misdeed, status) -> None:
-    """Those in its group, those that have left it, and daemons: the worker returns, dies, or is killed."""
+def test_no_child_outlives_its_worker_however_the_worker_ends(store, misdeed, status) -> None:
+    """Children in the worker's process group, outside it, and daemons; the worker returns, dies or is killed."""
     bad = replace(CHEAP, backend=misdeed.__name__)
     trials = measured_around(store, bad, QUICK.model_copy(update={"timeout_s": 6.0}))
     counts = trials.set_index("kind").loc["counts"]
@@ -301,13 +301,13 @@ def test_no_child_outlives_its_worker_however_either_ends(store, misdeed, status
     [
         (CHEAP, raises, "error"),
         (CHEAP, hangs, "timeout"),
-        (DEAR, raises, "error"),
-        (DEAR, segfaults, "crashed"),
-        (DEAR, allocates, "out_of_memory"),
+        (EXPENSIVE, raises, "error"),
+        (EXPENSIVE, segfaults, "crashed"),
+        (EXPENSIVE, allocates, "out_of_memory"),
     ],
 )
-def test_one_that_fails_in_a_round_leaves_the_others_their_rounds(store, cell, misdeed, status) -> None:
-    """Also where it is the cell that all others are compared with."""
+def test_a_worker_that_fails_in_a_round_leaves_the_others_their_rounds(store, cell, misdeed, status) -> None:
+    """Also where the failing cell is the control."""
     bad = replace(cell, backend=f"{misdeed.__name__}_late", rtol=1e-2 if cell == CHEAP else 1e-4)
     measure = QUICK.model_copy(update={"timeout_s": 8.0}) if misdeed is hangs else QUICK
     trials = measured_around(store, bad, measure).set_index("kind")

@@ -1,4 +1,4 @@
-"""What a CUDA device tells of its clock, and what is measured on one."""
+"""The clock readings of a CUDA device, and measurements on such a device."""
 
 import ctypes
 import os
@@ -61,7 +61,9 @@ def test_a_clock_is_throttled_by_heat_and_power_alone(reasons: int, expected: bo
         (None, True),
     ],
 )
-def test_torch_is_asked_for_gpus_where_it_can_have_found_some(says: str | None, asks: bool, tmp_path: Path) -> None:
+def test_torch_is_asked_for_gpus_unless_its_version_rules_them_out(
+    says: str | None, asks: bool, tmp_path: Path
+) -> None:
     torch = tmp_path / "torch"
     torch.mkdir()
     (torch / "__init__.py").write_text("raise RuntimeError('it was asked')")
@@ -77,14 +79,14 @@ def test_a_cpu_has_no_gpu_readings() -> None:
     assert readings("cpu") == {}
 
 
-def test_without_its_library_a_gpu_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pynvml_there_are_no_gpu_readings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert readings("cuda:0") == {}
 
 
 @pytest.mark.gpu
 @needs_cuda
-def test_a_gpu_tells_its_clock_and_whether_it_is_throttled() -> None:
+def test_a_gpu_reports_its_clock_and_whether_it_is_throttled() -> None:
     pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed: the extra gpu")
     found = readings("cuda")
     assert found["gpu_clock_mhz"] > 0
@@ -93,7 +95,7 @@ def test_a_gpu_tells_its_clock_and_whether_it_is_throttled() -> None:
 
 @pytest.mark.gpu
 @needs_cuda
-def test_the_peak_is_the_allocators() -> None:
+def test_the_peak_on_a_gpu_is_that_of_the_allocator() -> None:
     """Of three tensors of 4 MiB, two are live at once."""
 
     def allocate() -> None:

@@ -1,4 +1,4 @@
-"""The script that gives damaged files to the verbs: it runs, and what it looks for it finds where it is planted."""
+"""The script `hostile`, which gives damaged files to the verbs: it runs, and it finds planted faults."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_a_few_damaged_databases_and_files_leave_no_finding():
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("said", FAULTS)
-def test_what_is_planted_is_found(said):
+def test_the_script_finds_planted_faults(said):
     code = PLANTED.format(script=str(SCRIPT), fault=FAULTS[said])
     command = [sys.executable, "-c", code.replace('"6"', '"1"')]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

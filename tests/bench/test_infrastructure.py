@@ -1,4 +1,4 @@
-"""What the machine does to a worker is no row: the run ends with one line, and the next one measures the cell."""
+"""Failures that the machine causes are no rows: the run ends with one line, and the next run measures the cell."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def cannot_import(connection, task, log) -> None:
     serve(connection, task, log)
 
 
-def kills_what_it_was_forked_from(connection, task, log) -> None:
+def kills_the_forkserver(connection, task, log) -> None:
     connection.send(Started())
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(1e3)
@@ -72,7 +72,7 @@ def fills_the_disk(connection, task, log) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fate", "said"),
+    ("serve_badly", "said"),
     [
         (dies_first, "it ended with exit code 7"),
         (stays_silent, "it was silent for 1 s"),
@@ -85,12 +85,12 @@ def fills_the_disk(connection, task, log) -> None:
         ),
     ],
 )
-def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, monkeypatch, fate, said):
+def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, monkeypatch, serve_badly, said):
     sweep = sweep_of(CELL)
     with monkeypatch.context() as patch:
-        patch.setattr(process, "serve", fate)
+        patch.setattr(process, "serve", serve_badly)
         patch.setattr(process, "_PAUSE_S", 0.0)
-        patch.setattr(process, "_START_S", 1.0 if fate is stays_silent else 120.0)
+        patch.setattr(process, "_START_S", 1.0 if serve_badly is stays_silent else 120.0)
         with pytest.raises(InfrastructureError, match=said) as raised:
             run(store, sweep)
         assert str(raised.value).isprintable()
@@ -103,7 +103,7 @@ def test_a_worker_that_the_machine_stops_ends_the_run_and_leaves_no_row(store, m
 @pytest.mark.exhaustive
 def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(process, "serve", kills_what_it_was_forked_from)
+        patch.setattr(process, "serve", kills_the_forkserver)
         with pytest.raises(InfrastructureError, match="the process that starts the workers was killed"):
             run(store, sweep_of(CELL))
     assert store.trials().empty
@@ -113,7 +113,7 @@ def test_a_worker_whose_forkserver_was_killed_leaves_no_row(store, monkeypatch):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable"), EOFError("unexpected EOF")])
-def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monkeypatch, error):
+def test_a_fork_that_is_refused_is_reported_in_one_line_with_exit_code_1(tmp_path, call, monkeypatch, error):
     (tmp_path / "mine.toml").write_text(SWEEP)
     command = ("run", str(tmp_path / "mine.toml"), "--db", str(tmp_path / "bench.db"))
 
@@ -134,7 +134,7 @@ def test_a_fork_that_is_refused_is_one_line_and_exit_code_1(tmp_path, call, monk
 
 
 @pytest.mark.exhaustive
-def test_what_workers_are_started_from_is_started_again_when_it_has_died():
+def test_a_killed_forkserver_is_started_again():
     run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0))
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
     assert run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.status == "ok"
@@ -154,7 +154,7 @@ def test_a_start_that_fails_once_is_tried_again(monkeypatch):
     assert len(tried) == 2
 
 
-def test_the_clock_of_the_wall_may_be_set_while_a_trial_runs(monkeypatch):
+def test_setting_the_wall_clock_during_a_trial_does_not_change_its_duration(monkeypatch):
     hours = iter(range(1_000))
     monkeypatch.setattr("bench.run.run_trial.time.time", lambda: 1e9 - 3600.0 * next(hours))
     assert 0 < run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.duration_s < 3000.0

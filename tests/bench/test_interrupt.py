@@ -1,4 +1,4 @@
-"""A signal to end, at the moments at which it does most harm."""
+"""Interrupts by a signal, at the moments at which they could do most harm."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_deferred_signal_comes_once_when_the_body_is_done(number):
+def test_a_deferred_signal_arrives_once_when_the_body_is_done(number):
     came = []
     before = signal.signal(number, lambda number, _: came.append(number))
     try:
@@ -65,23 +65,23 @@ def test_a_deferred_interrupt_follows_what_the_body_raised():
     assert isinstance(raised.value.__context__, ValueError)
 
 
-def test_a_signal_as_a_run_begins_to_note_them_is_an_interrupt(monkeypatch):
+def test_a_signal_while_the_signal_handlers_are_set_is_an_interrupt(monkeypatch):
     set_answer = signal.signal
 
-    def set_and_pressed(number: int, answer: Any) -> Any:
+    def set_and_interrupt(number: int, answer: Any) -> Any:
         before = set_answer(number, answer)
         os.kill(os.getpid(), signal.SIGINT)
         return before
 
     interrupt = Interrupt()
     with monkeypatch.context() as patch:
-        patch.setattr(signal, "signal", set_and_pressed)
+        patch.setattr(signal, "signal", set_and_interrupt)
         with pytest.raises(KeyboardInterrupt):
             interrupt.__enter__()
     interrupt.__exit__(None, None, None)
 
 
-def test_in_another_thread_there_is_nothing_to_defer():
+def test_in_another_thread_nothing_is_deferred():
     done = []
 
     def body() -> None:
@@ -98,7 +98,7 @@ def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeypatch):
+def test_an_interrupt_leaves_rows_that_the_next_run_measures_again(store, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("bench.run.timing.timed_in_rounds", interrupted)
         assert not run(store, sweep_of(CELL))
@@ -109,7 +109,7 @@ def test_an_interrupt_leaves_rows_that_the_next_run_measures_anew(store, monkeyp
 
 
 @pytest.mark.parametrize("ended", ["complete", "interrupted"])
-def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
+def test_a_run_that_has_ended_holds_no_lease(store, monkeypatch, ended):
     if ended == "interrupted":
         monkeypatch.setattr("bench.run.timing.timed_in_rounds", interrupted)
     assert run(store, sweep_of(CELL)) == (ended == "complete")
@@ -118,7 +118,7 @@ def test_a_run_that_has_ended_leases_nothing(store, monkeypatch, ended):
 
 
 @pytest.mark.parametrize("kind", ["counts", "accuracy", "memory", "timing", "twin"])
-def test_an_interrupt_as_a_trial_is_written_costs_nothing(store, monkeypatch, kind):
+def test_an_interrupt_while_a_trial_is_written_loses_nothing(store, monkeypatch, kind):
     with monkeypatch.context() as patch:
         patch.setattr(Store, "record", interrupting(Store.record, lambda trial: trial.kind == kind))
         assert not run(store, sweep_of(CELL))
@@ -128,7 +128,7 @@ def test_an_interrupt_as_a_trial_is_written_costs_nothing(store, monkeypatch, ki
     assert list(store.runs()["state"]) == ["interrupted", "complete"]
 
 
-def test_an_interrupt_as_a_run_begins_leaves_no_run_that_seems_to_go_on(store, monkeypatch):
+def test_an_interrupt_while_a_run_begins_leaves_no_run_in_the_state_running(store, monkeypatch):
     monkeypatch.setattr(Store, "begin", interrupting(Store.begin, lambda *_: True))
     assert not run(store, sweep_of(CELL))
     assert list(store.runs()["state"]) == ["interrupted"]
@@ -136,7 +136,7 @@ def test_an_interrupt_as_a_run_begins_leaves_no_run_that_seems_to_go_on(store, m
 
 
 @pytest.mark.parametrize("step", ["take", "release"])
-def test_an_interrupt_as_leases_are_written_leaves_none(store, monkeypatch, step):
+def test_an_interrupt_while_leases_are_written_leaves_no_lease(store, monkeypatch, step):
     written = getattr(Leases, step)
     presses = [os.getpid()]
 
@@ -164,8 +164,8 @@ def test_an_interrupt_when_all_is_measured_leaves_a_complete_run(store, monkeypa
 
 
 @pytest.mark.parametrize("place", ["bench.run.runner.Runner._measure", "bench.run.timing.timed_in_rounds"])
-def test_an_interrupt_in_a_transaction_does_not_lock_what_is_written_after_it(store, monkeypatch, place):
-    """It comes as the transaction has begun, and before anything would end it."""
+def test_an_interrupt_in_a_transaction_does_not_block_later_writes(store, monkeypatch, place):
+    """The interrupt comes after the transaction has begun and before the block that would end it."""
 
     def begun_and_interrupted(*_: object, **__: object) -> None:
         transaction = store.database.writing()
@@ -195,7 +195,7 @@ def statuses(store: Store) -> dict[str, str]:
 
 
 def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Callable[..., None]:
-    """The method of a store or a runner, with Ctrl-C pressed before it writes and again after."""
+    """The method of a store or a runner, with SIGINT sent before it writes and again after."""
 
     def written(store: Any, run_id: Any, *measured: Any, **how: str) -> None:
         presses = [os.getpid()] if when(*(measured or how.values() or [run_id])) else []
@@ -209,6 +209,6 @@ def interrupting(write: Callable[..., None], when: Callable[[Any], bool]) -> Cal
 
 
 @pytest.mark.exhaustive
-def test_an_interrupt_as_a_process_starts_ends_it_without_a_word():
+def test_an_interrupt_while_a_worker_starts_ends_it_silently():
     ended = subprocess.run([sys.executable, "-c", INTERRUPTED_START], capture_output=True, text=True, timeout=120)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("interrupted\n", "", 0)

@@ -1,4 +1,4 @@
-"""The script that interrupts hundreds of runs: it runs, and what it looks for it finds where it is planted."""
+"""The script `interrupts`, which interrupts hundreds of runs: it runs, and it finds planted faults."""
 
 import sqlite3
 import subprocess
@@ -46,7 +46,7 @@ def measured(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("fault", PLANTED)
-def test_what_a_run_must_not_do_to_a_database_is_found(fault, parts, measured, tmp_path):
+def test_the_script_finds_forbidden_changes_of_a_database(fault, parts, measured, tmp_path):
     disturbed, held, promises = parts
     before = held.read(measured)
     shapes = {(kind, gradient): {shape} for _, kind, gradient, shape in before.shapes.values()}
@@ -71,7 +71,7 @@ def test_what_a_run_must_not_do_to_a_database_is_found(fault, parts, measured, t
         ("SIGSTOP", -9, "", "", "exit code -9"),
     ],
 )
-def test_what_a_run_must_not_say_is_found(name, code, out, err, fault, parts):
+def test_the_script_finds_forbidden_output_and_exit_codes(name, code, out, err, fault, parts):
     disturbed, held, promises = parts
     sent = (disturbed.Sent(_blow(name), 0.0, True),)
     ended = disturbed.Ended(code, out, err, 0, disturbed.Seen(), sent)
@@ -87,7 +87,7 @@ def _blow(name: str):
 
 @pytest.mark.exhaustive
 def test_three_runs_that_are_interrupted_at_random_moments_keep_what_is_promised():
-    """It may have to wait for other tests' runs on this machine."""
+    """The script may have to wait for other tests' runs on this machine."""
     command = [sys.executable, str(SCRIPT), "--interruptions", "3", "--seed", "3"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""What a worker may take of the machine: its cores and its memory."""
+"""The cores and the memory that a worker may use."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def test_a_second_hyperthread_comes_after_all_first_ones() -> None:
     assert ranked({0: [0, 1], 1: [0, 1], 2: [2, 3], 3: [2, 3]}) == [3, 1, 2, 0]
 
 
-def test_a_hyperthread_that_may_not_be_used_counts_for_nothing() -> None:
+def test_a_hyperthread_that_may_not_be_used_is_ignored() -> None:
     assert _best_first({0, 2}, lambda core: [core, core + 1], lambda core: 0) == [2, 0]
     assert _best_first({0}, lambda core: [0, 1], lambda core: 0) == [0]
 
@@ -76,7 +76,7 @@ def test_fast_cores_come_before_slow_ones_with_higher_numbers() -> None:
 
 
 @needs_linux
-def test_as_many_cores_are_chosen_as_there_are_threads_and_never_more_than_there_are() -> None:
+def test_as_many_cores_as_threads_are_chosen_and_no_more_than_are_allowed() -> None:
     allowed = os.sched_getaffinity(0)
     assert len(chosen(1)) == 1
     assert chosen(10_000) == tuple(sorted(allowed))
@@ -103,12 +103,12 @@ def test_an_allocation_beyond_the_limit_fails_and_the_process_lives(what: str, n
 
 @needs_linux
 def test_the_limit_is_above_what_the_process_holds_already() -> None:
-    """Four hundred MiB of libraries, say, are no reason to fail."""
+    """Memory that libraries have taken before the limit was set is no reason to fail."""
     held = "from bench.machine.limits import limit_memory; held = bytearray(2**28)"
     assert said(held + "; limit_memory(2**26); bytearray(2**25); print('lives')") == ["lives"]
 
 
-def test_as_many_workers_wait_side_by_side_as_memory_holds_of_the_largest() -> None:
+def test_as_many_workers_are_held_at_once_as_memory_has_room_for_the_largest() -> None:
     assert limits.together([1, 1, 1, 1], 4) == 4
     assert limits.together([3, 1, 1, 2], 5) == 2
     assert limits.together([10, 1], 5) == 1
@@ -116,7 +116,7 @@ def test_as_many_workers_wait_side_by_side_as_memory_holds_of_the_largest() -> N
 
 
 def groups(tmp_path: Path, membership: str, files: dict[str, str]) -> dict[str, Path]:
-    """A made-up /sys/fs/cgroup and the process's membership in it."""
+    """An artificial /sys/fs/cgroup and the process's membership in it, as arguments of `cgroup.read`."""
     for name, text in {"membership": membership, **files}.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,13 +124,13 @@ def groups(tmp_path: Path, membership: str, files: dict[str, str]) -> dict[str, 
     return {"root": tmp_path, "membership": tmp_path / "membership"}
 
 
-def test_a_group_and_those_around_it_are_read_innermost_first(tmp_path) -> None:
+def test_a_control_group_and_its_parents_are_read_innermost_first(tmp_path) -> None:
     files = {"a/b/memory.max": "max", "a/memory.max": "100", "other/memory.max": "1"}
     found = cgroup.read("memory", "memory.max", "memory.limit_in_bytes", **groups(tmp_path, "0::/a/b", files))
     assert list(found.values()) == ["max", "100"]
 
 
-def test_the_first_version_has_a_tree_for_each_controller(tmp_path) -> None:
+def test_version_1_of_control_groups_has_a_tree_for_each_controller(tmp_path) -> None:
     files = {"memory/a/memory.limit_in_bytes": "7", "memory/memory.limit_in_bytes": "9", "cpu,cpuacct/cpu.stat": "x"}
     place = groups(tmp_path, "4:memory:/a\n3:cpu,cpuacct:/nowhere/at/all", files)
     assert list(cgroup.read("memory", "memory.max", "memory.limit_in_bytes", **place).values()) == ["7", "9"]
@@ -141,7 +141,7 @@ def test_without_control_groups_nothing_is_read(tmp_path) -> None:
     assert cgroup.read("memory", "memory.max", root=tmp_path, membership=tmp_path / "missing") == {}
 
 
-def test_half_of_the_smallest_limit_is_a_workers(monkeypatch, tmp_path) -> None:
+def test_the_default_limit_of_a_worker_is_half_of_the_smallest_limit(monkeypatch, tmp_path) -> None:
     files = {"a/memory.max": "max", "memory.max": "4000"}
     place = groups(tmp_path, "0::/a", files)
     read = cgroup.read
@@ -149,7 +149,7 @@ def test_half_of_the_smallest_limit_is_a_workers(monkeypatch, tmp_path) -> None:
     assert limits.default_limit() == 2000
 
 
-def test_cached_files_are_memory_that_is_to_be_had(monkeypatch, tmp_path) -> None:
+def test_memory_of_cached_files_counts_as_available(monkeypatch, tmp_path) -> None:
     second = {"memory.max": "4000", "memory.stat": "anon 1000\nfile 3000\nanon_thp 5", "a/memory.max": "max"}
     read = cgroup.read
     place = groups(tmp_path, "0::/a", second)

@@ -1,4 +1,4 @@
-"""What the command line loads: nothing heavy where it can answer without."""
+"""The libraries that the command line loads: no heavy library where it can answer without."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ dt = 0.1
 
 
 def loaded(folder: Path, *verbs: str, heavy: set[str]) -> str:
-    """What of the heavy libraries a process has that calls these verbs."""
+    """The heavy libraries, with spaces between, that a process has loaded after it called these verbs."""
     code = LOADED.format(verbs=[verb.split() for verb in verbs], heavy=heavy)
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
@@ -56,15 +56,16 @@ def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_what_is_there_and_what_is_due_is_told_without_the_heavy_libraries(tmp_path):
+def test_list_and_plan_answer_without_the_heavy_libraries(tmp_path):
     asked = ("list solvers", "list gradients", "list problems", "list backends", "list sweeps", "plan default")
     heavy = {"torch", "numpy", "pandas", "scipy", "torchdiffeq", "seaborn"}
-    assert loaded(tmp_path, *asked, heavy=heavy) in ("", "torch numpy", "numpy torch")  # the first time, torch is
+    # The first time torch is loaded, to make the catalogue, unless that was made before.
+    assert loaded(tmp_path, *asked, heavy=heavy) in ("", "torch numpy", "numpy torch")
     assert loaded(tmp_path, *asked, heavy=heavy) == ""
 
 
 @pytest.mark.exhaustive
-def test_a_run_with_nothing_due_loads_nothing_heavy(tmp_path):
+def test_a_run_with_nothing_pending_loads_no_heavy_library(tmp_path):
     (tmp_path / "mine.toml").write_text(IMPOSSIBLE)
     loaded(tmp_path, "run mine.toml --db bench.db", heavy=set())
     heavy = {"torch", "numpy", "pandas"}

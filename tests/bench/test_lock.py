@@ -1,4 +1,4 @@
-"""Runs on one machine take turns: real processes, which end in all the ways that processes end."""
+"""Runs on one machine take turns: real processes that finish, fail, are killed or are interrupted."""
 
 import re
 import signal
@@ -31,7 +31,7 @@ Start = Callable[[str], subprocess.Popen[str]]
 
 @pytest.fixture
 def start(tmp_path) -> Iterator[Start]:
-    """Starts a process that measures until it is written a line."""
+    """A function that starts a process, which measures until it reads a line."""
     started: list[subprocess.Popen[str]] = []
 
     def start(what: str) -> subprocess.Popen[str]:
@@ -60,9 +60,11 @@ def test_the_second_run_waits_and_says_once_who_measures(start):
     first = start("smoke")
     assert line(first) == "measuring"
     second = start("adaptive")
-    told = line(second)
-    assert re.fullmatch(rf"process {first.pid} has been measuring smoke since \d\d:\d\d:\d\d on this machine: .*", told)
-    assert "Ctrl-C" in told
+    notices = line(second)
+    assert re.fullmatch(
+        rf"process {first.pid} has been measuring smoke since \d\d:\d\d:\d\d on this machine: .*", notices
+    )
+    assert "Ctrl-C" in notices
     assert rest(first) == []
     assert rest(second) == ["measuring"]
 
@@ -102,14 +104,14 @@ def test_waiting_can_be_given_up_and_disturbs_nobody(start):
     assert rest(third) == ["measuring"]
 
 
-def test_what_one_user_has_locked_another_can_lock_and_sign(start, tmp_path):
+def test_the_lock_and_the_holders_file_can_be_written_by_every_user(start, tmp_path):
     first = start("smoke")
     assert line(first) == "measuring"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"nodebench.lock": 0o666, "nodebench.measuring": 0o666}
 
 
-def test_a_signature_that_says_nothing_is_another_process(start, tmp_path):
+def test_a_holders_file_that_cannot_be_read_is_called_another_process(start, tmp_path):
     first = start("smoke")
     assert line(first) == "measuring"
     (tmp_path / "nodebench.measuring").write_text("{")
@@ -117,13 +119,13 @@ def test_a_signature_that_says_nothing_is_another_process(start, tmp_path):
 
 
 def test_where_nothing_can_be_locked_a_run_measures_and_says_so(tmp_path):
-    told: list[str] = []
-    with turn("smoke", told.append, places=[Path(__file__), tmp_path / "nowhere"]):
-        assert ["cannot see whether another run measures here" in one for one in told] == [True]
+    notices: list[str] = []
+    with turn("smoke", notices.append, places=[Path(__file__), tmp_path / "nowhere"]):
+        assert ["cannot see whether another run measures here" in one for one in notices] == [True]
 
 
 def test_where_the_first_place_cannot_be_written_the_second_is_taken(tmp_path):
-    told: list[str] = []
-    with turn("smoke", told.append, places=[Path(__file__), tmp_path]):
-        assert told == []
+    notices: list[str] = []
+    with turn("smoke", notices.append, places=[Path(__file__), tmp_path]):
+        assert notices == []
         assert "smoke" in (tmp_path / "nodebench.measuring").read_text()

@@ -1,4 +1,4 @@
-"""What backends find and count, how long a sample lasts, and how a solve fails."""
+"""Solutions and counts of the backends, the length of a sample, and the outcomes of a failing solve."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def test_backends_find_the_same_solution(backend, solver):
 
 
 @BOTH
-def test_a_tighter_tolerance_counts_more_calls_and_errs_less(backend):
+def test_a_tighter_tolerance_takes_more_calls_and_has_a_smaller_error(backend):
     loose, tight = (replace(CELL, backend=backend, rtol=rtol, atol=rtol / 100) for rtol in (1e-4, 1e-8))
     assert count(loose, prepared(loose))["nfe_forward"] < count(tight, prepared(tight))["nfe_forward"]
     far, near = (errors(cell, PROBLEMS["spiral"], prepared(cell))[0]["error"] for cell in (loose, tight))
@@ -49,7 +49,7 @@ def test_a_tighter_tolerance_counts_more_calls_and_errs_less(backend):
 
 
 @BOTH
-def test_backprop_calls_nothing_backwards_and_the_adjoint_does(backend):
+def test_the_adjoint_calls_the_field_backwards_and_backprop_does_not(backend):
     backprop, adjoint = (
         count(cell, prepared(cell))
         for cell in (replace(CELL, backend=backend, gradient=mode) for mode in ("backprop", "adjoint"))
@@ -59,21 +59,21 @@ def test_backprop_calls_nothing_backwards_and_the_adjoint_does(backend):
     assert adjoint["nfe_backward"] >= adjoint["vjp_backward"] > 0
 
 
-def test_a_sample_lasts_milliseconds_and_tells_seconds_a_call():
+def test_a_sample_lasts_milliseconds_and_gives_seconds_per_call():
     clock = warm_up(lambda: sum(range(1000)), "cpu")
     assert clock.repeats > 10
     assert 0 < clock.sample() < 0.01
 
 
 @pytest.mark.parametrize(("backend", "status"), [("node", "non_finite"), ("torchdiffeq", "non_finite")])
-def test_a_solve_that_blows_up_is_an_outcome(backend, status):
+def test_a_solve_that_diverges_is_an_outcome(backend, status):
     cell = Cell(problem="van_der_pol", backend=backend, solver="euler", horizon=20.0, n_outputs=3, dt=0.5)
     with pytest.raises(TrialFailure) as raised:
         count(cell, prepared(cell))
     assert raised.value.status == status
 
 
-def test_every_way_in_which_a_solve_fails_is_a_status_of_a_trial():
+def test_every_failed_status_of_a_solve_is_a_status_of_a_trial():
     assert {status.name for status in Status if status.failed} <= set(TRIAL_STATUSES)
 
 
@@ -84,7 +84,7 @@ def test_every_way_in_which_a_solve_fails_is_a_status_of_a_trial():
         ({"solver": "dopri5", "dt": 0.1, "rtol": None, "atol": None}, "takes no dt"),
     ],
 )
-def test_what_torchdiffeq_cannot_do_has_a_reason(changes, reason):
+def test_a_cell_that_torchdiffeq_cannot_solve_has_a_reason(changes, reason):
     assert reason in BACKENDS["torchdiffeq"].unsupported(replace(CELL, backend="torchdiffeq", **changes))
 
 
@@ -98,7 +98,7 @@ def test_a_mode_that_does_not_go_with_a_solver_has_a_reason(solver, gradient, re
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.failed])
-def test_a_backward_pass_that_fails_is_an_outcome_of_its_own(status):
+def test_a_backward_pass_that_fails_is_an_outcome_with_the_solves_status(status):
     outcome = unexpected(SolveError("adjoint: the backward solve stopped", status))
     assert outcome.status == status.name
     assert "the backward solve stopped" in outcome.reason

@@ -1,4 +1,4 @@
-"""Live bytes: as many as theory says, whichever tracker counts them, and the same whenever they are counted."""
+"""Live bytes: as many as theory says, with either tracker, and the same in every process."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from results.records import Cell
 
 N = 100_000
 STATE = 4 * N  # bytes of a state in float32
-NODES = 5_000  # bytes of a step's graph at most, its tensors aside
+NODES = 5_000  # at most, the bytes of a step's graph without its tensors
 CELL = Cell(
     problem="decay", backend="node", solver="euler", horizon=1.0, n_outputs=2, dt=0.1, gradient="backprop",
 )  # fmt: skip
@@ -51,12 +51,12 @@ def measured(cell: Cell, problem: Problem = DECAY) -> dict[str, float]:
 @pytest.fixture(params=["memray", "torch.profiler"])
 def tracker(request, monkeypatch) -> str:
     if request.param == "torch.profiler":
-        monkeypatch.setattr(of_memory, "find_spec", lambda name: None)  # as where memray is not to be had
+        monkeypatch.setattr(of_memory, "find_spec", lambda name: None)  # as if memray were not installed
     return request.param
 
 
 @pytest.mark.parametrize("steps", [4, 16])
-def test_backprop_keeps_a_state_a_step(tracker, steps):
+def test_backprop_keeps_one_state_per_step(tracker, steps):
     """The states after each step but the last, and both outputs side by side for the loss; y0 was there before."""
     saved = measured(replace(CELL, dt=1 / steps))["saved_bytes"]
     kept = (steps - 1 + 2) * STATE
@@ -64,7 +64,7 @@ def test_backprop_keeps_a_state_a_step(tracker, steps):
 
 
 def test_a_further_step_of_backprop_costs_exactly_its_state(monkeypatch):
-    """Of tensors, which is all that torch.profiler sees."""
+    """Exact for tensors, which are all that torch.profiler sees."""
     monkeypatch.setattr(of_memory, "find_spec", lambda name: None)
     few, many = (measured(replace(CELL, dt=1 / steps)) for steps in (4, 64))
     for name in ("peak_bytes", "saved_bytes"):
@@ -108,7 +108,7 @@ def test_a_storage_counts_once_however_many_tensors_share_it(tracker):
     assert STATE <= of_memory._allocated(shared, "cpu").left < STATE + 10_000
 
 
-def test_what_a_call_frees_is_not_left(tracker):
+def test_memory_that_a_call_frees_does_not_count_as_saved(tracker):
     def freed() -> torch.Tensor:
         return (torch.ones(N) + 1).sum()
 
@@ -118,7 +118,7 @@ def test_what_a_call_frees_is_not_left(tracker):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint", "none"])
-def test_twenty_fresh_processes_find_the_same_to_the_byte(gradient):
+def test_twenty_fresh_processes_measure_the_same_bytes(gradient):
     task = Task(cell=replace(NET, gradient=gradient), kind="memory", timeout_s=60.0)
     trials = [run_trial(task).trial for _ in range(20)]
     assert {trial.status for trial in trials} == {"ok"}
@@ -132,7 +132,7 @@ def test_a_solve_without_a_gradient_saves_nothing_and_needs_less():
     assert forward["peak_bytes"] < 0.5 * backprop["peak_bytes"]
 
 
-def test_the_peak_grows_with_the_steps_of_backprop_and_not_with_the_adjoints():
+def test_the_peak_grows_with_the_steps_of_backprop_and_not_with_those_of_the_adjoint():
     def peak(gradient: str, horizon: float) -> float:
         return measured(replace(NET, gradient=gradient, horizon=horizon), PROBLEMS["mlp_64"])["peak_bytes"]
 
@@ -140,7 +140,7 @@ def test_the_peak_grows_with_the_steps_of_backprop_and_not_with_the_adjoints():
     assert peak("adjoint", 8.0) < 1.2 * peak("adjoint", 1.0)
 
 
-def test_the_resident_set_is_the_whole_processs_for_context():
+def test_the_peak_resident_set_is_that_of_the_whole_process():
     trial, _ = run_trial(Task(cell=NET, kind="memory", timeout_s=60.0))
     torch_alone = 50e6  # no process that has loaded torch is smaller
     assert torch_alone + trial.metrics["peak_bytes"] < trial.metrics["peak_rss_bytes"] < psutil.virtual_memory().total

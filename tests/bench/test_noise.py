@@ -1,4 +1,4 @@
-"""The noise floor of this machine, and what is said of it."""
+"""The noise floor of a machine, its causes, and the printed advice."""
 
 import os
 import subprocess
@@ -29,12 +29,12 @@ TWIN = Ratio(1.0, 1 / 1.03, 1.03, pairs=48, freedom=2.0)
 NOISE = Noise(TWIN, (0.99, 1.01, 1.02), (0.8, 1.0, 1.1), process_s=0.5, facts=QUIET)
 
 
-def test_a_quiet_machine_is_found_to_be_quiet() -> None:
+def test_a_quiet_machine_has_no_finding() -> None:
     assert findings(QUIET) == []
     assert "nothing that disturbs" in described(NOISE)
 
 
-def test_a_machine_that_tells_nothing_is_not_found_wanting() -> None:
+def test_facts_that_are_unknown_are_no_finding() -> None:
     assert findings(Facts(cores_present=2, cores_allowed=2, pinned=(1,))) == []
 
 
@@ -66,7 +66,7 @@ def test_each_disturbance_is_one_finding_with_what_helps(changed, what, helps) -
     assert finding.help in text
 
 
-def test_load_that_other_processes_explain_is_said_once() -> None:
+def test_load_that_other_processes_explain_is_one_finding() -> None:
     busy = (Busy("a", 1, 1.0), Busy("b", 2, 1.0))
     assert len(findings(replace(QUIET, load=3.1, busy=busy))) == 1
 
@@ -80,19 +80,19 @@ def test_of_many_processes_the_busiest_are_named() -> None:
     assert "and 4 more" in finding.what
 
 
-def test_three_percent_take_as_many_processes_as_made_three_percent() -> None:
+def test_the_measured_precision_needs_as_many_processes_as_were_measured() -> None:
     assert processes_for(TWIN, 0.03) == 3
 
 
 @pytest.mark.parametrize(
     ("freedom", "target", "least", "most"), [(1, 0.03, 2, 2), (2, 0.01, 8, 8), (10, 0.1, 4, 4), (10, 0.01, 77, 82)]
 )
-def test_the_processes_that_are_said_to_be_needed_are_enough_and_few_more(freedom, target, least, most) -> None:
+def test_the_number_of_processes_needed_is_enough_and_hardly_more(freedom, target, least, most) -> None:
     """Counted by hand with the published 97.5 % quantiles of Student's t: 12.706, 4.303, 3.182, 2.447, 2.365, 1.99."""
     assert least <= processes_for(replace(TWIN, freedom=freedom), target) <= most
 
 
-def test_what_is_printed_says_floor_need_and_contrast() -> None:
+def test_the_printed_text_says_floor_needed_samples_and_contrast() -> None:
     lines = described(NOISE).splitlines()
     assert max(map(len, lines)) <= 110
     assert lines[0] == "noise floor: 3.0%"
@@ -104,7 +104,7 @@ def test_what_is_printed_says_floor_need_and_contrast() -> None:
 
 
 @pytest.mark.exhaustive
-def test_a_measured_floor_is_of_pairs_in_the_same_rounds() -> None:
+def test_a_measured_floor_comes_from_pairs_in_the_same_rounds() -> None:
     noise = measured(0.0)
     assert len(noise.wave_ratios) == len(noise.sequential_ratios) == 3
     assert noise.twin.pairs == 3 * 16
@@ -113,7 +113,7 @@ def test_a_measured_floor_is_of_pairs_in_the_same_rounds() -> None:
     assert described(noise)
 
 
-def test_what_others_used_is_the_difference_of_two_snapshots() -> None:
+def test_the_load_of_other_processes_is_the_difference_of_two_snapshots() -> None:
     me = os.getpid()
     before = Snapshot(100.0, 1.0, 10, 2, {me: ("me", 0.0), 2: ("b", 5.0), 3: ("idle", 1.0), 4: ("old", 9.0)})
     after = Snapshot(
@@ -159,7 +159,7 @@ def test_a_quota_is_read_from_either_version_of_control_groups(monkeypatch, tmp_
     assert state.quota() == quota
 
 
-def test_a_clock_is_read_where_the_kernel_tells_of_it(monkeypatch, tmp_path) -> None:
+def test_governor_and_boost_are_read_where_the_kernel_has_them(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(state, "_CPU", tmp_path)
     assert (state.governor(3), state.boost()) == ("", None)
     for name, text in {"cpu3/cpufreq/scaling_governor": "powersave\n", "cpufreq/boost": "1\n"}.items():
@@ -182,7 +182,7 @@ def test_a_virtual_machine_is_named_as_its_firmware_names_it(monkeypatch, tmp_pa
     assert state.virtual() == "QEMU Standard PC"
 
 
-def test_a_run_keeps_what_this_moment_tells_and_nothing_that_is_not_told(monkeypatch, tmp_path) -> None:
+def test_a_run_keeps_the_volatile_facts_that_are_known_and_no_others(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(state, "_CPU", tmp_path)
     assert {"host", "kernel", "load"} <= set(volatile())
     assert not {"governor", "boost"} & set(volatile())

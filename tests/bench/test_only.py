@@ -17,7 +17,7 @@ solver = ["bosh3", "dopri5"]
 "rtol,atol" = [[1e-3, 1e-5], [1e-4, 1e-6]]
 device = ["cpu", "cuda:99"]
 """
-FILTER = ("--only", "device=cuda:99", "--only", "solver=bosh3 rtol=0.001,1e-4")  # what is there at once: unavailable
+FILTER = ("--only", "device=cuda:99", "--only", "solver=bosh3 rtol=0.001,1e-4")  # unavailable: nothing is measured
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_run_measures_the_cells_that_the_filter_chooses_and_no_others(folder, 
     assert len(trials) == 4
 
 
-def test_the_cells_that_the_filter_chooses_are_listed(call, three_runs_url):
+def test_show_lists_the_cells_that_the_filter_chooses(call, three_runs_url):
     failed = three_runs.FAILED
     code, out, _ = call("show", "--only", f"key={failed.key[:8]}", "--db", three_runs_url)
     assert code == 0

@@ -1,4 +1,4 @@
-"""A lack of memory is called so, whatever the limit and wherever it is met."""
+"""A lack of memory has the status out_of_memory, whatever the limit and wherever it happens."""
 
 import errno
 import signal
@@ -45,7 +45,7 @@ def measured(cell: Cell, kind, gib: float) -> Trial:
     [(WIDE, "timing"), (SPIRAL, "accuracy"), (SPIRAL, "memory"), (TRAINED, "training"), (STIFF, "counts")],
     ids=["wide", "accuracy", "memory", "training", "stiff"],
 )
-def test_whatever_the_limit_a_trial_is_well_or_out_of_memory_with_advice(cell, kind, gib):
+def test_under_any_limit_a_trial_is_ok_or_out_of_memory_with_advice(cell, kind, gib):
     trial = measured(cell, kind, gib)
     assert trial.status in ("ok", "out_of_memory"), (trial.reason, trial.log_tail)
     if trial.status == "out_of_memory":
@@ -63,13 +63,13 @@ def test_whatever_the_limit_a_trial_is_well_or_out_of_memory_with_advice(cell, k
         RuntimeError("can't start new thread"),
     ],
 )
-def test_each_form_in_which_memory_is_missing_is_one_status(error):
+def test_every_error_for_lack_of_memory_is_out_of_memory(error):
     outcome = unexpected(error, 2**20, 2**19)
     assert outcome.status == "out_of_memory"
     assert "raise memory_gib (the worker may take 0.000977 GiB more than it starts with)" in outcome.reason
 
 
-def test_what_was_raised_from_a_lack_of_memory_is_one():
+def test_an_error_raised_from_a_memory_error_is_out_of_memory():
     error = ValueError("this field cannot be differentiated")
     error.__cause__ = MemoryError()
     assert unexpected(error, 2**30, 2**29).status == "out_of_memory"
@@ -82,14 +82,14 @@ def test_an_unclear_error_is_a_lack_of_memory_only_near_the_limit():
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE])
-def test_a_disk_or_a_table_that_is_full_is_the_machines(number):
+def test_a_full_disk_or_file_table_is_a_failure_of_the_machine(number):
     assert isinstance(unexpected(OSError(number, "no"), None, None), Hindered)
 
 
 @pytest.mark.parametrize(
     ("kills", "status"), [((3, 4), "out_of_memory"), ((3, 3), "crashed"), ((None, None), "out_of_memory")]
 )
-def test_the_kernels_kill_is_told_from_another_by_its_count(monkeypatch, kills, status):
+def test_a_kill_by_the_kernel_for_lack_of_memory_is_recognised_by_its_count(monkeypatch, kills, status):
     counted = iter(kills)
     monkeypatch.setattr(process, "oom_kills", lambda: next(counted))
     with Worker(Task(cell=ENDLESS, kind="counts", timeout_s=60.0)) as worker:

@@ -1,4 +1,4 @@
-"""What the command line writes to: pipes that close, disks that are full, terminals that know ASCII alone."""
+"""The streams of the command line: pipes that close, disks that are full, terminals with ASCII only."""
 
 import os
 import re
@@ -18,7 +18,7 @@ NODEBENCH = f"{shlex.quote(sys.executable)} -m bench"
 
 
 def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What bash makes of the line, in which NODEBENCH is the command line; its exit code is the first command's."""
+    """Run the line in bash, NODEBENCH being the command line; the exit code is that of the first command."""
     return subprocess.run(
         ["bash", "-c", f"{line.replace('NODEBENCH', NODEBENCH)}\nexit ${{PIPESTATUS[0]}}"],
         cwd=folder,
@@ -30,7 +30,7 @@ def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedPr
 
 
 @pytest.mark.exhaustive
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+def test_a_reader_that_closes_the_pipe_early_is_no_failure(tmp_path):
     done = shell(tmp_path, "NODEBENCH plan default | head -1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("key ")
@@ -43,7 +43,7 @@ def test_a_refusal_that_nobody_reads_has_its_exit_code(tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["--help", "plan smoke"])
-def test_a_full_output_is_one_line_and_exit_code_2(tmp_path, verb):
+def test_a_full_output_is_reported_in_one_line_with_exit_code_2(tmp_path, verb):
     done = shell(tmp_path, f"NODEBENCH {verb} > /dev/full")
     assert done.returncode == 2
     assert re.fullmatch(r"nodebench: standard output: No space left on device: .*\n", done.stderr)
@@ -61,8 +61,8 @@ def test_a_stream_that_is_closed_changes_nothing_else(tmp_path, closed):
     assert done.stdout == ("" if ">&-" in streams else f"nodebench {metadata.version('nodebench')}\n")
 
 
-def test_a_pipe_that_does_not_block_gets_it_all(tmp_path):
-    """Who shares a pipe may have set it so; the reader is slow."""
+def test_a_non_blocking_pipe_gets_the_whole_output(tmp_path):
+    """Another process that shares the pipe may have made it non-blocking; the reader is slow."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     code = "from bench.streams import standard_streams\nwith standard_streams(): print('x' * 1_000_000)"
@@ -80,7 +80,7 @@ def test_a_pipe_that_does_not_block_gets_it_all(tmp_path):
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
     ids=["asked for", "of the locale"],
 )
-def test_a_terminal_of_ascii_is_written_to_without_ornaments(tmp_path, environment):
+def test_a_terminal_of_ascii_gets_ascii_only(tmp_path, environment):
     done = shell(tmp_path, "NODEBENCH list problems", **environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.isascii()
@@ -91,14 +91,14 @@ def test_a_terminal_of_ascii_is_written_to_without_ornaments(tmp_path, environme
     assert done.stderr.count("\n") == 1
 
 
-def test_what_is_said_has_no_control_characters(tmp_path):
+def test_messages_have_no_control_characters(tmp_path):
     done = shell(tmp_path, r"NODEBENCH plan $'a\nb\x1b[31m\r.toml' --db $'x\ty'", FORCE_COLOR="1")
     assert done.returncode == 2
     assert re.search(r"[\x00-\x09\x0b-\x1f]", done.stderr) is None
     assert done.stderr.count("\n") == 1
 
 
-def test_a_completion_that_cannot_be_installed_is_one_line(tmp_path):
+def test_a_completion_that_cannot_be_installed_is_reported_in_one_line(tmp_path):
     home = tmp_path / "home"
     home.write_text("a file")
     done = shell(tmp_path, "NODEBENCH --install-completion", HOME=str(home), SHELL="/bin/bash")
@@ -107,13 +107,13 @@ def test_a_completion_that_cannot_be_installed_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shell_name", "told"),
+    ("shell_name", "expected"),
     [("bash", "complete -o default -F"), ("zsh", "#compdef nodebench"), ("fish", "complete --command nodebench")],
 )
-def test_a_completion_script_is_made_for_each_shell(tmp_path, shell_name, told):
+def test_a_completion_script_is_made_for_each_shell(tmp_path, shell_name, expected):
     done = shell(tmp_path, "NODEBENCH", _NODEBENCH_COMPLETE=f"source_{shell_name}")
     assert (done.returncode, done.stderr) == (0, "")
-    assert told in done.stdout
+    assert expected in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_help_of_each_verb_has_an_example_and_fits_80_columns(verb, capsys, 
 
 
 @pytest.mark.parametrize("group", [[], ["db"]])
-def test_without_a_verb_the_help_names_each_one_in_a_whole_sentence(group, capsys, monkeypatch):
+def test_without_a_verb_the_help_explains_each_verb_in_a_whole_sentence(group, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert answer(group) == 2
     out = capsys.readouterr().out

@@ -25,7 +25,7 @@ NAMES = {"problem": "noisy_pendulum", "backend": "course", "solver": "zonneveld4
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with sweeps in a folder below it, and the user's files beside these."""
+    """A folder with a folder of sweeps, and the user's files beside these sweeps."""
     (tmp_path / "sweeps").mkdir()
     for kind, grid in GRIDS.items():
         shutil.copy(EXAMPLES / f"own_{kind}.py", tmp_path / "sweeps")
@@ -40,7 +40,7 @@ def nodebench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", GRIDS)
-def test_what_a_file_brings_is_measured_shown_and_measured_again_when_it_is_edited(folder, kind):
+def test_what_a_users_file_adds_is_measured_shown_and_measured_again_when_it_is_edited(folder, kind):
     sweep, database = f"sweeps/{kind}.toml", ("--db", "bench.db")
     assert nodebench(folder, "run", sweep, "--quiet", "--strict", *database).returncode == 0
     assert nodebench(folder, "report", *database, "-o", "page").returncode == 0
@@ -51,7 +51,7 @@ def test_what_a_file_brings_is_measured_shown_and_measured_again_when_it_is_edit
     cells = int(re.search(r"(\d+) cells?, \1 done", planned)[1])
     own = folder / "sweeps" / f"own_{kind}.py"
     own.write_text(own.read_text() + "\n# another text\n")
-    due = 1 if kind == "backend" else cells  # node's own cell is of no file of the user's
+    due = 1 if kind == "backend" else cells  # the cell of the backend node depends on no file of the user
     assert f"{cells - due} done" in nodebench(folder, "plan", sweep, *database).stdout
     assert nodebench(folder, "run", sweep, "--quiet", "--strict", *database).returncode == 0
     with Store.open(str(folder / "bench.db")) as store, store.database.reading() as connection:
@@ -61,7 +61,7 @@ def test_what_a_file_brings_is_measured_shown_and_measured_again_when_it_is_edit
 
 
 @pytest.mark.exhaustive
-def test_a_file_beside_the_users_file_is_a_part_of_its_text(folder):
+def test_a_file_that_the_users_file_imports_is_a_part_of_its_source(folder):
     own = folder / "sweeps" / "own_solver.py"
     (folder / "sweeps" / "weights.py").write_text("from constants import THIRD\n")
     (folder / "sweeps" / "constants.py").write_text("THIRD = 1 / 3\n")
@@ -74,7 +74,7 @@ def test_a_file_beside_the_users_file_is_a_part_of_its_text(folder):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["problem", "backend", "solver"])
-def test_a_new_file_holds_what_a_good_one_keeps_and_can_be_used_at_once(tmp_path, kind):
+def test_a_new_file_passes_the_check_and_can_be_used_at_once(tmp_path, kind):
     assert nodebench(tmp_path, "new", kind, "of_mine").returncode == 0
     checked = nodebench(tmp_path, "check", "of_mine.py")
     assert (checked.returncode, checked.stderr) == (0, "")
@@ -119,13 +119,13 @@ def test_a_file_that_cannot_be_used_is_answered_in_one_line(folder, text):
         ("~nobody_at_all/x.py", "there is no such file in"),
     ],
 )
-def test_what_is_not_there_is_answered_in_one_line(folder, use, said):
+def test_a_missing_file_or_module_is_answered_in_one_line(folder, use, said):
     done = nodebench(folder, "plan", "smoke", "--use", use, "--db", "bench.db")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert said in done.stderr
 
 
-def test_nothing_is_imported_that_nobody_has_named(folder):
+def test_a_file_that_nobody_has_named_is_not_imported(folder):
     (folder / "sweeps" / "own_solver.py").write_text("open('imported', 'w')\n")
     assert nodebench(folder / "sweeps", "plan", "smoke", "--db", "bench.db").returncode == 0
     assert nodebench(folder / "sweeps", "list", "solvers").returncode == 0

@@ -1,4 +1,4 @@
-"""What the other libraries are asked for: as many steps as ours, no call too many, and the form that serves best."""
+"""Solves with the other libraries: as many steps as with node, no needless call, and their best form."""
 
 import re
 import subprocess
@@ -38,14 +38,14 @@ def error(cell: Cell) -> float:
 
 @pytest.mark.parametrize(("horizon", "n_outputs", "dt"), DIVIDED)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_where_dt_divides_the_outputs_a_solve_takes_its_stages_and_no_call_more(horizon, n_outputs, dt, dtype):
+def test_a_solve_whose_dt_divides_the_output_times_takes_one_call_per_stage(horizon, n_outputs, dt, dtype):
     for backend in BACKENDS:
         cell = replace(FIXED, backend=backend, horizon=horizon, n_outputs=n_outputs, dt=dt, dtype=dtype)
         assert counted(cell)["nfe_forward"] == 4 * round(horizon / dt)
 
 
 @pytest.mark.parametrize(("horizon", "n_outputs", "dt"), DIVIDED)
-def test_the_adjoint_goes_back_in_as_many_steps(horizon, n_outputs, dt):
+def test_the_adjoint_takes_as_many_steps_backwards(horizon, n_outputs, dt):
     cell = replace(COSINE, gradient="adjoint", horizon=horizon, n_outputs=n_outputs, dt=dt)
     assert counted(cell)["vjp_backward"] == round(horizon / dt)
 
@@ -56,7 +56,7 @@ def test_a_last_shorter_step_is_one_step_in_each_library(dt):
     assert {counted(cell)["nfe_forward"] for cell in cells} == {-(-1.5 // dt)}
 
 
-def test_a_time_that_steps_meet_but_for_rounding_is_on_the_grid_itself():
+def test_a_time_that_a_step_meets_up_to_rounding_is_itself_a_grid_point():
     times = torch.linspace(0, 1.1, 12, dtype=torch.float64).tolist()
     assert grid(0.1, times) == times
     assert grid(0.1, times[::-1]) == times[::-1]
@@ -75,8 +75,8 @@ def test_pairs_that_interpolate_badly_step_to_the_outputs(solver):
 
 
 @pytest.mark.parametrize(("n_outputs", "rtol"), [*product([11, 26], [1e-6, 1e-7, 1e-8])])
-def test_every_output_that_is_to_be_stepped_to_is(n_outputs, rtol):
-    """torchdiffeq 0.2.5 steps to none after one that a step has met by its own size, as happens at 26 outputs."""
+def test_every_output_that_is_to_be_stepped_to_is_the_end_of_a_step(n_outputs, rtol):
+    """torchdiffeq 0.2.5 steps to no output after one that a step has met by chance, as happens at 26 outputs."""
     instance = PROBLEMS["spiral"].instance(replace(ADAPTIVE, n_outputs=n_outputs))
     ends: list[float] = []
     instance.field.callback_accept_step = lambda t0, y0, dt: ends.append((t0 + dt).item())
@@ -103,7 +103,7 @@ def test_the_steps_of_shipped_sweeps_divide_their_times(name):
         ({"dt": 1e-308, "horizon": 1e308}, ""),
     ],
 )
-def test_a_step_that_does_not_fit_is_said_in_one_line(changes, said):
+def test_a_step_that_does_not_fit_is_reported_in_one_line(changes, said):
     lines = [line for line in remarks([replace(FIXED, **changes)]) if line.startswith("dt")]
     assert lines == ([said] if said else [])
 
@@ -115,7 +115,7 @@ def test_of_many_steps_that_do_not_fit_three_are_named():
 
 
 @pytest.mark.exhaustive
-def test_the_script_repeats_the_tables_of_the_docs():
+def test_the_script_reproduces_the_tables_of_the_docs():
     script = EXAMPLES / "peers"
     command = [sys.executable, str(script), "--problem", "lotka_volterra", "--outputs", "11"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)

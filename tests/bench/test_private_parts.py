@@ -1,4 +1,4 @@
-"""What we use of other packages' private parts: each behind one function, which these tests hold to what it is for."""
+"""Private parts of other packages that we use: each is behind one function, and these tests check these functions."""
 
 import subprocess
 import sys
@@ -15,13 +15,13 @@ forkserver.have_sockets_in(sys.argv[1])
 assert multiprocessing.util.get_temp_dir() == sys.argv[1], "multiprocessing makes its sockets elsewhere"
 assert fork_server() is None
 forkserver.start()
-os.kill(fork_server(), 0)  # a process that there is
+os.kill(fork_server(), 0)  # raises if there is no such process
 forkserver.stop()
 print(forkserver.is_gone(fork_server()))
 """
 
 
-def test_multiprocessing_has_the_places_from_which_we_learn_its_server_and_tell_it_its_folder(tmp_path):
+def test_multiprocessing_has_the_attributes_for_its_forkserver_and_its_socket_folder(tmp_path):
     """Without them a killed server would be taken for a cell's crash, and sockets would lie in long paths."""
     folder = tmp_path / "sockets"
     folder.mkdir()
@@ -29,6 +29,6 @@ def test_multiprocessing_has_the_places_from_which_we_learn_its_server_and_tell_
     assert (done.stdout, done.stderr) == ("True\n", "")
 
 
-def test_the_methods_of_torchdiffeq_that_its_text_tells_are_those_that_it_has():
-    """Without the name SOLVERS no plan would know what torchdiffeq can solve."""
+def test_the_methods_read_from_the_source_of_torchdiffeq_are_those_that_it_has():
+    """Without the name SOLVERS in its source, a plan would not know the methods of torchdiffeq."""
     assert set(_installed()) == set(SOLVERS)

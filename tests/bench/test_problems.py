@@ -1,4 +1,4 @@
-"""Problems: right against published end values, and made as the cell asks."""
+"""Problems: their true solutions agree with published end values, and their instances are as the cell asks."""
 
 from dataclasses import replace
 from itertools import islice
@@ -20,9 +20,9 @@ END_VALUES = {
     ("lorenz", 1.0): (-9.3785700109250623608, -8.3570337884266447329, 29.36232533736342818),
     ("pendulum", 10.0): (-0.61637258153309343362, -0.84502300787790647117),
 }
-# Twice the largest error seen with 2 to 1000 outputs: 1.6e-12, 2.2e-12, 1.5e-12, 1.4e-13, 4.3e-12, 5.5e-13. It follows
-# the tolerance (a tenth of it at 1e-13), so that it is the steps' and not rounding's.
-OFF_BY = {
+# Twice the largest error seen with 2 to 1000 outputs: 1.6e-12, 2.2e-12, 1.5e-12, 1.4e-13, 4.3e-12, 5.5e-13. The
+# error follows the tolerance (it is a tenth at 1e-13): it comes from the steps and not from rounding.
+LARGEST_ERROR = {
     ("spiral", 1.5): 3.2e-12,
     ("spiral", 25.0): 4.4e-12,
     ("lotka_volterra", 10.0): 3e-12,
@@ -49,18 +49,18 @@ def cell_of(name: str, **changes: object) -> Cell:
 
 @pytest.mark.parametrize("n_outputs", [2, 101])
 @pytest.mark.parametrize(("name", "horizon"), END_VALUES)
-def test_the_truth_meets_the_published_end_value(name, horizon, n_outputs):
+def test_the_true_solution_meets_the_published_end_value(name, horizon, n_outputs):
     truth = Truth(cell_of(name, horizon=horizon, n_outputs=n_outputs), PROBLEMS[name]).solution()
     expected = torch.tensor(END_VALUES[name, horizon], dtype=torch.float64)
-    torch.testing.assert_close(truth[-1, 0], expected, rtol=0, atol=OFF_BY[name, horizon])
+    torch.testing.assert_close(truth[-1, 0], expected, rtol=0, atol=LARGEST_ERROR[name, horizon])
 
 
 @pytest.mark.parametrize(("name", "horizon"), END_VALUES)
-def test_the_truth_is_as_good_at_an_output_on_the_way(name, horizon):
-    """Between two steps dense output would err by far more than the steps do."""
+def test_the_true_solution_is_as_good_at_an_output_before_the_end(name, horizon):
+    """Dense output between two steps would have a far larger error than the steps."""
     truth = Truth(cell_of(name, horizon=2 * horizon, n_outputs=3), PROBLEMS[name]).solution()
     expected = torch.tensor(END_VALUES[name, horizon], dtype=torch.float64)
-    torch.testing.assert_close(truth[1, 0], expected, rtol=0, atol=OFF_BY[name, horizon])
+    torch.testing.assert_close(truth[1, 0], expected, rtol=0, atol=LARGEST_ERROR[name, horizon])
 
 
 @pytest.mark.parametrize("name", ["cosine", "exp_sin"])
@@ -75,7 +75,7 @@ def test_an_exact_solution_solves_its_equation(name):
 
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_an_instance_is_in_the_cells_dtype_and_of_its_batch(name, dtype):
+def test_an_instance_has_the_dtype_and_the_batch_size_of_its_cell(name, dtype):
     cell = cell_of(name, dtype=dtype, batch_size=5, n_outputs=4)
     instance = PROBLEMS[name].instance(cell)
     dy = instance.field(instance.t[0], instance.y0)
@@ -94,7 +94,7 @@ def test_the_seed_alone_decides_an_instance(name):
     assert all(torch.equal(a, b) for a, b in zip(one.field.parameters(), same.field.parameters(), strict=True))
 
 
-def test_a_batchs_first_sample_is_the_problems_own_start():
+def test_the_first_sample_of_a_batch_is_the_problems_own_initial_value():
     instance = PROBLEMS["spiral"].instance(cell_of("spiral", batch_size=4))
     assert instance.y0[0].tolist() == [2.0, 0.0]
     assert not torch.equal(instance.y0[1], instance.y0[0])

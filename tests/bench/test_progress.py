@@ -1,4 +1,4 @@
-"""How far a run has got: whole on a terminal of any width, plain lines anywhere else."""
+"""The progress of a run: a whole line on a terminal of any width, plain lines anywhere else."""
 
 import fcntl
 import io
@@ -24,7 +24,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 @pytest.fixture
 def terminal(monkeypatch) -> Iterator[Callable[..., tuple[TextIO, Callable[[], str]]]]:
-    """A terminal that is so wide: what to write to, and what was written so far."""
+    """A function that makes a terminal of a width: its stream, and a function that reads what was written."""
     monkeypatch.setenv("TERM", "xterm")
     descriptors: list[int] = []
 
@@ -40,7 +40,7 @@ def terminal(monkeypatch) -> Iterator[Callable[..., tuple[TextIO, Callable[[], s
 
 
 def whole(terminal: int) -> bytes:
-    """What has come through: a terminal passes on what is written a little later, and maybe in parts."""
+    """The bytes written to the terminal, which passes them on with a delay and possibly in parts."""
     parts = []
     while select.select([terminal], [], [], 0.3)[0]:
         parts.append(os.read(terminal, 1 << 16))
@@ -52,7 +52,7 @@ def resize(descriptor: int, columns: int) -> None:
 
 
 def drawn(written: str) -> list[str]:
-    """The lines that were drawn one over the other."""
+    """The lines that were drawn, each over the line before it."""
     assert "\n" not in written
     return [part.removesuffix("\x1b[K") for part in written.split("\r") if part]
 
@@ -67,14 +67,14 @@ def test_the_line_is_whole_at_any_width_and_the_label_takes_what_remains(termina
             clock.now += 60.0
             progress.show(TASK)
             lines = drawn(written())
-        assert drawn(written()) == [""]  # gone in the end
+        assert drawn(written()) == [""]  # the line is erased at the end
     line = lines[-1]
     assert re.fullmatch(r"━+─+  120 of 340, 110 s left  timing 2 spiral .*…", line)
     assert len(line) == columns - 1
     assert CONTROL.search(line) is None
 
 
-def test_a_terminal_that_becomes_narrower_is_heeded(terminal):
+def test_the_line_fits_a_terminal_that_becomes_narrower(terminal):
     stream, written = terminal(200)
     with stream:
         progress = Progress(stream)
@@ -101,7 +101,7 @@ def test_a_terminal_of_ascii_has_a_bar_too(terminal):
 
 
 @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_log_has_a_line_a_block_and_one_in_half_a_minute(environment, monkeypatch, clock):
+def test_a_log_has_a_line_per_block_and_a_line_per_half_minute(environment, monkeypatch, clock):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     log = io.StringIO()
@@ -132,7 +132,7 @@ def test_a_dumb_terminal_is_a_log(terminal, monkeypatch, term):
         assert written().replace("\r\n", "\n") == "nodebench: 4 of 4, 0 s left\n"
 
 
-def test_blocks_that_take_no_time_are_not_told_one_by_one(clock):
+def test_blocks_that_take_no_time_do_not_have_a_log_line_each(clock):
     log = io.StringIO()
     progress = Progress(log)
     with progress.over(1000, MEASURE):
@@ -142,7 +142,7 @@ def test_blocks_that_take_no_time_are_not_told_one_by_one(clock):
     assert len(log.getvalue().splitlines()) == 10
 
 
-def test_without_a_stream_there_is_nothing_to_see(capfd):
+def test_without_a_stream_nothing_is_printed(capfd):
     progress = Progress(None)
     with progress.over(4, MEASURE):
         progress.show(TASK)

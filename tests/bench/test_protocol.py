@@ -1,4 +1,4 @@
-"""Which trials a cell needs, and which of them go together."""
+"""The kinds of trial that a cell needs, and the blocks and groups in which cells are measured together."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from results.records import Cell
 CELL = Cell(problem="spiral", backend="node", solver="dopri5", horizon=1.5, n_outputs=2, rtol=1e-5, atol=1e-7)
 
 
-def test_what_is_counted_comes_first_and_timing_when_all_else_is_known():
+def test_counts_come_first_and_timing_comes_last():
     assert kinds(CELL)[0] == "counts"
     assert kinds(CELL)[-1] == "timing"
 
 
-def test_a_cell_is_trained_only_if_it_asks():
+def test_a_cell_is_trained_only_if_it_has_iterations():
     assert kinds(CELL) == ["counts", "accuracy", "memory", "timing"]
     assert "training" in kinds(replace(CELL, gradient="backprop", iterations=5))
 
@@ -26,7 +26,7 @@ def test_cells_that_are_compared_share_a_block_and_others_do_not():
     assert {cells[3]} in parts
 
 
-def test_groups_hold_each_cell_once_and_the_libraries_of_one_solve_together():
+def test_groups_hold_each_cell_once_and_keep_the_libraries_of_one_solve_together():
     cells = [
         replace(CELL, backend=backend, solver=solver, rtol=rtol)
         for backend in ("node", "torchdiffeq")

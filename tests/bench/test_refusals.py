@@ -1,4 +1,4 @@
-"""What the option parser answers: one line with the nearest name, or the version."""
+"""The answers of the option parser: one line with the nearest name, or the version."""
 
 from importlib import metadata
 
@@ -30,12 +30,12 @@ import pytest
         ("db prune --dry-run=3", "option '--dry-run' does not take a value: nodebench --help lists the verbs"),
     ],
 )
-def test_what_the_parser_refuses_is_one_line_with_the_nearest_name(call, arguments, said):
+def test_a_refusal_of_the_parser_is_one_line_with_the_nearest_name(call, arguments, said):
     code, out, err = call(*arguments.split())
     assert (code, out) == (2, "")
     assert err.startswith(f"nodebench: {said}")
     assert err.count("\n") == 1
 
 
-def test_the_version_is_told(call):
+def test_the_version_is_printed(call):
     assert call("--version") == (0, f"nodebench {metadata.version('nodebench')}\n", "")

@@ -29,7 +29,7 @@ def task(cell: Cell, kind: TrialKind, timeout_s: float = 30.0) -> Task:
 
 
 @pytest.mark.exhaustive
-def test_a_cell_is_measured_in_every_kind_and_not_again(store):
+def test_a_cell_is_measured_once_in_every_kind(store):
     sweep = sweep_of(CELL)
     assert run(store, sweep)
     trials = store.trials(Where(cell_key=[CELL.key]))
@@ -75,7 +75,7 @@ def test_each_round_times_every_cell_once(store):
     assert all(sample.value > 0 for trial in trials for sample in trial.samples["forward_s"])
 
 
-def test_a_slow_cell_has_three_rounds_and_then_leaves_them_to_the_others():
+def test_a_slow_cell_has_at_least_three_rounds_and_leaves_the_rest_to_the_others():
     slow = replace(CELL, solver="euler", rtol=None, atol=None, dt=0.5 / 8000)
     trials = timed_in_rounds([task(cell, "timing") for cell in (CELL, slow)], 12, lambda _: None, sampling_s=0.5)
     quick, slow = ([sample.round_index for sample in trial.samples["forward_s"]] for trial in trials)
@@ -117,7 +117,7 @@ def test_trials_are_numbered_in_the_order_of_recording(store):
 
 
 def print_and_serve(connection, asked, log) -> None:
-    """A worker whose library prints as it is loaded, on the descriptor itself and through Python."""
+    """A worker whose library prints while it loads, to the file descriptor and through Python."""
     from bench.worker import isolated as worker
 
     redirect = worker._redirect_output
@@ -132,7 +132,7 @@ def print_and_serve(connection, asked, log) -> None:
 
 
 @pytest.mark.exhaustive
-def test_what_a_worker_printed_is_kept_whether_it_failed_or_not(monkeypatch):
+def test_the_output_of_a_worker_is_kept_whether_it_failed_or_not(monkeypatch):
     monkeypatch.setattr("bench.worker.process.serve", print_and_serve)
     alone = run_trial(task(CELL, "counts")).trial
     assert (alone.status, alone.log_tail[-6:]) == ("ok", "x end\n")
@@ -165,7 +165,7 @@ def test_what_another_run_measured_meanwhile_is_not_measured_again(store, monkey
     assert late.measured == 0
 
 
-def test_a_run_goes_on_without_its_database(store, monkeypatch, tmp_path):
+def test_a_run_continues_without_its_database(store, monkeypatch, tmp_path):
     monkeypatch.setattr("results.engine.database.PATIENCE_S", 0.1)
     monkeypatch.setattr("results.engine.database.IMPATIENCE_S", 0.05)
     sweep = sweep_of(CELL)

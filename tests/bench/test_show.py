@@ -15,7 +15,7 @@ def stocked(url) -> str:
     return url
 
 
-def test_a_note_is_left_and_shown(call, stocked):
+def test_a_note_is_stored_and_shown(call, stocked):
     code, out, _ = call("db", "annotate", CELLS[1].key[:8], "look at this", "--db", stocked)
     assert (code, out) == (0, f"noted on cell {CELLS[1].key}\n")
     out = call("show", CELLS[1].key, "--db", stocked)[1]
@@ -23,7 +23,7 @@ def test_a_note_is_left_and_shown(call, stocked):
     assert re.search(r"me +run a-1 +a warm day", out)
 
 
-def test_what_the_processes_printed_is_shown_apart(call, stocked):
+def test_the_output_of_the_processes_is_shown_after_the_tables(call, stocked):
     out = call("show", CELLS[0].key, "--db", stocked)[1]
     tables, *printed = out.split("\nprinted by ")
     assert "a line" not in tables

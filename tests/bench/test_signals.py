@@ -1,4 +1,4 @@
-"""Ctrl-C and its like: at any moment, and as often as one likes, one line and the signal's exit code."""
+"""SIGINT, SIGTERM and SIGHUP: at any moment and however often, one line and the signal's exit code."""
 
 import contextlib
 import fcntl
@@ -59,61 +59,61 @@ class Finder:
 sys.meta_path.insert(0, Finder)
 """
 LAST_LINES = "import bench.answers.columns as printed; printed.columns = press"
-FORGOTTEN = """
-class Forgetful:
+IN_FINALISER = """
+class Finalised:
     def __del__(self):
         press()
 import bench.answers.columns as printed
 columns = printed.columns
 def columns_and_collected(*rows):
-    Forgetful()
+    Finalised()
     return columns(*rows)
 printed.columns = columns_and_collected
 """
 EXIT = "atexit.register(press)"
 
 
-def hear_all() -> None:
-    """In a new process: answer Ctrl-C even if this test was started in the background of a shell."""
+def answer_ctrl_c() -> None:
+    """Let a new process answer Ctrl-C even if this test was started in the background of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def called(moment: str, number: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = CALLED.format(moment=moment, number=int(number), arguments=list(arguments))
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, preexec_fn=hear_all
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120, preexec_fn=answer_ctrl_c
     )
 
 
 @pytest.mark.parametrize("number", SAID)
 @pytest.mark.parametrize("module", ["typer", "bench.answers.reading", "sqlalchemy"])
-def test_a_signal_while_it_loads_is_one_line(number, module, tmp_path):
+def test_a_signal_while_modules_load_is_reported_in_one_line(number, module, tmp_path):
     done = called(IMPORTING.format(module=module), number, "show", "abc", "--db", str(tmp_path / "missing.db"))
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", SAID[number])
 
 
 @pytest.mark.parametrize("number", SAID)
-def test_a_signal_before_there_is_an_answer_ends_it_without_a_word(number):
+def test_a_signal_before_the_handlers_are_set_ends_the_process_silently(number):
     """A shell reports the same exit code then."""
     moment = IMPORTING.format(module="bench.interrupt")
     done = called(f"{moment}\nfrom bench.__main__ import main\nsys.argv[1:] = ['--version']\nmain()", number)
     assert (done.returncode, done.stdout, done.stderr) == (-number, "", "")
 
 
-@pytest.mark.parametrize("moment", [LAST_LINES, FORGOTTEN], ids=["as it prints", "where python forgets it"])
-def test_a_signal_while_it_answers_is_one_line(moment):
+@pytest.mark.parametrize("moment", [LAST_LINES, IN_FINALISER], ids=["while it prints", "in a finaliser"])
+def test_a_signal_while_the_answer_is_printed_is_reported_in_one_line(moment):
     done = called(moment, signal.SIGINT, "list", "sweeps")
     assert (done.returncode, done.stderr) == (130, SAID[signal.SIGINT])
 
 
-def test_a_signal_when_all_is_said_changes_nothing():
+def test_a_signal_at_exit_changes_nothing():
     done = called(EXIT, signal.SIGINT, "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nodebench ")
 
 
-def test_a_signal_that_its_starter_has_ignored_stays_ignored():
-    """As by nohup, or in the background of a shell."""
+def test_a_signal_that_the_parent_process_has_ignored_stays_ignored():
+    """Commands under nohup or in the background of a shell are started so."""
     code = """
 import os, signal
 from bench.interrupt import SIGNALS, Ending, Interrupt
@@ -131,7 +131,7 @@ print("goes on")
 
 
 def states(database: Path) -> tuple[int, list[str]]:
-    """How many trials ended well, and how the runs ended; nothing before the database is there."""
+    """The number of successful trials and the states of the runs; (0, []) before the database exists."""
     try:
         with Store.open(str(database)) as store:
             return int((store.trials()["status"] == "ok").sum()), list(store.runs()["state"])
@@ -142,7 +142,7 @@ def states(database: Path) -> tuple[int, list[str]]:
 def wait_for_trials(database: Path, count: int) -> None:
     deadline = time.monotonic() + 300
     while states(database)[0] < count:
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "too few trials in time"
         time.sleep(0.1)
 
 
@@ -158,7 +158,7 @@ def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(num
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=hear_all,
+        preexec_fn=answer_ctrl_c,
     )
     wait_for_trials(tmp_path / "out/bench.db", 6)
     for _ in range(5):
@@ -166,21 +166,23 @@ def test_a_run_that_is_interrupted_five_times_says_once_that_nothing_is_lost(num
         time.sleep(0.02)
     out, err = run.communicate(timeout=120)
     assert run.returncode == 128 + number
-    assert [line for line in err.splitlines() if "been measuring" not in line] == []  # of another test, waited for
+    assert [
+        line for line in err.splitlines() if "been measuring" not in line
+    ] == []  # it may wait for the run of another test
     assert out.endswith("interrupted: nothing measured is lost; run the same command again to go on\n")
     assert states(tmp_path / "out/bench.db") == (6, ["interrupted"])
 
 
 def server_of(run: psutil.Process) -> psutil.Process | None:
-    """What its workers are forked from, once it is there."""
+    """The forkserver of the run's workers; None before it has started."""
     for child in run.children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # git's, say, which has ended
+        with contextlib.suppress(psutil.NoSuchProcess):  # another child, such as git, that has ended
             if "forkserver" in " ".join(child.cmdline()):
                 return child
     return None
 
 
-def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
+def test_a_forkserver_that_is_still_loading_does_not_keep_a_reader_waiting(tmp_path):
     (tmp_path / "long.toml").write_text(SWEEP)
     run = subprocess.Popen(
         [sys.executable, "-m", "bench", "run", "long.toml"],
@@ -188,7 +190,7 @@ def test_who_reads_a_run_is_not_kept_waiting_by_what_still_loads(tmp_path):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=hear_all,
+        preexec_fn=answer_ctrl_c,
     )
     while (server := server_of(psutil.Process(run.pid))) is None:
         time.sleep(0.01)

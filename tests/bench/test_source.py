@@ -1,4 +1,4 @@
-"""An edit of what is measured makes due what it touches and nothing else: real runs of an edited copy of the tree."""
+"""An edit makes those trials pending whose code it touches, and no others: real runs of an edited copy of the tree."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ SLEEP = "import time\n\ntime.sleep(0.01)\n"
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A copy of the packages, which may be edited, with a sweep of one cell a library."""
+    """A copy of the packages, which may be edited, with a sweep of one cell per library."""
     for package in ("bench", "node", "results", "reports"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mine.toml").write_text(SWEEP)
@@ -51,7 +51,7 @@ def edit(path: Path, said: str = "# another line\n") -> None:
 
 
 def measured(tree: Path) -> dict[str, int]:
-    """How many cells the plan says are done, by library."""
+    """The number of kinds of trial that the plan says are done, by library."""
     lines = [line for line in nodebench(tree, "plan", "mine.toml").splitlines() if " bosh3 " in line]
     return {line.split()[2]: int(line.rpartition("  ")[2].split("/")[0]) for line in lines}
 
@@ -67,7 +67,7 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
     solve.write_text(
         f'{head}def solve({first}    """{rest[1]}    """\n    import time\n\n    time.sleep(0.05)\n{rest[2]}'
     )
-    assert measured(tree) == {"node": 0, "torchdiffeq": 3}, "its error is by true values that node has computed"
+    assert measured(tree) == {"node": 0, "torchdiffeq": 3}, "the true values of its error are computed by node"
     page = nodebench(tree, "report", "-o", str(tree / "page"))
     assert page
     said = "node and the measuring of accuracy have changed here since: what is shown was measured of the code"
@@ -93,7 +93,7 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
         ("node/controller.py", {"node": 0, "torchdiffeq": 0}),  # the other library's steps are laid out by it
         ("node/vector_field.py", {"node": 0, "torchdiffeq": 1}),  # the other library's calls are counted by it
         ("bench/workload.py", {"node": 0, "torchdiffeq": 0}),
-        ("node/models/mlp.py", {"node": 0, "torchdiffeq": 3}),  # true values are node's
+        ("node/models/mlp.py", {"node": 0, "torchdiffeq": 3}),  # node computes the true values
         ("bench/problems/spiral.py", {"node": 0, "torchdiffeq": 0}),
         ("bench/measures/memory.py", {"node": 3, "torchdiffeq": 3}),
         ("bench/problems/lorenz.py", {"node": 4, "torchdiffeq": 4}),
@@ -101,7 +101,7 @@ def test_an_edited_solver_is_measured_again_and_the_older_number_is_history(tree
         ("results/format.py", {"node": 4, "torchdiffeq": 4}),
     ],
 )
-def test_an_edit_makes_due_what_it_touches(tree, edited, due, recorded):
+def test_an_edit_makes_those_trials_pending_whose_code_it_touches(tree, edited, due, recorded):
     shutil.copy(recorded, tree / "bench.db")
     edit(tree / edited)
     assert measured(tree) == due
@@ -109,7 +109,7 @@ def test_an_edit_makes_due_what_it_touches(tree, edited, due, recorded):
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> Path:
-    """A database in which all of the sweep was measured, of the code as it is."""
+    """A database in which the whole sweep was measured with the unedited code."""
     folder = tmp_path_factory.mktemp("recorded")
     for package in ("bench", "node", "results", "reports"):
         (folder / package).symlink_to(ROOT / package)

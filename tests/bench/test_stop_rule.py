@@ -1,4 +1,4 @@
-"""The stopping rule of timing, which is a function of what is known of a cell."""
+"""The stopping rule of timing, a function of the timings that a cell has so far."""
 
 import math
 
@@ -27,6 +27,6 @@ SURE = Timed(processes=2, half_width=0.02, slower=2.0, late=False)
         ({"slower": math.nan}, Stop.PRECISE, {"unstable": 0.0}),
     ],
 )
-def test_a_cell_is_timed_until_it_is_sure_far_slower_or_spent(changes, stop, metrics):
+def test_a_cell_is_timed_until_its_interval_is_narrow_it_is_far_slower_or_its_budget_is_spent(changes, stop, metrics):
     rule = StopRule.of(Timed(**{**vars(SURE), **changes}), MEASURE)
     assert (rule.stop, rule.metrics, rule.ends) == (stop, metrics, stop is not Stop.NOT_YET)

@@ -1,4 +1,4 @@
-"""Sweeps: read, checked at once, unfolded into cells."""
+"""Sweep files: read, checked as a whole, and expanded into cells."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_any_axes_may_go_together(sweep_file):
     }
 
 
-def test_what_a_grid_leaves_out_is_the_problems_own(sweep_file):
+def test_an_axis_that_a_grid_leaves_out_has_the_problems_value_or_the_default(sweep_file):
     cell = load_sweep(sweep_file(GRID)).planned[0].cell
     assert (cell.horizon, cell.n_outputs, cell.gradient, cell.device) == (1.5, 11, "none", "cpu")
 
@@ -54,7 +54,7 @@ def test_an_integer_where_a_float_belongs_makes_the_same_cell(sweep_file):
     assert one.key == other.key
 
 
-def test_a_goal_is_of_every_study_of_the_sweep_also_of_those_that_are_included(sweep_file):
+def test_a_goal_holds_for_every_study_of_the_sweep_and_of_included_sweeps(sweep_file):
     sweep = load_sweep(sweep_file('include = ["adaptive"]\n[goal]\nerror = 1e-5\n' + GRID))
     assert sweep.goals == {"mine": Goal(error=1e-5), "adaptive": Goal(error=1e-5)}
     assert load_sweep(sweep_file(GRID)).goals == {}
@@ -73,7 +73,7 @@ def test_a_goal_is_of_every_study_of_the_sweep_also_of_those_that_are_included(s
         "gradient_error = 1.0",
     ],
 )
-def test_a_goal_that_cannot_be_reached_or_is_none_is_refused(sweep_file, goal):
+def test_a_goal_that_is_invalid_or_cannot_be_reached_is_refused(sweep_file, goal):
     with pytest.raises(UsageError):
         load_sweep(sweep_file(f"[goal]\n{goal}\n{GRID}"))
 
@@ -100,7 +100,7 @@ def test_every_study_has_both_backends_and_both_devices():
 
 
 @pytest.mark.parametrize("name", shipped())
-def test_every_shipped_sweep_loads_and_holds_no_cell_twice_in_a_study(name):
+def test_every_shipped_sweep_loads_and_has_no_cell_twice_in_a_study(name):
     sweep = load_sweep(name)
     assert len({(planned.study, planned.cell.key) for planned in sweep.planned}) == len(sweep.planned)
 
@@ -148,7 +148,7 @@ def test_a_wrong_sweep_is_answered_in_one_line_with_file_and_key(sweep_file, tex
 
 
 @pytest.mark.parametrize("name", ["defualt", "no/such/file.toml", "pyproject", str(Path(__file__))])
-def test_a_sweep_that_is_not_there_names_those_that_ship(name):
+def test_an_unknown_sweep_is_answered_with_the_shipped_sweeps(name):
     with pytest.raises(UsageError, match=r"unknown sweep .*default"):
         load_sweep(name)
 

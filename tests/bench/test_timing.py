@@ -1,4 +1,4 @@
-"""When a cell has been timed enough: the rule alone, on samples made up from known seconds and noise."""
+"""The end of a cell's timing: the stopping rule alone, on synthetic samples of known seconds and noise."""
 
 import random
 from dataclasses import replace
@@ -19,7 +19,7 @@ MEASURE = Measure(processes=3, max_processes=6, rounds=8)
 
 
 class Machine:
-    """Stands for `timed_in_rounds`: samples without workers, and what each wave was asked."""
+    """A stub of `timed_in_rounds`: it makes samples without workers and keeps the tasks of each wave."""
 
     def __init__(self, failing: frozenset[tuple[Cell, str, int]] = frozenset()) -> None:
         self.waves: list[list[Task]] = []
@@ -53,7 +53,7 @@ def timed(monkeypatch, *cells: Cell, measure: Measure = MEASURE, errors=None, fa
     return machine, found
 
 
-def of(found: list[list[Trial]], cell: Cell, kind: str = "timing") -> list[Trial]:
+def trials_of(found: list[list[Trial]], cell: Cell, kind: str = "timing") -> list[Trial]:
     return [trial for wave in found for trial in wave if (trial.cell_key, trial.kind) == (cell.key, kind)]
 
 
@@ -66,65 +66,65 @@ def test_each_wave_times_the_control_and_its_twin_beside_the_cells(monkeypatch):
     assert indexes == [[wave] * 3 for wave in range(len(found))]
 
 
-def test_a_cell_is_done_when_its_interval_is_narrow_and_after_the_least_of_processes(monkeypatch):
+def test_a_cell_is_done_when_its_interval_is_narrow_after_the_least_number_of_processes(monkeypatch):
     _, found = timed(monkeypatch, CONTROL, QUIET)
-    assert [trial.metrics for trial in of(found, QUIET)] == [{}, {}, {"unstable": 0.0}]
-    assert [trial.metrics for trial in of(found, CONTROL)] == [{}, {}, {"unstable": 0.0}]
-    assert all(trial.metrics == {} for trial in of(found, CONTROL, "twin"))
+    assert [trial.metrics for trial in trials_of(found, QUIET)] == [{}, {}, {"unstable": 0.0}]
+    assert [trial.metrics for trial in trials_of(found, CONTROL)] == [{}, {}, {"unstable": 0.0}]
+    assert all(trial.metrics == {} for trial in trials_of(found, CONTROL, "twin"))
 
 
-def test_a_cell_that_stays_unsure_is_timed_to_the_cap_and_marked(monkeypatch):
+def test_a_cell_whose_interval_stays_wide_is_timed_to_the_most_processes_and_marked_unstable(monkeypatch):
     machine, found = timed(monkeypatch, CONTROL, QUIET, NOISY)
     assert len(machine.waves) == 6
-    assert [trial.metrics for trial in of(found, NOISY)] == [*[{}] * 5, {"unstable": 1.0}]
-    assert len(of(found, QUIET)) == 3
-    assert len(of(found, CONTROL)) == 6
+    assert [trial.metrics for trial in trials_of(found, NOISY)] == [*[{}] * 5, {"unstable": 1.0}]
+    assert len(trials_of(found, QUIET)) == 3
+    assert len(trials_of(found, CONTROL)) == 6
 
 
 def test_a_wider_precision_takes_fewer_processes(monkeypatch):
     machine, found = timed(monkeypatch, NOISY, measure=MEASURE.model_copy(update={"precision": 0.99}))
     assert len(machine.waves) == 3
-    assert of(found, NOISY)[-1].metrics == {"unstable": 0.0}
+    assert trials_of(found, NOISY)[-1].metrics == {"unstable": 0.0}
 
 
-def test_when_the_time_is_over_the_wave_is_the_last(monkeypatch):
+def test_after_max_s_no_further_wave_starts(monkeypatch):
     clock = iter(range(0, 1_000, 100))
     monkeypatch.setattr("bench.run.timing.time.monotonic", lambda: float(next(clock)))
     _, found = timed(monkeypatch, CONTROL, NOISY, measure=MEASURE.model_copy(update={"max_s": 150.0}))
-    assert [trial.metrics for trial in of(found, NOISY)] == [{}, {"unstable": 1.0}]
-    assert [trial.metrics for trial in of(found, CONTROL)] == [{}, {"unstable": 1.0}]
+    assert [trial.metrics for trial in trials_of(found, NOISY)] == [{}, {"unstable": 1.0}]
+    assert [trial.metrics for trial in trials_of(found, CONTROL)] == [{}, {"unstable": 1.0}]
 
 
 def test_a_cell_far_slower_than_one_that_is_no_less_exact_is_cut(monkeypatch):
     _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors={CONTROL: 1e-1, QUIET: 1e-3, SLOW: 1e-2})
-    (trial,) = of(found, SLOW)
+    (trial,) = trials_of(found, SLOW)
     assert trial.metrics["unstable"] == 1.0
     assert trial.metrics["cut_ratio"] == pytest.approx(200, rel=0.02)
-    assert len(of(found, QUIET)) == 3
+    assert len(trials_of(found, QUIET)) == 3
 
 
-def test_a_cell_that_is_slow_and_more_exact_than_all_others_is_not_cut(monkeypatch):
+def test_a_slow_cell_that_is_more_exact_than_all_others_is_not_cut(monkeypatch):
     _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors={CONTROL: 1e-1, QUIET: 1e-3, SLOW: 1e-9})
-    assert [trial.metrics for trial in of(found, SLOW)] == [{}, {}, {"unstable": 0.0}]
+    assert [trial.metrics for trial in trials_of(found, SLOW)] == [{}, {}, {"unstable": 0.0}]
 
 
-def test_a_cell_is_not_spared_for_being_more_exact_than_the_goal(monkeypatch, store):
+def test_a_slow_cell_that_is_more_exact_than_the_goal_is_cut(monkeypatch, store):
     known = MeasuredSoFar(store, [QUIET, SLOW], exact_enough={QUIET: 1e-3, SLOW: 1e-3})
     for cell, error in ((QUIET, 1e-4), (SLOW, 1e-9)):
         known.add(Trial(cell_key=cell.key, kind="accuracy", metrics={"error": error}))
     _, found = timed(monkeypatch, CONTROL, QUIET, SLOW, errors=known.errors())
-    assert len(of(found, SLOW)) == 1
+    assert len(trials_of(found, SLOW)) == 1
 
 
 def test_a_cell_whose_error_is_not_known_is_not_cut(monkeypatch):
     _, found = timed(monkeypatch, CONTROL, SLOW, errors={CONTROL: 1e-1})
-    assert len(of(found, SLOW)) == 3
+    assert len(trials_of(found, SLOW)) == 3
 
 
-def test_a_cell_that_fails_leaves_and_the_others_go_on(monkeypatch):
+def test_a_failed_cell_is_timed_no_further_and_the_others_are(monkeypatch):
     machine, found = timed(monkeypatch, CONTROL, QUIET, NOISY, failing=[(QUIET, "timing", 2)])
-    assert [trial.status for trial in of(found, QUIET)] == ["ok", "crashed"]
-    assert of(found, QUIET)[-1].metrics == {}
+    assert [trial.status for trial in trials_of(found, QUIET)] == ["ok", "crashed"]
+    assert trials_of(found, QUIET)[-1].metrics == {}
     assert len(machine.waves) == 6
 
 
@@ -135,9 +135,9 @@ def test_nothing_is_timed_beside_a_control_that_has_failed(monkeypatch, kind):
     assert all("unstable" not in trial.metrics for trial in found[0])
 
 
-def test_the_processes_of_another_run_keep_their_numbers(monkeypatch):
+def test_processes_are_numbered_after_those_of_earlier_runs(monkeypatch):
     _, found = timed(monkeypatch, QUIET, first=7)
-    assert [trial.process_index for trial in of(found, QUIET)] == [7, 8, 9]
+    assert [trial.process_index for trial in trials_of(found, QUIET)] == [7, 8, 9]
 
 
 def test_the_twins_ratio_is_the_noise_floor_of_each_clock(monkeypatch):

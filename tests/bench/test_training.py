@@ -1,4 +1,4 @@
-"""Training: what is seen as it goes on, with which optimisers, and whether the model survives another solver."""
+"""Training: the metrics and curves, the optimisers, and the trained model solved by other solvers."""
 
 import itertools
 import math
@@ -53,7 +53,7 @@ def test_training_lowers_the_loss_and_counts_calls_before_and_after(backend):
 
 
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
-def test_calls_are_counted_in_twenty_iterations_forwards_backwards_and_products_apart(gradient):
+def test_calls_forwards_calls_backwards_and_products_are_counted_in_twenty_iterations(gradient):
     cell = replace(CELL, iterations=50, gradient=gradient)
     metrics, curves = trained(cell)
     counts = count(cell, prepared(cell))
@@ -65,7 +65,7 @@ def test_calls_are_counted_in_twenty_iterations_forwards_backwards_and_products_
     assert (calls.y[0][1] > 0) == (gradient == "adjoint")
 
 
-def test_the_whole_trajectory_judges_from_the_first_iteration_to_after_the_last():
+def test_the_loss_of_the_whole_trajectory_is_known_before_and_after_all_iterations():
     metrics, curves = trained(replace(CELL, iterations=30))
     whole = curves["whole_loss"]
     assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 9)
@@ -75,15 +75,15 @@ def test_the_whole_trajectory_judges_from_the_first_iteration_to_after_the_last(
 
 
 @pytest.mark.parametrize(("iterations", "wanted"), [(1, 20), (2, 20), (19, 20), (20, 20), (21, 20), (2000, 20)])
-def test_spaced_iterations_hold_the_first_the_last_and_even_gaps(iterations, wanted):
+def test_spaced_iterations_contain_the_first_and_the_last_with_even_gaps(iterations, wanted):
     found = sorted(spaced(iterations, wanted))
     assert (found[0], found[-1], len(found)) == (0, iterations - 1, min(iterations, wanted))
     gaps = {b - a for a, b in itertools.pairwise(found)}
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 
-def test_the_clock_stands_still_while_anything_is_counted_or_judged(monkeypatch):
-    """A clock that only the measured things move: a step by 1 s, a count and a solve of the whole by 1000 s."""
+def test_counting_and_judging_do_not_count_as_training_time(monkeypatch):
+    """With a fake clock that a step moves by 1 s, and a count or a solve of the whole trajectory by 1000 s."""
     now = [0.0]
     monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
 
@@ -102,10 +102,10 @@ def test_the_clock_stands_still_while_anything_is_counted_or_judged(monkeypatch)
     assert now[0] > 30_000
 
 
-def test_counting_and_judging_leave_training_as_it_is(monkeypatch):
-    looked_at = trained(replace(CELL, iterations=8))[0]
+def test_counting_and_judging_do_not_change_the_training(monkeypatch):
+    observed = trained(replace(CELL, iterations=8))[0]
     monkeypatch.setattr(training, "spaced", lambda iterations, wanted: {0})
-    assert trained(replace(CELL, iterations=8))[0]["final_loss"] == looked_at["final_loss"]
+    assert trained(replace(CELL, iterations=8))[0]["final_loss"] == observed["final_loss"]
 
 
 def outcome(cell: Cell) -> tuple[float, list[list[float]]]:
@@ -115,7 +115,7 @@ def outcome(cell: Cell) -> tuple[float, list[list[float]]]:
 
 
 @pytest.mark.exhaustive
-def test_the_same_seed_gives_the_same_losses_to_the_bit_in_two_processes_and_another_seed_others():
+def test_the_same_seed_gives_bit_identical_losses_in_two_processes_and_another_seed_other_losses():
     cell = replace(CELL, iterations=20, optimiser="Adam", learning_rate=0.01, **DOPRI5)
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         there = elsewhere.submit(outcome, cell)
@@ -135,7 +135,7 @@ def test_every_optimiser_trains(name):
     assert not all(map(torch.equal, before, workload.instance.field.parameters()))
 
 
-def test_what_torch_optim_has_is_known_or_refused():
+def test_every_optimiser_of_torch_is_known_or_refused():
     optimisers = {
         name
         for name, value in vars(torch.optim).items()
@@ -177,7 +177,7 @@ def test_training_that_diverges_is_an_outcome_with_advice():
         assert raised.value.status == "diverged"
 
 
-def test_a_field_that_was_never_sound_fails_as_its_solve_does():
+def test_a_field_that_is_nan_from_the_start_is_non_finite_and_not_diverged():
     workload = prepared(CELL)
     with torch.no_grad():
         next(workload.instance.field.parameters()).fill_(torch.nan)
@@ -188,7 +188,7 @@ def test_a_field_that_was_never_sound_fails_as_its_solve_does():
 
 @pytest.mark.exhaustive
 @BOTH
-def test_a_model_trained_with_a_fine_solver_survives_another_and_one_place_is_one_way(backend):
+def test_a_model_trained_with_a_fine_solver_keeps_its_loss_with_other_fine_solvers(backend):
     cell = replace(CELL, backend=backend, iterations=40, **DOPRI5)
     others = "dopri5 rtol=1e-4 atol=1e-6; tsit5 rtol=1e-6 atol=1e-8; rk4 dt=0.025; euler dt=0.2"
     metrics, curves = trained(replace(cell, evaluate=others))
@@ -200,7 +200,7 @@ def test_a_model_trained_with_a_fine_solver_survives_another_and_one_place_is_on
     assert rk4[0] == pytest.approx(metrics["final_loss"], rel=1e-2)
     assert coarse[0] != pytest.approx(metrics["final_loss"], rel=1e-2)
     assert rk4[1] == pytest.approx(4 * 1000, rel=0.01)
-    has_them = [BACKENDS[backend].unsupported(way.of(cell)) == "" for way in solve_specs(others)]
+    has_them = [BACKENDS[backend].unsupported(spec.of(cell)) == "" for spec in solve_specs(others)]
     assert [row[2] for row in evaluation.y] == list(map(float, has_them))
     assert has_them[0]
     assert has_them[2] == (backend == "node")  # torchdiffeq has no classical rk4: `node` solves in its place
@@ -213,7 +213,7 @@ class Decay(torch.nn.Module):
         return -1000 * y**3
 
 
-def test_a_way_that_fails_is_infinitely_bad_and_the_others_are_measured():
+def test_a_failed_evaluation_has_an_infinite_loss_and_the_others_are_measured():
     workload = prepared(CELL)
     training, judgement = workload.instance.training, workload.instance.judgement
     shorter = replace(judgement, t=judgement.t[:20], loss=lambda y: (y - judgement.trajectory[:20]).abs().mean())
@@ -226,11 +226,11 @@ def test_a_way_that_fails_is_infinitely_bad_and_the_others_are_measured():
     assert all(map(math.isfinite, found.y[1]))
 
 
-def test_a_cell_without_ways_has_no_evaluation():
+def test_a_cell_without_evaluate_has_no_evaluation():
     assert "evaluation" not in trained(CELL)[1]
 
 
-def test_a_way_is_kept_as_one_text_however_it_is_written():
+def test_evaluate_has_one_canonical_text_however_it_is_written():
     canonical = "euler dt=0.1; dopri5 rtol=1e-06 atol=1e-08"
     for text in (canonical, "euler  dt=1e-1 ;dopri5 atol=1e-8   rtol=0.000001"):
         assert checked("evaluate", text) == canonical
@@ -285,13 +285,13 @@ def test_a_wrong_value_of_training_is_answered_in_one_line(axis, value, said):
         ({"problem": "spiral"}, "spiral is not trained: iterations goes with problem = 'spiral_net'"),
     ],
 )
-def test_values_that_make_no_training_together_are_refused(changes, said):
+def test_values_that_contradict_each_other_in_training_are_refused(changes, said):
     assert said in impossible(NAMED | changes)
     assert impossible(NAMED | {"optimiser": "Adam", "learning_rate": 0.1, "evaluate": "euler dt=0.1"}) == ""
     assert impossible(NAMED | {"iterations": 0, "optimiser": ""}) == ""
 
 
-def test_the_shipped_sweep_of_training_has_seeds_optimisers_and_other_ways_and_is_not_in_the_default():
+def test_the_shipped_sweep_of_training_has_seeds_optimisers_and_evaluations_and_is_not_in_the_default():
     cells = [planned.cell for planned in load_sweep("training").planned]
     assert {cell.seed for cell in cells} == {0, 1, 2}
     assert len({cell.optimiser for cell in cells}) >= 2

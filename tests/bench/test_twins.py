@@ -1,4 +1,4 @@
-"""The script that asks if the intervals hold: it runs and says what it has found, whatever that is here and now."""
+"""The script `twins`, which checks whether the intervals hold: it runs and prints a result, good or bad."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SCRIPT = EXAMPLES / "twins"
 
 @pytest.mark.exhaustive
 def test_the_script_compares_blocks_of_twins_with_cells_in_turn():
-    """It may have to wait for other tests' runs on this machine."""
+    """The script may have to wait for other tests' runs on this machine."""
     command = [sys.executable, str(SCRIPT), "--blocks", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert "Traceback" not in done.stderr, done.stderr

@@ -1,4 +1,4 @@
-"""Runs whose working folder, TMPDIR, HOME and rights are not as one wishes: real processes."""
+"""Runs with an unsuitable working folder, TMPDIR, HOME or rights: real processes."""
 
 import os
 import re
@@ -26,7 +26,7 @@ LINE = r"nodebench: [^\n]+\n"
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A folder whose path leaves room for a socket's, as those of pytest need not."""
+    """A folder with a path short enough for sockets in it, which pytest's folders may not have."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)
 
@@ -43,12 +43,12 @@ def ends(database: Path) -> set[str]:
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("way", ["script", "module"])
-def test_nothing_of_the_working_folder_is_imported(way, tmp_path, sweep):
-    command, here = (script(tmp_path / "bin") if way == "script" else MODULE), tmp_path / "here"
+@pytest.mark.parametrize("started_as", ["script", "module"])
+def test_nothing_of_the_working_folder_is_imported(started_as, tmp_path, sweep):
+    command, here = (script(tmp_path / "bin") if started_as == "script" else MODULE), tmp_path / "here"
     here.mkdir()
-    # `python -m` looks for its module there, which is its meaning, and loads a few of its own in doing so.
-    fill(here, leave_out={"bench", *loaded_by("-m", "nothing_else", folder=tmp_path)} if way == "module" else ())
+    # `python -m` looks for its module there by design, and loads some modules of its own to do so.
+    fill(here, leave_out={"bench", *loaded_by("-m", "nothing_else", folder=tmp_path)} if started_as == "module" else ())
     (here / "matplotlibrc").write_bytes(b"\xff\xfe no text")
     done = call(command, "run", sweep, cwd=here)
     assert (done.returncode, imported(here)) == (0, []), done.stderr
@@ -59,7 +59,7 @@ def test_nothing_of_the_working_folder_is_imported(way, tmp_path, sweep):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("entry", ["", "."])
-def test_nor_is_it_by_an_entry_of_pythonpath_that_means_it(entry, tmp_path, sweep):
+def test_nothing_of_the_working_folder_is_imported_through_pythonpath(entry, tmp_path, sweep):
     here = tmp_path / "here"
     here.mkdir()
     fill(here, leave_out=CUSTOM | loaded_by("-c", "import re, sys\nprint(*sys.modules)", folder=tmp_path))
@@ -83,7 +83,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.exhaustive
-def test_a_forked_and_a_spawned_worker_import_nothing_of_it(tmp_path):
+def test_a_forked_and_a_spawned_worker_import_nothing_of_the_working_folder(tmp_path):
     here = tmp_path / "here"
     here.mkdir()
     fill(here)
@@ -93,7 +93,7 @@ def test_a_forked_and_a_spawned_worker_import_nothing_of_it(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_the_one_who_imports_us_keeps_path_and_environment(tmp_path):
+def test_a_program_that_imports_the_forkserver_keeps_its_path_and_environment(tmp_path):
     code = """
 import os, sys
 before = list(sys.path), dict(os.environ)
@@ -125,7 +125,7 @@ def test_a_figure_is_the_same_beside_any_matplotlibrc(tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["long", "missing", "a file"])
-def test_a_tmpdir_that_will_not_do_does_not_stop_a_run(kind, tmp_path, sweep):
+def test_an_unsuitable_tmpdir_does_not_stop_a_run(kind, tmp_path, sweep):
     folder = tmp_path.joinpath(*["a folder with a long name"] * 5)
     if kind == "long":
         folder.mkdir(parents=True)
@@ -179,7 +179,7 @@ def test_a_working_folder_that_cannot_be_used_does_not_stop_a_run_elsewhere(righ
     assert (refused.returncode, bool(re.fullmatch(LINE, refused.stderr))) == (2, True)
 
 
-def test_a_working_folder_that_was_deleted_is_told_in_one_line(tmp_path):
+def test_a_working_folder_that_was_deleted_is_reported_in_one_line(tmp_path):
     (tmp_path / "here").mkdir()
     before = ("sh", "-ec", f'cd {tmp_path}/here; rmdir ../here; exec "$@"', "sh")
     done = call(script(tmp_path / "bin"), "list", "solvers", cwd=tmp_path, before=before)
@@ -189,7 +189,7 @@ def test_a_working_folder_that_was_deleted_is_told_in_one_line(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_the_next_run_removes_what_a_killed_one_has_left(short, tmp_path, sweep):
+def test_the_next_run_removes_the_temporary_folder_of_a_killed_run_and_no_other(short, tmp_path, sweep):
     command, environment = [*MODULE, "run", sweep], {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 120
@@ -211,7 +211,7 @@ HOLD = "from bench.machine.temporary import folder; print(folder(), flush=True);
 
 
 @pytest.mark.exhaustive
-def test_runs_at_the_same_time_keep_their_folders(short):
+def test_runs_at_the_same_time_have_different_temporary_folders(short):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(short)}
     command, pipe = [sys.executable, "-c", HOLD], subprocess.PIPE
     holding = [subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in range(8)]
@@ -223,11 +223,11 @@ def test_runs_at_the_same_time_keep_their_folders(short):
     assert list(short.iterdir()) == []
 
 
-TOLD = "from bench.machine.environment import git_revision; print(*git_revision())"
+REVISION = "from bench.machine.environment import git_revision; print(*git_revision())"
 
 
 def revision(root: Path, **variables: str) -> str:
-    return call([sys.executable, "-P", "-c", TOLD], cwd=root, PYTHONPATH=str(root), **variables).stdout.strip()
+    return call([sys.executable, "-P", "-c", REVISION], cwd=root, PYTHONPATH=str(root), **variables).stdout.strip()
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -236,7 +236,7 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_revision_is_told_of_a_folder_whose_name_is_no_text(tmp_path):
+def test_the_revision_is_found_in_a_folder_whose_name_is_not_utf_8(tmp_path):
     root = tmp_path / os.fsdecode(b"caf\xe9")
     shutil.copytree(ROOT / "bench", root / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "results").symlink_to(ROOT / "results")

@@ -1,4 +1,4 @@
-"""The page in a real browser: it is loaded once for each colour scheme, acts on itself and says what came of it."""
+"""The page in a real browser: it is loaded once for each colour scheme, and a script in it reports its results."""
 
 import html as markup
 import json
@@ -59,7 +59,7 @@ def scheme(request) -> str:
 
 @pytest.fixture(scope="session")
 def said(html: str, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    """What the page says of itself on a phone's screen."""
+    """The results of the script in the page, on a phone's screen."""
     folder: Path = tmp_path_factory.mktemp("browser")
     page = folder / "index.html"
     page.write_text(html.replace("</body>", ACTIONS), encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_click_sorts_numbers_by_value_with_the_missing_last(said, direction):
     assert values[len(known) :] == [None] * (len(values) - len(known)) != []
 
 
-def test_words_are_sorted_by_alphabet_and_one_heading_at_a_time(said):
+def test_words_are_sorted_alphabetically_by_one_heading_at_a_time(said):
     assert said["words"]["values"] == sorted(said["words"]["values"])
     assert said["words"]["others"] == 0
 
@@ -98,7 +98,7 @@ def test_the_filter_keeps_the_rows_with_all_its_words(said, content):
     assert said["filtered"]["said"] == f"{len(expected)} of {len(rows)}"
 
 
-def test_the_theme_is_the_system_s_until_the_button_turns_it(said, scheme):
+def test_the_theme_is_that_of_the_system_until_the_button_changes_it(said, scheme):
     assert said["before"] == scheme
     assert said["after"] == {"light": "dark", "dark": "light"}[scheme]
 

@@ -1,3 +1,5 @@
+"""Comparisons of cells: ratios within rounds and through a control, and which differences count."""
+
 import math
 from dataclasses import replace
 
@@ -20,7 +22,7 @@ def test_cells_of_one_round_are_compared_in_it():
 
 
 def test_cells_of_different_rounds_are_compared_through_their_control():
-    """Whose load differs by a factor of e from process to process."""
+    """The load differs by a factor of e from process to process."""
     control = timed("r", 0.1, range(8), seed=3)
     _, one, other = in_block(control, timed("a", 3.0, seed=1), timed("b", 2.0, range(4, 8), seed=2))
     ratio = ratio_of(one, other, "forward_s")
@@ -36,13 +38,13 @@ def test_cells_of_different_rounds_without_a_control_are_not_compared():
     assert compare([(one, other)], "forward_s") == {}
 
 
-def test_a_time_that_one_of_them_lacks_is_not_compared():
+def test_a_time_that_one_cell_lacks_is_not_compared():
     assert ratio_of(timed("a", 3.0), a_cell(error=1.0), "forward_s") is None
     assert ratio_of(timed("a", 3.0), timed("b", 2.0), "gradient_s") is None
 
 
 @pytest.mark.parametrize(("off", "called"), [(1.01, True), (0.99, True), (1.2, False), (0.8, False)])
-def test_a_sure_difference_is_called_only_beyond_the_noise_floor(off, called):
+def test_a_significant_difference_counts_only_beyond_the_noise_floor(off, called):
     _, one, other = in_block(timed("r", 1.0), timed("a", 1.1, seed=1), timed("b", 1.0, seed=2), off=off)
     compared = compare([(one, other)], "forward_s")[one.key, other.key]
     assert compared.ratio.low > 1
@@ -52,7 +54,7 @@ def test_a_sure_difference_is_called_only_beyond_the_noise_floor(off, called):
         assert plain(undecided([compared])) == f"no difference beyond the noise floor of {25 if off < 1 else 20} %"
 
 
-def test_an_unsure_difference_is_not_called_however_large():
+def test_an_uncertain_difference_does_not_count_however_large():
     _, one, other = in_block(timed("r", 1.0), timed("a", 1.3, range(2), spread=0.3, seed=1), timed("b", 1.0, seed=2))
     compared = compare([(one, other)], "forward_s")[one.key, other.key]
     assert compared.ratio.value > 1.1 > compared.floor
@@ -60,7 +62,7 @@ def test_an_unsure_difference_is_not_called_however_large():
     assert undecided([compared]) == "too uncertain to call a difference"
 
 
-def test_what_is_sure_alone_may_be_unsure_among_many():
+def test_a_difference_that_is_significant_alone_may_be_uncertain_among_many():
     cells = [timed(f"s{seed}", 1.0, spread=0.03, seed=seed) for seed in range(80)]
     pairs = [(one, other) for one, other in zip(cells[::2], cells[1::2], strict=True)]
     together = compare(pairs, "forward_s")
@@ -74,13 +76,13 @@ def _holds_one(ratio: Ratio) -> bool:
     return ratio.low <= 1 <= ratio.high
 
 
-def test_the_inverse_is_the_other_way_round():
+def test_the_inverse_of_a_comparison_has_the_inverse_ratio():
     compared = Comparison(Ratio(2.0, 1.6, 2.5, 10), 1.1, True)
     assert compared.inverse.ratio == Ratio(0.5, 0.4, 0.625, 10)
     assert compared.inverse.differs
     assert Ratio(2.0, 0.0, math.inf, 1).inverse == Ratio(0.5, 0.0, math.inf, 1)
 
 
-def test_a_range_of_floors_is_said_once_if_they_are_equal():
+def test_equal_noise_floors_are_printed_as_one_number():
     assert plain(floor_range([1.02, 1.02])) == "2.0 %"
     assert plain(floor_range([1.2, 1.02, 1.06])) == "2.0 % to 20 %"

@@ -1,3 +1,5 @@
+"""Figures: panels as SVG, labels, legends, and the points that an axis can show."""
+
 import itertools
 import re
 from dataclasses import replace
@@ -30,7 +32,7 @@ PANEL = Panel("cosine", X, Y, LINES)
     ],
     ids=["logarithmic", "linear", "square", "reversed", "one point", "half a decade"],
 )
-def test_a_panel_becomes_a_whole_svg_in_both_tones(panel):
+def test_a_panel_becomes_a_valid_svg_in_light_and_in_dark(panel):
     for drawing in drawings(panel):
         assert ElementTree.fromstring(drawing).tag.endswith("svg")
 
@@ -39,14 +41,14 @@ def test_equal_panels_give_equal_drawings():
     assert drawings(PANEL) == drawings(replace(PANEL))
 
 
-def test_the_dark_drawing_has_the_light_one_s_shapes_and_none_of_its_colours():
+def test_the_light_and_the_dark_drawing_have_the_same_shapes_and_different_colours():
     light, dark = drawings(PANEL)
     colours = [*INKS, colour_of("rk4"), colour_of("dopri5")]
     assert re.sub("#[0-9a-f]{6}", "", light) == re.sub("#[0-9a-f]{6}", "", dark)
     assert all(colour.light in light and colour.light not in dark and colour.dark in dark for colour in colours)
 
 
-def test_a_drawing_asks_the_network_for_nothing():
+def test_a_drawing_loads_nothing_from_the_network():
     for drawing in drawings(PANEL):
         assert not re.search(r'(href|src)="(?!#)', drawing)
 
@@ -66,7 +68,7 @@ def test_labels_with_room_stay_where_they_are():
     assert spread([0.1, 0.9, 0.5]) == [0.1, 0.9, 0.5]
 
 
-def test_what_has_no_place_on_a_logarithmic_axis_is_not_drawn():
+def test_points_that_a_logarithmic_axis_cannot_show_are_not_drawn():
     points = ((1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (float("nan"), 1.0), (1.0, float("inf")))
     line = Line("rk4", "node", points)
     assert drawable([line], X, Y) == (replace(line, points=points[:1]),)
@@ -74,7 +76,7 @@ def test_what_has_no_place_on_a_logarithmic_axis_is_not_drawn():
     assert drawable([replace(line, points=points[1:])], X, Y) == ()
 
 
-def test_a_figure_without_a_line_is_none():
+def test_a_figure_without_a_line_is_left_out():
     assert figures("nothing", [replace(PANEL, lines=())]) == ()
 
 

@@ -1,3 +1,5 @@
+"""Numbers as text: units, digits, ratios, intervals and lists of names."""
+
 import math
 
 import pytest
@@ -27,7 +29,7 @@ def plain(said: str) -> str:
         (math.inf, "∞"),
     ],
 )
-def test_seconds_have_three_digits_and_the_unit_that_suits(value, said):
+def test_seconds_have_three_digits_and_a_suitable_unit(value, said):
     assert plain(text.seconds(value)) == said
 
 
@@ -42,12 +44,12 @@ def test_sizes_are_in_powers_of_1024(value, said):
 @pytest.mark.parametrize(
     ("value", "said"), [(45, "45 s"), (119.4, "119 s"), (720, "12 min"), (11100, "3 h 5 min"), (math.nan, text.MISSING)]
 )
-def test_durations_are_what_a_person_waits(value, said):
+def test_durations_are_in_whole_seconds_minutes_and_hours(value, said):
     assert plain(text.duration(value)) == said
 
 
 @pytest.mark.parametrize(("value", "said"), [(7, "7"), (1234567, "1 234 567"), (40.5, "40.5"), (math.inf, "∞")])
-def test_counts_set_thousands_apart(value, said):
+def test_counts_have_a_space_between_thousands(value, said):
     assert plain(text.count(value)) == said
 
 
@@ -63,7 +65,7 @@ def test_ratios_have_three_digits(value, said):
     assert plain(text.times(value)) == said
 
 
-def test_a_ratio_is_said_with_its_interval():
+def test_a_ratio_is_printed_with_its_interval():
     assert plain(text.ratio(Ratio(2.312, 2.2, 2.438, 10))) == "2.31× [2.20, 2.44]"
     assert text.ratio(None) == text.MISSING
     assert plain(text.interval(Ratio(2.312, 0.0, math.inf, 10))) == "[0, ∞]"
@@ -85,7 +87,7 @@ def test_shares_are_percents_of_two_digits(share, said):
     assert plain(text.percent(share)) == said
 
 
-def test_a_half_width_is_said_as_a_share_of_the_value():
+def test_a_half_width_is_printed_as_a_share_of_the_value():
     assert plain(text.within(math.log(1.021))) == "±2.1 %"
     assert text.within(math.inf) == "±∞"
 
@@ -103,7 +105,7 @@ def test_a_tick_loses_the_zeros_that_only_show_precision(said, tick):
     assert text.tick(said) == tick
 
 
-def test_nouns_follow_their_number():
+def test_nouns_are_singular_or_plural_by_their_number():
     assert plain(text.plural(1, "cell")) == "1 cell"
     assert plain(text.plural(1700, "cell")) == "1 700 cells"
 

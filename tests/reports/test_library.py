@@ -1,3 +1,5 @@
+"""The comparison of libraries over equal cells, and its notes."""
+
 from dataclasses import replace
 
 import pytest
@@ -34,7 +36,7 @@ def test_of_three_libraries_the_fastest_wins():
     assert "torchdiffeq over torchode: 3.00×" in finding.evidence
 
 
-def test_libraries_within_the_noise_floor_are_not_told_apart():
+def test_libraries_within_the_noise_floor_are_not_distinguished():
     times = {"node": 1.0, "torchdiffeq": 1.04, "torchode": 3.0}
     cells = [a_cell(replace(RK4, backend=backend), forward_s=s) for backend, s in times.items()]
     finding = found(in_block(*cells, off=1.05))
@@ -52,7 +54,7 @@ def test_libraries_that_win_in_turn_have_no_clear_winner():
     assert found(cells).answer == NO_WINNER
 
 
-def test_one_library_wins_nothing():
+def test_a_single_library_gives_no_finding():
     assert found([a_cell(forward_s=1.0)]) is None
 
 
@@ -62,14 +64,14 @@ def test_a_spread_is_clear_if_three_in_four_agree():
 
 
 @pytest.mark.parametrize(("n", "clear"), [(4, True), (3, True), (2, False), (0, False)])
-def test_of_times_only_what_is_called_a_difference_counts(n, clear):
+def test_only_significant_differences_of_times_count(n, clear):
     compared = [Comparison(Ratio(2.0, 1.9, 2.1, 9), 1.02, index < n) for index in range(4)]
     spread = Spread.timed(compared)
     assert (spread.clear, spread.equal) == (clear, n == 0)
     assert ("too uncertain" in str(spread)) == (n == 0)
 
 
-def test_what_torchdiffeq_is_asked_for_is_said_where_it_is_compared():
+def test_a_comparison_with_torchdiffeq_has_a_note_on_how_it_is_called():
     ours, theirs = a_cell(RK4, forward_s=1.0), a_cell(replace(RK4, backend="torchdiffeq"), forward_s=3.0)
     assert library_notes([ours]) == ()
     assert library_notes([ours, theirs]) == (ASKED,)
@@ -79,14 +81,14 @@ def test_what_torchdiffeq_is_asked_for_is_said_where_it_is_compared():
     ("changes", "final", "noted"),
     [
         ({}, 1e-7, True),
-        ({}, 1e-5, False),  # not far
+        ({}, 1e-5, False),  # not far more
         ({"backend": "node"}, 1e-7, False),
         ({"n_outputs": 2}, 1e-7, False),
         ({"dt": 0.1, "rtol": None, "atol": None}, 1e-7, False),  # each output is the end of a step
         ({"dt": 0.3, "rtol": None, "atol": None}, 1e-7, True),
     ],
 )
-def test_a_peer_whose_outputs_err_far_more_than_its_end_has_a_note_on_why(changes, final, noted):
+def test_a_peer_with_far_larger_errors_at_outputs_than_at_the_end_has_a_note_on_why(changes, final, noted):
     cell = replace(
         RK4, backend="torchdiffeq", solver="dopri8", horizon=1.0, n_outputs=11, dt=None, rtol=1e-7, atol=1e-9
     )

@@ -1,3 +1,5 @@
+"""The comparison of gradient modes with backprop."""
+
 import math
 from dataclasses import replace
 
@@ -28,12 +30,12 @@ def test_every_mode_is_compared_with_backprop():
     assert "reversible over backprop: 3.00× [3.00, 3.00] on node" in plain(time.evidence)
 
 
-def test_without_backprop_another_mode_is_the_baseline():
+def test_without_backprop_the_modes_are_compared_with_another_mode():
     (row,) = rows_of(modes(reversible=3.0, checkpointed=2.0))
     assert (row.mode, row.compared_with.cell.gradient) == ("reversible", "checkpointed")
 
 
-def test_a_mode_without_its_baseline_is_not_compared():
+def test_a_mode_without_equal_cells_of_another_mode_is_not_compared():
     assert rows_of([a_cell(replace(RK4, gradient="adjoint", dt=0.5), gradient_s=1.0), *modes(backprop=1.0)]) == []
     assert time_finding("time", []) is None
 
@@ -47,7 +49,7 @@ def test_modes_that_win_in_turn_have_no_clear_winner():
     assert mode_finding("error", rows_of(cells), lambda row: row.quotient("gradient_error")).answer == NO_WINNER
 
 
-def test_modes_within_the_noise_floor_are_not_told_apart():
+def test_modes_within_the_noise_floor_are_not_distinguished():
     rows = rows_of(in_block(*modes(backprop=1.0, adjoint=0.97), off=1.05))
     assert not rows[0].time.differs
     finding = time_finding("time", rows)

@@ -1,3 +1,5 @@
+"""The noise floors of blocks on the page, and the twins behind them."""
+
 from dataclasses import replace
 
 import pytest
@@ -22,8 +24,8 @@ def a_block(problem: str, off: float, **metrics: float) -> list[MeasuredCell]:
     return in_block(*cells, off=off)
 
 
-def test_the_page_s_floors_are_those_of_the_runner(measured):
-    """It wrote them down; the page derives them from the twins' samples."""
+def test_the_noise_floors_of_the_page_are_those_of_the_runner(measured):
+    """The runner has recorded its floors; the page derives them from the samples of the twins."""
     selection = select(measured)
     written = measured.noise_floors(Where(run_id="run-1"))
     assert len(written) > 10
@@ -35,7 +37,7 @@ def test_the_page_s_floors_are_those_of_the_runner(measured):
 
 
 def test_a_twin_is_no_measurement_of_its_cell(store):
-    """It has the cell's key and the indexes of its processes and rounds."""
+    """The twin has the key of its cell and the same indexes of processes and rounds."""
     store.begin(synthetic.run(), [Planned("solvers", RK4)])
     series = {"forward_s": [Sample(index, 0, 1.0) for index in range(3)]}
     slow = {"forward_s": [Sample(index, 1, 5.0) for index in range(3)]}
@@ -48,10 +50,10 @@ def test_a_twin_is_no_measurement_of_its_cell(store):
     assert len(measured.samples["forward_s"]) == 6
     assert measured.is_control
     assert measured.block.floor("forward_s") == pytest.approx(5.0)
-    assert measured.block.floor("gradient_s") == pytest.approx(5.0)  # the only clock that there is
+    assert measured.block.floor("gradient_s") == pytest.approx(5.0)  # of the only clock that the twin has
 
 
-def test_a_twin_that_fails_is_told_apart_from_its_cell(store):
+def test_a_twin_that_fails_does_not_make_its_cell_fail(store):
     store.begin(synthetic.run(), [Planned("solvers", RK4)])
     store.record("run-1", Trial(cell_key=RK4.key, kind="timing", samples={"forward_s": [Sample(0, 0, 1.0)]}))
     store.record("run-1", Trial(cell_key=RK4.key, kind="twin", status="crashed", reason="signal 9"))
@@ -68,7 +70,7 @@ def test_every_timed_cell_has_a_ratio_to_its_control(measured):
         assert set(each.ratios) == expected
 
 
-def test_a_gradient_is_set_beside_a_forward_solve_where_the_control_has_no_more():
+def test_a_gradient_is_compared_with_a_forward_solve_if_the_control_has_no_gradient():
     control = replace(a_cell(), samples={"forward_s": timings(1.0, range(3))})
     assert control.samples.keys() == {"forward_s"}
     (own,) = in_block(control)
@@ -76,7 +78,7 @@ def test_a_gradient_is_set_beside_a_forward_solve_where_the_control_has_no_more(
     assert beside.denominator("gradient_s") is control.samples["forward_s"]
 
 
-def test_a_block_s_floor_is_said_with_its_control():
+def test_the_floor_of_a_block_is_shown_with_its_control():
     cells = a_block("cosine", 1.02, unstable=0.0)
     assert plain(noise_note(cells)) == "Noise floor: 2.0 %. No smaller difference of times is called one."
     (row,) = noise_table(cells).rows
@@ -85,14 +87,14 @@ def test_a_block_s_floor_is_said_with_its_control():
     assert row.values[4].link == cells[0].key
 
 
-def test_of_several_blocks_the_middle_and_the_worst_are_said():
+def test_the_median_and_the_worst_floor_of_several_blocks_are_shown():
     cells = [each for problem, off in {"a": 1.02, "b": 1.3, "c": 1 / 1.04}.items() for each in a_block(problem, off)]
     said = plain(noise_summary(cells))
     assert said == "Two timings of the same cell differed by up to 4.0 % (median of 3 blocks), at worst 30 % (b)."
     assert "2.0 % to 30 % over 3 blocks" in plain(noise_note(cells))
 
 
-def test_blocks_without_a_twin_are_said_to_have_no_floor():
+def test_blocks_without_a_twin_are_shown_to_have_an_unknown_floor():
     old = [a_cell(forward_s=1.0)]
     assert noise_table(old) is None
     assert noise_summary(old) == noise_note(old) != ""
@@ -102,14 +104,14 @@ def test_blocks_without_a_twin_are_said_to_have_no_floor():
     assert noise_note([]) == noise_summary([a_cell(error=1.0)]) == ""
 
 
-def test_a_twin_of_one_process_bounds_nothing():
+def test_a_twin_of_one_process_has_an_infinite_floor():
     (control,) = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))
     assert control.block.has_floor
     assert control.block.floor("forward_s") == float("inf")
     assert "not known" in noise_note([control])
 
 
-def test_a_control_that_took_another_s_place_bounds_the_noise():
+def test_a_control_that_replaced_a_failed_one_gives_the_noise_floor():
     failed = in_block(replace(a_cell(), samples={"forward_s": timings(1.0, [0])}))[0]
     second = in_block(
         replace(a_cell(replace(RK4, solver="heun")), samples={"forward_s": timings(1.0, [1, 2])}), off=1.1
@@ -121,7 +123,7 @@ def test_a_control_that_took_another_s_place_bounds_the_noise():
     assert plain(noise_note(cells)).startswith("Noise floor: 10 %.")
 
 
-def test_a_time_less_sure_than_asked_is_marked():
+def test_a_time_that_is_less_precise_than_asked_is_marked():
     sure, unsure = a_block("cosine", 1.02, unstable=0.0)[1], a_block("cosine", 1.02, unstable=1.0)[1]
     assert not columns.time(sure, "forward_s").unsettled
     assert columns.time(unsure, "forward_s").unsettled
@@ -144,7 +146,7 @@ def test_a_time_is_shown_with_the_interval_of_its_ratio(measured):
     assert columns.over_control(control, "forward_s").text == "control"
 
 
-def test_the_overview_tells_the_worst_block(content, measured):
+def test_the_overview_shows_the_worst_block(content, measured):
     assert "median of" in plain(content.overview.noise)
     assert "at worst" in content.overview.noise
     assert len(content.overview.blocks.rows) == len(
@@ -152,8 +154,8 @@ def test_the_overview_tells_the_worst_block(content, measured):
     )
 
 
-def test_a_database_from_before_the_twins_has_its_page(store):
-    """Its differences are called by their intervals alone."""
+def test_a_database_without_twins_has_its_page(store):
+    """Its differences are judged by their intervals alone."""
     from reports.page import render
 
     cells = [replace(RK4, solver=solver) for solver in ("euler", "rk4")]

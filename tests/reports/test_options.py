@@ -1,4 +1,4 @@
-"""Options on the page: cells that differ in them alone are told apart."""
+"""Options on the page: cells that differ in their options alone are distinguished."""
 
 import json
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The HTML page: self-contained, linked, escaped, and written whole or not at all."""
+
 import os
 import re
 import stat
@@ -15,7 +17,7 @@ from tests.support import synthetic, synthetic_cells
 
 
 class Outline(HTMLParser):
-    """The page's ids, addresses, and how often each tag occurs."""
+    """The ids, the addresses and the tags of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -33,14 +35,14 @@ class Outline(HTMLParser):
                 self.addresses.append(str(value))
 
 
-def test_the_page_asks_the_network_for_nothing(html):
+def test_the_page_loads_nothing_from_the_network(html):
     addresses = Outline(html).addresses
     assert addresses
     assert all(address.startswith(("#", "data:image/svg+xml;base64,")) for address in addresses)
     assert not re.search(r"@import|url\(", html)
 
 
-def test_every_link_leads_somewhere(html):
+def test_every_link_has_its_target(html):
     outline = Outline(html)
     assert len(outline.ids) == len(set(outline.ids))
     assert {address[1:] for address in outline.addresses if address.startswith("#")} <= set(outline.ids)
@@ -56,12 +58,12 @@ def test_the_answers_come_first_and_every_study_has_its_figures_and_table(html, 
         assert part.count("<table>") == len(section.tables) > 0
 
 
-def test_every_row_says_what_it_is_sorted_by(html, content):
+def test_every_known_value_has_a_sort_key(html, content):
     known = sum(value.sort is not None for row in content.summary.rows for value in row.values)
     assert html.partition('<section id="cells">')[2].partition("</section>")[0].count("data-sort=") == known
 
 
-def test_what_comes_from_the_database_is_escaped(store):
+def test_text_from_the_database_is_escaped(store):
     evil = "<script>alert(1)</script>"
     cell = replace(synthetic_cells.plan()[0].cell, problem=evil, solver=evil)
     store.begin(replace(synthetic.run(), sweep_text=evil, sweep_name=evil), [Planned(evil, cell)])
@@ -73,7 +75,7 @@ def test_what_comes_from_the_database_is_escaped(store):
     assert Outline(page).tags.count("script") == 1
 
 
-def test_of_a_long_text_the_beginning_is_shown_and_the_rest_is_a_click_away(store):
+def test_the_beginning_of_a_long_text_is_shown_and_the_rest_is_one_click_away(store):
     cell = synthetic_cells.plan()[0].cell
     store.begin(synthetic.run(), [Planned("solvers", cell)])
     store.record("run-1", Trial(cell_key=cell.key, kind="counts", metrics={"nfe_forward": 4.0}))
@@ -85,7 +87,7 @@ def test_of_a_long_text_the_beginning_is_shown_and_the_rest_is_a_click_away(stor
     assert max(map(len, re.findall(r"x+", page))) == 20_000
 
 
-def test_an_exponent_is_not_torn_from_its_number():
+def test_an_exponent_is_not_separated_from_its_number():
     assert unbroken("1e-05 and dt-1") == "1e-\N{WORD JOINER}05 and dt-1"
 
 
@@ -118,7 +120,7 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(store, tmp_path, monke
     assert [path.name for path in tmp_path.glob("*index*")] == ["index.html"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(store, tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(store, tmp_path):
     begin_small(store)
     (tmp_path / "file").touch()
     with pytest.raises(ReportError) as caught:

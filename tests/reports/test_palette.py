@@ -1,8 +1,10 @@
+"""The colours and strokes of solvers, gradient modes and libraries."""
+
 import pytest
 
 from reports.palette import COLOURS, STROKES, colour_of, stroke_of
 
-GROUNDS = {"light": "#fcfcfb", "dark": "#13171d"}
+BACKGROUNDS = {"light": "#fcfcfb", "dark": "#13171d"}
 
 
 def luminance(hexadecimal: str) -> float:
@@ -17,18 +19,18 @@ def contrast(one: str, two: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("mode", GROUNDS)
+@pytest.mark.parametrize("mode", BACKGROUNDS)
 @pytest.mark.parametrize("name", [*sorted(set(COLOURS) - {"truth"}), "a", "my_solver", "gl4", "radau"])
-def test_every_colour_is_seen_on_its_ground(name, mode):
-    assert contrast(getattr(colour_of(name), mode), GROUNDS[mode]) >= 3
+def test_every_colour_contrasts_with_its_background(name, mode):
+    assert contrast(getattr(colour_of(name), mode), BACKGROUNDS[mode]) >= 3
 
 
-def test_the_solvers_of_the_studies_have_colours_of_their_own():
+def test_the_solvers_of_the_studies_have_different_colours():
     solvers = ["euler", "midpoint", "heun", "ralston", "bosh3", "rk4", "rk4_38", "dopri5", "tsit5", "dopri8"]
     assert len({colour_of(name) for name in solvers}) == len(solvers)
 
 
-def test_the_gradient_modes_have_colours_of_their_own():
+def test_the_gradient_modes_have_different_colours():
     modes = ["backprop", "adjoint", "checkpointed", "interpolating", "reversible"]
     assert len({colour_of(name) for name in modes}) == len(modes)
 

@@ -1,3 +1,5 @@
+"""Ratios of paired samples: intervals, p-values, noise floors and links through shared rounds."""
+
 import itertools
 import math
 
@@ -9,7 +11,7 @@ from scipy import stats
 from results.statistics.ratio import Ratio, corrected, differs, linked_ratio, noise_floor, paired_ratio
 
 ROUNDS = 20
-SPREAD = 0.08  # of the logarithm of a pair's ratio: what two pinned workers beside a noisy neighbour show
+SPREAD = 0.08  # standard deviation of the log of a pair's ratio, as of two pinned workers beside a noisy neighbour
 
 
 def series(values: dict[tuple[int, int], float]) -> Series:
@@ -18,19 +20,19 @@ def series(values: dict[tuple[int, int], float]) -> Series:
 
 
 def noisy(median_s: float, *, seed: int, processes: int = 3, rounds: int = 20) -> Series:
-    """Samples whose rounds share a load, as interleaved ones do: the load depends on the round only."""
+    """Samples under a load that is the same for all cells of a round, as in interleaved timing."""
     rng, load = np.random.default_rng(seed), np.random.default_rng(0).lognormal(0, 0.5, (processes, rounds))
     own = rng.lognormal(0, 0.02, (processes, rounds))
     return series({(p, r): median_s * load[p, r] * own[p, r] for p in range(processes) for r in range(rounds)})
 
 
-def test_a_constant_ratio_has_an_interval_of_no_width():
+def test_a_constant_ratio_has_an_interval_of_zero_width():
     denominator = series({(0, 0): 1.0, (0, 1): 5.0, (1, 0): 2.0})
     ratio = paired_ratio(3 * denominator, denominator)
     assert (ratio.value, ratio.low, ratio.high, ratio.pairs) == (pytest.approx(3.0), ratio.value, ratio.value, 3)
 
 
-def test_pairing_takes_out_the_load_that_both_share():
+def test_pairing_removes_the_load_that_both_share():
     one, two = noisy(1.0, seed=1), noisy(2.0, seed=2)
     ratio = paired_ratio(two, one)
     assert ratio.low < 2.0 < ratio.high
@@ -38,12 +40,12 @@ def test_pairing_takes_out_the_load_that_both_share():
     assert one.max() / one.min() > 2
 
 
-def test_equal_workloads_are_not_told_apart():
+def test_the_interval_of_equal_workloads_contains_one():
     ratio = paired_ratio(noisy(1.0, seed=1), noisy(1.0, seed=2))
     assert ratio.low <= 1 <= ratio.high
 
 
-def test_the_interval_is_the_same_every_time():
+def test_the_interval_is_reproducible():
     assert paired_ratio(noisy(2.0, seed=1), noisy(1.0, seed=2)) == paired_ratio(noisy(2.0, seed=1), noisy(1.0, seed=2))
 
 
@@ -55,7 +57,7 @@ def test_processes_that_disagree_widen_the_interval():
     assert ratio.high > 1.6
 
 
-def test_only_rounds_of_both_are_pairs():
+def test_only_rounds_that_both_have_are_pairs():
     ratio = paired_ratio(series({(0, 0): 2.0, (0, 1): 9.0}), series({(0, 0): 1.0, (1, 0): 1.0}))
     assert (ratio.value, ratio.pairs) == (2.0, 1)
 
@@ -64,7 +66,7 @@ def test_without_a_pair_there_is_no_ratio():
     assert paired_ratio(series({(0, 0): 1.0}), series({(1, 0): 1.0})) is None
 
 
-def test_swapping_the_two_inverts_all_but_the_surety():
+def test_swapping_inverts_the_ratio_and_keeps_its_width():
     there, back = paired_ratio(ragged(2), ragged(1)), paired_ratio(ragged(1), ragged(2))
     assert there.value == pytest.approx(1 / back.value)
     assert (there.low, there.high) == (pytest.approx(1 / back.high), pytest.approx(1 / back.low))
@@ -73,7 +75,7 @@ def test_swapping_the_two_inverts_all_but_the_surety():
     assert (there.pairs, there.freedom) == (back.pairs, back.freedom)
 
 
-def test_scaling_either_scales_the_ratio():
+def test_scaling_the_samples_scales_the_ratio():
     plain, scaled = paired_ratio(ragged(2), ragged(1)), paired_ratio(10 * ragged(2), ragged(1) / 3)
     assert (scaled.value, scaled.low, scaled.high) == pytest.approx((30 * plain.value, 30 * plain.low, 30 * plain.high))
 
@@ -96,7 +98,7 @@ def test_the_median_of_uneven_processes_is_over_all_their_pairs():
     assert (ratio.value, ratio.pairs) == (pytest.approx(2.0), 3)
 
 
-def test_runs_are_told_apart_where_the_index_names_them():
+def test_runs_are_distinguished_if_the_index_names_them():
     index = MultiIndex.from_tuples([("a", 0, 0), ("b", 0, 0)], names=["run_id", "process_index", "round_index"])
     ratio = paired_ratio(Series([2.0, 8.0], index), Series([1.0, 1.0], index))
     assert (ratio.value, ratio.freedom) == (pytest.approx(4.0), 1.0)
@@ -108,7 +110,7 @@ def test_samples_that_are_no_numbers_make_no_pairs():
     assert paired_ratio(one * math.nan, one) is None
 
 
-def test_one_process_says_nothing_of_others():
+def test_the_interval_of_a_single_process_is_unbounded():
     ratio = paired_ratio(noisy(1.5, seed=1, processes=1), noisy(1.0, seed=2, processes=1))
     assert (ratio.low, ratio.high, ratio.half_width, ratio.p_value) == (0.0, math.inf, math.inf, 1.0)
     assert ratio.value == pytest.approx(1.5, rel=0.05)
@@ -120,7 +122,7 @@ def test_the_half_width_is_the_longer_arm_on_the_log_scale():
     assert Ratio(1.0, 0.97, 1.03, 9).half_width == pytest.approx(0.03, rel=0.02)
 
 
-def test_of_two_processes_the_interval_is_that_of_student():
+def test_the_interval_of_two_processes_is_that_of_student():
     """Student's (1908) t with one degree of freedom: 12.706 standard errors to each side."""
     ratio = paired_ratio(series({(0, 0): math.exp(0.1), (1, 0): math.exp(0.3)}), series({(0, 0): 1.0, (1, 0): 1.0}))
     assert math.log(ratio.value) == pytest.approx(0.2)
@@ -129,8 +131,8 @@ def test_of_two_processes_the_interval_is_that_of_student():
     assert ratio.p_value == pytest.approx(stats.ttest_1samp([0.1, 0.3], 0).pvalue)
 
 
-def test_of_processes_alike_the_interval_is_that_of_their_rounds():
-    """Not Student's, which has no width here."""
+def test_the_interval_of_equal_processes_is_that_of_their_rounds():
+    """Student's interval would have zero width here."""
     pairs = {(p, r): math.exp(0.01 * r) for p in range(4) for r in range(9)}
     ratio = paired_ratio(series(pairs), series(dict.fromkeys(pairs, 1.0)))
     assert 0.005 < ratio.half_width < 0.03
@@ -145,7 +147,7 @@ def test_the_p_value_is_below_a_twentieth_where_the_interval_excludes_one(freedo
     assert (faster.p_value < 0.05) == (edge < 1) or edge == 1
 
 
-def test_a_ratio_of_exactly_one_differs_from_nothing():
+def test_a_ratio_of_exactly_one_has_a_p_value_of_one():
     assert Ratio(1.0, 1.0, 1.0, 9).p_value == 1.0
     assert Ratio(2.0, 2.0, 2.0, 9).p_value == 0.0
 
@@ -164,7 +166,7 @@ def test_benjamini_and_hochberg_reject_four_of_their_fifteen():
     assert corrected([]) == []
 
 
-def test_the_noise_floor_is_the_far_end_of_the_twin():
+def test_the_noise_floor_is_the_far_end_of_the_twins_interval():
     assert noise_floor(Ratio(1.0, 0.98, 1.03, 9)) == 1.03
     assert noise_floor(Ratio(0.99, 0.95, 1.03, 9)) == pytest.approx(1 / 0.95)
     assert noise_floor(Ratio(1.03, 1.02, 1.05, 9)) == 1.05
@@ -176,12 +178,12 @@ def test_the_noise_floor_is_the_far_end_of_the_twin():
     [(1.06, 1.2, 1.05, 0.01, True), (1.04, 1.2, 1.05, 0.01, False), (1.06, 1.2, 1.05, 0.06, False),
      (0.8, 0.95, 1.05, 0.01, True), (0.8, 0.96, 1.05, 0.01, False), (4.0, 5.0, math.inf, 0.0, False)],
 )  # fmt: skip
-def test_a_difference_is_an_interval_beyond_the_floor_and_sure(low, high, floor, p, called):
+def test_a_difference_needs_an_interval_beyond_the_floor_and_a_small_p_value(low, high, floor, p, called):
     assert differs(Ratio(math.sqrt(low * high), low, high, 9), floor, p) is called
 
 
 def experiment(rng: np.random.Generator, processes: range, rounds: int, apart: float) -> tuple[Series, Series]:
-    """Two cells of equal time under a common load; `apart`: the spread of what their processes differ by."""
+    """Samples of two cells of equal time under a common load; `apart` is the spread between their processes."""
     index = MultiIndex.from_product([processes, range(rounds)], names=["process_index", "round_index"])
     load, own = rng.lognormal(0, 0.5, len(index)), np.repeat(rng.lognormal(0, apart, len(processes)), rounds)
     one, other = rng.lognormal(0, SPREAD / math.sqrt(2), (2, len(index)))
@@ -193,7 +195,7 @@ def covered(ratios: list[Ratio]) -> int:
 
 
 def least(share: float, n: int) -> int:
-    """The fewest of n that so large a share is still likely to show: one test in ten thousand fails by chance."""
+    """The 1e-4 quantile of successes in n trials of this probability: one test in ten thousand fails by chance."""
     return int(stats.binom.ppf(1e-4, n, share))
 
 
@@ -203,16 +205,16 @@ def least(share: float, n: int) -> int:
     [(2, 0.0, 0.99), (3, 0.0, 0.985), (5, 0.0, 0.985), (8, 0.0, 0.985),
      (2, 0.1, 0.945), (3, 0.1, 0.95), (5, 0.1, 0.95), (8, 0.1, 0.945)],
 )  # fmt: skip
-def test_the_interval_covers_the_truth_as_often_as_it_says(processes, apart, share, rounds):
+def test_the_interval_covers_the_true_ratio_as_often_as_it_claims(processes, apart, share, rounds):
     rng = np.random.default_rng(1000 * processes + rounds)
     made = (experiment(rng, range(processes), rounds, apart) for _ in range(400))
     ratios = [paired_ratio(*pair, resamples=200) for pair in made]
     assert covered(ratios) >= least(share, 400)
-    assert not apart or covered(ratios) < 400  # nor is it boundless
+    assert not apart or covered(ratios) < 400  # the interval is not unbounded either
 
 
-def test_an_interval_that_ends_the_timing_covers_the_truth_as_often():
-    """One more process after the third until it is within 3 %, as the runner does: luck must not end it too soon."""
+def test_the_interval_that_ends_the_timing_covers_the_true_ratio_as_often_as_it_claims():
+    """Processes are added to three until the half-width is 3 %, as in a run: chance must not end them too soon."""
     rng = np.random.default_rng(9)
     ratios = []
     for _ in range(200):
@@ -227,7 +229,7 @@ def test_an_interval_that_ends_the_timing_covers_the_truth_as_often():
 @pytest.mark.parametrize(
     ("processes", "apart", "share"), [((3, 3), 0.0, 0.985), ((2, 5), 0.1, 0.93), ((5, 5), 0.1, 0.95)]
 )
-def test_the_linked_interval_covers_the_truth_as_often_as_it_says(processes, apart, share):
+def test_the_linked_interval_covers_the_true_ratio_as_often_as_it_claims(processes, apart, share):
     rng = np.random.default_rng(5)
     ratios = []
     for _ in range(400):
@@ -237,7 +239,7 @@ def test_the_linked_interval_covers_the_truth_as_often_as_it_says(processes, apa
     assert covered(ratios) >= least(share, 400)
 
 
-def test_the_p_value_is_below_a_twentieth_at_most_once_in_twenty_where_there_is_no_difference():
+def test_without_a_difference_the_p_value_is_below_a_level_no_more_often_than_that_level():
     rng = np.random.default_rng(6)
     p_values = [paired_ratio(*experiment(rng, range(4), 10, 0.1), resamples=200).p_value for _ in range(400)]
     for level in (0.5, 0.1, 0.05, 0.01):
@@ -245,8 +247,8 @@ def test_the_p_value_is_below_a_twentieth_at_most_once_in_twenty_where_there_is_
 
 
 @pytest.mark.exhaustive
-def test_a_tenth_is_told_from_nothing_and_nothing_is_not_called_a_tenth():
-    """Eight processes of 20 rounds, a twin each: 19 of 20 slowdowns are called, and none of the twins."""
+def test_a_slowdown_by_a_tenth_is_found_and_equal_times_are_not_called_different():
+    """Eight processes of 20 rounds with a twin each: 95 of 100 slowdowns are found, and none in equal cells."""
     rng = np.random.default_rng(7)
     called = []
     for _ in range(100):
@@ -260,7 +262,7 @@ def test_a_tenth_is_told_from_nothing_and_nothing_is_not_called_a_tenth():
     assert twins == 0
 
 
-def test_linking_takes_out_what_the_groups_differ_by():
+def test_linking_removes_the_difference_between_the_groups():
     """The second group is timed on a machine half as fast."""
     rng = np.random.default_rng(8)
     a, of_a = experiment(rng, range(5), ROUNDS, 0.0)
@@ -290,8 +292,8 @@ def test_nothing_is_linked_without_a_chain_of_shared_rounds():
     assert linked_ratio(a, b, []) is linked_ratio(a, b, [a, elsewhere]) is None
 
 
-def test_the_shortest_chain_is_taken_through_as_many_as_it_needs():
-    """Each is twice the one before it; a longer way round would say something else."""
+def test_the_shortest_chain_of_links_is_taken_however_many_links_it_needs():
+    """Each link has twice the time of the link before it; a longer chain would give another ratio."""
     steps = [series({(p, r): 2.0**k for p in (k, k + 1) for r in range(3)}) for k in range(4)]
     longer = [series({(p, r): p + 1.0 for p in pair for r in range(3)}) for pair in ((0, 9), (9, 8), (8, 4))]
     assert linked_ratio(steps[0], steps[3], [*longer, *steps[1:3]]).value == pytest.approx(1 / 8)

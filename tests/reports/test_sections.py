@@ -1,4 +1,4 @@
-"""A section of the report is one file in reports/views/studies, or what an installed distribution offers."""
+"""A section of the report is one file in reports/views/studies, or an entry point of an installed distribution."""
 
 import os
 import shutil
@@ -52,5 +52,5 @@ def test_a_section_that_an_installed_distribution_cannot_load_is_a_report_error(
         study_section("broken", [a_cell(forward_s=1.0)])
 
 
-def test_each_section_has_a_line_on_it():
+def test_each_section_has_a_description():
     assert all(SECTIONS.doc(name) for name in SECTIONS)

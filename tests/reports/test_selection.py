@@ -1,4 +1,4 @@
-"""Which of what there is a page shows, and what it says of the rest."""
+"""The selection of the cells that a page shows, and the notices on those that it leaves out."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def begin(
     store, run_id: str, *cells: Cell, clock: float = 1.0, name: str = "one", machine: str = "here", text: str = "",
     code: Source | None = None, of: tuple[Cell, ...] | None = None, error: float = 1.0,
 ) -> None:  # fmt: skip
-    """A run that plans the cells, and measures the error of all or of some; its clock may say anything."""
+    """Record a run that plans the cells and measures the error of all, or of those in `of`, at the time `clock`."""
     where = Environment({"cpu": machine})
     run = replace(synthetic.run(run_id, started_at=clock, name=name), environment=where, sweep_text=text)
     store.begin(run, [Planned("solvers", cell) for cell in cells], [code] if code else [])
@@ -57,7 +57,7 @@ def test_the_environment_of_the_run_that_was_recorded_last_is_shown_whatever_the
     assert table.rows[1].values[4].text == "cpu there"
 
 
-def test_what_was_merged_from_another_machine_is_not_shown_in_place_of_what_was_measured_here(store, tmp_path):
+def test_trials_merged_from_another_machine_are_not_shown_in_place_of_our_own(store, tmp_path):
     begin(store, "ours", OLD)
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
         for run_id in ("a", "b", "c"):
@@ -71,7 +71,7 @@ def test_what_was_merged_from_another_machine_is_not_shown_in_place_of_what_was_
         assert shown(both) == {NEW.key}, "nothing was recorded here: the newest of all"
 
 
-def test_what_was_measured_of_an_older_text_of_a_sweep_stays_and_what_was_not_is_not_asked_for(store):
+def test_measured_cells_of_an_older_text_of_a_sweep_are_shown_and_unmeasured_ones_are_not(store):
     begin(store, "a", OLD, text="first")
     begin(store, "b", OTHER, text="second", of=())
     begin(store, "c", NEW, text="third")
@@ -91,7 +91,7 @@ def test_two_files_of_one_name_are_two_sweeps(store):
     assert shown(store, sweeps=["one"]) == {OLD.key, NEW.key}
 
 
-def test_a_run_asked_for_is_shown_alone_with_what_it_measured(store):
+def test_a_chosen_run_is_shown_alone_with_what_it_measured(store):
     begin(store, "abc", OLD, NEW, error=1.0)
     begin(store, "abd", OLD, error=2.0)
     assert select(store).cells[OLD.key].value("error") == 2.0
@@ -121,7 +121,7 @@ def test_only_the_cells_that_meet_the_condition_are_shown(store):
         ({"only": Where(dt=7.0)}, "no cell of these runs meets --only: leave it out, or pass other values"),
     ],
 )
-def test_a_wish_that_nothing_answers_is_one_line(store, wanted, said):
+def test_a_choice_that_matches_nothing_is_refused_in_one_line(store, wanted, said):
     begin(store, "abc", OLD)
     begin(store, "abd", NEW)
     baselines.keep(store, "good")
@@ -168,7 +168,7 @@ def test_a_page_of_a_library_that_has_changed_here_says_so(store):
     assert said.startswith("node and the problem cosine have changed here since: what is shown"), "none: not there"
 
 
-def test_code_as_it_is_here_stands_before_other_code_that_came_by_a_merge(store):
+def test_trials_of_the_current_code_are_shown_before_trials_of_other_code(store):
     begin(store, "a", OLD, code=code("node 1"), error=1.0)
     begin(store, "b", OLD, code=code("node 2"), error=2.0)
     selection = select(store, Wanted(here=lambda cells: [code("node 1")]))
@@ -177,7 +177,7 @@ def test_code_as_it_is_here_stands_before_other_code_that_came_by_a_merge(store)
     assert select(store).cells[OLD.key].value("error") == 2.0
 
 
-def test_code_that_came_by_a_merge_does_not_make_ours_history_however_many_runs_it_has(store, tmp_path):
+def test_merged_trials_of_other_code_do_not_make_ours_history_however_many_runs_they_have(store, tmp_path):
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
         for run_id in ("x", "y", "z"):
             begin(theirs, run_id, OLD, code=code("node 2"), error=2.0)
@@ -187,8 +187,8 @@ def test_code_that_came_by_a_merge_does_not_make_ours_history_however_many_runs_
         assert select(store, Wanted(here=lambda cells, here=here: here)).cells[OLD.key].value("error") == 1.0
 
 
-def test_an_edit_that_is_undone_by_half_hides_nothing(store):
-    """Each part as it is here was measured, but never the two together: what was measured last is shown."""
+def test_an_edit_that_is_half_undone_hides_nothing(store):
+    """Each current part was measured, but never both parts together: what was measured last is shown."""
     edited = Source({**code("node 2").facts, "measure": "accuracy 2"})
     begin(store, "a", OLD, code=code("node 1"), error=1.0)
     begin(store, "b", OLD, code=edited, error=2.0)
@@ -198,7 +198,7 @@ def test_an_edit_that_is_undone_by_half_hides_nothing(store):
     assert said.startswith("the measuring of accuracy has changed here since")
 
 
-def test_what_another_harness_has_timed_is_in_no_report(store):
+def test_imported_timings_are_in_no_report(store):
     begin(store, "a", RK4)
     timed = Cell(problem="test_a.py", backend=IMPORTED, solver="test_solve", horizon=0.0, n_outputs=0)
     begin(store, "b", timed, name=IMPORTED, machine="there")
@@ -239,4 +239,4 @@ def test_a_study_has_the_goal_that_its_sweep_states(store):
     assert report(store).sections
     store.begin(replace(synthetic.run("b"), sweep_text="without a goal"), [Planned("solvers", RK4)])
     studies = select(store).studies
-    assert studies["solvers"][0].goal == Goal(), "it was taken back"
+    assert studies["solvers"][0].goal == Goal(), "the goal was removed"

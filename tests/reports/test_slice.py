@@ -1,3 +1,5 @@
+"""Settings and slices: the fields that name a setting, and the axes that a slice fixes."""
+
 from dataclasses import replace
 
 from reports.views.findings.configuration import settings
@@ -6,18 +8,18 @@ from reports.views.studies import adjoint
 from tests.support.made import RK4, a_cell, plain
 
 
-def test_a_setting_is_named_by_what_differs():
+def test_a_setting_is_named_by_the_fields_that_differ():
     cells = [a_cell(), a_cell(replace(RK4, problem="exp_sin")), a_cell(replace(RK4, device="cuda"))]
     assert list(settings(cells)) == ["cosine, cpu", "exp_sin, cpu", "cosine, cuda"]
     assert list(settings(cells[:2])) == ["cosine", "exp_sin"]
 
 
-def test_what_follows_from_the_problem_is_not_said():
+def test_a_field_that_follows_from_the_problem_is_not_named():
     cells = [a_cell(), a_cell(replace(RK4, problem="spiral", horizon=25.0))]
     assert list(settings(cells)) == ["cosine", "spiral"]
 
 
-def test_a_cut_through_a_full_product_holds_the_middle():
+def test_a_slice_of_a_full_product_fixes_the_other_axes_in_their_middle():
     cells = [
         a_cell(replace(RK4, dt=None, rtol=rtol, atol=rtol, horizon=t, n_outputs=n, gradient="backprop"), peak_bytes=t)
         for rtol in (1e-3, 1e-5, 1e-7)
@@ -30,7 +32,7 @@ def test_a_cut_through_a_full_product_holds_the_middle():
     assert memory.x.ticks == (1.0, 5.0, 10.0)
 
 
-def test_a_cut_through_a_star_holds_its_centre():
+def test_a_slice_of_a_star_fixes_the_other_axes_at_its_centre():
     centre = replace(RK4, horizon=1.5, n_outputs=11, gradient="backprop")
     horizons = [replace(centre, horizon=t) for t in (5.0, 10.0)]
     outputs = [replace(centre, n_outputs=n) for n in (2, 101)]

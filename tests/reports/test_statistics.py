@@ -1,3 +1,5 @@
+"""The median, the running median and the fitted order of convergence."""
+
 import math
 
 import pytest
@@ -12,7 +14,7 @@ def test_the_median_ignores_what_is_not_a_number():
     assert median([1.0, math.inf, math.inf]) == math.inf
 
 
-def test_a_running_median_takes_out_spikes_and_keeps_the_course():
+def test_a_running_median_removes_spikes_and_keeps_the_trend():
     course = [float(i) for i in range(200)]
     spiked = [value + 1000 * (i % 7 == 0) for i, value in enumerate(course)]
     smooth = running_median(spiked)
@@ -38,7 +40,7 @@ def test_rounding_zeros_and_overflow_are_left_out_and_counted():
     assert (fitted.points, fitted.left_out) == (3, 3)
 
 
-def test_coarse_steps_do_not_bend_the_order():
+def test_coarse_steps_do_not_change_the_fitted_order():
     dt = [0.0625, 1.0, 0.125, 0.5, 0.25]
     errors = [step**4 if step < 0.5 else 7.0 for step in dt]
     fitted = fitted_order(dt, errors, dtype="float64")
@@ -54,5 +56,5 @@ def test_single_precision_has_a_higher_floor():
 
 
 @pytest.mark.parametrize(("dt", "errors"), [([], []), ([0.5], [0.1]), ([0.5, 0.5], [0.1, 0.2]), ([0.5, 0.25], [0, 0])])
-def test_no_order_comes_of_fewer_than_two_steps(dt, errors):
+def test_fewer_than_two_steps_have_no_order(dt, errors):
     assert math.isnan(fitted_order(dt, errors, dtype="float64").slope)

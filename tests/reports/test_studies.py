@@ -1,3 +1,5 @@
+"""The sections of the studies, on any measured cells and on a whole synthetic database."""
+
 import math
 from dataclasses import replace
 
@@ -26,21 +28,21 @@ WILD = [
 
 @pytest.mark.parametrize("make", [*SECTIONS.values(), other.section])
 @pytest.mark.parametrize("count", range(len(WILD) + 1))
-def test_a_section_is_made_of_whatever_was_measured(make, count):
+def test_a_section_can_be_made_of_any_measured_cells(make, count):
     section = make("study", WILD[:count])
     points = [point for f in section.figures for p in f.panels for line in p.lines for point in line.points]
     assert all(math.isfinite(value) for point in points for value in point)
     assert bool(section.tables) == (count > 0)
 
 
-def test_a_study_without_numbers_says_what_it_waits_for():
+def test_a_study_without_numbers_says_why_it_has_none():
     waiting = [MeasuredCell("a", RK4), MeasuredCell("b", RK4, (TrialView("timeout", "slow", 1.0),))]
     section = study_section("solvers", waiting)
     assert section.tables == section.figures == section.findings == ()
     assert section.notes == ("2 cells without numbers: 1 pending and 1 timeout.",)
 
 
-def test_exact_answers_are_said_to_be_missing_from_the_figures():
+def test_a_note_says_that_errors_of_zero_are_missing_from_the_figures():
     assert "1 cell with an error of exactly 0" in plain(solvers.section("solvers", WILD[:1]).notes[0])
 
 
@@ -73,7 +75,7 @@ def test_the_adjoint_costs_time_and_saves_memory(content):
     assert findings["library"] == "node"
 
 
-def test_every_cell_has_one_row_that_its_key_leads_to(content):
+def test_every_cell_has_one_row_that_its_key_links_to(content):
     anchors = [row.anchor for row in content.summary.rows]
     assert sorted(anchors) == sorted({one.cell.key for one in synthetic_cells.plan()})
     links = {v.link for s in content.sections for t in s.tables for row in t.rows for v in row.values if v.link}
@@ -88,7 +90,7 @@ def test_the_counts_add_up(content):
     assert counts["to be measured"] == counts["failed"] == "1"
 
 
-def test_what_could_not_be_is_apart_from_what_went_wrong(content):
+def test_expected_failures_are_listed_after_all_others(content):
     groups = content.failures
     assert [group.failure.expected for group in groups] == sorted(group.failure.expected for group in groups)
     assert groups[0].failure.status == "max_steps"

@@ -1,3 +1,5 @@
+"""The time to an error: the quickest cells within a target, and the target itself."""
+
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from results.records import Goal
 from tests.support.made import RK4, a_cell, in_block, plain, timings
 
 
-def test_the_race_goes_to_the_quickest_cell_within_the_target():
+def test_the_winner_is_the_quickest_cell_within_the_target():
     cells = [
         a_cell(replace(RK4, dt=0.1), forward_s=1.0, error=1e-5),
         a_cell(replace(RK4, dt=0.01), forward_s=4.0, error=1e-8),
@@ -28,7 +30,7 @@ def test_the_race_goes_to_the_quickest_cell_within_the_target():
     assert plain(finding.evidence).endswith("rk4 on node, 1.33× [1.33, 1.33] the time.")
 
 
-def test_a_race_within_the_noise_has_two_winners():
+def test_times_that_are_too_uncertain_give_two_winners():
     noisy = a_cell(replace(RK4, solver="dopri8"), forward_s=1.0, error=1e-9)
     noisy.samples["forward_s"].iloc[::2] = 1.2
     (finding,) = time_to_error_findings([noisy, a_cell(forward_s=1.05, error=1e-7)])
@@ -36,7 +38,7 @@ def test_a_race_within_the_noise_has_two_winners():
     assert finding.evidence.endswith("too uncertain to call a difference.")
 
 
-def test_a_race_within_the_noise_floor_has_two_winners():
+def test_times_within_the_noise_floor_give_two_winners():
     cells = [a_cell(forward_s=1.0, error=1e-9), a_cell(replace(RK4, solver="dopri8"), forward_s=1.1, error=1e-9)]
     (called,) = time_to_error_findings(in_block(*cells, off=1.05))
     assert called.answer == "rk4 on node"
@@ -45,9 +47,9 @@ def test_a_race_within_the_noise_floor_has_two_winners():
     assert plain(close.evidence).endswith("1.10× [1.10, 1.10] the time: no difference beyond the noise floor of 15 %.")
 
 
-def test_the_quickest_is_so_beside_the_control_not_by_seconds_of_other_rounds():
+def test_cells_are_ranked_by_ratios_to_the_control_and_not_by_seconds_of_other_rounds():
     control = replace(a_cell(), samples={"forward_s": timings(0.1, range(6))})
-    idle, loaded = (0, 3), (2, 5)  # processes, between which the load differs by a factor of e squared
+    idle, loaded = (0, 3), (2, 5)  # processes whose loads differ by a factor of e squared
     quick = replace(a_cell(replace(RK4, solver="a")), samples={"forward_s": timings(1.0, loaded, seed=1)})
     slow = replace(a_cell(replace(RK4, solver="b")), samples={"forward_s": timings(2.0, idle, seed=2)})
     assert quick.value("forward_s") > slow.value("forward_s")
@@ -64,7 +66,7 @@ def control_ratio(cell, control):
     return paired_ratio(cell.samples["forward_s"], control.samples["forward_s"])
 
 
-def test_a_rival_of_other_rounds_is_named_with_its_seconds():
+def test_the_second_best_of_other_rounds_is_named_with_its_seconds():
     first = a_cell(forward_s=1.0, error=1e-9)
     second = a_cell(replace(RK4, solver="dopri8"), error=1e-9)
     second = replace(second, samples={"forward_s": timings(4.0, [7], spread=0.0)})
@@ -78,17 +80,17 @@ def test_a_rival_of_other_rounds_is_named_with_its_seconds():
     ("errors", "expected"),
     [([1e-9, 1e-7, 1e-2], 1e-6), ([1e-9, 3e-4, 1e-2], 1e-3), ([2e-4], 1e-3), ([0.0, 0.0], 1e-6), ([1e-3, 1e-3], 1e-3)],
 )
-def test_the_target_is_one_that_two_choices_reach(errors, expected):
+def test_the_target_is_an_error_that_two_configurations_reach(errors, expected):
     cells = [a_cell(replace(RK4, solver=f"s{i}"), error=error) for i, error in enumerate(errors)]
     assert target(cells) == pytest.approx(expected)
 
 
-def test_nothing_timed_is_no_race():
+def test_without_times_there_is_no_finding():
     assert TimeToError.of([a_cell(error=1e-9)]) is None
     assert time_to_error_findings([a_cell(error=1e-9)]) == time_to_error_findings([]) == ()
 
 
-def test_a_race_is_run_to_the_goal_that_the_study_states():
+def test_the_target_is_the_goal_that_the_study_states():
     cells = [
         a_cell(replace(RK4, dt=0.1), forward_s=1.0, error=1e-3),
         a_cell(replace(RK4, dt=0.01), forward_s=9.0, error=1e-7),
@@ -101,13 +103,13 @@ def test_a_race_is_run_to_the_goal_that_the_study_states():
     assert "to an error of 0.01: " in plain(finding.evidence)
 
 
-def test_a_goal_that_nothing_reaches_is_said_with_the_nearest():
+def test_a_goal_that_nothing_reaches_is_reported_with_the_least_error():
     (finding,) = time_to_error_findings([replace(a_cell(forward_s=1.0, error=1e-3), goal=Goal(error=1e-5))])
     assert finding.answer == "none reaches an error of 1e-05"
     assert plain(finding.evidence) == "The least is 1.0e-03, by rk4 on node (dt = 0.1)."
 
 
-def test_a_race_of_gradients_is_run_where_the_study_states_a_goal_for_them():
+def test_the_time_to_a_gradient_error_is_reported_if_the_study_states_a_goal_for_it():
     modes = {"backprop": 2.0, "adjoint": 3.0}
     cells = [
         a_cell(replace(RK4, gradient=mode), gradient_s=seconds, gradient_error=1e-6, forward_s=1.0, error=1e-6)

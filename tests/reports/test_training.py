@@ -1,4 +1,4 @@
-"""What is derived from curves of training, and the section that shows it."""
+"""The quantities derived from training curves, and the section that shows them."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ LOSSES = (4.0, 2.0, 1.0)  # after 0, 2 and 4 iterations
 def learned(
     cell: Cell = CELL, *, losses=LOSSES, second_s: float = 1.0, evaluation=(), nfe=(9.0, 9.0), **metrics: float
 ) -> MeasuredCell:
-    """A trained cell, an iteration of which takes `second_s`."""
+    """A trained cell with iterations of `second_s` seconds."""
     done = np.linspace(0, cell.iterations, len(losses))
     curves = {
         "loss": (np.arange(4.0), np.array(losses)[:1].repeat(4)[:, None]),
@@ -58,7 +58,7 @@ def one(cells) -> Trained:
 @pytest.mark.parametrize(
     ("losses", "target", "seconds"),
     [
-        ([8, 4, 2, 1], 4, 1.0),  # seen at the target
+        ([8, 4, 2, 1], 4, 1.0),  # a point at the target
         ([8, 4, 2, 1], 1, 3.0),
         ([8, 4, 2, 1], math.sqrt(8), 1.5),  # halves in each second: at 2^-1.5 of 8 after 1.5
         ([8, 4, 2, 1], 10, 0.0),  # below from the start
@@ -71,11 +71,11 @@ def one(cells) -> Trained:
         ([], 4, INF),
     ],
 )
-def test_the_time_to_a_loss_is_that_of_an_exponential_between_what_was_seen(losses, target, seconds):
+def test_the_time_to_a_loss_is_interpolated_exponentially_between_the_known_points(losses, target, seconds):
     assert time_to(range(len(losses)), losses, target) == pytest.approx(seconds)
 
 
-def test_the_time_to_a_loss_of_an_exponential_is_exact_however_seldom_it_is_seen():
+def test_the_time_to_a_loss_of_an_exponential_is_exact_however_few_points_are_known():
     t = np.array([0.0, 0.3, 5.0, 9.0])
     for target in np.geomspace(0.02, 2.9, 9):
         assert time_to(t, 3 * np.exp(-t / 1.7), target) == pytest.approx(1.7 * math.log(3 / target))
@@ -103,21 +103,21 @@ def test_a_target_is_one_two_or_five_times_a_power_of_ten(value, rounded):
     ("reached", "initial", "target"),
     [
         ([0.3], [7.0], 0.5),
-        ([0.3, 0.9], [7.0, 7.0], 1.0),  # of two both
-        ([0.3, 0.4, 6.0], [7.0] * 3, 0.5),  # one that learns nothing does not spoil it
+        ([0.3, 0.9], [7.0, 7.0], 1.0),  # both of two
+        ([0.3, 0.4, 6.0], [7.0] * 3, 0.5),  # a cell that learns nothing does not count
         ([0.3, 0.4, 6.0, INF], [7.0] * 4, None),  # half is not more than half
         ([0.3, 0.4, 0.45, INF], [7.0] * 4, 0.5),
-        ([6.0, 6.0], [7.0, 6.5], None),  # a target above where they began is none
+        ([6.0, 6.0], [7.0, 6.5], None),  # a target above the initial loss does not count
         ([NAN, NAN], [7.0], None),
         ([0.0], [7.0], None),
         ([], [], None),
     ],
 )
-def test_the_target_is_the_least_round_loss_that_more_than_half_of_the_choices_reach(reached, initial, target):
+def test_the_target_is_the_least_round_loss_that_more_than_half_of_the_configurations_reach(reached, initial, target):
     assert common_target(reached, initial) == target
 
 
-def test_a_range_is_of_numbers_and_counts_infinite_ones():
+def test_a_range_leaves_out_nan_and_counts_infinite_numbers():
     assert Range.of([3.0, NAN, 1.0, 2.0]) == Range(2.0, 1.0, 3.0, 3)
     assert Range.of([1.0, 2.0]).median == 1.5
     assert Range.of([1.0, INF, INF]) == Range(INF, 1.0, INF, 3)
@@ -127,14 +127,14 @@ def test_a_range_is_of_numbers_and_counts_infinite_ones():
     assert not Range.of([1.0, 2.0]).overlaps(Range.of([3.0, 4.0]))
 
 
-def test_a_band_is_the_seeds_median_and_range_at_each_place():
+def test_a_band_is_the_median_and_the_range_of_the_seeds_at_each_point():
     band = Band.of([(np.arange(3.0), np.array([1.0, 5.0, 3.0])), (np.arange(3.0) * 3, np.array([2.0, 1.0, 9.0]))] * 2)
     assert (band.x.tolist(), band.median.tolist()) == ([0, 2, 4], [1.5, 3, 6])
     assert (band.low.tolist(), band.high.tolist()) == ([1, 1, 3], [2, 5, 9])
     assert len(Band.of([(np.arange(3.0), np.ones(3)), (np.arange(2.0), np.ones(2))]).x) == 2
 
 
-def test_seeds_of_one_choice_are_one_and_whatever_else_differs_makes_another():
+def test_cells_that_differ_in_the_seed_alone_are_one_configuration():
     others = [replace(CELL, optimiser="SGD"), replace(CELL, learning_rate=0.1), replace(CELL, dt=0.05), RK4]
     ((title, choices),) = trained([*seeds(finals=(1.0, 3.0, 2.0)), *map(learned, others)]).items()
     assert title == "spiral_net"
@@ -150,7 +150,7 @@ def test_seconds_of_the_whole_loss_are_those_after_as_many_iterations():
     assert one([learned(second_s=s) for s in (1.0, 2.0, 3.0)]).to(2.0) == Range(4.0, 2.0, 6.0, 3)
 
 
-def test_an_optimiser_is_said_with_its_rate_and_the_problems_own_is_not():
+def test_an_optimiser_is_named_with_its_rate_and_the_default_is_not_named():
     assert plain(optimiser(CELL)) == "Adam 0.01"
     assert optimiser(replace(CELL, learning_rate=None)) == "Adam"
     assert plain(optimiser(replace(CELL, optimiser=""))) == "own 0.01"
@@ -177,18 +177,18 @@ def test_the_smallest_loss_is_named_only_beyond_a_factor_of_two_and_the_seeds_ra
     ("second_s", "winner"),
     [
         ((1.0, 2.0), "euler on node with backprop"),
-        ((1.0, 1.4), spiral.NO_WINNER),  # equal work has been seen to differ by so much
+        ((1.0, 1.4), spiral.NO_WINNER),  # equal work may differ by so much
         ((2.0, 1.0), "rk4 on node with backprop"),
     ],
 )
-def test_the_first_at_the_target_is_named_only_beyond_what_equal_work_differs_by(second_s, winner):
+def test_the_quickest_to_the_target_is_named_only_beyond_the_spread_of_equal_work(second_s, winner):
     choices = trained([learned(second_s=second_s[0]), learned(RK4, second_s=second_s[1])])["spiral_net"]
     found = spiral.target_finding("spiral_net", choices)
     assert (found.subject, found.answer) == ("spiral_net: least time to a loss of 1", winner)
     assert plain(found.evidence).startswith(f"{4 * min(second_s):.2f} s of training")
 
 
-def test_who_does_not_come_to_the_target_is_said_and_does_not_win():
+def test_a_configuration_that_misses_the_target_is_counted_and_does_not_win():
     never = learned(replace(CELL, solver="midpoint"), second_s=0.1, losses=(4.0, 4.0, 4.0))
     choices = trained([never, learned(second_s=3.0), learned(RK4, second_s=1.0)])["spiral_net"]
     found = spiral.target_finding("spiral_net", choices)
@@ -197,7 +197,7 @@ def test_who_does_not_come_to_the_target_is_said_and_does_not_win():
     assert target_of(choices) == 1.0
 
 
-def test_the_target_is_the_goal_that_the_study_states_also_where_nothing_comes_to_it():
+def test_the_target_loss_is_the_goal_of_the_study_even_if_nothing_reaches_it():
     cells = [learned(second_s=3.0), learned(RK4, second_s=1.0)]
     for loss, answer in ((3.0, "rk4 on node with backprop"), (1e-9, "none comes to it")):
         choices = trained([replace(each, goal=Goal(loss=loss)) for each in cells])["spiral_net"]
@@ -205,12 +205,12 @@ def test_the_target_is_the_goal_that_the_study_states_also_where_nothing_comes_t
         assert (target_of(choices), found.answer) == (loss, answer)
 
 
-def test_a_winner_with_a_namesake_is_told_by_its_step_and_optimiser():
+def test_a_winner_that_shares_its_name_is_named_with_its_step_and_optimiser():
     choices = trained([learned(), learned(replace(CELL, optimiser="SGD"), losses=(4.0, 4.0, 4.0))])["spiral_net"]
     assert plain(spiral.loss_finding("", choices).answer) == "euler on node with backprop, dt = 0.025, Adam 0.01"
 
 
-def test_a_model_survives_up_to_half_as_much_loss_again_and_each_way_has_its_row():
+def test_a_model_survives_up_to_half_as_much_loss_again_and_each_evaluation_has_its_row():
     solve_specs = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
     fine, lost = transfers([one([learned(evaluation=solve_specs)])])
     assert (fine.solve, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
@@ -222,7 +222,7 @@ def test_a_model_survives_up_to_half_as_much_loss_again_and_each_way_has_its_row
     assert transfer_finding("", [fine]).answer == "every trained choice survives"
 
 
-def test_the_median_seed_tells_whether_a_choice_survives_and_each_is_set_beside_itself():
+def test_the_median_seed_decides_whether_a_configuration_survives():
     cells = [
         learned(replace(CELL, seed=0), losses=(8.0, 4.0, 1.0), evaluation=[(1.0, 1.0, 1.0)]),
         learned(replace(CELL, seed=1), losses=(8.0, 4.0, 3.0), evaluation=[(3.0, 1.0, 1.0)]),
@@ -236,7 +236,7 @@ def test_the_median_seed_tells_whether_a_choice_survives_and_each_is_set_beside_
     assert transfer_finding("", [row]).answer == "0 of 1 trained choice survive"
 
 
-def test_what_was_not_evaluated_has_no_table_and_no_finding():
+def test_without_evaluations_there_is_no_table_and_no_finding():
     section = spiral.section("spiral", [learned()])
     assert len(section.tables) == 1
     assert not any("another solver" in finding.subject for finding in section.findings)
@@ -269,7 +269,7 @@ def test_nfe_is_drawn_backwards_where_a_mode_calls_backwards():
     ]
 
 
-def test_a_band_is_drawn_and_loses_the_points_that_have_no_place():
+def test_a_band_is_drawn_without_the_points_that_an_axis_cannot_show():
     x, y = Axis("x", log=False), Axis("y")
     line = Line("rk4", "", ((0.0, 1.0), (1.0, 2.0), (2.0, 3.0)), band=((0.5, 2.0), (0.0, 3.0), (2.0, 4.0)))
     (kept,) = drawable([line], x, y)

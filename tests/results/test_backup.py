@@ -1,4 +1,4 @@
-"""A backup is the whole database in a file that opens, and merging it restores a server."""
+"""A backup: the whole database in a file that can be opened; merging it restores a server."""
 
 import sqlite3
 from contextlib import closing
@@ -37,7 +37,7 @@ def test_a_backup_holds_every_row_of_every_table(store, tmp_path):
 def test_a_server_is_restored_from_its_backup(store, server_url, tmp_path):
     path = back_up(store.database, tmp_path / "kept.db")
     fresh = server_url
-    if not store.database.is_file:  # that database is the store: a schema of its own stands in for an empty one
+    if not store.database.is_file:  # that database is the store: another schema of it is the empty database
         fresh = f"{server_url}&options=-csearch_path%3Dfresh"
         with store.database.writing() as connection:
             connection.exec_driver_sql("create schema fresh")
@@ -46,7 +46,7 @@ def test_a_server_is_restored_from_its_backup(store, server_url, tmp_path):
         assert contents(empty, "lease") == contents(store, "lease")
 
 
-def test_what_is_not_ours_is_left_where_it_is(server_url, tmp_path):
+def test_a_backup_leaves_out_tables_that_are_not_nodebenchs(server_url, tmp_path):
     with Store.open(server_url, create=True) as store:
         stock(store)
         with store.database.writing() as connection:
@@ -61,7 +61,7 @@ def test_a_backup_can_be_written_to(store, tmp_path):
         assert len(copy.runs()) == 4
 
 
-def test_many_rows_go_in_parts(store, tmp_path, monkeypatch):
+def test_many_rows_are_copied_in_parts(store, tmp_path, monkeypatch):
     monkeypatch.setattr(copying, "_CHUNK", 3)
     with Store.open(str(back_up(store.database, tmp_path / "kept.db"))) as copy:
         assert contents(copy) == contents(store)
@@ -85,7 +85,7 @@ def test_a_backup_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*kept*"))
 
 
-def test_a_backup_without_a_name_says_version_and_time(store, url, tmp_path, monkeypatch):
+def test_the_default_name_of_a_backup_has_version_and_time(store, url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (first, _), (second, _) = back_up_at(url), back_up_at(url)
     assert first != second

@@ -1,4 +1,4 @@
-"""Measurements under a name, and notes on runs and cells."""
+"""Baselines, which are trials saved under a name, and notes on runs and cells."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def store(url):
         yield opened
 
 
-def test_a_baseline_is_what_was_newest_when_it_was_made(store):
+def test_a_baseline_holds_the_newest_trials_at_its_time(store):
     measure(store, "old", started_at=10.0)
     assert baselines.keep(store, "good", note="before the change") == 6
     frames = store.trials(), store.metrics(), store.samples()
@@ -27,7 +27,7 @@ def test_a_baseline_is_what_was_newest_when_it_was_made(store):
         assert list(before) == list(after)
 
 
-def test_the_newest_run_decides_on_the_environment(store):
+def test_a_baseline_is_of_the_environment_that_was_recorded_last(store):
     measure(store, "here", started_at=30.0)
     measure(store, "there", started_at=10.0, where=Environment({"cpu": "two"}))
     measure(store, "imported", started_at=40.0, where=Environment({"cpu": "three"}), sweep_name=SWEEP)
@@ -35,7 +35,7 @@ def test_the_newest_run_decides_on_the_environment(store):
     assert set(baselines.trials(store, "good")["run_id"]) == {"there"}
 
 
-def test_a_run_can_be_named_by_its_start(store):
+def test_a_run_can_be_named_by_the_start_of_its_id(store):
     measure(store, "abc", started_at=10.0)
     measure(store, "abd", started_at=20.0)
     assert baselines.keep(store, "good", run_start="abc") == 6
@@ -58,7 +58,7 @@ def test_an_empty_database_has_nothing_to_keep(store):
         baselines.keep(store, "good")
 
 
-def test_a_name_is_given_once_unless_replaced(store):
+def test_a_name_of_a_baseline_is_given_once_unless_replaced(store):
     measure(store, "old", started_at=10.0)
     baselines.keep(store, "good", note="first")
     measure(store, "new", started_at=20.0)
@@ -78,7 +78,7 @@ def test_a_baseline_that_cannot_be_replaced_stays(store):
     assert len(baselines.trials(store, "good")) == 6
 
 
-def test_baselines_are_listed_with_what_is_in_them(store):
+def test_baselines_are_listed_with_their_numbers_of_trials_cells_and_runs(store):
     assert baselines.listed(store).empty
     measure(store, "old", started_at=10.0)
     baselines.keep(store, "good", note="why")
@@ -96,7 +96,7 @@ def test_a_baseline_is_removed_and_its_trials_stay(store):
         baselines.remove(store, "good")
 
 
-def test_a_note_is_on_the_run_or_the_cell_that_begins_so(store):
+def test_a_note_is_on_the_run_or_the_cell_whose_id_begins_so(store):
     measure(store, "run-1", started_at=10.0)
     assert annotations.annotate(store, "run-", "a warm day", author="me") == "run run-1"
     assert annotations.annotate(store, CELLS[0].key[:8], "the simplest") == f"cell {CELLS[0].key}"
@@ -112,7 +112,7 @@ def test_a_note_is_on_the_run_or_the_cell_that_begins_so(store):
 @pytest.mark.parametrize(
     ("key", "said"), [("zz", "no run or cell begins with 'zz'"), ("", r"5 begin with '': add digits. run ")]
 )
-def test_a_note_on_nobody_knows_what_is_refused(store, key, said):
+def test_a_note_on_an_unknown_or_ambiguous_id_is_refused(store, key, said):
     measure(store, "run-1", started_at=10.0)
     measure(store, "run-10", started_at=10.0)
     with pytest.raises(StoreError, match=said):

@@ -1,4 +1,4 @@
-"""What comes in is checked, by whatever door: a row that breaks a rule is refused on both engines, whole."""
+"""Every row that comes in is checked: if it breaks a rule, the whole trial, run or merge is refused."""
 
 import hashlib
 import math
@@ -78,7 +78,7 @@ def test_a_run_that_breaks_a_rule_is_refused_on_both_engines(store, said):
     assert exactly(store) == before
 
 
-def test_a_floor_that_is_no_number_is_refused_on_both_engines(store):
+def test_a_noise_floor_of_nan_is_refused_on_both_engines(store):
     measure(store, "run", started_at=1.0)
     with pytest.raises(StoreError, match=r"noise_floor run \w+ forward_s: low = nan: it should be a number"):
         store.record_floors("run", [NoiseFloor(CELLS[0].key, "forward_s", 1.0, math.nan, 1.0, 3)])
@@ -124,7 +124,7 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def theirs(tmp_path) -> Path:
-    """A file with rows in every table, at rest in a folder of its own."""
+    """A closed database file with rows in every table, alone in its folder."""
     path = tmp_path / "theirs" / "other.db"
     with Store.open(str(path), create=True) as store:
         stock(store)
@@ -158,8 +158,8 @@ def test_a_hostile_database_is_refused_whole_and_stays_as_it_is(said, theirs, ou
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_file_with_damaged_bytes_is_refused_or_has_what_it_says(seed, theirs, tmp_path, call):
-    """Where the damage is in what nobody reads, all comes in."""
+def test_a_file_with_damaged_bytes_is_refused_or_merges_into_a_sound_database(seed, theirs, tmp_path, call):
+    """If the damage is in bytes that are not read, everything is merged."""
     chance, content = random.Random(seed), bytearray(theirs.read_bytes())
     for _ in range(chance.choice((1, 10, 1000))):
         content[chance.randrange(100, len(content))] = chance.randrange(256)

@@ -1,4 +1,4 @@
-"""A database is looked through whole, each finding says how it is mended, and what the dead have left is ended."""
+"""`db check` and `db close`: every finding says how to mend it, and runs of ended processes are closed."""
 
 import sqlite3
 import time
@@ -18,7 +18,7 @@ from results.write.leases import Holder
 from results.write.spool import Spool
 from tests.support.stocked import PLAN, a_run, a_trial, stock
 
-DEAD = 2**22 + 1  # no process has so large a number
+DEAD = 2**22 + 1  # above every process id of Linux
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(url):
 
 
 def leased_by(store: Store, pid: int) -> None:
-    """Have the run that is running leased its cell from a process of this machine."""
+    """Make a process of this machine, dead or alive, the holder of the lease of the run that is running."""
     here = Holder.this_process()
     started_at = here.pid_started_at if pid == here.pid else 0.0
     with store.database.writing() as connection:
@@ -53,20 +53,20 @@ def test_a_sound_database_has_no_finding(store):
         (text("update nodebench set identity = '../../of another'"), "it has no identity, by which what is spooled"),
     ],
 )
-def test_what_is_wrong_in_rows_is_found(store, damage, said):
+def test_wrong_rows_are_found(store, damage, said):
     with store.database.writing() as connection:
         connection.execute(damage)
     assert any(said in line for line in findings(store))
 
 
-def test_what_waits_beside_it_is_found(store):
+def test_spooled_trials_are_found(store):
     Spool.of(store.database).put("a-1", a_trial(process_index=7))
     (line,) = findings(store)
     assert line.startswith("1 spooled trial(s) wait in ")
     assert line.endswith(": nodebench run takes them in")
 
 
-def test_a_run_of_the_dead_is_found_and_ended(store):
+def test_a_run_of_an_ended_process_is_found_and_closed(store):
     leased_by(store, DEAD)
     (line,) = findings(store)
     assert line == "1 run(s) are written as running, and their processes have ended (a-3): nodebench db close"
@@ -76,7 +76,7 @@ def test_a_run_of_the_dead_is_found_and_ended(store):
     assert runs.close(store, []) == []
 
 
-def test_a_run_that_goes_on_or_has_ended_is_not_ended(store):
+def test_a_run_that_is_running_or_has_ended_is_not_closed(store):
     leased_by(store, Holder.this_process().pid)
     assert runs.close(store, []) == []
     with pytest.raises(StoreError, match=r"run a-3 goes on \(process \d+ on .*\): end that process first"):
@@ -89,7 +89,7 @@ def test_a_run_that_goes_on_or_has_ended_is_not_ended(store):
     assert {line.state for line in runs.listed(store) if line.id in ("a-3", "young")} == {"running"}
 
 
-def test_a_run_of_which_nothing_was_heard_for_a_day_is_ended_by_its_name(store):
+def test_a_run_without_news_for_a_day_is_closed_if_it_is_named(store):
     store.begin(a_run("old"), PLAN)
     assert runs.close(store, ["old"]) == ["old"]
 
@@ -119,7 +119,7 @@ def test_a_damaged_file_is_found_and_not_backed_up(tmp_path, call):
     assert not list(tmp_path.glob("*copy*"))
 
 
-def test_the_verbs_say_what_they_find(tmp_path, call):
+def test_check_runs_and_close_print_what_they_find(tmp_path, call):
     path = tmp_path / "bench.db"
     with Store.open(str(path), create=True) as store:
         stock(store)

@@ -1,4 +1,4 @@
-"""Several processes and one database: nothing is lost, nothing is doubled, and nobody waits for ever."""
+"""Several processes and one database: nothing is lost, nothing is doubled, and no process waits for ever."""
 
 import threading
 
@@ -50,19 +50,19 @@ def test_eight_writers_of_five_hundred_trials_lose_none_and_double_none(url, nur
 
 
 @pytest.mark.exhaustive
-def test_of_eight_that_want_the_same_cells_each_cell_is_measured_by_one(url, nursery):
+def test_of_eight_runs_of_the_same_cells_each_cell_is_measured_by_one(url, nursery):
     nursery.all_at_once("compete", calls(url))
     assert count(url, "select count(*) from trial") == len(CELLS)
     assert count(url, "select count(distinct cell_key) from trial") == len(CELLS)
     assert count(url, "select count(*) from lease") == 0
 
 
-def test_eight_may_make_the_same_database_at_once(url, nursery):
+def test_eight_processes_may_create_the_same_database_at_once(url, nursery):
     nursery.all_at_once("take_in", [{"url": url}] * WRITERS)
     assert count(url, "select count(*) from nodebench") == 1
 
 
-def test_eight_may_begin_the_same_sweep_at_once(url, nursery):
+def test_eight_processes_may_begin_the_same_sweep_at_once(url, nursery):
     nursery.all_at_once("begin", calls(url, sweep="one"))
     assert count(url, "select count(*) from sweep") == 1
     assert count(url, "select count(*) from cell") == len(LONG_PLAN)
@@ -70,10 +70,10 @@ def test_eight_may_begin_the_same_sweep_at_once(url, nursery):
     assert count(url, "select count(*) from planned") == WRITERS * len(LONG_PLAN)
 
 
-def test_eight_may_begin_sweeps_that_share_new_cells(url, nursery):
-    """Each lists them in an order of its own: two that insert them so would wait for each other on a server."""
+def test_eight_processes_may_begin_sweeps_that_share_new_cells(url, nursery):
+    """Each sweep lists the cells in another order: inserted in these orders, they would deadlock on a server."""
     with Store.open(url, create=True) as store:
-        store.begin(a_run("first"), PLAN)  # the environment is there: nobody waits for whoever adds it
+        store.begin(a_run("first"), PLAN)  # the environment exists: no process waits for another that inserts it
     nursery.all_at_once("begin", [{**call, "sweep": call["name"]} for call in calls(url)])
     assert count(url, "select count(*) from sweep") == 1 + WRITERS
     assert count(url, "select count(*) from cell where seed > 0") == len(LONG_PLAN) - 1
@@ -81,7 +81,7 @@ def test_eight_may_begin_sweeps_that_share_new_cells(url, nursery):
 
 
 @pytest.mark.exhaustive
-def test_eight_may_record_into_one_cell_of_one_run(url, nursery):
+def test_eight_processes_may_record_into_one_cell_of_one_run(url, nursery):
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-0"), PLAN)
     every = [{"url": url, "first": 25 * index, "trials": 25} for index in range(WRITERS)]
@@ -91,7 +91,7 @@ def test_eight_may_record_into_one_cell_of_one_run(url, nursery):
 
 
 @pytest.mark.exhaustive
-def test_the_summary_may_be_made_anew_while_others_record(url, nursery):
+def test_the_summary_may_be_rebuilt_while_others_record(url, nursery):
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-0"), PLAN)
     every = [{"url": url, "first": 5 * index, "trials": 5} for index in range(WRITERS)]
@@ -100,7 +100,7 @@ def test_the_summary_may_be_made_anew_while_others_record(url, nursery):
     assert count(url, "select sum(trials) from summary") == WRITERS * 5
 
 
-def test_who_records_a_new_cell_while_the_summary_is_rebuilt_waits_and_loses_nothing(server_url, monkeypatch):
+def test_recording_a_new_cell_while_the_summary_is_rebuilt_waits_and_loses_nothing(server_url, monkeypatch):
     with Store.open(server_url, create=True) as store, Store.open(server_url, create=True) as other:
         store.begin(a_run("run-0"), PLAN[:1])
         store.record("run-0", a_trial(CELLS[0], 0))
@@ -119,13 +119,13 @@ def test_who_records_a_new_cell_while_the_summary_is_rebuilt_waits_and_loses_not
 
 
 @pytest.mark.exhaustive
-def test_eight_that_take_the_same_spool_in_double_nothing(url, nursery, monkeypatch, tmp_path):
+def test_eight_processes_that_take_in_the_same_spool_double_nothing(url, nursery, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with Store.open(url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         spool = Spool.of(store.database)
         for index in range(40):
-            spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small ones
+            spool.put("run-1", a_trial(CELLS[0], 1 + LARGE * index))  # small trials
     with Nursery() as with_this_home:
         with_this_home.all_at_once("take_in", [{"url": url}] * WRITERS)
     assert count(url, "select count(*) from trial") == 40

@@ -1,4 +1,4 @@
-"""A database that is only to be read stays as it is: its bytes, and what stands beside it."""
+"""A database that is only read stays as it is, byte for byte, and so do the files beside it."""
 
 import hashlib
 import os
@@ -20,14 +20,14 @@ OLD = sorted(DATABASES.glob("version_*.db"))
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch) -> Path:
-    """Where temporary copies go."""
+    """The folder in which temporary copies are made."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     return tmp_path / "temporary"
 
 
 def state(folder: Path) -> dict[str, str]:
-    """The hash of each file's content; SQLite's index of a -wal file is no content."""
+    """The hash of each file's content; empty for a -shm file, SQLite's index of a -wal file."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.name: "" if path.name.endswith("-shm") else hashlib.sha256(path.read_bytes()).hexdigest() for path in files
@@ -59,7 +59,7 @@ def test_merging_leaves_an_old_database_byte_for_byte(old, theirs, tmp_path, tem
         assert contents(ours, "lease") == contents(upgraded, "lease")
 
 
-def test_merging_leaves_a_database_of_today_byte_for_byte(theirs, tmp_path, temporary, call):
+def test_merging_leaves_a_current_database_byte_for_byte(theirs, tmp_path, temporary, call):
     with Store.open(str(theirs), create=True) as store:
         stock(store)
     before = state(theirs.parent)
@@ -82,9 +82,9 @@ os._exit(9)
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("with_index", [True, False])
-def test_merging_takes_what_a_killed_run_has_left_beside_and_leaves_it_there(theirs, tmp_path, call, with_index):
+def test_merging_reads_the_write_ahead_log_of_a_killed_run_and_leaves_it_there(theirs, tmp_path, call, with_index):
     subprocess.run([sys.executable, "-c", KILLED, str(theirs), str(ROOT)], check=False)
-    if not with_index:  # as where the two files were copied
+    if not with_index:  # as if the other two files were copied
         theirs.with_name("other.db-shm").unlink()
     before = state(theirs.parent)
     assert "other.db-wal" in before
@@ -119,7 +119,7 @@ def archive(tmp_path) -> Iterator[Path]:
 
 
 def as_common_user(archive: Path, temporary: Path, *verb: str) -> subprocess.CompletedProcess[str]:
-    """The command line of somebody who obeys the rights of files, also where the tests run as root."""
+    """Run the command line without root's privilege to ignore file permissions, also where the tests run as root."""
     capabilities = "-dac_override,-dac_read_search"
     root = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"] if os.geteuid() == 0 else []
     command = [*root, sys.executable, "-m", "bench", *verb, "--db", str(archive)]
@@ -151,7 +151,7 @@ def test_an_upgrade_where_nothing_can_be_written_is_refused(archive, temporary):
     assert done.stderr.count("\n") == 1
 
 
-def test_where_no_copy_can_be_made_that_is_said_in_one_line(theirs, tmp_path, monkeypatch, call):
+def test_a_copy_that_cannot_be_made_is_reported_in_one_line(theirs, tmp_path, monkeypatch, call):
     shutil.copy(OLD[0], theirs)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     code, _, err = call("db", "merge", str(theirs), "--db", str(tmp_path / "ours.db"))
@@ -161,14 +161,14 @@ def test_where_no_copy_can_be_made_that_is_said_in_one_line(theirs, tmp_path, mo
     assert not (tmp_path / "ours.db").exists()
 
 
-def test_what_would_be_written_to_a_copy_is_refused(archive, temporary):
+def test_writing_to_a_temporary_copy_is_refused(archive, temporary):
     done = as_common_user(archive, temporary, "db", "baseline", "good")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{archive} cannot be written (attempt to write a readonly database): copy it to where it can" in done.stderr
     assert list(temporary.iterdir()) == []
 
 
-def test_the_copy_of_a_killed_process_is_removed_by_the_next_and_nothing_else(theirs, temporary):
+def test_the_next_process_removes_the_copy_of_a_killed_process_and_nothing_else(theirs, temporary):
     shutil.copy(OLD[0], theirs)
     (own := temporary / "nodebench-copy-of-my-thesis").mkdir()
     (own / "process").write_text("chapter 1")

@@ -1,4 +1,4 @@
-"""docs/database.md: the schema in it is the schema, and its SQL runs."""
+"""docs/database.md: it shows the schema as it is, and its SQL and Python run."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ def test_no_entity_of_a_picture_is_long():
         assert len(entity.splitlines()) <= 12
 
 
-def test_the_first_query_is_the_one_that_was_promised():
+def test_the_first_query_is_the_one_whose_answer_is_tested_below():
     assert " ".join(QUERIES[0].split()) == f"{ASKED};"
 
 
@@ -79,7 +79,7 @@ def test_the_summary_has_a_column_for_every_metric(measured_path):
 
 
 @pytest.mark.skipif(not shutil.which("sqlite3"), reason="needs the command sqlite3")
-def test_the_command_sqlite3_answers_too(measured_path):
+def test_the_command_sqlite3_gives_an_answer_too(measured_path):
     done = subprocess.run(["sqlite3", str(measured_path), ASKED], capture_output=True, text=True, check=True)
     assert any(line.startswith("dopri5|1.0e-05|") for line in done.stdout.splitlines())
 

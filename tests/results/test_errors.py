@@ -1,4 +1,4 @@
-"""A wrong question to the database is one error of the package, which names the nearest answer."""
+"""A wrong query of the store is an error of the package that names the nearest valid value."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from results import StoreError, Where
 
 
 @pytest.mark.parametrize("frame", ["metrics", "samples", "noise_floors"])
-def test_a_metric_that_there_is_not_is_answered_with_the_nearest(three, frame):
+def test_an_unknown_metric_is_answered_with_the_nearest(three, frame):
     with pytest.raises(
         StoreError, match=r"^name='erorr': no metric has such a name\. Did you mean 'error'\? There are:"
     ):
         getattr(three, frame)(Where(name=["forward_s", "erorr"]))
-    assert three.curves(Where(name="erorr")).empty  # which may have any name
+    assert three.curves(Where(name="erorr")).empty  # a curve may have any name
 
 
-def test_every_error_is_the_packages_and_a_wrong_value_is_a_value_error_too(three):
+def test_every_error_is_a_store_error_and_a_wrong_value_is_a_value_error_too(three):
     for wrong in (lambda: Where(status="fine"), lambda: three.cells(Where(kind="timing")), lambda: Where(seed=2**70)):
         with pytest.raises(StoreError) as caught:
             wrong()

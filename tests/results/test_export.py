@@ -1,4 +1,4 @@
-"""Frames as files that other tools read: nothing is lost on the way, and no half of a file is left."""
+"""Frames exported to files that other tools read: nothing is lost, and no incomplete file is left."""
 
 import csv
 import gzip
@@ -39,7 +39,7 @@ def read(path, like: pandas.DataFrame) -> pandas.DataFrame:
         found = pandas.read_parquet(path)
     elif ".json" in path.name:
         text = (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode()
-        assert not re.search(r"NaN|Infinity", text)  # which are no JSON
+        assert not re.search(r"NaN|Infinity", text)  # neither is JSON
         rows = map(json.loads, text.splitlines()) if ".jsonl" in path.name else json.loads(text)
         found = pandas.DataFrame(list(rows), columns=list(like))
     else:
@@ -74,7 +74,7 @@ def test_a_file_read_back_is_the_frame(store, tmp_path, suffix):
         pandas.testing.assert_frame_equal(found, expected)
 
 
-def test_parquet_has_the_types_itself(store, tmp_path):
+def test_parquet_stores_the_types(store, tmp_path):
     from pyarrow.parquet import read_schema
 
     for frame, column, kind in (
@@ -121,7 +121,7 @@ def content(path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
-def test_many_parts_are_one_file(store, tmp_path, monkeypatch):
+def test_a_file_written_in_parts_equals_a_file_written_at_once(store, tmp_path, monkeypatch):
     whole = [tmp_path / f"whole{suffix}" for suffix in SUFFIXES]
     for path in whole:
         export(store, path, frame="samples")
@@ -166,7 +166,7 @@ def test_a_failed_export_leaves_what_was_there(store, tmp_path, monkeypatch):
     assert [found.name for found in tmp_path.glob("*a.csv*")] + [f.name for f in tmp_path.glob(".*")] == ["a.csv"]
 
 
-def test_a_place_that_cannot_be_written_is_one_line(store, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported_in_one_line(store, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"a.csv cannot be written \(.*\): pass another file") as caught:
         export(store, tmp_path / "file" / "a.csv")
@@ -198,7 +198,7 @@ def test_a_suffix_may_be_in_upper_case(store, tmp_path):
 FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''-1", "＝1"]
 
 
-def test_no_text_is_a_formula_in_a_spreadsheet_and_each_reads_back_as_it_was(url, tmp_path):
+def test_no_text_is_a_formula_in_a_spreadsheet_and_every_text_reads_back_as_it_was(url, tmp_path):
     said = [*FORMULAS, "'quoted'", "a=1", "", "a\rb", '"a"', "a\r\nb, c"]
     with Store.open(url, create=True) as store:
         store.begin(a_run("run", where=HERE), [Planned("solvers", CELLS[0])])
@@ -217,7 +217,7 @@ def test_no_text_is_a_formula_in_a_spreadsheet_and_each_reads_back_as_it_was(url
 
 
 @pytest.mark.parametrize("form", STREAMED)
-def test_a_stream_is_the_file(store, tmp_path, form):
+def test_a_stream_has_the_bytes_of_the_file(store, tmp_path, form):
     path = tmp_path / f"a.{form}"
     for frame in FRAMES:
         file = io.BytesIO()
@@ -226,7 +226,7 @@ def test_a_stream_is_the_file(store, tmp_path, form):
 
 
 @pytest.mark.parametrize("form", STREAMED)
-def test_ten_parts_take_no_more_memory_than_two(tmp_path, form):
+def test_ten_parts_take_hardly_more_memory_than_two(tmp_path, form):
     def peak(count: int) -> int:
         parts = ([{"name": "error", "value": float(index)} for index in range(2_000)] for _ in range(count))
         tracemalloc.start()
@@ -239,7 +239,7 @@ def test_ten_parts_take_no_more_memory_than_two(tmp_path, form):
     assert peak(10) < 1.2 * peak(2)
 
 
-def test_without_pyarrow_parquet_is_one_line(store, tmp_path, monkeypatch):
+def test_without_pyarrow_parquet_is_refused_in_one_line(store, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(StoreError, match="needs the Python package pyarrow: pip install 'pyarrow'"):
         export(store, tmp_path / "a.parquet")

@@ -1,4 +1,4 @@
-"""What readers see: typed frames, filtered in the database as pandas would filter them."""
+"""The frames of a store: typed, and filtered in the database as pandas would filter them."""
 
 import math
 import re
@@ -95,7 +95,7 @@ FIELDS = {
 
 
 def test_every_field_of_a_cell_has_its_filter():
-    assert {*FIELDS, "options"} == set(CELL)  # of which tests/results/test_options.py asks
+    assert {*FIELDS, "options"} == set(CELL)  # options: tests/results/test_options.py
 
 
 @pytest.mark.parametrize(("field", "wanted"), FIELDS.items(), ids=FIELDS)
@@ -131,7 +131,7 @@ def test_a_condition_on_trials_filters_them_as_pandas_does(three, field, wanted,
 
 @pytest.mark.parametrize("name", ["error", ["forward_s", "first_call_s", "loss"]])
 @pytest.mark.parametrize("frame", ["metrics", "samples", "curves"])
-def test_a_name_filters_what_was_measured(three, frame, name):
+def test_a_name_filters_metrics_samples_and_curves(three, frame, name):
     whole = getattr(three, frame)()
     expected = whole[whole["name"].isin([name] if isinstance(name, str) else name)].reset_index(drop=True)
     assert_frame_equal(getattr(three, frame)(Where(name=name)), expected)
@@ -145,7 +145,7 @@ def test_conditions_are_joined_by_and(three):
     assert_frame_equal(three.summary(Where(solver="dopri5", device="cpu", status="ok", run_id="run-1")), expected)
 
 
-def test_nan_asks_for_cells_that_have_none(three):
+def test_nan_chooses_the_cells_without_a_value(three):
     cells = three.cells()
     assert_frame_equal(three.cells(Where(dt=math.nan)), cells[cells["dt"].isna()].reset_index(drop=True))
     either = cells[cells["dt"].isna() | (cells["dt"] == 0.5)].reset_index(drop=True)
@@ -153,21 +153,21 @@ def test_nan_asks_for_cells_that_have_none(three):
 
 
 def newest_of(history: pd.DataFrame) -> pd.DataFrame:
-    """What the newest trials are, in pandas."""
+    """The newest trials of a history, chosen with pandas."""
     ranked = history.assign(measured=history["status"] != "interrupted", row=range(len(history)))
     ranked = ranked.sort_values(["measured", "started_at", "row"])
     last = ranked.groupby(["fingerprint", "cell_key", "kind", "process_index"]).tail(1).sort_values("row")
     return last.drop(columns=["measured", "row"]).reset_index(drop=True)
 
 
-def test_of_the_history_the_newest_are_chosen(three):
+def test_trials_are_the_newest_of_the_history(three):
     history = three.trials(newest=False)
     assert len(history) > len(three.trials())
     assert_frame_equal(three.trials(), newest_of(history))
 
 
 @pytest.mark.parametrize("frame", ["metrics", "samples", "curves"])
-def test_what_was_measured_is_that_of_the_chosen_trials(three, frame):
+def test_measured_frames_are_those_of_the_newest_trials(three, frame):
     history, newest = getattr(three, frame)(newest=False), getattr(three, frame)()
     keys = ["fingerprint", "run_id", "cell_key", "kind", "process_index"]
     chosen = history.merge(three.trials()[keys], on=keys, how="inner")
@@ -176,14 +176,14 @@ def test_what_was_measured_is_that_of_the_chosen_trials(three, frame):
 
 
 @pytest.mark.parametrize("frame", TRIALWISE)
-def test_a_run_asked_for_is_seen_whole_even_where_a_later_one_counts(three, frame):
+def test_a_run_that_is_asked_for_is_read_whole_although_a_later_run_has_newer_trials(three, frame):
     history = getattr(three, frame)(newest=False)
     of_run = history[history["run_id"] == "run-1"].reset_index(drop=True)
     assert_frame_equal(getattr(three, frame)(Where(run_id="run-1")), of_run)
     assert_frame_equal(getattr(three, frame)(Where(run_id=["run-1"])), of_run)
 
 
-def test_a_frame_made_in_parts_is_the_frame(three):
+def test_a_frame_read_in_parts_equals_the_whole_frame(three):
     with three.database.reading() as connection:
         query = frames.measured(sample, Where(solver="dopri5"))
         parts = list(frames.chunks(connection, query, 7))
@@ -191,7 +191,7 @@ def test_a_frame_made_in_parts_is_the_frame(three):
     assert_frame_equal(pd.concat(parts, ignore_index=True), three.samples(Where(solver="dopri5")))
 
 
-def test_more_keys_than_a_statement_takes_parameters(three):
+def test_more_keys_than_a_statement_takes_parameters_can_be_asked_for(three):
     keys = [three_runs.CELLS[0].key, *(f"{number:016x}" for number in range(150_000))]
     assert set(three.trials(Where(cell_key=keys))["cell_key"]) == {three_runs.CELLS[0].key}
     assert {one.cell_key for one in three.standing(three_runs.ELSEWHERE.fingerprint, keys, [None]).trials} == {
@@ -211,7 +211,7 @@ def test_samples_are_read_in_parts(three):
     assert not three.cells(Where(dt=[*map(float, range(29_999)), math.nan])).empty
 
 
-def test_conditions_take_what_pandas_and_numpy_hold(three):
+def test_conditions_take_the_values_of_pandas_and_numpy(three):
     cells = three.cells()
     assert len(three.cells(Where(cell_key=cells["key"], seed=cells["seed"], horizon=cells["horizon"]))) == len(cells)
     assert not three.cells(Where(seed=np.int64(0), horizon=np.float64(6.25), solver=np.str_("euler"))).empty
@@ -238,7 +238,7 @@ def test_conditions_take_what_pandas_and_numpy_hold(three):
         ("kind", ["timing", "time"], "kind='time': no trial has such a kind"),
     ],
 )
-def test_an_impossible_value_is_told_in_one_line(field, wanted, said):
+def test_an_impossible_value_is_refused_in_one_line(field, wanted, said):
     with pytest.raises(ValueError) as caught:
         Where(**{field: wanted})
     assert str(caught.value).startswith(said)
@@ -248,7 +248,7 @@ def test_an_impossible_value_is_told_in_one_line(field, wanted, said):
     ("frame", "field"),
     [("cells", "kind"), ("planned", "status"), ("summary", "name"), ("trials", "name"), ("noise_floors", "kind")],
 )
-def test_a_condition_that_a_frame_knows_nothing_of_is_refused(three, frame, field):
+def test_a_condition_on_a_field_that_a_frame_lacks_is_refused(three, frame, field):
     value = {"kind": "timing", "status": "ok"}.get(field, "x")
     with pytest.raises(ValueError, match=f"cannot be chosen by {field}='{value}': leave it out"):
         getattr(three, frame)(Where(**{field: value}))
@@ -266,14 +266,14 @@ def test_noise_floors_are_read_as_written(url):
         assert store.noise_floors(Where(name="gradient_s")).empty
 
 
-def test_a_key_of_a_cell_is_as_long_as_the_search_by_its_beginning_assumes(three):
+def test_a_cell_is_found_by_its_key_or_the_beginning_of_it_and_by_no_longer_text(three):
     for key in three.cells()["key"]:
         assert three.cell(key) is not None
         assert three.cell(f"{key}0") is None
     assert three.cell(three_runs.CELLS[0].key[:7]) == three_runs.CELLS[0]
 
 
-def test_what_stands_is_what_the_newest_measured_trials_say(three):
+def test_standing_trials_are_the_newest_trials_that_were_measured(three):
     for environment in (three_runs.FIRST.environment, three_runs.ELSEWHERE):
         trials = three.trials(Where(fingerprint=environment.fingerprint))
         names = ["cell_key", "kind", "process_index", "status", "source", "series", "run_id"]

@@ -1,4 +1,4 @@
-"""What pytest-benchmark has timed becomes a run, once."""
+"""The import of pytest-benchmark's files: each file becomes a run, once."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def test_each_round_is_a_sample(store, file):
 
 
 @pytest.mark.exhaustive
-def test_without_rounds_the_median_is_what_is_known(store, file_without_data):
+def test_without_rounds_the_median_is_imported(store, file_without_data):
     take_in(store, read(file_without_data))
     content = json.loads(file_without_data.read_text())
     assert store.samples().empty
@@ -57,12 +57,12 @@ def test_without_rounds_the_median_is_what_is_known(store, file_without_data):
 
 
 @pytest.mark.exhaustive
-def test_saved_with_its_data_it_has_its_rounds(store, tmp_path):
+def test_a_file_saved_with_its_data_has_its_rounds(store, tmp_path):
     take_in(store, read(made(tmp_path, "--benchmark-save=made", "--benchmark-save-data")))
     assert len(store.samples()) == 10
 
 
-def test_a_benchmark_is_the_cell_that_it_names_or_one_of_its_own(store, file):
+def test_a_benchmark_is_the_cell_that_it_names_or_a_cell_made_of_its_name(store, file):
     take_in(store, read(file))
     assert store.cell(CELLS[0].key) == CELLS[0]
     own = Cell(problem="test_tiny.py", backend="pytest-benchmark", solver="test_sum[10]", horizon=0.0, n_outputs=0)
@@ -70,7 +70,7 @@ def test_a_benchmark_is_the_cell_that_it_names_or_one_of_its_own(store, file):
     assert own.label == "test_tiny.py pytest-benchmark test_sum[10] T=0 outputs=0 batch=1 float32 cpu"
 
 
-def test_the_run_says_where_and_from_what(store, file):
+def test_the_run_has_the_machine_and_the_text_of_the_file(store, file):
     imported = take_in(store, read(file))
     (row,) = store.runs().to_dict("records")
     content = json.loads(file.read_text())
@@ -131,7 +131,7 @@ def test_two_benchmarks_of_one_cell_are_its_processes(store, file, tmp_path):
     assert sorted(store.trials()["process_index"]) == [0, 0, 0, 1]
 
 
-def test_what_is_imported_is_apart_from_what_was_measured(store, file):
+def test_an_import_does_not_change_what_was_measured(store, file):
     measure(store, "run", started_at=10.0)
     before = store.samples()
     take_in(store, read(file))
@@ -147,7 +147,7 @@ def test_what_is_imported_is_apart_from_what_was_measured(store, file):
         ('{"machine_info": {}, "commit_info": {}, "version": "5"}', "(it has no 'datetime')"),
     ],
 )
-def test_another_file_is_refused_in_one_line(tmp_path, text, said):
+def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path, text, said):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(StoreError) as caught:
         read(tmp_path / "a.json")
@@ -165,7 +165,7 @@ def test_another_file_is_refused_in_one_line(tmp_path, text, said):
         ({"horizon": "long"}, "could not convert string to float"),
     ],
 )
-def test_a_cell_that_is_none_is_refused(file, tmp_path, given, said):
+def test_an_invalid_cell_is_refused(file, tmp_path, given, said):
     content = json.loads(file.read_text())
     content["benchmarks"][0]["extra_info"]["cell"] = given
     (tmp_path / "a.json").write_text(json.dumps(content))
@@ -174,7 +174,7 @@ def test_a_cell_that_is_none_is_refused(file, tmp_path, given, said):
     assert said in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     for name, said in (("nothing", "cannot be read (No such file"), ("", "cannot be read ("), ("bytes", "is no text")):
         with pytest.raises(StoreError) as caught:

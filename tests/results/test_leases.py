@@ -1,4 +1,4 @@
-"""Leases: one run a cell at a time; the dead hold nothing."""
+"""Leases: a cell is measured by one run at a time, and a process that has ended holds no lease."""
 
 import os
 import sqlite3
@@ -33,7 +33,7 @@ def leases(store: Store, name: str, holder: Holder | None = None) -> Leases:
 
 
 def age(store: Store, seconds: float) -> None:
-    """Let every lease come nearer to its end."""
+    """Move the end of every lease nearer by so many seconds."""
     with store.database.writing() as connection:
         connection.execute(lease.update().values(expires_at=lease.c.expires_at - seconds))
 
@@ -47,20 +47,20 @@ def states(store: Store) -> dict[str, str]:
     return dict(store.runs()[["run_id", "state"]].itertuples(index=False, name=None))
 
 
-def test_what_is_leased_nobody_else_gets(store):
+def test_no_other_run_gets_a_leased_cell(store):
     assert leases(store, "run-1").take(KEYS) == []
     (holder,) = leases(store, "run-2").take(KEYS[:1])
     assert holder.pid == os.getpid()
     assert f"process {os.getpid()} on" in str(holder)
 
 
-def test_all_of_the_cells_are_leased_or_none(store):
+def test_either_all_of_the_cells_are_leased_or_none(store):
     leases(store, "run-1").take(KEYS[:1])
     assert leases(store, "run-2").take(KEYS)
     assert len(rows(store)) == 1
 
 
-def test_what_is_released_is_free(store):
+def test_a_released_cell_can_be_leased_again(store):
     first = leases(store, "run-1")
     first.take(KEYS)
     first.release()
@@ -75,13 +75,13 @@ def test_releasing_leaves_the_leases_of_others_alone(store):
     assert len(rows(store)) == 1
 
 
-def test_a_run_may_take_again_what_it_has(store):
+def test_a_run_may_lease_its_own_cells_again(store):
     first = leases(store, "run-1")
     assert first.take(KEYS[:2]) == first.take(KEYS) == []
     assert len(rows(store)) == len(KEYS)
 
 
-def test_another_environment_measures_the_same_cells(store):
+def test_another_environment_may_lease_the_same_cells(store):
     there = Environment({"cpu": "two"})
     store.begin(replace(a_run("run-3"), environment=there), PLAN)
     leases(store, "run-1").take(KEYS)
@@ -98,19 +98,19 @@ def test_another_machines_lease_ends_when_it_expires_and_not_before(store):
     assert leases(store, "run-2").take(KEYS) == []
 
 
-def test_a_living_process_here_keeps_its_lease_past_its_end(store):
+def test_a_living_process_of_this_machine_keeps_its_lease_after_it_expires(store):
     leases(store, "run-1").take(KEYS)
     age(store, 1e6)
     assert leases(store, "run-2").take(KEYS)
 
 
-def test_a_process_that_has_the_number_of_a_dead_one_holds_nothing(store):
+def test_a_new_process_with_the_id_of_an_ended_one_does_not_hold_its_lease(store):
     me = Holder.this_process()
     leases(store, "run-1", replace(me, pid_started_at=me.pid_started_at - 100)).take(KEYS)
     assert leases(store, "run-2").take(KEYS) == []
 
 
-def test_a_process_that_nobody_has_waited_for_holds_nothing(store):
+def test_a_zombie_process_holds_no_lease(store):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         holder = replace(Holder.this_process(), pid=process.pid, pid_started_at=_started_at(process.pid))
         leases(store, "run-1", holder).take(KEYS)
@@ -120,7 +120,7 @@ def test_a_process_that_nobody_has_waited_for_holds_nothing(store):
         assert leases(store, "run-2").take(KEYS) == []
 
 
-def test_what_a_killed_process_has_leased_is_free_at_once(url):
+def test_the_leases_of_a_killed_process_are_free_at_once(url):
     with Nursery() as nursery:
         (said,) = nursery.all_at_once("lease", [{"url": url, "name": "killed"}], killed_after="leased")
     assert said == "leased\n"
@@ -132,7 +132,7 @@ def test_what_a_killed_process_has_leased_is_free_at_once(url):
         assert states(store) == {"killed": "interrupted", "run-1": "running"}
 
 
-def test_a_run_that_was_believed_dead_and_goes_on_writes_how_it_ends(store):
+def test_a_run_that_was_written_as_interrupted_can_still_complete(store):
     leases(store, "run-1", ELSEWHERE).take(KEYS)
     age(store, 1e6)
     leases(store, "run-2").take(KEYS)
@@ -141,7 +141,7 @@ def test_a_run_that_was_believed_dead_and_goes_on_writes_how_it_ends(store):
     assert states(store)["run-1"] == "complete"
 
 
-def test_renewing_puts_the_end_off_and_waits_a_while_between(store, monkeypatch):
+def test_a_renewal_extends_the_leases_but_not_soon_after_the_last_one(store, monkeypatch):
     first = leases(store, "run-1", ELSEWHERE)
     first.take(KEYS)
     age(store, 100.0)
@@ -160,7 +160,7 @@ def test_a_lease_outlasts_the_longest_measurement_with_time_to_spare(store):
     assert left_s * 3 / 4 > 2 * 60.0  # a quarter may have passed since the last renewal
 
 
-def test_a_database_that_cannot_be_written_stops_no_renewal(tmp_path, monkeypatch):
+def test_renewing_and_releasing_raise_nothing_if_the_database_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("results.engine.database.PATIENCE_S", 0.05)
     path = tmp_path / "bench.db"
     with Store.open(str(path), create=True) as store, closing(sqlite3.connect(path)) as other:

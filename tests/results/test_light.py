@@ -1,3 +1,5 @@
+"""Modules that derive numbers from samples are light to import."""
+
 import subprocess
 import sys
 
@@ -7,8 +9,8 @@ HEAVY = ("seaborn", "matplotlib", "jinja2", "scipy", "torch", "alembic")
 
 
 @pytest.mark.parametrize("module", ["results", "results.statistics.ratio", "results.format"])
-def test_what_derives_a_number_loads_neither_plotting_nor_torch(module):
-    """The runner derives ratios between two timings: in a process of its own, since others have loaded it all."""
+def test_modules_that_derive_numbers_load_neither_plotting_nor_torch(module):
+    """The runner derives ratios between two timings. This process has loaded much: a new one is asked."""
     said = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""What another database has comes in once, whatever the engines are, and however often a merge is killed."""
+"""Merging another database: each row comes in once, on every pair of engines, however often a merge is killed."""
 
 import os
 import random
@@ -27,7 +27,7 @@ from tests.support.stocked import CELLS, PLAN, a_run, a_trial, contents, counts,
 
 @pytest.fixture(params=["sqlite from sqlite", "sqlite from postgresql", "postgresql from sqlite"])
 def pair(request, tmp_path):
-    """A database and another, on each engine and across engines."""
+    """Our database and theirs, on each engine and across engines."""
     ours, _, theirs = request.param.split()
     with ExitStack() as stack:
         urls = [request.getfixturevalue("server_url") if e == "postgresql" else str(tmp_path / f"{n}.db")
@@ -35,7 +35,7 @@ def pair(request, tmp_path):
         yield tuple(stack.enter_context(Store.open(url, create=True)) for url in urls)
 
 
-def test_everything_comes_into_an_empty_database(pair):
+def test_an_empty_database_receives_every_row(pair):
     ours, theirs = pair
     stock(theirs)
     assert all(counts(theirs).values())
@@ -47,7 +47,7 @@ def test_everything_comes_into_an_empty_database(pair):
     }
 
 
-def test_what_both_have_is_there_once_and_what_one_has_stays(pair):
+def test_rows_of_both_databases_are_there_once_and_all_others_too(pair):
     ours, theirs = pair
     stock(theirs, "a")
     stock(ours, "b")
@@ -81,7 +81,7 @@ def test_merging_back_makes_both_equal(pair):
     assert contents(ours, "lease") == contents(theirs, "lease")
 
 
-def test_a_run_that_went_on_elsewhere_is_completed(pair):
+def test_a_run_that_continued_elsewhere_is_completed(pair):
     ours, theirs = pair
     theirs.begin(a_run("run"), PLAN)
     theirs.record("run", a_trial(started_at=1.0))
@@ -96,7 +96,7 @@ def test_a_run_that_went_on_elsewhere_is_completed(pair):
     assert (wide["trials"], wide["forward_s"]) == (2, 3.5)
 
 
-def test_a_run_that_ended_here_does_not_run_again(pair):
+def test_a_run_that_ended_here_does_not_become_running_again(pair):
     ours, theirs = pair
     theirs.begin(a_run("run"), PLAN)
     merge(ours, theirs)
@@ -105,7 +105,7 @@ def test_a_run_that_ended_here_does_not_run_again(pair):
     assert list(ours.runs()["state"]) == ["interrupted"]
 
 
-def test_of_two_baselines_of_one_name_ours_stays(pair):
+def test_two_baselines_of_one_name_are_a_conflict_and_keep_or_newer_decides(pair):
     ours, theirs = pair
     for store, name in ((ours, "o"), (theirs, "t")):
         measure(store, name, started_at=1.0)
@@ -127,7 +127,7 @@ def test_of_two_baselines_of_one_name_ours_stays(pair):
 
 
 @pytest.mark.parametrize("more", ["ours", "theirs"])
-def test_a_baseline_with_more_trials_is_another(pair, more):
+def test_baselines_of_one_name_with_more_trials_are_a_conflict(pair, more):
     ours, theirs = pair
     measure(theirs, "run", started_at=1.0)
     merge(ours, theirs)
@@ -149,7 +149,7 @@ def test_trials_that_started_together_keep_their_order(pair):
     assert list(ours.trials()["run_id"]) == list(theirs.trials()["run_id"]) == ["m"]
 
 
-def test_more_trials_than_fit_a_part_come_whole(pair, monkeypatch):
+def test_more_trials_than_fit_into_a_part_are_all_merged(pair, monkeypatch):
     monkeypatch.setattr("results.tools.merge._CHUNK", 2)
     ours, theirs = pair
     stock(theirs)
@@ -186,7 +186,7 @@ with Store.open(sys.argv[1], create=True) as ours, Store.open(sys.argv[2]) as th
 """
 
 
-def filled(store: Store, trials: int) -> None:
+def fill(store: Store, trials: int) -> None:
     stock(store)
     store.begin(a_run("long", started_at=40.0), PLAN)
     for index in range(trials):
@@ -195,10 +195,10 @@ def filled(store: Store, trials: int) -> None:
 
 
 @pytest.mark.exhaustive
-def test_a_killed_merge_is_simply_repeated(url, tmp_path):
-    """On each engine: killed eight times, each time it leaves nothing; then left alone, what one merge leaves."""
+def test_a_killed_merge_can_be_repeated(url, tmp_path):
+    """After each of eight kills there is nothing or all of it; a last merge gives what one undisturbed merge gives."""
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
-        filled(theirs, 150)
+        fill(theirs, 150)
     chance, seen = random.Random(0), []
     for _ in range(8):
         command = [sys.executable, "-c", MERGER, url, str(tmp_path / "theirs.db")]
@@ -219,17 +219,17 @@ def test_a_killed_merge_is_simply_repeated(url, tmp_path):
 
 
 def whole(store: Store) -> tuple[int, int]:
-    """The metrics and samples that the trials in it must have."""
+    """The numbers of metrics and samples that the trials of the store must have."""
     with store.database.reading() as connection:
         measured = len(connection.execute(select(trial.c.id).where(trial.c.status == "ok")).all())
     return 3 * measured, 3 * measured
 
 
-def test_a_recorder_loses_nothing_while_another_database_comes_in(url, tmp_path, monkeypatch):
-    """On a server it goes on: after each part the merge waits until a trial was recorded. Into a file it waits."""
+def test_a_recorder_loses_nothing_while_another_database_is_merged(url, tmp_path, monkeypatch):
+    """On a server recording continues: after each part the merge waits for a trial. On a file the recorder waits."""
     monkeypatch.setattr("results.tools.merge._CHUNK", 20)
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs, Store.open(url, create=True) as ours:
-        filled(theirs, 300)
+        fill(theirs, 300)
         ours.begin(a_run("live"), PLAN)
         ended, recorded = threading.Event(), []
 
@@ -239,7 +239,7 @@ def test_a_recorder_loses_nothing_while_another_database_comes_in(url, tmp_path,
                     own.record("live", a_trial(process_index=len(recorded)))
                     assert not own.spooled.files
                     recorded.append(time.monotonic())
-                    time.sleep(0.01)  # what it measures takes a while
+                    time.sleep(0.01)  # the duration of a measurement
 
         def take_and_wait(merging, part):
             take(merging, part)
@@ -265,10 +265,10 @@ def test_a_recorder_loses_nothing_while_another_database_comes_in(url, tmp_path,
         assert set(contents(theirs, "lease")["trial"]) <= set(contents(ours)["trial"])
 
 
-def test_nothing_is_pruned_under_a_merge(server_url, tmp_path, monkeypatch):
-    """On a server prune waits, as it does for who begins a run."""
+def test_nothing_is_pruned_during_a_merge(server_url, tmp_path, monkeypatch):
+    """On a server prune waits for a merge, as it waits for a run that begins."""
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs, Store.open(server_url, create=True) as ours:
-        filled(theirs, 3)
+        fill(theirs, 3)
 
         def try_to_prune(merging, part):
             with ours.database.writing() as connection, pytest.raises(OperationalError, match="could not obtain lock"):
@@ -291,7 +291,7 @@ def test_an_infinite_number_and_a_long_note_cross_engines(pair):
     assert contents(ours) == contents(theirs)
 
 
-def test_the_tables_that_are_merged_are_all_but_three():
+def test_all_tables_but_three_are_merged():
     moved = {"sweep", "environment", "cell", "run", "planned", "trial", "metric", "sample", "curve", "reference",
              "noise_floor", "baseline", "baseline_trial", "annotation", "source"}  # fmt: skip
     assert set(metadata.tables) - moved == {"nodebench", "lease", "summary"}

@@ -1,4 +1,4 @@
-"""Databases of earlier versions are brought to the newest schema, and nothing of them is lost."""
+"""Databases of earlier versions are upgraded to the newest schema, and no row of them is lost."""
 
 import math
 import shutil
@@ -36,7 +36,7 @@ def tables_of(path: Path) -> dict[str, list[str]]:
 
 
 def dump(path: Path) -> list[str]:
-    """All that is in a database, but for its identity: a backup has its own."""
+    """The content of a database without its identity, which is another in a backup."""
     with closing(sqlite3.connect(path)) as connection:
         identity = {row["identity"] for row in rows_by_name(connection, nodebench.name) if "identity" in row}
         return [line.replace(next(iter(identity), "none"), "") for line in connection.iterdump()]
@@ -56,7 +56,7 @@ def test_there_is_a_database_of_each_earlier_version():
     assert [path.stem for path in OLD] == [f"version_{n}" for n in range(1, int(SCHEMA_VERSION))]
 
 
-def test_a_view_of_the_users_own_outlives_an_upgrade(old):
+def test_a_view_that_the_user_has_made_survives_an_upgrade(old):
     with closing(sqlite3.connect(old)) as connection:
         connection.execute("create view mine as select name, value from metric join trial on trial.id = trial_id")
         before = connection.execute("select * from mine").fetchall()
@@ -72,7 +72,7 @@ def test_an_older_database_is_upgraded_and_keeps_every_row(old, tmp_path):
         (notice,) = store.notices
     assert f"{old} was upgraded from schema version" in notice
     for table, columns in tables_of(before).items():
-        if table not in (nodebench.name, "summary"):  # which follows from the others
+        if table not in (nodebench.name, "summary"):  # summary follows from the others
             assert rows_of(old, table, columns) == rows_of(before, table, columns), table
     with closing(sqlite3.connect(old)) as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
@@ -96,7 +96,7 @@ def test_an_upgraded_database_is_upgraded_once(old):
             assert store.notices == ()
 
 
-def test_who_only_reads_an_older_database_leaves_it_as_it_is(old, tmp_path):
+def test_reading_an_older_database_leaves_it_as_it_is(old, tmp_path):
     before = old.read_bytes()
     with Store.open(old) as store:
         (notice,) = store.notices
@@ -129,8 +129,8 @@ def test_a_cell_that_was_interrupted_before_version_5_has_one_row_and_its_curves
             assert points.all() == [(1, 1.0, math.inf)]
 
 
-def made(path: Path) -> set[str]:
-    """What SQLite has made, and which tables are without row numbers: Alembic's comparison does not see that."""
+def objects_of(path: Path) -> set[str]:
+    """The objects of an SQLite database and which of them are WITHOUT ROWID, which Alembic does not compare."""
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("select type, name, sql from sqlite_master where sql is not null")
         return {f"{kind} {name} {'WITHOUT ROWID' in sql}" for kind, name, sql in rows}
@@ -151,7 +151,7 @@ def test_the_steps_lead_to_the_schema_that_a_new_database_has(tmp_path, start):
         assert compare_metadata(context, metadata) == []
     database.close()
     Store.open(str(tmp_path / "new.db"), create=True).__exit__()
-    assert made(path) == made(tmp_path / "new.db")
+    assert objects_of(path) == objects_of(tmp_path / "new.db")
 
 
 def test_an_upgrade_says_from_and_to_which_version(old):

@@ -1,4 +1,4 @@
-"""A server's database of an earlier version is upgraded by its owner, and nothing and nobody's right is lost."""
+"""A server's database of an earlier version is upgraded by its owner, and no row and no privilege is lost."""
 
 import shutil
 import subprocess
@@ -88,7 +88,7 @@ def test_an_older_server_is_upgraded_and_keeps_every_row(old_server, tmp_path):
         assert store.notices == ()
 
 
-def test_who_does_not_own_a_server_s_tables_is_told_so_before_any_backup(old_server, tmp_path):
+def test_an_upgrade_by_a_role_that_does_not_own_the_tables_is_refused_before_any_backup(old_server, tmp_path):
     make = create_engine(old_server.replace("postgresql://", "postgresql+psycopg://"))
     guest = f"guest_{uuid.uuid4().hex[:8]}"
     with make.begin() as connection:
@@ -107,7 +107,7 @@ def test_who_does_not_own_a_server_s_tables_is_told_so_before_any_backup(old_ser
 
 @pytest.fixture
 def roles(old_server) -> Iterator[dict[str, str]]:
-    """By what they may do: a reader and a writer as docs/database.md has them, one who reads some, one who owns all."""
+    """Roles by kind: reader and writer as in docs/database.md, a reader of trials only, and an owner of tables."""
     names = {kind: f"{kind}_{uuid.uuid4().hex[:8]}" for kind in ("reader", "writer", "trials_reader", "owner")}
     rights = {
         "reader": ["select on all tables in schema public"],
@@ -142,7 +142,7 @@ def rights_of(url: str, role: str) -> dict[str, set[str]]:
     return found
 
 
-def test_roles_may_after_an_upgrade_what_they_might_before(old_server, roles):
+def test_roles_keep_their_privileges_after_an_upgrade(old_server, roles):
     before = rights_of(old_server, roles["trials_reader"])
     upgrade_at(old_server)
     with Store.open(as_role(old_server, roles["reader"])) as store:
@@ -159,7 +159,7 @@ def test_roles_may_after_an_upgrade_what_they_might_before(old_server, roles):
     assert set().union(*after.values()) == {"SELECT"}
 
 
-def test_who_owned_the_tables_owns_what_an_upgrade_by_another_has_made(old_server, roles):
+def test_the_owner_of_the_tables_owns_what_an_upgrade_by_another_role_has_made(old_server, roles):
     with psycopg.connect(old_server) as connection:
         for name in (*columns_on(old_server), nodebench.name):
             connection.execute(f"alter table {name} owner to {roles['owner']}")
@@ -172,7 +172,7 @@ def test_who_owned_the_tables_owns_what_an_upgrade_by_another_has_made(old_serve
 
 @pytest.fixture
 def odd(old_server) -> Iterator[tuple[psycopg.Connection, str, str]]:
-    """The owner's connection, and a role of an odd name: as it is, and as SQL has it."""
+    """The owner's connection, and a role with an odd name: the name, and the name quoted for SQL."""
     name = f"a :colon, 100 %s \\ {uuid.uuid4().hex[:8]}"
     quoted = f'"{name}"'
     with psycopg.connect(old_server, autocommit=True) as owner:
@@ -183,7 +183,7 @@ def odd(old_server) -> Iterator[tuple[psycopg.Connection, str, str]]:
         owner.execute(f"drop role {quoted}")
 
 
-def test_a_role_of_any_name_has_what_it_had_and_nothing_by_default(old_server, odd):
+def test_a_role_of_any_name_keeps_its_privileges_and_gets_no_default_ones(old_server, odd):
     owner, name, quoted = odd
     owner.execute(f"alter default privileges grant select, insert, update, delete on tables to {quoted}")
     owner.execute(f"grant select on trial to {quoted}")
@@ -192,7 +192,7 @@ def test_a_role_of_any_name_has_what_it_had_and_nothing_by_default(old_server, o
     assert {"trial", "summary", "latest", "source"} <= set(rights_of(old_server, name))
 
 
-def test_a_right_to_a_column_is_kept(old_server, odd):
+def test_a_privilege_on_a_column_is_kept(old_server, odd):
     owner, name, quoted = odd
     upgrade_at(old_server)
     owner.execute(f"grant select (run_id) on summary to {quoted}")
@@ -204,7 +204,7 @@ def test_a_right_to_a_column_is_kept(old_server, odd):
     assert [owner.execute(allowed, (name, column)).fetchone() for column in ("run_id", "solver")] == [(True,), (False,)]
 
 
-def test_who_owns_one_of_the_tables_owns_it_after_an_upgrade(old_server, odd):
+def test_the_owner_of_one_table_owns_it_after_an_upgrade(old_server, odd):
     owner, name, quoted = odd
     owner.execute(f"grant create on schema public to {quoted}")
     owner.execute(f"alter table run owner to {quoted}")
@@ -213,13 +213,13 @@ def test_who_owns_one_of_the_tables_owns_it_after_an_upgrade(old_server, odd):
     owner.execute(f"revoke create on schema public from {quoted}")
 
 
-def test_tables_of_the_users_own_do_not_hinder_an_upgrade(old_server, odd):
+def test_tables_that_the_user_has_made_do_not_prevent_an_upgrade(old_server, odd):
     owner, _, _ = odd
     owner.execute('create table mine (x integer[]); create table "we""ird %s :x" (y int4range)')
     assert "was upgraded from schema version 1" in upgrade_at(old_server)
 
 
-def test_what_somebody_has_made_of_a_table_that_is_made_anew_is_named(old_server):
+def test_an_object_that_depends_on_a_remade_table_is_named(old_server):
     with psycopg.connect(old_server) as connection:
         connection.execute("create table summary (run_id text); create view of_mine as select * from summary")
     said = r"other objects depend on it: view of_mine depends on table summary\): drop what others have made of it"
@@ -242,7 +242,7 @@ def test_an_older_server_is_read_as_it_is_from_an_upgraded_copy(old_server):
         assert store.trials().equals(copied)
 
 
-def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
+def test_the_backup_of_an_upgraded_server_has_its_earlier_version(old_server, tmp_path):
     backup = tmp_path / upgrade_at(old_server).rpartition(": ")[2]
     with Store.open(old_server) as store, Store.open(backup) as copy:
         assert "a temporary copy of it, upgraded to 6, is read" in copy.notices[0]
@@ -250,7 +250,7 @@ def test_a_servers_backup_is_of_the_version_that_it_had(old_server, tmp_path):
 
 
 def test_the_steps_lead_to_the_schema_of_a_new_server(old_server):
-    """Comments included, which SQLite has none of."""
+    """Also its comments, which SQLite does not have."""
     upgrade_at(old_server)
     database = Database(old_server, create=False)
     with database.reading() as connection:
@@ -271,7 +271,7 @@ with Store.open(sys.argv[1]) as store:
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_two_who_open_an_old_database_at_once_upgrade_it_once(engine, request, tmp_path):
+def test_three_processes_that_upgrade_a_database_at_once_upgrade_it_once(engine, request, tmp_path):
     on_server = engine == "postgresql"
     url = request.getfixturevalue("old_server") if on_server else str(shutil.copy(VERSION_1, tmp_path / "bench.db"))
     openers = [
@@ -290,8 +290,8 @@ def test_two_who_open_an_old_database_at_once_upgrade_it_once(engine, request, t
     assert len(list(tmp_path.glob("*-v0001-*.db"))) == 1
 
 
-def test_who_opens_a_server_while_it_is_upgraded_sees_what_it_was(old_server):
-    """A view from before the upgrade, which is asked after it."""
+def test_a_reader_of_a_server_during_an_upgrade_sees_the_earlier_version(old_server):
+    """The reader's snapshot is from before the upgrade and is queried after it."""
     upgrading, opening = Database(old_server, create=False), Database(old_server, create=False)
     with opening.reading() as view:
         view.execute(text("select 1"))

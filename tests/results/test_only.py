@@ -1,4 +1,4 @@
-"""One filter in text: what it says, what it refuses, and that a database and Python answer alike."""
+"""The filter of `--only`: its syntax, its refusals, and the same answer from a database and from Python."""
 
 import math
 import random
@@ -88,11 +88,11 @@ def refusal(ask, *arguments) -> str:
     ],
     ids=str,
 )
-def test_a_filter_says_which_values_each_field_may_have(texts, where):
+def test_a_filter_lists_the_values_that_each_field_may_have(texts, where):
     assert parse(texts) == where
 
 
-def test_none_is_what_a_cell_has_not():
+def test_none_chooses_the_cells_without_a_value():
     (dt,) = parse(["dt=none"]).dt
     assert math.isnan(dt)
     assert matches(parse(["dt=none", "dt=none,0.1"]), CELLS[1])
@@ -122,7 +122,7 @@ def test_none_is_what_a_cell_has_not():
         ("solver=euler solver=rk4", r"no cell has solver='euler' and solver='rk4': write solver=\.\.\., with commas"),
     ],
 )
-def test_a_filter_that_says_nothing_is_refused_in_one_line(text, said):
+def test_an_invalid_filter_is_refused_in_one_line(text, said):
     with pytest.raises(FilterError, match=rf"^only: .*{said}") as caught:
         parse([text])
     assert "\n" not in str(caught.value)
@@ -149,13 +149,13 @@ def test_a_filter_that_says_nothing_is_refused_in_one_line(text, said):
         ),
     ],
 )
-def test_what_no_cell_has_is_named_with_the_nearest_that_there_are(url, text, said):
+def test_a_value_that_no_cell_has_is_named_with_the_nearest_and_the_known_values(url, text, said):
     with Store.open(url, create=True) as store:
         store.begin(a_run("a"), [Planned("solvers", cell) for cell in CELLS])
         assert refusal(check, store.database, parse([text])) == f"only: {said}"
     assert refusal(choose, parse([text]), CELLS) == f"only: {said}"
 
 
-def test_what_is_not_of_a_cell_is_not_asked_of_one():
+def test_a_condition_on_trials_is_refused_for_a_cell():
     with pytest.raises(ValueError, match="a cell cannot be chosen by status='ok'"):
         matches(Where(status="ok"), CELLS[0])

@@ -1,3 +1,5 @@
+"""Opening a database: each path and URL is opened or refused in one line, and opening alone creates nothing."""
+
 import os
 import shutil
 import sqlite3
@@ -29,7 +31,7 @@ def refusal(url, *, create: bool = False) -> str:
     return message
 
 
-def test_opening_what_is_not_there_creates_nothing(tmp_path):
+def test_opening_a_missing_database_creates_nothing(tmp_path):
     message = refusal(tmp_path / "out" / "bench.db")
     assert message == f"no database at {tmp_path}/out/bench.db: run `nodebench run` first or pass --db"
     assert list(tmp_path.iterdir()) == []
@@ -93,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 def test_an_unwritable_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
-    folder = Path("/proc") if os.geteuid() == 0 else tmp_path  # root may write into every folder but such a one
+    folder = Path("/proc") if os.geteuid() == 0 else tmp_path  # root may write into every other folder
     assert f"{folder}/bench.db cannot be" in refusal(folder / "bench.db", create=True)
 
 
@@ -113,13 +115,13 @@ def test_an_unknown_kind_of_database_is_refused():
 
 
 @pytest.mark.parametrize("scheme", ["oracle", "mysql", "mysql+pymysql", "postgresql+psycopg2", "sqlite+aiosqlite"])
-def test_a_kind_of_database_that_is_not_ours_is_named_and_the_password_is_not(scheme):
+def test_an_unsupported_kind_of_database_is_named_without_its_password(scheme):
     message = refusal(f"{scheme}://scott:tiger@host/db")
     assert f"unknown kind of database {scheme!r}: write a path such as out/bench.db" in message
     assert "tiger" not in message
 
 
-def test_a_damaged_database_is_one_line(tmp_path):
+def test_a_damaged_database_is_refused_in_one_line(tmp_path):
     path = tmp_path / "bench.db"
     path.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
     assert "cannot be read" in refusal(path)
@@ -133,7 +135,7 @@ def test_a_damaged_database_is_one_line(tmp_path):
         "postgresql://scott@host:5432/db?password=tiger&sslpassword=tiger",
     ],
 )
-def test_a_servers_place_is_what_the_user_would_call_it(url):
+def test_a_servers_place_is_its_url_without_driver_and_secrets(url):
     assert place(locate(url, create=False)) == "postgresql://scott@host:5432/db"
 
 
@@ -142,7 +144,7 @@ def test_a_malformed_url_shows_no_password(url):
     assert "ger" not in refusal(url)
 
 
-def test_postgresqls_missing_driver_is_named_with_what_installs_it(monkeypatch):
+def test_a_missing_driver_for_postgresql_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     message = refusal("postgresql://scott:tiger@host/db")
     assert "postgresql://scott@host/db needs the Python package 'psycopg'" in message
@@ -150,7 +152,7 @@ def test_postgresqls_missing_driver_is_named_with_what_installs_it(monkeypatch):
 
 
 def of_server(url: str, **changes: str) -> str:
-    """The test server's URL with another host, user, ..."""
+    """The test server's URL with another host, port, user, password or database."""
     parsed = make_url(url)
     query = {name: changes.pop(name) for name in ("host", "port") if name in changes}
     return parsed.set(**changes).update_query_dict(query).render_as_string(hide_password=False)
@@ -169,7 +171,9 @@ def of_server(url: str, **changes: str) -> str:
         ({"username": "nodebench_locked", "password": "tiger"}, "password authentication failed", "check the user and"),
     ],
 )
-def test_a_server_that_lets_nobody_in_says_why_in_one_line(server_url, changes, seen, advice, create):
+def test_a_server_that_cannot_be_logged_into_is_refused_in_one_line_with_the_cause(
+    server_url, changes, seen, advice, create
+):
     message = refusal(of_server(server_url, **changes), create=create)
     assert message.startswith("postgresql://")
     assert seen in message
@@ -178,7 +182,7 @@ def test_a_server_that_lets_nobody_in_says_why_in_one_line(server_url, changes, 
 
 
 def as_common_user(*lines: str) -> str:
-    """What a Python program prints that obeys the rights of files, also where the tests run as root."""
+    """The output of a Python program that must obey file permissions, also where the tests run as root."""
     capabilities = "-dac_override,-dac_read_search"
     root = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"] if os.geteuid() == 0 else []
     done = subprocess.run([*root, sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
@@ -217,7 +221,7 @@ def test_a_read_only_database_is_read_while_another_writes_to_it(archive):
         assert as_common_user(*(line.format(path=str(archive)) for line in READ)) == "1\n"
 
 
-def test_changes_that_read_only_media_hide_are_not_passed_over(archive):
+def test_changes_in_a_write_ahead_log_on_read_only_media_are_read(archive):
     archive.parent.chmod(0o755)
     with Store.open(str(archive), create=True) as writer:
         writer.begin(a_run("run-1"), PLAN)

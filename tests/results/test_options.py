@@ -1,4 +1,4 @@
-"""Options of a cell, which its problem, library or solver declare: kept, asked for by name, compared by value."""
+"""Options of a cell, which its problem, library or solver declare: stored, asked for by name, compared by value."""
 
 import json
 import math
@@ -30,13 +30,13 @@ OPTIONS = [
 CELLS = [replace(EULER, options=canonical(options)) for options in OPTIONS]
 
 
-def test_cells_without_options_keep_the_key_and_the_block_mates_that_they_had():
+def test_cells_without_options_keep_their_key_and_other_options_give_other_keys():
     assert CELLS[0] == EULER
     assert CELLS[0].key == EULER.key
     assert len({cell.key for cell in CELLS}) == len(CELLS)
 
 
-def test_only_the_options_of_the_problem_part_blocks():
+def test_only_the_options_of_the_problem_separate_blocks():
     def block(**options):
         return replace(
             EULER, options=canonical({name.replace("_", "."): value for name, value in options.items()})
@@ -47,7 +47,7 @@ def test_only_the_options_of_the_problem_part_blocks():
     assert block(problem_width=64) != block(problem_width=65)
 
 
-def test_a_label_says_the_options():
+def test_a_label_contains_the_options():
     assert CELLS[2].label.endswith(' problem.activation="tanh" problem.width=256')
     assert CELLS[0].label == EULER.label
 
@@ -134,7 +134,7 @@ def test_an_option_that_no_cell_has_is_answered_with_the_nearest(store, text, sa
 
 
 @pytest.mark.parametrize("text", ["problem..width=1", ".=1", "1a=1", "problem.=2"])
-def test_what_is_no_name_of_an_option_is_refused(text):
+def test_an_invalid_name_of_an_option_is_refused(text):
     with pytest.raises(FilterError, match=r"^only: "):
         parse([text])
 
@@ -142,7 +142,7 @@ def test_what_is_no_name_of_an_option_is_refused(text):
 @pytest.mark.parametrize(
     "options", [{"a b": 1}, {"": 1}, {3: 1}, {"a": [1j]}, {"a": {}}, {"a": 2**63}, {"a": "\0"}, {"a": b"x"}, "a=1"]
 )
-def test_what_no_option_can_be_is_refused(options):
+def test_an_invalid_option_is_refused(options):
     with pytest.raises(AskedError):
         Where(options=options)
 

@@ -1,4 +1,4 @@
-"""What a database may be called and where it may be: it is opened, or refused in one line, and nothing else is made."""
+"""Names and places of a database: it is opened, or refused in one line, and no other file is made."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from tests.support.stocked import stock
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """The user's home; the working folder is another one."""
+    """The user's home, which is not the working folder."""
     (tmp_path / "home").mkdir()
     (tmp_path / "here").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -50,7 +50,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("url", REFUSED, ids=lambda url: repr(url[:30]))
 @pytest.mark.parametrize("create", [False, True])
-def test_a_name_that_means_no_file_is_one_line_with_the_remedy(url, create):
+def test_a_name_that_cannot_be_a_file_is_refused_in_one_line_with_the_remedy(url, create):
     with pytest.raises(StoreError) as caught:
         Store.open(url, create=create)
     assert REFUSED[url] in str(caught.value)
@@ -63,17 +63,17 @@ def test_a_name_that_means_no_file_is_one_line_with_the_remedy(url, create):
     ("name", "said"),
     [
         ("x" * 300, "File name too long"),
-        ("x" * 250, "File name too long"),  # for what SQLite has beside it
+        ("x" * 250, "File name too long"),  # for SQLite's files beside it
         ("/".join(["x" * 60] * 9), "is longer than the 500 bytes that SQLite takes: pass a shorter path"),
     ],
 )
-def test_a_name_that_is_too_long_makes_nothing(name, said):
+def test_a_name_that_is_too_long_creates_nothing(name, said):
     with pytest.raises(StoreError, match=said):
         Store.open(name, create=True)
     assert os.listdir() == []
 
 
-def test_the_command_line_says_the_same(call):
+def test_the_command_line_prints_the_same_refusal(call):
     code, out, err = call("db", "stats", "--db", "sqlite://out/bench.db")
     assert (code, out) == (2, "")
     assert err.startswith("nodebench: sqlite://out/bench.db names a host")
@@ -96,14 +96,14 @@ def test_any_other_name_is_a_path(name):
 
 
 @pytest.mark.parametrize("url", ["~/x.db", "sqlite:///~/x.db"])
-def test_a_home_is_found_in_a_database_s_name(url, home):
+def test_the_home_folder_is_expanded_in_the_name_of_a_database(url, home):
     with Store.open(url, create=True) as store:
         assert store.database.place == str(home / "x.db")
     assert (home / "x.db").exists()
     assert os.listdir() == []
 
 
-def test_a_home_is_found_in_every_other_path(call, home):
+def test_the_home_folder_is_expanded_in_every_other_path(call, home):
     with Store.open("~/x.db", create=True) as store:
         stock(store)
     (home / "mine.toml").write_text("not a sweep")
@@ -143,7 +143,7 @@ NO_FILE: dict[str, tuple[Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("kind", NO_FILE)
 @pytest.mark.parametrize("create", [False, True])
-def test_what_is_no_file_is_refused_at_once(kind, create):
+def test_a_pipe_socket_device_or_broken_link_is_refused_at_once(kind, create):
     make, said = NO_FILE[kind]
     make(Path("x.db"))
     with pytest.raises(StoreError, match=said) as caught:
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused_at_once(kind, create):
     assert os.listdir() == ["x.db"]
 
 
-def test_a_link_is_the_database_that_it_leads_to(tmp_path):
+def test_a_link_opens_the_database_that_it_points_to(tmp_path):
     (tmp_path / "disk").mkdir()
     Path("link.db").symlink_to(tmp_path / "disk" / "bench.db")
     with Store.open("link.db", create=True) as store:
@@ -165,6 +165,6 @@ def test_a_link_is_the_database_that_it_leads_to(tmp_path):
         assert not store.trials().empty
 
 
-def test_an_option_that_a_server_does_not_know_is_said_to_be_one(server_url):
+def test_an_unknown_option_in_a_servers_url_is_named(server_url):
     with pytest.raises(StoreError, match=r'invalid connection option "nosuch"\): check what the URL says after its'):
         Store.open(f"{server_url}&nosuch=1")

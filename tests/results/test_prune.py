@@ -1,4 +1,4 @@
-"""What counts for nothing any more goes, and nothing else does."""
+"""Pruning and forgetting: superseded or chosen rows are removed, and no others."""
 
 import sqlite3
 import time
@@ -34,7 +34,7 @@ def names(store: Store) -> set[str]:
     return set(store.runs()["run_id"])
 
 
-def test_what_a_newer_run_has_measured_anew_goes(store):
+def test_trials_that_a_newer_run_has_measured_again_are_removed(store):
     measure(store, "old", started_at=10.0)
     measure(store, "new", started_at=20.0)
     frames = store.trials(), store.metrics(), store.samples()
@@ -46,7 +46,7 @@ def test_what_a_newer_run_has_measured_anew_goes(store):
     assert prune.prune(store) == {}
 
 
-def test_what_is_newest_somewhere_stays(store):
+def test_the_newest_trials_of_every_environment_stay(store):
     measure(store, "here", started_at=10.0)
     measure(store, "there", started_at=20.0, where=Environment({"cpu": "two"}))
     store.begin(a_run("part", started_at=30.0), PLAN)
@@ -55,14 +55,14 @@ def test_what_is_newest_somewhere_stays(store):
     assert names(store) == {"here", "there", "part"}
 
 
-def test_an_interrupted_trial_goes_also_where_it_is_alone(store):
+def test_an_interrupted_trial_is_removed_even_if_it_is_the_only_one(store):
     store.begin(a_run("run"), PLAN)
     store.record("run", a_trial(status="interrupted", metrics={}, samples={}, curves={}))
     assert prune.prune(store) == {"trial": 1}
-    assert names(store) == {"run"}, "it is the newest of its sweep"
+    assert names(store) == {"run"}, "the run is the newest of its sweep"
 
 
-def test_the_summary_is_of_what_is_left(store):
+def test_the_summary_agrees_with_the_remaining_trials(store):
     measure(store, "old", started_at=10.0)
     store.begin(a_run("part", started_at=20.0), PLAN)
     store.record("part", a_trial(CELLS[0], started_at=21.0, source=CODE.key))
@@ -88,7 +88,7 @@ def test_a_baseline_keeps_its_trials(store):
 
 
 @pytest.mark.parametrize(("key", "left"), [("old", 6), (CELLS[0].key, 2)], ids=["run", "cell"])
-def test_what_a_note_is_about_stays(store, key, left):
+def test_the_trials_that_a_note_is_about_stay(store, key, left):
     measure(store, "old", started_at=10.0)
     measure(store, "new", started_at=20.0)
     annotations.annotate(store, key, "look at this")
@@ -104,7 +104,7 @@ def a_lease(store: Store, run_id: str) -> None:
         connection.execute(insert(lease), [{"run_id": run_id, "fingerprint": HERE.fingerprint, **held}])
 
 
-def test_a_run_at_work_is_left_alone(store):
+def test_a_run_that_holds_a_lease_is_left_alone(store):
     store.begin(a_run("at-work", started_at=10.0), PLAN)
     store.record("at-work", a_trial(started_at=11.0))
     a_lease(store, "at-work")
@@ -133,10 +133,11 @@ def test_the_code_of_a_run_that_is_running_stays(store):
 
 
 @pytest.mark.parametrize("spooled", [False, True])
-def test_what_a_trial_refers_to_and_was_pruned_comes_back_with_it(store, spooled):
+def test_a_source_that_was_pruned_comes_back_with_a_later_trial_of_it(store, spooled):
     store.begin(a_run("b-1"), PLAN, [TIMED])
     with store.database.writing() as connection:
-        connection.execute(update(run).values(state="interrupted"))  # as who believes it dead writes
+        # As another run writes that finds its lease expired.
+        connection.execute(update(run).values(state="interrupted"))
     trial = replace(a_trial(), source=TIMED.key)
     if spooled:
         Spool.of(store.database).put("b-1", trial, store._begun["b-1"])
@@ -148,7 +149,7 @@ def test_what_a_trial_refers_to_and_was_pruned_comes_back_with_it(store, spooled
     assert list(store.trials(Where(run_id="b-1"))["source"]) == [TIMED.key]
 
 
-def test_runs_without_trials_go_but_the_newest_of_each_sweep_and_environment(store):
+def test_runs_without_trials_are_removed_except_the_newest_of_each_sweep_and_environment(store):
     there = Environment({"cpu": "two"})
     for index, (name, where) in enumerate([("one", HERE), ("one", there), ("two", HERE)]):
         for age in (0, 1):
@@ -159,8 +160,8 @@ def test_runs_without_trials_go_but_the_newest_of_each_sweep_and_environment(sto
     assert names(store) == {"0-1", "1-1", "2-1"}
 
 
-def test_what_nothing_names_any_more_goes(store):
-    """A sweep that was forgotten: its text, its cells, an old noise floor."""
+def test_rows_that_nothing_refers_to_are_removed(store):
+    """After a sweep was forgotten: its text, its cells and an old noise floor."""
     gone = replace(CELLS[0], dt=0.5)
     first = replace(a_run("old", started_at=10.0), sweep_text="as it was")
     store.begin(first, [Planned("solvers", gone), *PLAN])
@@ -178,14 +179,14 @@ def test_what_nothing_names_any_more_goes(store):
 
 
 def test_a_run_without_trials_of_an_edited_sweep_stays(store):
-    """It is the only run of its text: what it planned is still asked for."""
+    """It is the only run of its text, so its plan is still asked for."""
     store.begin(replace(a_run("old", started_at=10.0), sweep_text="as it was"), PLAN)
     store.finish("old", state="complete")
     measure(store, "new", started_at=20.0)
     assert prune.prune(store) == {}
 
 
-def test_only_what_is_older_goes(store):
+def test_only_older_trials_are_removed(store):
     now = time.time()
     measure(store, "old", started_at=now - 10 * DAY_S)
     measure(store, "middle", started_at=now - 5 * DAY_S)
@@ -195,7 +196,7 @@ def test_only_what_is_older_goes(store):
     assert names(store) == {"middle", "new"}
 
 
-def test_what_is_forgotten_goes_though_it_is_the_newest_and_the_rest_stays(store):
+def test_forgotten_trials_are_removed_although_they_are_the_newest_and_others_stay(store):
     measure(store, "run", started_at=10.0)
     before = exactly(store)
     said = prune.forget(store, Where(backend="node"), dry_run=True)
@@ -206,15 +207,15 @@ def test_what_is_forgotten_goes_though_it_is_the_newest_and_the_rest_stays(store
     assert set(store.summary()["cell_key"]) == {CELLS[2].key}
 
 
-def test_a_run_that_is_forgotten_is_gone_with_its_plan(store):
+def test_a_forgotten_run_is_removed_with_its_plan(store):
     measure(store, "old", started_at=10.0)
     measure(store, "new", started_at=20.0)
     assert prune.forget(store, Where(run_id="new"))["run"] == 1
     assert names(store) == {"old"}
-    assert set(store.trials()["run_id"]) == {"old"}, "what it had superseded stands again"
+    assert set(store.trials()["run_id"]) == {"old"}, "the trials that it had superseded count again"
 
 
-def test_what_a_baseline_names_is_not_forgotten(store):
+def test_the_trials_of_a_baseline_are_not_forgotten(store):
     measure(store, "run", started_at=10.0)
     baselines.keep(store, "good")
     assert prune.kept_by_baselines(store, Where(run_id="run")) == 6
@@ -232,7 +233,7 @@ def test_a_dry_run_counts_and_removes_nothing(store):
     assert prune.prune(store) == said
 
 
-def test_references_hold_whatever_is_pruned(store):
+def test_true_values_are_not_pruned(store):
     stock(store)
     prune.prune(store)
     assert counts(store)["reference"] == 1

@@ -1,4 +1,4 @@
-"""The hot queries find what they want by an index, on both engines: a database may grow for years."""
+"""Frequent queries use an index, on both engines: a database may grow for years."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from results.store import Store
 from tests.support import scale
 from tests.support.servers import server_database
 
-LARGE = {"trial", "metric", "sample", "curve", "summary", "cell", "planned", "failed"}  # failed: trial, in the summary
+LARGE = {"trial", "metric", "sample", "curve", "summary", "cell", "planned", "failed"}  # failed: an alias of trial
 SIZE = scale.Size(sweeps=8, cells=150)
 RUN = scale.run_of(3, "second")
 KEYS = [cell.key for cell in scale.cells_of(3, 20)]
@@ -34,7 +34,7 @@ def record(store: Store, process_index: int) -> None:
 
 
 HOT: dict[str, Callable[[Store], Any]] = {
-    "what is recorded of some cells": lambda store: store.standing(HERE, KEYS, [None]),
+    "the standing trials of some cells": lambda store: store.standing(HERE, KEYS, [None]),
     "the newest trials of some cells": lambda store: store.trials(FEW),
     "all trials of some cells": lambda store: store.trials(FEW, newest=False),
     "the newest trials of some cells here": lambda store: store.trials(Where(cell_key=KEYS, fingerprint=HERE)),
@@ -53,7 +53,7 @@ HOT: dict[str, Callable[[Store], Any]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A statement as it went to the database."""
+    """A statement as it was sent to the database."""
 
     sql: str
     parameters: Any
@@ -74,7 +74,7 @@ def statements() -> Iterator[list[Asked]]:
 
 
 def scans(store: Store, ask: Callable[[Store], Any]) -> list[str]:
-    """Where one of the large tables is read from end to end."""
+    """The steps of the query plans that read a large table from end to end, with their statements."""
     with statements() as asked:
         ask(store)
     asked = [one for one in asked if one.sql.split()[0].upper() in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")]
@@ -87,18 +87,18 @@ def scans(store: Store, ask: Callable[[Store], Any]) -> list[str]:
 def scans_of_sqlite(connection: Connection, asked: Asked) -> Iterator[str]:
     for row in connection.exec_driver_sql(f"explain query plan {asked.sql}", asked.parameters):
         words = row.detail.split()
-        if words[0] == "SCAN" and words[1] in LARGE:  # also one that an index covers
+        if words[0] == "SCAN" and words[1] in LARGE:  # also the scan of a covering index
             yield row.detail
 
 
-def dear(connection: Connection) -> None:
-    """Let a server plan as if reading a table whole took ages: of one as small as a test's, it does so rightly."""
-    for way in ("seqscan", "hashjoin", "mergejoin"):
-        connection.execute(text(f"set local enable_{way} = off"))
+def make_scans_expensive(connection: Connection) -> None:
+    """Make a server plan as if scans of tables were very slow: a small table it would rightly scan."""
+    for method in ("seqscan", "hashjoin", "mergejoin"):
+        connection.execute(text(f"set local enable_{method} = off"))
 
 
 def scans_of_postgresql(connection: Connection, asked: Asked) -> Iterator[str]:
-    dear(connection)
+    make_scans_expensive(connection)
     (((plan,),),) = connection.exec_driver_sql(f"explain (format json) {asked.sql}", asked.parameters)
     nodes = [plan["Plan"]]
     while nodes:
@@ -111,7 +111,7 @@ def scans_of_postgresql(connection: Connection, asked: Asked) -> Iterator[str]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def grown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Enough rows that an index pays, and statistics where the planner wants them."""
+    """A store with so many rows that an index pays, and with the statistics that PostgreSQL's planner needs."""
     if request.param == "sqlite":
         yield from filled(str(tmp_path_factory.mktemp("grown") / "bench.db"))
         return
@@ -134,7 +134,7 @@ def test_a_hot_query_reads_no_large_table_from_end_to_end(grown, ask):
 
 
 def test_a_cell_is_found_by_the_start_of_its_key_in_an_index(grown):
-    """A server sorts letters in an order of its own: the range narrows there too."""
+    """Also on a server, which sorts letters in another order."""
     assert grown.cell(KEYS[0][:9]).key == KEYS[0]
     assert scans(grown, lambda store: store.cell(KEYS[0][:9])) == []
     assert noted_on(grown) == ("cell", KEYS[0])
@@ -149,7 +149,7 @@ def noted_on(store: Store) -> tuple[str, str]:
 def plan_of(store: Store, asked: Asked) -> str:
     with store.database.reading() as connection:
         if not store.database.is_file:
-            dear(connection)
+            make_scans_expensive(connection)
         explain = "explain query plan" if store.database.is_file else "explain"
         return "\n".join(map(str, connection.exec_driver_sql(f"{explain} {asked.sql}", asked.parameters)))
 
@@ -165,19 +165,19 @@ def test_the_leases_of_cells_are_found_by_their_key(grown):
 
 
 @pytest.mark.parametrize("name", [name for name in HOT if "some cells" in name])
-def test_the_trials_of_cells_are_found_by_the_index_made_for_it(grown, name):
+def test_the_trials_of_cells_are_found_by_the_index_made_for_them(grown, name):
     with statements() as asked:
         HOT[name](grown)
     found = [one for one in asked if "trial" in one.sql]
     assert found
     for one in found:
-        of_marks = one.sql.startswith("SELECT metric.")  # which a server may begin with, by their key
-        assert "trial_of_cell" in (plan := plan_of(grown, one)) or (of_marks and "metric_pkey" in plan)
+        of_metrics = one.sql.startswith("SELECT metric.")  # a server may begin with the metrics, by their key
+        assert "trial_of_cell" in (plan := plan_of(grown, one)) or (of_metrics and "metric_pkey" in plan)
 
 
 @pytest.mark.parametrize("table", ["trial", "metric", "sample", "cell"])
-def test_a_query_that_reads_everything_is_seen_to_scan(grown, table):
-    """The check itself: it must see what it is there to see."""
+def test_a_query_that_reads_a_whole_table_is_recognised_as_a_scan(grown, table):
+    """The check of these tests must notice a scan."""
 
     def ask(store: Store) -> None:
         with store.database.reading() as connection:

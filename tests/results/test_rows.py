@@ -1,4 +1,4 @@
-"""Whatever a trial holds, both engines do the same: refuse it in one line, or keep it to the last bit."""
+"""Both engines treat any trial alike: they refuse it in one line, or store it bit for bit."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ from tests.support.stocked import CELLS, PLAN, a_run, contents
 
 
 def mostly(good: st.SearchStrategy, odd: st.SearchStrategy) -> st.SearchStrategy:
-    """A good value, but for one in thirty."""
+    """A strategy for good values, with an odd value in one case of thirty."""
     return st.integers(0, 29).flatmap(lambda number: odd if number == 7 else good)
 
 
@@ -72,7 +72,7 @@ def test_both_engines_keep_the_same_of_any_trial(stores):
 
 
 def recorded(store: Store, trial: Trial) -> str:
-    """Whether the store keeps it, or what it says, without the row's number there."""
+    """`kept`, or the message that refuses the trial, without the number of a row and the database's place."""
     try:
         store.record("run", trial)
     except StoreError as error:

@@ -1,4 +1,4 @@
-"""What a URL holds that is nobody's business is in no output and no file."""
+"""The secrets in the URL of a database are in no output and no file."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from results.write.spool import Spool
 from tests.support.stocked import IMPORTED, a_trial, stock
 
 SECRET = "geheim"
-AWAY = "postgresql://me:geheim@localhost:1/name?sslpassword=geheim&token=geheim&options=-cmy.key%3Dgeheim"
+UNREACHABLE = "postgresql://me:geheim@localhost:1/name?sslpassword=geheim&token=geheim&options=-cmy.key%3Dgeheim"
 URLS = (
-    AWAY,
+    UNREACHABLE,
     "postgres://me:geheim@localhost/name?token=geheim",
     "mysql://me:geheim@localhost/name?token=geheim",
     "postgresql://me:geheim@localhost?token=geheim",
@@ -44,7 +44,7 @@ def holding(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_that_cannot_be_used_shows_no_secret(url, folder, call):
-    for verb in VERBS if url == AWAY else VERBS[:1]:
+    for verb in VERBS if url == UNREACHABLE else VERBS[:1]:
         code, out, err = call(*verb, "--db", url)
         assert code in (1, 2), verb
         assert SECRET not in out + err

@@ -1,4 +1,4 @@
-"""What a database does not take is kept, and taken in later: whole, once."""
+"""Trials that a database does not take are spooled, and taken in later: whole, and once."""
 
 import json
 import math
@@ -45,7 +45,7 @@ def store(url):
 
 @contextmanager
 def locked(url: str) -> Iterator[None]:
-    """Another process's transaction that does not end."""
+    """A database that the open transaction of another connection locks."""
     if "://" not in url:
         with closing(sqlite3.connect(url)) as other:
             other.execute("begin immediate")
@@ -73,12 +73,12 @@ def gone(server_url: str) -> Iterator[None]:
 
 
 def content(store: Store) -> list[object]:
-    """All that is known of the trials, in plain values."""
+    """The frames of all trials, as JSON."""
     frames = (store.trials(), store.metrics(), store.samples(), store.curves(), store.summary())
     return [frame.to_json(double_precision=15, default_handler=repr) for frame in frames]
 
 
-def test_a_locked_databases_trial_is_spooled_and_taken_in_with_the_next(store, url):
+def test_a_trial_for_a_locked_database_is_spooled_and_taken_in_with_the_next(store, url):
     with locked(url):
         store.record("run-1", a_trial(CELLS[0], 0))
         store.record("run-1", a_trial(CELLS[0], 1))
@@ -122,8 +122,8 @@ def test_a_spooled_trial_is_the_same_as_a_recorded_one(store, url):
         assert content(writer) == recorded
 
 
-def test_what_was_written_and_spooled_is_there_once(store):
-    """As after a crash between the commit and the end of the file."""
+def test_a_trial_that_was_written_and_spooled_is_there_once(store):
+    """A crash between the commit and the removal of the spooled file leaves such a trial."""
     store.record("run-1", a_trial(CELLS[0], 0))
     spool = Spool.of(store.database)
     spool.put("run-1", a_trial(CELLS[0], 0))
@@ -133,18 +133,18 @@ def test_what_was_written_and_spooled_is_there_once(store):
     assert spool.waiting() == []
 
 
-def test_what_cannot_be_taken_in_stays_and_is_told_of(store, url):
+def test_files_that_cannot_be_taken_in_stay_and_are_reported(store, url):
     spool = Spool.of(store.database)
-    stranger = spool.put("run-7", a_trial(CELLS[0], 0))
+    of_unknown_run = spool.put("run-7", a_trial(CELLS[0], 0))
     spool.put("run-1", a_trial(CELLS[0], 1))
-    torn = stranger.with_name("torn.json")
+    torn = of_unknown_run.with_name("torn.json")
     torn.write_text('{"format": 1')
-    newer = stranger.with_name("newer.json")
+    newer = of_unknown_run.with_name("newer.json")
     newer.write_text(json.dumps({"format": 99}))
     with Store.open(url, create=True) as writer:
         assert len(writer.trials()) == 1
         said = " | ".join(writer.notices)
-    assert spool.waiting() == sorted([stranger, torn, newer], key=lambda path: path.name)
+    assert spool.waiting() == sorted([of_unknown_run, torn, newer], key=lambda path: path.name)
     for why in ("no run 'run-7' in this database", "format 99 is not known", "Expecting"):
         assert why in said
 
@@ -161,7 +161,7 @@ JUNK = {
 
 
 @pytest.mark.parametrize("name", JUNK)
-def test_junk_in_a_spool_stays_and_hinders_nothing_else(store, url, name):
+def test_an_invalid_file_in_a_spool_stays_and_the_others_are_taken_in(store, url, name):
     with locked(url):
         store.record("run-1", WHOLE)
         if not name.endswith(".end"):
@@ -192,7 +192,7 @@ def test_a_run_that_ended_while_nothing_could_be_written_is_closed_with_its_tria
     assert not any(folder.exists() for folder in Spool.of(store.database).folders)
 
 
-def test_an_end_that_somebody_else_has_written_stays(store, url):
+def test_the_end_of_a_run_that_another_process_has_written_stays(store, url):
     with locked(url), pytest.raises(UnwritableError):
         store.finish("run-1", state="complete")
     with Store.open(url, write=True) as other:
@@ -213,7 +213,7 @@ def test_a_server_that_has_gone_loses_nothing(server_url, state):
         assert len(store.trials()) == 2
 
 
-def test_a_right_that_is_missing_on_the_server_loses_nothing(server_url):
+def test_a_server_with_read_only_transactions_loses_nothing(server_url):
     import psycopg
 
     with Store.open(server_url, create=True) as store:
@@ -226,7 +226,7 @@ def test_a_right_that_is_missing_on_the_server_loses_nothing(server_url):
         assert "read-only transaction" in store.spooled.reason
 
 
-def test_only_when_the_spool_fails_too_recording_fails(url, store, tmp_path, monkeypatch):
+def test_recording_fails_only_if_the_spool_fails_too(url, store, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with locked(url), pytest.raises(UnwritableError, match=r"Nor could the trial be spooled .*No space left on device"):
         store.record("run-1", WHOLE)
@@ -240,7 +240,7 @@ def test_each_database_has_a_spool_of_its_own(tmp_path):
         assert len({spool.folders[-1] for spool in spools}) == len(urls)
 
 
-def test_a_servers_spool_is_the_databases_however_it_is_called(server_url):
+def test_the_spool_of_a_server_belongs_to_its_database_under_any_url(server_url):
     with Store.open(server_url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         with locked(server_url):
@@ -253,7 +253,7 @@ def test_a_servers_spool_is_the_databases_however_it_is_called(server_url):
         assert len(writer.trials()) == 1
 
 
-def test_what_was_spooled_before_databases_had_an_identity_is_taken_in(store, url, state):
+def test_trials_spooled_before_databases_had_an_identity_are_taken_in(store, url, state):
     before = Spool(store.database.url, "")
     path = before.folders[-1] / "1.json"
     spooled = Spool.of(store.database).put("run-1", WHOLE)
@@ -264,7 +264,7 @@ def test_what_was_spooled_before_databases_had_an_identity_is_taken_in(store, ur
     assert not path.parent.exists()
 
 
-def test_what_waits_for_a_database_is_not_taken_in_by_its_backup(server_url, tmp_path):
+def test_trials_spooled_for_a_database_are_not_taken_in_by_its_backup(server_url, tmp_path):
     with Store.open(server_url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         backup = back_up(store.database, tmp_path / "backup.db")
@@ -274,12 +274,12 @@ def test_what_waits_for_a_database_is_not_taken_in_by_its_backup(server_url, tmp
         assert (copy.notices, len(copy.trials())) == ((), 0)
 
 
-def test_what_waits_for_a_database_that_was_at_this_place_before_is_told_with_how_to_have_it(server_url, state):
+def test_trials_of_an_earlier_database_of_this_place_are_reported_with_the_remedy(server_url, state):
     with Store.open(server_url, create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         with locked(server_url):
             store.record("run-1", WHOLE)
-        with store.database.writing() as connection:  # as another one that was made under its name
+        with store.database.writing() as connection:  # as if another database was made under its name
             connection.exec_driver_sql("update nodebench set identity = 'abcdabcdabcdabcdabcdabcdabcdabcd'")
     with Store.open(server_url, create=True) as writer:
         (notice,) = writer.notices
@@ -291,7 +291,7 @@ def test_what_waits_for_a_database_that_was_at_this_place_before_is_told_with_ho
         assert len(writer.trials()) == 1
 
 
-def test_notices_do_not_pile_up(store, url):
+def test_repeated_notices_become_one(store, url):
     for index in range(3):
         with locked(url):
             store.record("run-1", a_trial(CELLS[0], 2 * index))

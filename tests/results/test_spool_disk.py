@@ -1,4 +1,4 @@
-"""What a full, limited or read-only disk does not take is spooled, and taken in later."""
+"""Trials that a full, limited or read-only disk does not take are spooled, and taken in later."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from tests.support.places import ROOT
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch) -> Path:
-    """The user's own folder."""
+    """The user's state folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state"
 
@@ -34,9 +34,9 @@ with Store.open({path!r}) as store:
 """
 
 
-def recorded_by_a_stranger(path: Path, trouble: str, *, as_root: bool = True) -> str:
-    """What a process prints that records nine trials under such trouble, three of them large."""
-    capabilities = "-dac_override,-dac_read_search"  # root obeys the rights of files only without them
+def recorded_by_a_process(path: Path, trouble: str, *, as_root: bool = True) -> str:
+    """The output of a process that runs the code `trouble` and then records nine trials, three of them large."""
+    capabilities = "-dac_override,-dac_read_search"  # without these capabilities root obeys file permissions
     drop = ["setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}"]
     program = RECORDER.format(root=str(ROOT), path=str(path), trouble=trouble)
     command = [*([] if as_root or os.geteuid() else drop), sys.executable, "-c", program]
@@ -61,16 +61,16 @@ def assert_all_nine_are_taken_in(path: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing(begun):
-    """The kernel lets no file grow beyond what the database has: small spooled files do."""
+    """The kernel limits the size of each file to little more than the database's: small spooled files fit."""
     limit = begun.stat().st_size + 300_000
-    said = recorded_by_a_stranger(begun, f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
+    said = recorded_by_a_process(begun, f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))")
     assert int(said.split()[0]) > 0
     assert f"trial(s) are in {begun}.spool, not in the database: {begun} cannot be written" in said
     assert_all_nine_are_taken_in(begun)
 
 
 def test_a_database_that_may_not_grow_loses_nothing(begun):
-    said = recorded_by_a_stranger(
+    said = recorded_by_a_process(
         begun,
         "import sqlalchemy; sqlalchemy.event.listen(sqlalchemy.Engine, 'connect', "
         "lambda connection, _: connection.execute('pragma max_page_count=60'))",
@@ -84,7 +84,7 @@ def test_a_database_that_may_not_grow_loses_nothing(begun):
 def test_a_read_only_folder_loses_nothing(begun, state):
     begun.chmod(0o444)
     begun.parent.chmod(0o555)
-    said = recorded_by_a_stranger(begun, "pass", as_root=False)
+    said = recorded_by_a_process(begun, "pass", as_root=False)
     assert said.startswith("9 9 trial(s) are in")
     assert str(state) in said
     assert "readonly database" in said

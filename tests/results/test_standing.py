@@ -1,4 +1,4 @@
-"""Which of the trials that were recorded stand: the newest series, of the code that counts."""
+"""The recorded trials that count: the newest series of the current code."""
 
 from dataclasses import replace
 
@@ -18,8 +18,8 @@ def store(url):
         yield opened
 
 
-def test_what_an_older_nodebench_measured_of_the_same_machine_is_known(store):
-    """It told more of it: a release of numpy, say."""
+def test_cells_that_an_older_nodebench_measured_on_the_same_machine_are_counted(store):
+    """The older nodebench recorded more facts of it, for example a release of numpy."""
     older = Environment({**HERE.facts, "numpy": "1.26"})
     for run_id, where in (("run-1", older), ("run-2", Environment({"cpu": "another", "numpy": "1.26"}))):
         store.begin(replace(a_run(run_id), environment=where), PLAN)
@@ -29,7 +29,7 @@ def test_what_an_older_nodebench_measured_of_the_same_machine_is_known(store):
     assert store.measured_before({**older.facts, "gpu 0": "new"}, [EULER.key]) == 0
 
 
-def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):
+def test_the_trial_recorded_last_counts_whatever_the_clocks_say(store):
     for run_id, started_at, error in [("run-1", 10.0, 1.0), ("run-2", 30.0, 3.0), ("run-3", 20.0, 2.0)]:
         store.begin(a_run(run_id, started_at=started_at), PLAN)
         store.record(run_id, timing(started_at=started_at, metrics={"error": error}))
@@ -39,8 +39,8 @@ def test_what_was_recorded_last_wins_whatever_the_clocks_say(store):
     assert store.samples()["value"].tolist() == [0.5, 1.5]
 
 
-def test_of_two_series_only_the_newer_one_stands(store):
-    """The older one had more processes: none of them is taken for one of the newer series."""
+def test_of_two_series_only_the_newer_one_counts(store):
+    """The older series had more processes, and none of them counts as a process of the newer series."""
     store.begin(a_run("run-1"), PLAN)
     for index in range(3):
         store.record("run-1", timing(process_index=index, metrics={"error": 1.0}))
@@ -54,8 +54,8 @@ def test_of_two_series_only_the_newer_one_stands(store):
     assert len(store.trials(newest=False)) == 5
 
 
-def test_of_the_code_that_counts_the_newest_stands_also_when_other_code_was_measured_since(store):
-    """By an edit that was undone, or by another database that was merged."""
+def test_the_newest_trial_of_the_current_code_counts_although_other_code_was_measured_later(store):
+    """This happens after an edit was undone or another database was merged."""
     now, other = (Source({"library": f"node {version}"}) for version in (1, 2))
     for run_id, code, error in (("run-1", now, 1.0), ("run-2", other, 2.0), ("run-3", None, 3.0)):
         store.begin(a_run(run_id), PLAN, [now, other])
@@ -63,12 +63,12 @@ def test_of_the_code_that_counts_the_newest_stands_also_when_other_code_was_meas
         store.record(run_id, timing(kind="twin", source=other.key, samples={}))
     found = store.standing(HERE.fingerprint, [EULER.key], [now.key])
     assert [(one.run_id, one.kind) for one in found.trials] == [("run-1", "timing")]
-    assert found.outdated == frozenset(), "a twin of other code is no number of the cell's"
+    assert found.outdated == frozenset(), "a twin of other code is no number of the cell"
     assert store.metrics(Where(source=now.key))["value"].tolist() == [1.0]
     assert store.metrics(Where(source=[now.key, other.key, ""]))["value"].tolist() == [2.0]
     assert store.metrics(Where(source=""))["value"].tolist() == [3.0]
     assert store.standing(HERE.fingerprint, [EULER.key], ["a third"]).outdated == {EULER.key}
-    assert store.metrics()["value"].tolist() == [2.0], "what is not known of which code comes last"
+    assert store.metrics()["value"].tolist() == [2.0], "a trial of unknown code comes last"
     assert store.metrics(Where(prefer=[now.key]))["value"].tolist() == [1.0]
     assert store.metrics(Where(prefer=["a third"]))["value"].tolist() == [2.0]
     baselines.keep(store, "now", prefer=[now.key])
@@ -88,7 +88,7 @@ def test_an_interrupted_trial_never_hides_a_measured_one(store, interrupted_at):
     assert statuses(store) == {("timing", 0): "ok"}
 
 
-def test_an_interrupted_trial_is_to_be_measured_again(store):
+def test_an_interrupted_trial_does_not_count_as_measured(store):
     store.begin(a_run(), PLAN)
     store.record("run-1", timing(status="interrupted"))
     store.record("run-1", timing(process_index=1))

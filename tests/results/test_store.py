@@ -1,3 +1,5 @@
+"""The store: what is written is read back, and invalid writes are refused whole."""
+
 import math
 import sqlite3
 import subprocess
@@ -35,7 +37,7 @@ def test_a_run_is_read_as_it_was_begun(store):
     assert math.isnan(row["finished_at"])
 
 
-def test_finishing_says_how_and_when(store):
+def test_finishing_writes_the_state_and_the_time(store):
     store.begin(a_run(), PLAN)
     store.finish("run-1", state="interrupted")
     (row,) = store.runs().to_dict("records")
@@ -43,7 +45,7 @@ def test_finishing_says_how_and_when(store):
     assert row["finished_at"] > row["started_at"]
 
 
-def test_a_run_ends_in_no_other_way(store):
+def test_an_unknown_state_of_a_run_is_refused(store):
     store.begin(a_run(), PLAN)
     with pytest.raises(ValueError, match="unknown state 'done'"):
         store.finish("run-1", state="done")
@@ -152,7 +154,7 @@ def test_environments_are_kept_apart(store):
     assert store.standing("another", [EULER.key], [None]).trials == []
 
 
-def test_what_a_process_printed_and_its_place_are_kept_whatever_it_was(store):
+def test_position_and_log_are_stored_and_invalid_characters_replaced(store):
     store.begin(a_run(), PLAN)
     store.record("run-1", timing(position=3, log_tail="a zero \0, half a \ud800, an ö", reason="\0"))
     (trial,) = store.trials().to_dict("records")
@@ -168,7 +170,7 @@ def test_what_a_process_printed_and_its_place_are_kept_whatever_it_was(store):
     ],
     ids=["a sample without a value", "two samples of one round"],
 )
-def test_of_a_trial_that_cannot_be_written_nothing_is(store, second, said):
+def test_a_trial_that_cannot_be_written_leaves_no_row(store, second, said):
     broken = timing(samples={"forward_s": [Sample(0, 0, 1.0), second]}, metrics={"error": 1.0})
     store.begin(a_run(), PLAN)
     with pytest.raises(StoreError, match=said):
@@ -184,7 +186,7 @@ def test_a_trial_needs_its_run(store):
         store.record("run-7", timing())
 
 
-def test_a_whole_number_that_a_server_has_no_room_for_is_one_line(store):
+def test_a_whole_number_too_large_for_a_server_is_refused_in_one_line(store):
     with pytest.raises(StoreError, match="seed = 3000000000: it should be less than or equal to 2147483647"):
         store.begin(a_run(), [Planned("solvers", replace(EULER, seed=3_000_000_000))])
     assert store.runs().empty
@@ -212,7 +214,7 @@ def test_recording_loads_neither_pandas_nor_torch():
     assert done.stdout.strip() == "set()"
 
 
-def test_sqlite_writes_ahead(tmp_path):
+def test_sqlite_has_a_write_ahead_log(tmp_path):
     with (
         Store.open(str(tmp_path / "bench.db"), create=True),
         closing(sqlite3.connect(tmp_path / "bench.db")) as connection,

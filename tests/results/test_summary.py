@@ -1,4 +1,4 @@
-"""The table `summary` says what pandas says of the frames, after each trial and after a rebuilding."""
+"""The table `summary` equals what pandas derives from the frames, after each trial and after a rebuild."""
 
 import math
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from tests.support import synthetic, synthetic_cells, three_runs
 
 
 def derived(store: Store) -> pd.DataFrame:
-    """The wide rows, from the frames alone: medians in which NaN counts for nothing."""
+    """The rows of the summary derived from the frames alone; the medians leave out NaN."""
     trials = store.trials(newest=False)
     trials = trials[(trials["status"] != "interrupted") & (trials["kind"] != "twin")]
     measured = pd.concat([store.metrics(newest=False), store.samples(newest=False)])
@@ -51,7 +51,7 @@ def derived(store: Store) -> pd.DataFrame:
 
 
 def exact_median(values: pd.Series) -> float:
-    """NumPy's overflows between 1e308 and 1.7e308."""
+    """The median without overflow; NumPy's median overflows between 1e308 and 1.7e308."""
     ordered = sorted(values)
     if not ordered:
         return math.nan
@@ -73,19 +73,19 @@ def test_an_interrupted_cell_has_no_row(three):
     assert not three.trials(Where(cell_key=three_runs.INTERRUPTED.key)).empty
 
 
-def test_a_failed_cell_says_how_it_failed_first_and_nothing_else(three):
+def test_a_failed_cell_has_its_first_failure_and_no_metric(three):
     found = row(three, three_runs.FAILED)
     assert (found["status"], found["reason"], found["trials"]) == ("crashed", "it is gone", 2)
     assert all(math.isnan(found[name]) for name in METRICS)
 
 
-def test_infinity_is_a_number_and_nan_is_none(three):
+def test_infinity_counts_as_a_number_and_nan_does_not(three):
     found = row(three, three_runs.NOT_NUMBERS)
     assert (found["status"], found["error"], found["nfe_forward"]) == ("ok", math.inf, 7.0)
     assert math.isnan(found["error_final"])
 
 
-def test_a_median_of_numbers_too_large_to_be_added(three):
+def test_the_median_of_numbers_too_large_to_be_added_is_right(three):
     found = row(three, three_runs.HUGE)
     assert found["forward_s"] == 1.7e308  # of 1e308, 1.7e308 twice, and infinity
     assert found["error"] == -1.7e308
@@ -118,7 +118,7 @@ def test_an_interrupted_trial_changes_nothing(begun):
 
 @pytest.mark.parametrize("status", ["ok", "crashed"])
 def test_a_twin_is_no_measurement_of_the_cell(begun, status):
-    """It may fail, or be far off: the cell's own timings stand."""
+    """The twin may fail or be far off: the row has the cell's own timings."""
     timing = Trial(
         cell_key=CELL.key, kind="timing", metrics={"busy_s": 1.0}, samples={"forward_s": [Sample(0, 0, 1.0)]}
     )
@@ -212,7 +212,7 @@ def test_a_damaged_summary_is_rebuilt(filled):
     assert_frame_equal(filled.summary(), before)
 
 
-def test_a_summary_of_another_shape_is_made_anew(filled):
+def test_a_remade_summary_has_the_same_rows(filled):
     before = filled.summary()
     with filled.database.writing() as connection:
         views.drop(connection)
@@ -221,7 +221,7 @@ def test_a_summary_of_another_shape_is_made_anew(filled):
     assert_frame_equal(filled.summary(), before)
 
 
-def test_the_fields_of_the_cell_stand_in_its_row(filled):
+def test_a_row_has_the_fields_of_its_cell(filled):
     found = row(filled, CELL)
     for name, value in asdict(CELL).items():
         assert found[name] == value or (value is None and np.isnan(found[name]))

@@ -1,3 +1,5 @@
+"""The tables: comments, natural keys, foreign keys and columns."""
+
 from dataclasses import fields
 
 import pytest
@@ -9,7 +11,7 @@ from results.schema.tables import cell, metadata, summary
 
 
 @pytest.mark.parametrize("column", [c for table in metadata.sorted_tables for c in table.c], ids=str)
-def test_every_column_says_what_it_holds(column):
+def test_every_column_has_a_comment(column):
     assert column.comment
 
 
@@ -17,7 +19,7 @@ def test_the_cell_table_has_a_column_for_each_field_and_the_key():
     assert [column.name for column in cell.c] == ["key", *(field.name for field in fields(Cell))]
 
 
-def test_only_what_a_cell_may_leave_out_is_nullable():
+def test_only_the_optional_fields_of_a_cell_are_nullable():
     optional = {field.name for field in fields(Cell) if field.default is None}
     assert {column.name for column in cell.c if column.nullable} == optional
 
@@ -45,14 +47,14 @@ NATURAL = {
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
-def test_what_names_a_row_is_there_once(table):
+def test_the_natural_key_of_each_table_is_unique(table):
     unique = [constraint for constraint in table.constraints if isinstance(constraint, UniqueConstraint)]
     keys = {" ".join(column.name for column in constraint.columns) for constraint in (table.primary_key, *unique)}
     assert NATURAL[table.name] in keys
 
 
 @pytest.mark.parametrize("table", metadata.sorted_tables, ids=str)
-def test_what_refers_to_another_table_is_a_foreign_key(table):
+def test_a_column_that_refers_to_another_table_is_a_foreign_key(table):
     targets = {"run_id": "run", "cell_key": "cell", "trial_id": "trial", "sweep_id": "sweep"}
     if table.name != "environment":
         targets["fingerprint"] = "environment"
@@ -62,7 +64,7 @@ def test_what_refers_to_another_table_is_a_foreign_key(table):
             assert referred == {targets[column.name]}, column
 
 
-def test_a_unit_stands_in_the_comment_of_what_has_one_in_its_name():
+def test_a_column_with_a_unit_in_its_name_has_the_unit_in_its_comment():
     units = {"_s": "second", "_bytes": "bytes", "_at": "seconds since the epoch"}
     for table in metadata.sorted_tables:
         for column in table.c:

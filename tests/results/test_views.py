@@ -1,4 +1,4 @@
-"""The views: what is newest of each cell and environment, and curves as points, alike on both engines."""
+"""The views, alike on both engines: the newest row of each cell and environment, and the points of curves."""
 
 import math
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def ask(store: Store, query: str) -> list[tuple]:
         return [tuple(row) for row in connection.execute(text(query))]
 
 
-def test_the_newest_row_of_each_cell_and_environment(three):
+def test_latest_has_the_newest_row_of_each_cell_and_environment(three):
     wide = three.summary().merge(three.runs()[["run_id", "sequence"]], on="run_id").sort_values("sequence")
     newest = wide.groupby(["fingerprint", "cell_key"]).tail(1)
     found = ask(three, "select run_id, cell_key from latest")
@@ -36,7 +36,7 @@ def test_the_newest_row_of_each_cell_and_environment(three):
     assert len(found) < len(wide)
 
 
-def test_what_was_measured_of_unknown_code_stands_after_what_is_known(store):
+def test_a_trial_of_unknown_code_comes_after_a_trial_of_known_code(store):
     source = Source({"library": "node 1", "adapter": "node 1", "problem": "spiral 1", "measure": "timing 1"})
     for number, key in ((1, source.key), (2, None)):
         store.begin(synthetic.run(f"run-{number}"), [Planned("spiral", CELL)], [source])
@@ -50,7 +50,7 @@ def record(store: Store, **curves: Curve) -> None:
     store.record("run-1", Trial(cell_key=CELL.key, kind="training", curves=curves))
 
 
-def test_a_curve_is_points_with_all_numbers_that_there_are(store):
+def test_point_has_every_number_of_a_curve(store):
     record(store, loss=Curve([0, 0.1, 1e300], [[1.5, -math.inf], [math.inf, 5e-324], [math.nan, 0.1 + 0.2]]))
     expected = [
         *((0, 0, 0.0, 1.5), (0, 1, 0.0, -math.inf), (1, 0, 0.1, math.inf), (1, 1, 0.1, 5e-324)),
@@ -59,7 +59,7 @@ def test_a_curve_is_points_with_all_numbers_that_there_are(store):
     assert ask(store, "select position, component, x, y from point order by 1, 2") == expected
 
 
-def test_a_curve_of_many_numbers_is_only_an_array(store):
+def test_a_curve_of_many_numbers_has_no_points_and_is_only_an_array(store):
     small, large = (Curve(list(range(n)), [[0.5]] * n) for n in (5_000, 5_001))
     record(store, small=small, large=large, none=Curve([], []))
     assert ask(store, "select name, count(*) from point group by name") == [("small", 5_000)]
@@ -67,7 +67,7 @@ def test_a_curve_of_many_numbers_is_only_an_array(store):
     assert list(findings(store)) == []
 
 
-def test_a_backup_has_them_too(three, tmp_path):
+def test_a_backup_has_the_views(three, tmp_path):
     backup = back_up(three.database, tmp_path / "backup.db")
     with Store.open(backup) as copy:
         assert sorted(ask(copy, "select run_id, cell_key from latest")) == sorted(
@@ -77,7 +77,7 @@ def test_a_backup_has_them_too(three, tmp_path):
 
 
 @pytest.mark.parametrize("view", ["latest", "point"])
-def test_a_view_that_is_gone_is_found_and_made_anew(store, view, tmp_path):
+def test_a_missing_view_is_found_and_restored(store, view, tmp_path):
     from bench.answers.database import rebuild_summary
 
     with store.database.writing() as connection:
@@ -87,7 +87,7 @@ def test_a_view_that_is_gone_is_found_and_made_anew(store, view, tmp_path):
     assert list(findings(store)) == []
 
 
-def test_a_view_of_other_columns_is_found_and_made_anew(store):
+def test_a_view_of_other_columns_is_found_and_restored(store):
     with store.database.writing() as connection:
         connection.execute(text("drop view latest"))
         connection.execute(text("create view latest as select 1 as x"))
@@ -97,7 +97,7 @@ def test_a_view_of_other_columns_is_found_and_made_anew(store):
     assert list(findings(store)) == []
 
 
-def test_what_stands_where_a_view_is_to_be_is_not_removed(store):
+def test_a_table_that_has_the_name_of_a_view_is_not_removed(store):
     with store.database.writing() as connection:
         connection.execute(text("drop view latest"))
         connection.execute(text("create table latest (x integer)"))

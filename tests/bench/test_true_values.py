@@ -1,4 +1,4 @@
-"""True values: kept with where they come from, read back to the bit, computed once for all runs."""
+"""True values: kept with their provenance, read back bit for bit, and computed once for all runs."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from results.tools.true_values import keep, kept
 from tests.support.small_runs import run, sweep_of
 
 VALUES = np.array([[0.1, -0.0], [np.pi, 5e-324]])
-ONE = TrueValues(
+TRUE = TrueValues(
     problem="spiral",
     name="solution",
     asked={"horizon": 1.5, "seed": 0},
@@ -30,41 +30,41 @@ CELL = Cell(
 )  # fmt: skip
 
 
-def test_what_is_kept_is_read_back_to_the_bit(url):
+def test_true_values_are_read_back_bit_for_bit(url):
     with Store.open(url, create=True) as store:
-        assert keep(store, [ONE]) == 1
+        assert keep(store, [TRUE]) == 1
     with Store.open(url) as store:
         (read,) = kept(store, "spiral")
-        assert read == ONE
+        assert read == TRUE
         assert np.frombuffer(read.array).tobytes() == VALUES.tobytes()
         assert kept(store, "lorenz") == []
 
 
-def test_what_is_there_stays_however_often_it_is_kept(url):
-    later = replace(ONE, provenance={"method": "by another hand"})
+def test_true_values_that_are_kept_already_are_not_overwritten(url):
+    later = replace(TRUE, provenance={"method": "by another hand"})
     with Store.open(url, create=True) as store:
-        assert [keep(store, [ONE]), keep(store, [later, ONE])] == [1, 0]
-        assert kept(store, "spiral") == [ONE]
+        assert [keep(store, [TRUE]), keep(store, [later, TRUE])] == [1, 0]
+        assert kept(store, "spiral") == [TRUE]
 
 
 @pytest.mark.parametrize(
     "change", [{"name": "gradient"}, {"asked": {"horizon": 1.5, "seed": 1}}, {"problem": "lorenz"}]
 )
-def test_another_question_is_another_reference(store, change):
-    other = replace(ONE, **change)
-    assert keep(store, [ONE, other]) == 2
-    assert ONE.key != other.key
+def test_other_true_values_have_another_key(store, change):
+    other = replace(TRUE, **change)
+    assert keep(store, [TRUE, other]) == 2
+    assert TRUE.key != other.key
 
 
 def test_a_merge_brings_true_values_along(tmp_path):
     with Store.open(str(tmp_path / "theirs.db"), create=True) as theirs:
-        keep(theirs, [ONE])
+        keep(theirs, [TRUE])
         with Store.open(str(tmp_path / "ours.db"), create=True) as ours:
             merge(ours, theirs)
-            assert kept(ours, "spiral") == [ONE]
+            assert kept(ours, "spiral") == [TRUE]
 
 
-def test_a_kept_value_is_not_computed_again_and_gives_the_same_errors(store):
+def test_kept_true_values_are_not_computed_again_and_give_the_same_errors(store):
     problem = PROBLEMS["spiral"]
     workload = BACKENDS["node"].prepare(CELL, problem)
     found, computed = errors(CELL, problem, workload)
@@ -78,7 +78,7 @@ def measure(store: Store, *cells: Cell) -> None:
 
 
 @pytest.mark.exhaustive
-def test_all_cells_and_runs_that_ask_the_same_share_one(store):
+def test_cells_and_runs_that_ask_for_the_same_share_their_true_values(store):
     measure(store, CELL, replace(CELL, rtol=1e-4))
     shared = kept(store, "spiral")
     assert sorted(one.name for one in shared) == ["gradient", "solution"]

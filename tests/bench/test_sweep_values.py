@@ -1,4 +1,4 @@
-"""Odd numbers and odd files at the door: each is a plan or one line, and what is accepted can be measured."""
+"""Validation of sweeps: odd numbers and files give a plan or one line, and what is accepted can be measured."""
 
 import os
 import re
@@ -50,7 +50,7 @@ EXTREME = {
 
 
 def loaded(path: Path, text: str | bytes) -> int | str:
-    """How many cells it plans, or the line that refuses it."""
+    """The number of cells that the sweep plans, or the line that refuses it."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     try:
         return len(load_sweep(str(path)).planned)
@@ -63,7 +63,7 @@ def loaded(path: Path, text: str | bytes) -> int | str:
 
 
 def with_axis(axis: str, value: str) -> str:
-    """A sweep of a cell that has this axis."""
+    """The text of a sweep of one cell, with this value of the axis."""
     if axis in ("learning_rate", "evaluate", "optimiser", "iterations"):
         return re.sub(rf"(?m)^{axis} = .*\n", "", TRAINED) + f"{axis} = {value}\n"
     if axis == "dt":
@@ -76,14 +76,14 @@ def with_axis(axis: str, value: str) -> str:
 
 @pytest.mark.parametrize("value", [*NUMBERS, *OTHERS], ids=lambda value: value[:12])
 @pytest.mark.parametrize("key", Measure.model_fields)
-def test_any_value_of_a_key_of_measure_is_a_plan_or_one_line(tmp_path, key, value):
+def test_any_value_of_a_key_of_measure_gives_a_plan_or_one_line(tmp_path, key, value):
     found = loaded(tmp_path / "mine.toml", f"[measure]\n{key} = {value}\n{GRID}")
     assert found == 1 or key in str(found) or "not TOML" in str(found)
 
 
 @pytest.mark.parametrize("value", [*NUMBERS, *OTHERS], ids=lambda value: value[:12])
 @pytest.mark.parametrize("axis", AXES)
-def test_any_value_of_an_axis_is_a_plan_or_one_line(tmp_path, axis, value):
+def test_any_value_of_an_axis_gives_a_plan_or_one_line(tmp_path, axis, value):
     found = loaded(tmp_path / "mine.toml", with_axis(axis, value))
     assert found == 1 or axis in str(found) or "not TOML" in str(found)
     joint = loaded(
@@ -94,10 +94,10 @@ def test_any_value_of_an_axis_is_a_plan_or_one_line(tmp_path, axis, value):
 
 @pytest.mark.parametrize("value", [value for value in NUMBERS if "0x" not in value], ids=lambda value: value[:12])
 @pytest.mark.parametrize("name", ["dt", "rtol", "atol"])
-def test_any_number_of_another_way_is_a_plan_or_one_line(tmp_path, name, value):
-    way = f"euler dt={value}" if name == "dt" else f"dopri5 rtol=1e-3 atol=1e-3 {name}={value}"
-    way = way.replace(f"{name}=1e-3 ", "", 1) if name != "dt" else way
-    found = loaded(tmp_path / "mine.toml", TRAINED + f'evaluate = "{way}"\n')
+def test_any_number_in_evaluate_gives_a_plan_or_one_line(tmp_path, name, value):
+    evaluation = f"euler dt={value}" if name == "dt" else f"dopri5 rtol=1e-3 atol=1e-3 {name}={value}"
+    evaluation = evaluation.replace(f"{name}=1e-3 ", "", 1) if name != "dt" else evaluation
+    found = loaded(tmp_path / "mine.toml", TRAINED + f'evaluate = "{evaluation}"\n')
     assert found == 1 or "evaluate" in str(found) or "dt = " in str(found)
 
 
@@ -105,7 +105,7 @@ def test_numbers_that_are_equal_make_one_cell(tmp_path):
     assert loaded(tmp_path / "mine.toml", with_axis("rtol", "[0, 0.0, -0.0]")) == 1
 
 
-def test_a_step_that_nobody_waits_for_is_refused(tmp_path):
+def test_a_step_that_makes_too_many_steps_is_refused(tmp_path):
     assert "1.5e+15 steps" in str(loaded(tmp_path / "mine.toml", FIXED + "dt = 1e-15\n"))
     assert "steps" in str(loaded(tmp_path / "mine.toml", TRAINED + 'evaluate = "euler dt=1e-15"\n'))
 
@@ -116,19 +116,19 @@ def test_a_step_far_beyond_the_horizon_is_refused(tmp_path):
     assert loaded(tmp_path / "mine.toml", FIXED + "dt = 3.0\n") == 1
 
 
-def test_output_times_that_rounding_makes_one_are_refused(tmp_path):
+def test_output_times_that_rounding_makes_equal_are_refused(tmp_path):
     assert "float32 tells at most 4194305" in str(loaded(tmp_path / "mine.toml", GRID + "n_outputs = 4194306\n"))
     assert loaded(tmp_path / "mine.toml", GRID + 'n_outputs = 4194306\ndtype = "float64"\n') == 1
 
 
-def test_more_than_a_problems_data_have_is_refused(tmp_path):
-    """A batch of more starts than there are would silently be a smaller one."""
+def test_more_samples_or_outputs_than_a_problems_data_have_are_refused(tmp_path):
+    """A batch of more initial values than the data have would silently be smaller."""
     for axis, most in (("batch_size", 991), ("n_outputs", 11)):
         assert loaded(tmp_path / "mine.toml", TRAINED + f"{axis} = {most}\n") == 1
         assert f"has at most {most}" in str(loaded(tmp_path / "mine.toml", TRAINED + f"{axis} = {most + 1}\n"))
 
 
-def test_a_grid_without_end_is_counted_and_refused_before_it_is_unfolded(tmp_path):
+def test_a_huge_grid_is_counted_and_refused_before_it_is_expanded(tmp_path):
     axes = ("seed", "n_outputs", "batch_size", "horizon", "threads")
     grid = GRID + "".join(f"{axis} = {list(range(2, 600))}\n" for axis in axes)
     assert "7.65e+13 cells: a sweep has at most 1,000,000" in str(loaded(tmp_path / "mine.toml", grid))
@@ -196,8 +196,8 @@ def test_a_sweep_in_the_home_folder_is_found(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("axis", EXTREME)
-def test_an_extreme_that_is_accepted_can_be_measured(tmp_path, axis, backend):
-    """It may time out or blow up: that is its row. It may not be an error of the harness, or a crash."""
+def test_an_extreme_value_that_is_accepted_can_be_measured(tmp_path, axis, backend):
+    """The trial may time out or diverge, which is a result; it may not end with an error of the harness or a crash."""
     text = with_axis(axis, EXTREME[axis]).replace('"node"', f'"{backend}"')
     assert isinstance(loaded(tmp_path / "mine.toml", text), int)
     for one in load_sweep(str(tmp_path / "mine.toml")).planned:
@@ -206,7 +206,7 @@ def test_an_extreme_that_is_accepted_can_be_measured(tmp_path, axis, backend):
         assert trial.status not in ("error", "crashed"), (trial.reason, trial.log_tail)
 
 
-def test_every_axis_of_numbers_has_its_extreme():
+def test_every_numeric_axis_has_an_extreme_value():
     assert set(EXTREME) >= {axis for axis in AXES if not names(axis)} - {"device", "optimiser"}
 
 
@@ -221,18 +221,18 @@ MOST = Measure(
 
 
 @pytest.mark.parametrize("measure", [LEAST, MOST], ids=["least", "most"])
-def test_the_extremes_of_measure_measure(store, measure):
+def test_a_sweep_with_extreme_measure_settings_is_measured(store, measure):
     assert run(store, sweep_of(CELL, measure=measure))
     assert set(store.trials()["status"]) == {"ok"}
 
 
-def test_no_time_at_all_is_a_timeout_and_no_memory_at_all_a_lack_of_it(store):
+def test_almost_no_time_is_a_timeout_and_almost_no_memory_is_out_of_memory(store):
     none = {"timeout_s": 5e-324, "memory_gib": 5e-324}
     assert run(store, sweep_of(CELL, measure=LEAST.model_copy(update=none)))
     assert set(store.trials()["status"]) <= {"timeout", "out_of_memory"}
 
 
-def test_threads_above_the_cores_are_said_beforehand(tmp_path, call, monkeypatch):
+def test_plan_warns_of_more_threads_than_cores(tmp_path, call, monkeypatch):
     monkeypatch.setattr(crowding, "allowed", lambda: 2)
     (tmp_path / "mine.toml").write_text(GRID + "threads = [1, 2, 3, 64]\n")
     code, _, err = call("plan", str(tmp_path / "mine.toml"), "--db", str(tmp_path / "bench.db"))

@@ -1,4 +1,4 @@
-"""A database that is taken away while it is written: what was measured is saved, and the user is told where it is."""
+"""A database that is removed, replaced or damaged during a run: the trials are saved, and a notice says where."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def path(tmp_path) -> Path:
 
 
 def checkpoint(path: Path) -> None:
-    """Have all of it in the file itself, and nothing in its -wal file."""
+    """Move the whole content from the -wal file into the file itself."""
     with closing(sqlite3.connect(path)) as other:
         other.execute("pragma wal_checkpoint(truncate)")
 
@@ -51,7 +51,7 @@ def another(path: Path, name: str = "another.db") -> Path:
 
 
 def record_while(path: Path, taken: Callable[[Path], object]) -> Store:
-    """The store, closed, of a run that has been robbed of its database."""
+    """The closed store of a run whose database was taken away between two trials."""
     with Store.open(str(path), create=True) as store:
         store.begin(a_run("run-1"), PLAN)
         for index in range(BEFORE):
@@ -78,16 +78,16 @@ TAKEN: dict[str, Callable[[Path], object]] = {
     "removed with its folder": lambda path: shutil.rmtree(path.parent),
     "renamed": lambda path: path.rename(path.with_name("other.db")),
     "renamed with its folder": lambda path: path.parent.rename(path.parent.with_name("other")),
-    "robbed of its -wal file": lambda path: path.with_name("bench.db-wal").unlink(),
-    "robbed of its -shm file": lambda path: path.with_name("bench.db-shm").unlink(),
+    "without its -wal file": lambda path: path.with_name("bench.db-wal").unlink(),
+    "without its -shm file": lambda path: path.with_name("bench.db-shm").unlink(),
 }
 
 
 @pytest.mark.parametrize("how", TAKEN)
-def test_a_database_that_was_taken_away_is_put_back_whole(path, how):
+def test_a_database_that_was_taken_away_is_restored_whole(path, how):
     store = record_while(path, TAKEN[how])
     (notice,) = store.notices
-    assert notice.startswith(f"{path} was removed" if "robbed" not in how else f"{path} has lost its -wal or its -shm")
+    assert notice.startswith(f"{path} was removed" if "without" not in how else f"{path} has lost its -wal or its -shm")
     assert notice.endswith("while it was written: it was restored, and nothing is lost")
     assert store.database.moved_to is None
     assert_whole(path)
@@ -118,14 +118,14 @@ def test_what_was_written_to_a_replaced_database_is_in_a_file_beside_it(path, ho
             assert len(ours.trials()) == BEFORE + AFTER
 
 
-def test_where_its_folder_cannot_be_made_again_it_is_kept_with_the_users_own(path, state):
+def test_a_database_whose_folder_cannot_be_made_again_is_saved_in_the_users_state_folder(path, state):
     store = record_while(path, lambda path: (shutil.rmtree(path.parent), path.parent.write_text("in the way")))
     assert store.database.moved_to.parent == state / "rescued"
     assert str(store.database.moved_to) in store.notices[0]
     assert_whole(store.database.moved_to)
 
 
-def test_what_two_runs_wrote_to_one_removed_database_is_saved_twice(path):
+def test_the_trials_of_two_runs_on_one_removed_database_are_saved_in_two_files(path):
     with Store.open(str(path), create=True) as one, Store.open(str(path), create=True) as two:
         one.begin(a_run("run-1"), PLAN)
         two.begin(a_run("run-2"), PLAN)
@@ -141,7 +141,7 @@ def test_what_two_runs_wrote_to_one_removed_database_is_saved_twice(path):
 
 
 def overwrite(path: Path) -> None:
-    """As cp does: the file stays, and has another's content."""
+    """Overwrite the content of the file, which stays the same file, as cp does."""
     shutil.copyfile(another(path), path)
 
 
@@ -153,7 +153,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("how", DAMAGED)
-def test_what_a_damaged_database_cannot_take_is_spooled_and_taken_in_where_there_is_another(path, how):
+def test_trials_for_a_damaged_database_are_spooled_and_taken_in_by_a_new_one(path, how):
     damage, said = DAMAGED[how]
     with Store.open(str(path), create=True) as store:
         store.begin(a_run("run-1"), PLAN)
@@ -186,7 +186,7 @@ def remove_files_of(path: Path) -> None:
             found.unlink()
 
 
-def test_a_database_that_others_made_smaller_is_written_on(path):
+def test_recording_continues_in_a_database_that_another_process_has_made_smaller(path):
     def prune(path: Path) -> None:
         checkpoint(path)
         with closing(sqlite3.connect(path)) as other:
@@ -217,7 +217,7 @@ n_outputs = 2
 
 
 def trials_in(path: Path) -> int:
-    """Read by a process that is not the run's: none, as long as there is no table."""
+    """The number of trials, read outside the run's process; 0 as long as there is no table."""
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             return int(connection.execute("select count(*) from trial").fetchone()[0])
@@ -228,7 +228,7 @@ def trials_in(path: Path) -> int:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_run_whose_database_is_taken_away_loses_none_of_it(tmp_path, path, replaced):
-    """The whole way, in a process of its own."""
+    """A real run in another process."""
     (tmp_path / "small.toml").write_text(SWEEP)
     command = [sys.executable, "-m", "bench", "run", "small.toml", "--db", "out/bench.db"]
     with subprocess.Popen(
@@ -237,7 +237,7 @@ def test_a_run_whose_database_is_taken_away_loses_none_of_it(tmp_path, path, rep
         try:
             deadline = time.monotonic() + 300
             while trials_in(path) < 2:
-                assert time.monotonic() < deadline, "waited in vain"
+                assert time.monotonic() < deadline, "too few trials in time"
                 assert run.poll() is None, run.communicate()
                 time.sleep(0.02)
             path.unlink()
