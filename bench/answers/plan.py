@@ -8,6 +8,7 @@ from bench.answers.choosing import chosen, warn
 from bench.answers.columns import columns
 from bench.answers.reading import opened
 from bench.failure import UsageError
+from bench.machine.crowding import allowed
 from bench.machine.environment import environment
 from bench.measures.kinds import kinds
 from bench.plan.due import Recorded, pending, recorded
@@ -80,7 +81,7 @@ def _time_left(due: Sequence[Pending], sweep: Sweep, costs_here: Costs) -> str:
     """The line that says how long the trials still to be measured will take."""
     if not due:
         return "nothing is left to measure"
-    seconds = estimated_s(due, sweep.measure, costs_here)
+    seconds = estimated_s(due, sweep.measure, costs_here, allowed())
     if math.isnan(seconds):
         return "no estimate yet of how long it takes: no trial of these kinds was measured on this machine"
     return f"about {duration(seconds)} to measure what is left, by what similar trials took on this machine"

@@ -12,9 +12,16 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 def chosen(threads: int) -> tuple[int, ...]:
     """The best cores for a number of threads, of those that this process may use; none if the platform cannot pin."""
+    return disjoint(threads, most=1)[0]
+
+
+def disjoint(threads: int, most: int) -> list[tuple[int, ...]]:
+    """The cores of up to `most` workers side by side, best first: no core is in two sets. At least one worker's."""
     if not hasattr(os, "sched_setaffinity"):
-        return ()
-    return tuple(sorted(_best_first(os.sched_getaffinity(0), _siblings, _capacity)[:threads]))
+        return [()] * max(1, min(most, (os.cpu_count() or 1) // threads))
+    best = _best_first(os.sched_getaffinity(0), _siblings, _capacity)
+    count = max(1, min(most, len(best) // threads))
+    return [tuple(sorted(best[threads * i : threads * (i + 1)])) for i in range(count)]
 
 
 def pin(cores: Collection[int]) -> None:

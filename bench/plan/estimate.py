@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.plan.protocol import MOST_TOGETHER, Pending, blocks
+from bench.plan.protocol import MOST_SIDE_BY_SIDE, MOST_TOGETHER, SIDE_BY_SIDE, Pending, blocks
 from bench.sweep.measure import Measure
 from results.records import Cell, TrialKind
 
@@ -71,16 +71,25 @@ def _means(taken: pd.DataFrame, axes: Sequence[str]) -> _Means:
     return dict(by_values.mean())
 
 
-def estimated_s(due: Sequence[Pending], measure: Measure, costs: Costs) -> float:
-    """The estimated seconds to measure the due trials; NaN if nothing similar to one of them was measured."""
-    return sum(_alone(trial, costs) for trial in due if trial.kind != "timing") + sum(
-        _timing([trial.cell for trial in block if trial.kind == "timing"], measure, costs) for block in blocks(due)
-    )
+def estimated_s(due: Sequence[Pending], measure: Measure, costs: Costs, cores: int = 1) -> float:
+    """The estimated seconds to measure the due trials on so many cores; NaN if none similar to one was measured."""
+    return sum(_block_s(block, measure, costs, cores) for block in blocks(due))
 
 
-def _alone(trial: Pending, costs: Costs) -> float:
-    iterations = trial.cell.iterations if trial.kind == "training" else 1
-    return costs.unit_s(trial.cell, trial.kind) * iterations
+def _block_s(block: Sequence[Pending], measure: Measure, costs: Costs, cores: int) -> float:
+    by_kind: dict[TrialKind, list[Cell]] = {}
+    for trial in block:
+        by_kind.setdefault(trial.kind, []).append(trial.cell)
+    timing = _timing(by_kind.pop("timing", []), measure, costs)
+    return timing + sum(_untimed(kind, cells, costs, cores) for kind, cells in by_kind.items())
+
+
+def _untimed(kind: TrialKind, cells: Sequence[Cell], costs: Costs, cores: int) -> float:
+    """The seconds of a block's trials of a kind, side by side where no time is measured."""
+    seconds = [costs.unit_s(cell, kind) * (cell.iterations if kind == "training" else 1) for cell in cells]
+    if kind not in SIDE_BY_SIDE or cells[0].device != "cpu":
+        return sum(seconds)
+    return max(sum(seconds) / max(1, min(MOST_SIDE_BY_SIDE, cores // cells[0].threads)), *seconds)
 
 
 def _timing(cells: Sequence[Cell], measure: Measure, costs: Costs) -> float:

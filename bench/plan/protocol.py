@@ -8,6 +8,9 @@ from results.records import Cell, TrialKind
 
 MOST_TOGETHER = 16  # cells timed in the same rounds: the longer a round, the farther apart are its samples
 
+SIDE_BY_SIDE: tuple[TrialKind, ...] = ("counts", "accuracy", "memory")  # no time is measured: they may run at once
+MOST_SIDE_BY_SIDE = 8
+
 
 class Pending(NamedTuple):
     """A kind of trial that is due for a cell: one trial, or for timing as many as it takes."""

@@ -1,20 +1,25 @@
 """The measurement of one block: the due trials of cells that are compared with each other."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 
 from bench.interrupt import deferred
-from bench.machine.cores import chosen
+from bench.machine.cores import chosen, disjoint
 from bench.machine.limits import available, together
-from bench.plan.protocol import MOST_TOGETHER, Pending, groups
+from bench.plan.protocol import MOST_SIDE_BY_SIDE, MOST_TOGETHER, SIDE_BY_SIDE, Pending, groups
 from bench.run.measured_so_far import MeasuredSoFar
-from bench.run.run_trial import run_trial
+from bench.run.run_trial import run_trials
 from bench.run.timing import Group, waves
 from bench.sweep.measure import Measure, asked
 from bench.worker.task import Task
-from results.records import Cell, NoiseFloor, Trial, TrialKind, TrueValues
+from results.records import Cell, NoiseFloor, Trial, TrialKind, TrialStatus, TrueValues
 
 _ROOM = 0.5  # share of the free memory that the workers of a group may hold
+# A trial that fails in this way beside others is repeated alone: they may have taken the memory or the time.
+_MAY_PASS_ALONE: tuple[TrialStatus, ...] = ("out_of_memory", "timeout", "crashed")
 _UNKNOWN_BYTES = 0.5e9  # of a worker whose memory was not measured
 
 
@@ -44,9 +49,8 @@ class BlockRunner:
     def measure(self, due: Sequence[Pending]) -> list[NoiseFloor]:
         """Measure the due trials; the controls' noise floors. Ctrl-C leaves a row for each trial that it cuts short."""
         try:
-            for pending in due:
-                if pending.kind != "timing" and (pending.cell.key, "counts") not in self._failed:
-                    self._measure_alone(pending)
+            for kind in (*SIDE_BY_SIDE, "training"):
+                self._measure_untimed(kind, [pending.cell for pending in due if pending.kind == kind])
             return list(self._timed([pending.cell for pending in due if pending.kind == "timing"]))
         except KeyboardInterrupt:
             pass  # while it is being handled, it holds the transaction that it was raised in
@@ -55,13 +59,41 @@ class BlockRunner:
                 self._hand_to_record(self._known.with_source(_interrupted(task)))
         raise KeyboardInterrupt
 
-    def _measure_alone(self, pending: Pending) -> None:
-        true_values = self._known.true_values(pending.cell.problem) if pending.kind == "accuracy" else ()
-        task = self._task(pending.cell, pending.kind, true_values=true_values)
-        self._before(task)
-        trial, computed = run_trial(task)
-        self._record(trial)
-        self._known.keep(computed)
+    def _measure_untimed(self, kind: TrialKind, cells: Sequence[Cell]) -> None:
+        """Measure a kind of trial of the cells, side by side where no time is measured.
+
+        A cell whose calls could not be counted is not measured further.
+        """
+        waiting = deque(cell for cell in cells if (cell.key, "counts") not in self._failed)
+        while waiting:
+            cores = self._cores_side_by_side(kind, waiting[0])[: len(waiting)]
+            tasks = [self._task(waiting.popleft(), kind, cores=own) for own in cores]
+            for task in self._run(tasks):
+                self._run([replace(task, cores=chosen(task.cell.threads))])
+
+    def _run(self, tasks: Sequence[Task]) -> list[Task]:
+        """Run the trials side by side and record them; those that may have failed because of their company are left."""
+        left = []
+        with closing(run_trials(tasks, self._before)) as results:
+            for result in results:
+                if len(tasks) > 1 and result.trial.status in _MAY_PASS_ALONE:
+                    left.append(result.task)
+                else:
+                    self._record(result.trial)
+                    self._known.keep(result.true_values)
+        return left
+
+    def _cores_side_by_side(self, kind: TrialKind, cell: Cell) -> list[tuple[int, ...]]:
+        """The cores of each of the trials of this kind that may run at once: of one, where time is measured.
+
+        The first trial of accuracy is alone too: it computes the true values, which the others are given.
+        """
+        if kind not in SIDE_BY_SIDE or cell.device != "cpu" or (kind == "accuracy" and not self._true_values(cell)):
+            return [chosen(cell.threads)]
+        return disjoint(cell.threads, most=together([_UNKNOWN_BYTES] * MOST_SIDE_BY_SIDE, _ROOM * available()))
+
+    def _true_values(self, cell: Cell) -> tuple[TrueValues, ...]:
+        return self._known.true_values(cell.problem)
 
     def _timed(self, cells: Sequence[Cell]) -> Iterator[NoiseFloor]:
         """Time the cells, group by group, beside the same control; beside another one only if that one has failed."""
@@ -111,9 +143,7 @@ class BlockRunner:
         peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
         return max(1, min(MOST_TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
-    def _task(
-        self, cell: Cell, kind: TrialKind, process_index: int = 0, true_values: tuple[TrueValues, ...] = ()
-    ) -> Task:
+    def _task(self, cell: Cell, kind: TrialKind, process_index: int = 0, cores: tuple[int, ...] | None = None) -> Task:
         """A new task, which counts as under way until its trial is recorded."""
         on_cuda = cell.device.startswith("cuda")
         task = Task(
@@ -123,9 +153,9 @@ class BlockRunner:
             timeout_s=self._measure.timeout_s,
             # What CUDA maps into the process is not what it uses.
             memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
-            cores=chosen(cell.threads),
+            cores=chosen(cell.threads) if cores is None else cores,
             use=self._use,
-            true_values=true_values,
+            true_values=self._true_values(cell) if kind == "accuracy" else (),
         )
         self._under_way[cell.key, kind, process_index] = task
         return task

@@ -1,13 +1,15 @@
 """A worker as the runner sees it: a process that is started, asked, timed out, and ended with all its descendants."""
 
 import contextlib
+import math
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from bench.failure import InfrastructureError, TrialFailure
 from bench.interrupt import deferred
@@ -43,6 +45,7 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self.log_tail = ""  # the end of the worker's output; known when it has ended
+        self.deadline = math.inf  # on the monotonic clock: the latest time of its next answer
         self._timeout_s = task.timeout_s
         self._memory_bytes = task.memory_bytes
         self._kills = oom_kills()
@@ -63,6 +66,7 @@ class Worker:
                 begin(self._process)
             self._server = None if self._spawned else fork_server()
             self._await_start()
+            self.deadline = time.monotonic() + self._timeout_s
         except BaseException:  # nothing else would end the process yet
             self.end()
             raise
@@ -76,6 +80,11 @@ class Worker:
             raise _not_started(f"it {self._how()[0]}")
         if first.obstacle:
             raise _not_started(first.obstacle)
+
+    @property
+    def sources(self) -> tuple[Connection, int]:
+        """What is ready as soon as the worker has answered or died."""
+        return self._connection, self._process.sentinel
 
     @property
     def pid(self) -> int:
@@ -101,6 +110,7 @@ class Worker:
 
     def sample(self) -> Sampled:
         """One sample, from a timing worker."""
+        self.deadline = time.monotonic() + self._timeout_s
         with contextlib.suppress(OSError):  # a dead worker is noticed when its answer is received
             self._connection.send("sample")
         answer = self._receive()
@@ -109,7 +119,7 @@ class Worker:
         return answer
 
     def _receive(self) -> Outcome | Sampled:
-        if not wait([self._connection, self._process.sentinel], self._timeout_s):
+        if not wait(self.sources, max(0.0, self.deadline - time.monotonic())):
             self.end()
             raise TrialFailure("timeout", f"no answer within {self._timeout_s:g} s: raise timeout_s or ask for less")
         answer = self._received()
@@ -171,6 +181,14 @@ class Worker:
         self.log_tail = _end(self._log) or self.log_tail
         with contextlib.suppress(OSError):
             self._folder.cleanup()
+
+
+def next_to_answer(workers: Sequence[Worker]) -> int:
+    """The index of the first worker that answers, dies or is late."""
+    indices = {source: index for index, worker in enumerate(workers) for source in worker.sources}
+    earliest = min(range(len(workers)), key=lambda index: workers[index].deadline)
+    ready = wait(list(indices), max(0.0, workers[earliest].deadline - time.monotonic()))
+    return indices[cast(Connection | int, ready[0])] if ready else earliest
 
 
 def _not_started(why: str) -> InfrastructureError:

@@ -121,3 +121,11 @@ def test_plan_says_how_long_what_is_left_takes(call, store, tmp_path, monkeypatc
     assert "2 cells, 1 done" in out
     # One cell is left: three trials, and two timing processes of the cell, the control and its twin.
     assert out.splitlines()[-1].startswith(f"about {duration} to measure what is left")
+
+
+def test_trials_that_measure_no_time_are_estimated_side_by_side(costs_of):
+    known = costs_of([CELL], [alone(CELL, "counts", 2.0)])
+    due = [Pending(replace(CELL, rtol=10.0**-i), "counts") for i in range(4)]
+    assert estimated_s(due, MEASURE, known) == 8.0
+    assert estimated_s(due, MEASURE, known, cores=2) == 4.0
+    assert estimated_s([Pending(replace(CELL, threads=2), "counts")], MEASURE, known, cores=2) == 2.0
