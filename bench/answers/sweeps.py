@@ -67,14 +67,11 @@ def run_sweep(
 
 
 def _measured(runner: Runner, seconds: float) -> str:
-    """A text: how many trials were measured, in which time, and the share of that time spent measuring."""
+    """A text: how many trials were measured, in which time, and what the process of one costs beside its measuring."""
     if not runner.measured:
         return "0 trials measured"
-    return (
-        f"{runner.measured} trials measured in {duration(seconds)} "
-        f"({runner.busy_s / seconds:.0%} of it measuring, {1e3 * (seconds - runner.busy_s) / runner.measured:.0f} ms "
-        "a trial for the rest)"
-    )
+    process_ms = 1e3 * runner.overhead_s / runner.measured
+    return f"{runner.measured} trials measured in {duration(seconds)} ({process_ms:.0f} ms a trial for its process)"
 
 
 def _census(store: Store, sweep: Sweep, runner: Runner) -> Census | None:

@@ -40,7 +40,7 @@ class Runner:
     def __init__(self, store: Store, sweep: Sweep, progress: Progress, again: Again | None = None) -> None:
         """`again`: the trials that are measured again although they count."""
         self.measured = 0  # trials for which a worker was started
-        self.busy_s = 0.0  # seconds that these trials have prepared and measured
+        self.overhead_s = 0.0  # seconds of these trials beside preparing and measuring: of their processes
         self.left: Counter[Holder] = Counter()  # due trials that other runs were measuring to the end
         self.found = Recorded()  # the trials that counted when the run began
         self.nothing_due = False
@@ -172,7 +172,7 @@ class Runner:
     def _record(self, trial: Trial) -> None:
         self._write(trial)
         self.measured += trial.status != "interrupted"
-        self.busy_s += trial.metrics.get("busy_s", trial.duration_s)
+        self.overhead_s += trial.duration_s - trial.metrics.get("busy_s", trial.duration_s)
 
     def _write(self, trial: Trial) -> None:
         self._store.record(self._run.id, replace(trial, position=next(self._positions)))

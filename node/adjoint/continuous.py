@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from node.adjoint.backward.augmented import AugmentedField
-from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.backward_solver import BackwardSolver, OutputTreatment, check_outputs, unsolvable
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.norms import AdjointNorm, block_norm
 from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
@@ -51,7 +51,7 @@ class ContinuousAdjoint(Adjoint):
     norm: AdjointNorm = block_norm
     callbacks: Callbacks | None = None
     max_steps: int | None = None
-    outputs: str = "spread"
+    outputs: OutputTreatment = "spread"
     checkpoints: int = 0
 
     name = "adjoint"

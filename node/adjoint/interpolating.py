@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from node.adjoint.backward.along_path import AdjointAlongPath, ParameterIntegral
-from node.adjoint.backward.backward_solver import BackwardSolver, check_outputs, unsolvable
+from node.adjoint.backward.backward_solver import BackwardSolver, OutputTreatment, check_outputs, unsolvable
 from node.adjoint.backward.impulses import Outputs
 from node.adjoint.backward.passes import Gradients, Passes, solve_in_passes
 from node.adjoint.backward.path import Path
@@ -44,7 +44,7 @@ class InterpolatingAdjoint(Adjoint):
     solver: Solver | None = None
     controller: Controller | None = None
     max_steps: int | None = None
-    outputs: str = "spread"
+    outputs: OutputTreatment = "spread"
 
     name = "interpolating"
     time = "M s calls and VJPs in y, M s/2 in the parameters"

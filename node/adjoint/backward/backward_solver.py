@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from torch import Tensor
 
@@ -20,13 +20,13 @@ from node.solvers.base import Solver
 from node.tolerance import with_flat_tolerances
 from node.trajectory import Trajectory
 
-OUTPUTS = ("spread", "land")
+OutputTreatment = Literal["spread", "land"]
 
 
 def check_outputs(mode: str, outputs: str) -> None:
     """Raise a CallError for an unknown value of a mode's field `outputs`."""
-    if outputs not in OUTPUTS:
-        raise CallError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(OUTPUTS)}")
+    if outputs not in (known := get_args(OutputTreatment)):
+        raise CallError(f"{mode}: outputs is {outputs!r} and must be one of {', '.join(known)}")
 
 
 def unsolvable(mode: str, solver: Solver, own: Solver | None) -> str:
@@ -59,8 +59,8 @@ class Choices(Protocol):
         """The limit of steps of the backward solve."""
 
     @property
-    def outputs(self) -> str:
-        """The treatment of outputs: "spread" or "land"."""
+    def outputs(self) -> OutputTreatment:
+        """The treatment of outputs."""
 
 
 class BackwardMode(Choices, Protocol):
@@ -90,7 +90,7 @@ class BackwardSolver:
     solver: Solver
     controller: Controller
     max_steps: int
-    outputs: str
+    outputs: OutputTreatment
 
     @classmethod
     def of(cls, problem: InitialValueProblem, mode: Choices) -> "BackwardSolver":
