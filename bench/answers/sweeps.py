@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.answers.census import Census
 from bench.answers.choosing import chosen, tell, warn
-from bench.answers.columns import columns
+from bench.answers.columns import columns, terminal_width
 from bench.answers.reading import opened
 from bench.backends import BACKENDS
 from bench.extensions import use_files
@@ -103,7 +103,7 @@ def print_options(name: str, use: Sequence[str]) -> None:
     if not options:
         print(f"{name} has no options")
     else:
-        print(columns(lines(options), ("option", "value", "default", "meaning")))
+        print(columns(lines(options), ("option", "value", "default", "meaning"), width=terminal_width()))
 
 
 def _solvers() -> Iterator[tuple[str, ...]]:
