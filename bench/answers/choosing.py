@@ -1,9 +1,9 @@
 """The cells of a sweep that the user's filter chooses, and the warnings about them."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench.answers.notices import notify
 from bench.answers.reading import explained
 from bench.machine.crowding import crowded
 from bench.sweep.file import Sweep
@@ -20,10 +20,4 @@ def chosen(sweep: Sweep, only: Sequence[str]) -> Sweep:
 
 def warn(sweep: Sweep) -> None:
     """Warn of cells that ask for more threads than there are cores."""
-    for line in crowded(sweep.wanted):
-        tell(line)
-
-
-def tell(line: str) -> None:
-    """Print a line on stderr, because it is no part of the answer."""
-    print(f"nodebench: {line}", file=sys.stderr, flush=True)
+    notify(*crowded(sweep.wanted))

@@ -10,7 +10,8 @@ from typing import IO
 
 from bench.answers.columns import columns
 from bench.answers.health import RUN_COLUMNS, run_row
-from bench.answers.reading import chosen, code_that_counts, explained, opened, tell
+from bench.answers.notices import notify
+from bench.answers.reading import chosen, code_that_counts, explained, opened
 from bench.failure import UsageError
 from results.format import count as grouped
 from results.format import date, plural, size
@@ -163,7 +164,7 @@ def back_up_to(file: Path | None, url: str) -> None:
     with explained():
         path, notices = back_up_at(url, file)
     print(f"backup: {path}")
-    tell(notices)
+    notify(*notices)
 
 
 def upgrade_database(url: str) -> None:

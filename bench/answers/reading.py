@@ -1,6 +1,5 @@
 """The answers of the verbs that only read the database, loaded without torch, so that they are quick."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -9,6 +8,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from bench.answers.columns import columns
+from bench.answers.notices import notify
 from bench.failure import InfrastructureError, UsageError
 from bench.source import source_of, sources_of
 from results.format import date
@@ -134,12 +134,13 @@ def opened(url: str, *, write: bool = False, create: bool = False, as_it_is: boo
     """An open store whose errors become UsageErrors, and whose notices are printed when it is opened and closed."""
     with explained():
         store = Store.open(url, write=write, create=create, as_it_is=as_it_is)
-        printed = tell(store.notices)
+        at_opening = len(store.notices)
+        notify(*store.notices)
         try:
             with store, _sound(store):
                 yield store
         finally:
-            tell(store.notices[printed:])
+            notify(*store.notices[at_opening:])
 
 
 @contextmanager
@@ -160,13 +161,6 @@ def _sound(store: Store) -> Iterator[None]:
         raise UsageError(
             f"{store.database.place} has what nodebench did not write ({fault}): nodebench db check tells all of it"
         ) from error
-
-
-def tell(notices: Sequence[str]) -> int:
-    """Print the notices on stderr; their number."""
-    for notice in notices:
-        print(f"nodebench: {notice}", file=sys.stderr)
-    return len(notices)
 
 
 @contextmanager

@@ -5,8 +5,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from bench.answers.census import Census
-from bench.answers.choosing import chosen, tell, warn
+from bench.answers.choosing import chosen, warn
 from bench.answers.columns import columns, terminal_width
+from bench.answers.notices import notify
 from bench.answers.reading import opened
 from bench.backends import BACKENDS
 from bench.extensions import use_files
@@ -43,7 +44,7 @@ def run_sweep(
     warn(sweep)
     repeated = measured_again(again, sweep.wanted)
     temporary.folder()  # without it nothing can be measured: fail before waiting for a turn
-    with opened(url, create=True) as store, turn(f"sweep {sweep.name}", tell):
+    with opened(url, create=True) as store, turn(f"sweep {sweep.name}", notify):
         started = time.monotonic()
         runner = Runner(store, sweep, Progress(None if quiet else sys.stderr), repeated)
         complete = runner.run()
@@ -59,7 +60,7 @@ def run_sweep(
         if not complete:
             print("interrupted: nothing measured is lost; run the same command again to go on")
         if store.spooled.files:
-            print(f"nodebench: {store.spooled}; then run the same command again: it takes them in", file=sys.stderr)
+            notify(f"{store.spooled}; then run the same command again: it takes them in")
     if not complete:
         return 130
     wanting = strict and (census is None or census.due or census.failed)
