@@ -3,12 +3,15 @@
 import ast
 import hashlib
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
+from typing import NamedTuple
 
 OURS = "node"  # our own package: its files identify it, and an unrelated distribution may have the same name
+_OURS = (OURS, "bench", "results", "reports")
 _DIGITS = 12  # hexadecimal digits of a hash
 
 _stamps: dict[Path, tuple[int, int]] = {}  # of the files that have been hashed, as they were then
@@ -105,8 +108,18 @@ def _stamp(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
+class Beside(NamedTuple):
+    """A module that a user's file imports from its own folder."""
+
+    name: str
+    files: list[Path]
+
+
 def own_files(path: Path) -> list[Path]:
-    """A user's file and the files beside it that it imports, directly or not."""
+    """A user's file, and the files of the user's that it imports, directly or not.
+
+    These lie beside it, or are found by their names anywhere outside of Python's and of installed packages' folders.
+    """
     waiting, seen = [path], dict[Path, None]()
     while waiting:
         file = waiting.pop()
@@ -114,14 +127,47 @@ def own_files(path: Path) -> list[Path]:
             continue
         seen[file] = None
         for name in _imports_of(file):
-            waiting += _beside(path.parent, name)
+            waiting += _beside(path.parent, name) or users_files(name.partition(".")[0])
     return sorted(seen)
+
+
+def own_modules_files(module: str) -> list[Path]:
+    """The files of a module that a user names: of its whole package, and of the user's that these import."""
+    files = files_of(module.partition(".")[0])
+    return sorted({found for file in files for found in own_files(file)})
+
+
+def imports_beside(path: Path) -> list[Beside]:
+    """The modules that a user's file imports, directly or not, and for which its folder has another file."""
+    tops = {name.partition(".")[0] for file in own_files(path) for name in _imports_of(file)} - {*_OURS}
+    found = (Beside(top, _files_in(path.parent, top)) for top in sorted(tops))
+    return [beside for beside in found if beside.files not in ([], [path])]
+
+
+def in_standard_library(module: str) -> bool:
+    """Whether Python itself has a module of this name."""
+    return module in sys.stdlib_module_names
 
 
 def _beside(folder: Path, module: str) -> list[Path]:
     """The files of a module in this folder; none if the module is somewhere else."""
     top = module.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return []
+    return [] if in_standard_library(top) or top in _OURS else _files_in(folder, top)
+
+
+def _files_in(folder: Path, top: str) -> list[Path]:
     package, file = folder / top, folder / f"{top}.py"
     return sorted(package.rglob("*.py")) if package.is_dir() else [file] if file.is_file() else []
+
+
+@cache
+def users_files(top: str) -> tuple[Path, ...]:
+    """The files of a top-level module, if it is neither Python's, nor installed, nor ours."""
+    if in_standard_library(top) or top in _OURS:
+        return ()
+    try:
+        files = files_of(top)
+    except (ImportError, ValueError):  # of a module without a spec
+        return ()
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return tuple(path for path in files if not any(path.resolve().is_relative_to(folder) for folder in installed))

@@ -3,19 +3,17 @@
 Only what is named is imported: in a sweep's `use`, by `--use`, or as the name of an entry point in a sweep.
 """
 
-import importlib.util
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
-from importlib import import_module
+from importlib import import_module, util
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from bench.code_files import digest, files_of, own_files
+from bench.code_files import digest, files_of, own_files, own_modules_files
 from bench.failure import UsageError, shortened
+from bench.user_import import import_file, import_named, without_side_effects
 from node.registry import Origin, Registry, registering_from
 
 PROBLEM, BACKEND, SOLVER, GRADIENT = "problem", "backend", "solver", "gradient"
@@ -62,18 +60,22 @@ def load(use: Sequence[str]) -> None:
     registries = _registries()
     for where in use:
         with _one_line(where):
-            files = own_files(Path(where)) if where.endswith(".py") else files_of(where)
+            files = own_files(Path(where)) if where.endswith(".py") else own_modules_files(where)
             text = digest(files)
         if _loaded.get(where) == text:
             continue
         origin = Origin("file" if where.endswith(".py") else "module", where)
         for registry in registries.values():
             registry.forget(origin)
-        with registering_from(origin), _one_line(where):
-            _import(where)
+        with _one_line(where), without_side_effects(), registering_from(origin):
+            if where.endswith(".py"):
+                import_file(Path(where))
+            else:
+                import_named(where)
         provided = [(kind, name) for kind, of in registries.items() for name in of if of.origin(name) == origin]
         if not provided:
             raise UsageError(f"use: {where} registers nothing: {_REMEDY}")
+        _check_libraries(where, [name for kind, name in provided if kind == BACKEND])
         _loaded[where] = text
         _revision[0] += 1
         _files.update(dict.fromkeys(provided, files))
@@ -100,6 +102,11 @@ def offered(kind: str) -> list[str]:
     return [found.name for found in entry_points(group=f"nodebench.{kind}s")] if kind in _REGISTRIES else []
 
 
+def known(kind: str, name: str) -> bool:
+    """Whether something of this kind is registered or installed under this name."""
+    return name in _registries()[kind]
+
+
 def revision() -> int:
     """A number that changes whenever something is loaded, so that caches of what follows from the registries expire."""
     return _revision[0]
@@ -116,10 +123,22 @@ def provided_from(where: str) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in _files if registries[kind].origin(name).place == where]
 
 
+def _check_libraries(where: str, backends: Sequence[str]) -> None:
+    for name in backends:
+        library = _library(name)
+        if library and not (library.isidentifier() and util.find_spec(library)):
+            raise UsageError(
+                f"use: {where}: the backend {name} measures library = {library!r}, and there is no such module here: "
+                "give the name by which it is imported"
+            )
+
+
 def library_of(backend: str) -> str:
     """The package that a user's backend measures; empty if it has the backend's own name."""
-    if (BACKEND, backend) not in _files:
-        return ""
+    return _library(backend) if (BACKEND, backend) in _files else ""
+
+
+def _library(backend: str) -> str:
     library: str = _registries()[BACKEND][backend].library
     return library
 
@@ -129,37 +148,13 @@ def _registries() -> dict[str, Registry[Any]]:
     return {kind: getattr(import_module(module), name) for kind, (module, name) in _REGISTRIES.items()}
 
 
-def _import(where: str) -> None:
-    if not where.endswith(".py"):
-        if where in sys.modules:
-            importlib.reload(sys.modules[where])
-        else:
-            import_module(where)
-        return
-    path = Path(where)
-    name = f"nodebench_{path.stem}_{sha256(where.encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{where} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    folder = str(path.parent)
-    sys.path.insert(0, folder)  # what it imports may lie beside it
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(folder)
-        if folder not in sys.path:
-            sys.path.append(folder)  # for what it imports later: last, so that it hides nothing
-
-
 @contextmanager
 def _one_line(where: str) -> Iterator[None]:
     """A body whose errors become a UsageError: one line with the place in the user's file."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name != where:
+        if not error.name or not f"{where}.".startswith(f"{error.name}."):
             raise _unusable(where, error) from error
         raise UsageError(f"use: no module is named {where!r}: for a file, write its path, {where}.py") from None
     except (Exception, SystemExit) as error:

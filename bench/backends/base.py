@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.failure import UsageError
 from bench.options import Option, chosen_of
 from node.registry import Registry
 from results.records import NO_OPTIONS, Cell
@@ -62,6 +63,17 @@ class Backend(ABC):
     @abstractmethod
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The workload of a cell: its forward solve and its gradient, ready to be called."""
+
+
+def reason_against(cell: Cell) -> str:
+    """The reason why the cell's backend cannot measure it; empty if it can. A UsageError if the backend cannot tell."""
+    try:
+        return BACKENDS[cell.backend].unsupported(cell)
+    except Exception as error:  # of a user's backend: whatever it is, the user can mend it
+        raise UsageError(
+            f"the backend {cell.backend}: its `unsupported` raises {type(error).__name__}: {error}: "
+            "let it return a reason, or an empty text"
+        ) from error
 
 
 BACKENDS: Registry[Backend] = Registry(

@@ -4,14 +4,14 @@ import math
 from dataclasses import replace
 from functools import partial
 
-import torch
-
 from bench.backends import BACKENDS, Backend
+from bench.failure import TrialFailure
 from bench.measures.accuracy import errors
 from bench.measures.counts import count
 from bench.own.finding import Check, NotTried
 from bench.problems import PROBLEMS
 from bench.sweep.catalogue import catalogue
+from bench.workload import require_states
 from results.records import Cell
 
 _SLACK = 0.5  # by which an observed order may be too low
@@ -29,7 +29,7 @@ def backend_claims(name: str) -> dict[str, Check]:
             claims[f"{gradient} gives the true gradient"] = partial(_differentiates, backend, gradient)
     return claims | {
         "calls are counted, the same in each solve": partial(_counts, backend),
-        "dtype is followed": partial(_dtype, backend),
+        "states have the shape and the dtype that are due": partial(_states, backend),
     }
 
 
@@ -91,9 +91,14 @@ def _counts(backend: Backend) -> str:
     return "" if first == again else f"{first['nfe_forward']:.0f} calls, then {again['nfe_forward']:.0f}"
 
 
-def _dtype(backend: Backend) -> str:
-    cell = replace(_first(backend), dtype="float32")
-    if cell.rtol is not None:
-        cell = replace(cell, rtol=1e-4, atol=1e-4)
-    y = backend.prepare(cell, PROBLEMS[cell.problem]).forward()
-    return "" if y.dtype == torch.float32 else f"the solution of a float32 start is {y.dtype}"
+def _states(backend: Backend) -> str:
+    for dtype in ("float32", "float64"):
+        cell = replace(_first(backend), dtype=dtype, batch_size=3)
+        if cell.rtol is not None:
+            cell = replace(cell, rtol=1e-4, atol=1e-4)
+        workload = backend.prepare(cell, PROBLEMS[cell.problem])
+        try:
+            require_states(workload, workload.forward())
+        except TrialFailure as failure:
+            return failure.reason
+    return ""

@@ -102,8 +102,11 @@ def _device(problem: Problem) -> str:
 def _shape(problem: Problem) -> str:
     instance = problem.instance(cell_of(problem, batch_size=min(3, _most(problem))))
     answer = instance.field(instance.t[0], instance.y0)
+    if not isinstance(answer, Tensor):
+        return f"f(t, y) is a {type(answer).__name__}: return dy/dt as one tensor"
     if answer.shape == instance.y0.shape:
-        return ""
+        again = instance.field(instance.t[0], instance.y0)
+        return "" if torch.equal(answer, again) else "f(t, y) is another one in each call: draw nothing, keep no state"
     return f"f(t, y) is {tuple(answer.shape)}, and y {tuple(instance.y0.shape)}: they must be equal"
 
 
@@ -126,8 +129,12 @@ def _gradients(problem: Problem) -> str:
     if not named:
         return "the field has no parameters: hold its constants as nn.Parameter, so that there is a gradient to measure"
     torch.autograd.backward(workload.loss())
-    lost = [name for name, parameter in named.items() if parameter.grad is None]
-    return f"{', '.join(lost[:3])} gets none: is it used in forward, without .detach() or .item()?" if lost else ""
+    gradients = {name: parameter.grad for name, parameter in named.items()}
+    lost = [name for name, gradient in gradients.items() if gradient is None]
+    if lost:
+        return f"{', '.join(lost[:3])} gets none: is it used in forward, without .detach() or .item()?"
+    odd = [name for name, g in gradients.items() if g is not None and not bool(torch.isfinite(g).all())]
+    return f"that of {', '.join(odd[:3])} is infinite or NaN: is a root or a quotient taken at 0?" if odd else ""
 
 
 def _defaults(problem: Problem) -> str:

@@ -1,10 +1,12 @@
 """The shortest form of a problem: a function that returns a field, a start and a loss."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bench.options import options_of_function
@@ -20,7 +22,7 @@ from bench.problems.base import (
     moved,
     output_times,
 )
-from node.registry import RegistryError
+from node.registry import RegistryError, unknown
 from results.records import Cell
 
 Made = Callable[..., Instance]
@@ -60,6 +62,7 @@ def problem(
 
     def register(function: Made) -> Made:
         title = name or function.__name__
+        _check(title, horizon, n_outputs, optimiser)
         takes_cell = "cell" in inspect.signature(function).parameters
         try:
             options = options_of_function(function, "problem")
@@ -91,6 +94,17 @@ def problem(
         return function
 
     return register
+
+
+def _check(title: str, horizon: float, n_outputs: int, optimiser: str) -> None:
+    if not (math.isfinite(horizon) and horizon > 0):
+        raise RegistryError(f"the problem {title}: its horizon is {horizon!r} and must be positive and finite")
+    if n_outputs < 2:
+        raise RegistryError(f"the problem {title}: n_outputs is {n_outputs!r}: the start and the end are two")
+    kind = getattr(torch.optim, optimiser, None) if optimiser else torch.optim.SGD
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+        named = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
+        raise RegistryError(f"the problem {title}: {unknown('optimiser', optimiser, named)}")
 
 
 def for_cell(made: Instance, cell: Cell) -> Instance:

@@ -132,11 +132,7 @@ class Runner:
         )
         from bench.run.measured_so_far import MeasuredSoFar
 
-        if edited := changed_since_read():
-            raise InfrastructureError(
-                f"{edited} was edited while it was measured: what was measured so far is of the code as it was; "
-                "run the same command again"
-            )
+        _check_unedited()
         known = MeasuredSoFar(self._store, self._by_block[block[0].cell.block], self._again, self._exact_enough)
         due = pending(dict.fromkeys(trial.cell for trial in block), known.recorded, self._run.measure)
         impossible = set()
@@ -170,6 +166,7 @@ class Runner:
         self._leases.renew()
 
     def _record(self, trial: Trial) -> None:
+        _check_unedited()
         self._write(trial)
         self.measured += trial.status != "interrupted"
         self.overhead_s += trial.duration_s - trial.metrics.get("busy_s", trial.duration_s)
@@ -180,6 +177,15 @@ class Runner:
     def _write_floors(self, floors: Sequence[NoiseFloor]) -> None:
         with contextlib.suppress(UnwritableError):  # they follow from the twins' samples, which are spooled
             self._store.record_floors(self._run.id, floors)
+
+
+def _check_unedited() -> None:
+    """Raise an InfrastructureError if a file that decides what is measured was edited since it was hashed."""
+    if edited := changed_since_read():
+        raise InfrastructureError(
+            f"{edited} was edited while it was measured: what is recorded is of the code as it was, and what was "
+            "under way is not recorded: run the same command again"
+        )
 
 
 def _run_of(sweep: Sweep) -> Run:

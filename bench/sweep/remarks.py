@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.backends import BACKENDS
+from bench.backends.base import reason_against
 from bench.backends.grid import steps_end_on
 from results.format import plural
 from results.records import Cell
@@ -36,7 +37,7 @@ def _uneven(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def _asked(cells: Iterable[Cell]) -> Iterator[str]:
-    possible = (cell for cell in cells if not BACKENDS[cell.backend].unsupported(cell) and cell.backend != "node")
+    possible = (cell for cell in cells if not reason_against(cell) and cell.backend != "node")
     forms = Counter((cell.backend, BACKENDS[cell.backend].asked(cell)) for cell in possible)
     for (backend, form), count in forms.items():
         yield f"{backend} is asked for in {plural(count, 'cell')}: {form}"

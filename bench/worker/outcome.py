@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from bench.failure import UsageError
 from results.records import Curve, TrialStatus, TrueValues
 
 
@@ -40,9 +41,10 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Hindered:
-    """A failure of the machine, which says nothing about the worker's cell."""
+    """A failure that says nothing about the worker's cell: of the machine, or of a user's file that does not load."""
 
     reason: str
+    remedy: str = "make room"
 
 
 # Of OSError: a full, a read-only or a broken disk, and too many open files.
@@ -71,6 +73,8 @@ def unexpected(error: Exception, limit: int | None = None, left: int | None = No
     if near or _NO_THREAD in text or any(map(_lacks_memory, chain)):
         may = "" if limit is None else f" (the worker may take {limit / 2**30:.3g} GiB more than it starts with)"
         return Outcome("out_of_memory", f"{text}: raise memory_gib{may}, or ask for less")
+    if isinstance(error, UsageError):  # of a user's file, which has loaded where the sweep was read
+        return Hindered(str(error), "make it load in a process of its own too")
     where = traceback.extract_tb(error.__traceback__)[-1:]
     return Outcome("error", text + "".join(f" ({Path(frame.filename).name}:{frame.lineno})" for frame in where))
 

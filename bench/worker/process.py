@@ -125,8 +125,8 @@ class Worker:
         answer = self._received()
         if isinstance(answer, Hindered):
             raise InfrastructureError(
-                f"a worker was stopped by this machine, not by its cell: {answer.reason}: make room, and run the same "
-                "command again"
+                f"a worker was stopped, and not by its cell: {answer.reason}: {answer.remedy}, "
+                "and run the same command again"
             )
         if isinstance(answer, Outcome | Sampled):
             return answer

@@ -9,12 +9,12 @@ from multiprocessing.popen_forkserver import forkserver as starting
 
 import pytest
 
-from bench.failure import InfrastructureError
+from bench.failure import InfrastructureError, UsageError
 from bench.run.run_trial import run_trial
 from bench.worker import isolated as worker
 from bench.worker import process
 from bench.worker.entrance import serve
-from bench.worker.outcome import Started
+from bench.worker.outcome import Hindered, Started, unexpected
 from bench.worker.task import Task
 from tests.support.small_runs import CELL, run, sweep_of
 
@@ -158,3 +158,19 @@ def test_setting_the_wall_clock_during_a_trial_does_not_change_its_duration(monk
     hours = iter(range(1_000))
     monkeypatch.setattr("bench.run.run_trial.time.time", lambda: 1e9 - 3600.0 * next(hours))
     assert 0 < run_trial(Task(cell=CELL, kind="counts", timeout_s=60.0)).trial.duration_s < 3000.0
+
+
+def test_a_file_that_is_edited_under_a_trial_ends_the_run_and_the_trial_is_not_recorded(store, monkeypatch):
+    checks = iter(["", "", "", "/home/me/mine.py"])  # of the block, then of each trial
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.run.runner.changed_since_read", lambda: next(checks, "/home/me/mine.py"))
+        with pytest.raises(InfrastructureError, match=r"mine[.]py was edited while it was measured"):
+            run(store, sweep_of(CELL))
+    assert list(store.trials()["kind"]) == ["counts", "accuracy"]
+    assert list(store.runs()["state"]) == ["interrupted"]
+
+
+def test_a_users_file_that_loads_in_no_worker_says_nothing_about_a_cell():
+    answer = unexpected(UsageError("use: mine.py, line 2: RuntimeError: not here"))
+    assert isinstance(answer, Hindered)
+    assert "process of its own" in answer.remedy

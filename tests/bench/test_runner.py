@@ -8,8 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.backends import BACKENDS
 from bench.failure import TrialFailure
+from bench.measures.counts import count
 from bench.plan.due import due_trials, recorded
+from bench.problems import PROBLEMS
 from bench.run.rounds import timed_in_rounds
 from bench.run.run_trial import run_trial
 from bench.run.runner import _run_of
@@ -185,3 +188,23 @@ def test_a_run_continues_without_its_database(store, monkeypatch, tmp_path):
     with Store.open(str(tmp_path / "bench.db"), create=True) as again:
         assert len(again.trials()) == 5
         assert due_trials(sweep, recorded(again, sweep.cells)) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen"),
+    [
+        (lambda y: y[-1:], r"\(1, 1, 2\) in torch.float64"),
+        (lambda y: y.transpose(0, 1), r"\(1, 2, 2\) in torch.float64"),
+        (lambda y: y.float(), r"\(2, 1, 2\) in torch.float32"),
+        (lambda y: list(y), "list"),
+    ],
+    ids=["the last state", "transposed", "float32", "a list"],
+)
+def test_states_of_another_shape_or_dtype_than_due_are_no_solution(wrong, seen):
+    cell = replace(CELL, dtype="float64")
+    workload = BACKENDS["node"].prepare(cell, PROBLEMS[cell.problem])
+    right = workload.solve
+    with pytest.raises(
+        TrialFailure, match=rf"the solve gives {seen} where states \(2, 1, 2\) in torch.float64 are due"
+    ):
+        count(cell, replace(workload, solve=lambda *arguments: wrong(right(*arguments))))
