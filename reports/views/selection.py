@@ -69,7 +69,9 @@ def _of_runs_or_baseline(store: Store, planned: DataFrame, chosen: DataFrame, wa
 
 def _current(store: Store, planned: DataFrame, fingerprint: str, wanted: Wanted) -> tuple[Frames, list[str]]:
     """The measurements of the code that counts in the environment, and notes on the others."""
-    alike = planned.drop_duplicates(["backend", "problem", "iterations", "evaluate"]).to_dict("records")
+    alike = planned.drop_duplicates(["backend", "problem", "solver", "gradient", "iterations", "evaluate"]).to_dict(
+        "records"
+    )
     here = (source.facts for source in wanted.here([cell_of(row) for row in alike]))
     code = Code.of(store.sources(fingerprint), here)
     backends = dict(zip(planned["cell_key"], planned["backend"], strict=True))

@@ -168,6 +168,16 @@ def test_a_page_of_a_library_that_has_changed_here_says_so(store):
     assert said.startswith("node and the problem cosine have changed here since: what is shown"), "none: not there"
 
 
+def test_a_page_of_what_a_file_adds_that_is_not_loaded_says_that_it_is_not_known_whether_it_has_changed(store):
+    own = Source({**code("node 1").facts, "solver": "mine 1"})
+    begin(store, "a", OLD, code=own)
+    assert select(store, Wanted(here=lambda cells: [own])).notices == ()
+    absent = Source({**code("node 1").facts, "problem": "cosine none"})
+    (said,) = select(store, Wanted(here=lambda cells: [absent])).notices
+    assert said.startswith("the problem cosine and the solver mine are not loaded here: it is not known whether their")
+    assert select(store, Wanted(here=lambda cells: [absent])).cells[OLD.key].status == "ok"
+
+
 def test_trials_of_the_current_code_are_shown_before_trials_of_other_code(store):
     begin(store, "a", OLD, code=code("node 1"), error=1.0)
     begin(store, "b", OLD, code=code("node 2"), error=2.0)
