@@ -26,15 +26,16 @@ def made() -> Instance:
 
 
 @pytest.fixture(autouse=True)
-def forgotten(monkeypatch):
+def forgotten(monkeypatch, tmp_path):
     """Nothing of a test's files is left for the next one."""
-    entries, modules = dict(PROBLEMS._entries), dict(sys.modules)
+    entries = dict(PROBLEMS._entries)
     for place, names in ((extensions, ("_loaded", "_files")), (user_import, ("_texts", "_beside"))):
         for name in names:
             monkeypatch.setattr(place, name, {})
     yield
     PROBLEMS._entries = entries
-    for name in set(sys.modules) - set(modules):
+    own = [name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]
+    for name in own:
         del sys.modules[name]
 
 
