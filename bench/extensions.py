@@ -55,9 +55,6 @@ def use_files(use: Sequence[str] | None) -> None:
 
 def load(use: Sequence[str]) -> None:
     """Import files and modules; a UsageError of one line if one raises, registers nothing, or takes another's name."""
-    if not use:
-        return
-    registries = _registries()
     for where in use:
         with _one_line(where):
             files = own_files(Path(where)) if where.endswith(".py") else own_modules_files(where)
@@ -65,20 +62,34 @@ def load(use: Sequence[str]) -> None:
         if _loaded.get(where) == text:
             continue
         origin = Origin("file" if where.endswith(".py") else "module", where)
-        for registry in registries.values():
-            registry.forget(origin)
-        with _one_line(where), without_side_effects(), registering_from(origin):
-            if where.endswith(".py"):
-                import_file(Path(where))
-            else:
-                import_named(where)
-        provided = [(kind, name) for kind, of in registries.items() for name in of if of.origin(name) == origin]
-        if not provided:
-            raise UsageError(f"use: {where} registers nothing: {_REMEDY}")
-        _check_libraries(where, [name for kind, name in provided if kind == BACKEND])
+        _forget(origin)
+        try:
+            provided = _provided(where, origin)
+        except UsageError:
+            _forget(origin)  # what it has registered before it failed
+            raise
         _loaded[where] = text
         _revision[0] += 1
         _files.update(dict.fromkeys(provided, files))
+
+
+def _provided(where: str, origin: Origin) -> list[tuple[str, str]]:
+    """Import a file or a module; the (kind, name) pairs that it registers."""
+    with _one_line(where), without_side_effects(), registering_from(origin):
+        if where.endswith(".py"):
+            import_file(Path(where))
+        else:
+            import_named(where)
+    provided = [(kind, name) for kind, of in _registries().items() for name in of if of.origin(name) == origin]
+    if not provided:
+        raise UsageError(f"use: {where} registers nothing: {_REMEDY}")
+    _check_libraries(where, [name for kind, name in provided if kind == BACKEND])
+    return provided
+
+
+def _forget(origin: Origin) -> None:
+    for registry in _registries().values():
+        registry.forget(origin)
 
 
 _REMEDY = "put @problem(horizon=...) over a function, or call BACKENDS.register, SOLVERS.register, ADJOINTS.register"
