@@ -266,6 +266,7 @@ def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(f
     assert call("show", keys[0])[0] == 0
 
 
+@pytest.mark.exhaustive
 def test_what_cannot_be_measured_here_is_no_failure(folder, call):
     (folder / "elsewhere.toml").write_text(SWEEP.replace('"cpu", ', ""))
     code, out, _ = call("run", "elsewhere.toml", "--strict")

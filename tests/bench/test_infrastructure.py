@@ -71,6 +71,7 @@ def fills_the_disk(connection, task, log) -> None:
     serve(connection, task, log)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("serve_badly", "said"),
     [

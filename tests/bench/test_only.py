@@ -27,6 +27,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.exhaustive
 def test_a_run_measures_the_cells_that_the_filter_chooses_and_no_others(folder, call):
     assert "Small: 4 cells, 0 done" in call("plan", "small.toml", *FILTER)[1]
     code, out, _ = call("run", "small.toml", *FILTER)

@@ -33,6 +33,7 @@ def test_workers_side_by_side_share_no_core() -> None:
     assert len(disjoint(10_000, most=8)) == 1
 
 
+@pytest.mark.exhaustive
 def test_results_come_as_trials_end_and_a_late_trial_is_ended() -> None:
     late, quick = (Task(cell=cell, kind="counts", timeout_s=6.0) for cell in (ENDLESS, CELL))
     first, second = run_trials([late, quick])

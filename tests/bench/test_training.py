@@ -52,6 +52,7 @@ def test_training_lowers_the_loss_and_counts_calls_before_and_after(backend):
     assert len(curves["trajectory_true"].x) == len(curves["trajectory_learned"].y) == 334
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", ["backprop", "adjoint"])
 def test_calls_forwards_calls_backwards_and_products_are_counted_in_twenty_iterations(gradient):
     cell = replace(CELL, iterations=50, gradient=gradient)

@@ -64,6 +64,7 @@ def test_max_steps_limits_the_whole_backward_solve() -> None:
         net_gradient(ContinuousAdjoint(max_steps=len(steps) - 1))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("ends", [(0.0, 3.0), (3.0, 0.0)], ids=["forwards", "backwards"])
 def test_checkpoints_make_the_backward_solve_of_a_contraction_stable(ends: tuple[float, float]) -> None:
     """y' = -k (u + u^3), u = y - cos t: backwards in time an error of y grows by exp(30), and then faster."""

@@ -45,6 +45,7 @@ def test_the_gradient_equals_backprops_through_the_same_steps(
     assert relative_error(gradient_of(mean_abs, Net(), NET_Y0, T, gradient=mode, **how), by_backprop) < tolerance
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("budget", [1, 2, 5, 8, 31, 32, None])
 def test_any_budget_gives_the_same_gradient_of_a_thousand_steps(budget: int | None) -> None:
     how = {"solver": "heun", "controller": FixedStep(dt=0.0125 if budget == 1 else 0.0015)}

@@ -56,6 +56,7 @@ def true_gradients() -> dict[tuple[str, str], tuple[Tensor, ...]]:
     }
 
 
+@pytest.mark.exhaustive
 @every_mode
 @pytest.mark.parametrize(("n", "factor"), [(11, 1.3), (101, 1.3), (1001, 2.0)])
 def test_a_thousand_outputs_cost_at_most_twice_as_much_as_two(n: int, factor: float, mode: str) -> None:
@@ -63,6 +64,7 @@ def test_a_thousand_outputs_cost_at_most_twice_as_much_as_two(n: int, factor: fl
     assert costs[1] <= factor * costs[0]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize(
     ("name", "times"),
@@ -97,6 +99,7 @@ def test_steps_end_on_outputs_that_are_a_few_steps_apart(mode: str) -> None:
     torch.testing.assert_close(spread[0], landed[0], rtol=1e-14, atol=0)
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_with_land_steps_end_on_each_output_once(mode: str) -> None:
     """This holds also where the next step would end exactly at the start time, with outputs before it."""

@@ -124,6 +124,7 @@ def test_dense_output_kept_for_the_backward_pass_is_shown_only_if_requested() ->
     requested.y.sum().backward()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", ["adjoint", "interpolating"])
 def test_memory_grows_with_steps_only_by_the_states_that_are_kept(gradient: str) -> None:
     n = 4096

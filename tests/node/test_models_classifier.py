@@ -78,6 +78,7 @@ def augmented() -> nn.Module:
     return ODEClassifier(ode, nn.Linear(4, 2))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("cloud", "build"), [(moons, plain), (moons, augmented), (circles, augmented)], ids=lambda x: x.__name__
 )

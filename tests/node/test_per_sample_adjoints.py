@@ -98,6 +98,7 @@ def test_a_failed_sample_changes_no_other_gradient_and_has_that_of_its_reached_o
     torch.testing.assert_close(found[1], sum(rate for _, rate in single), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.exhaustive
 @every_adjoint
 def test_a_loss_on_some_outputs_of_some_samples_has_backprops_gradient(mode: str) -> None:
     weights = torch.zeros_like(WEIGHTS)

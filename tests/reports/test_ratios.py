@@ -226,6 +226,7 @@ def test_the_interval_that_ends_the_timing_covers_the_true_ratio_as_often_as_it_
     assert covered(sure) >= least(0.95, len(sure))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("processes", "apart", "share"), [((3, 3), 0.0, 0.985), ((2, 5), 0.1, 0.93), ((5, 5), 0.1, 0.95)]
 )

@@ -270,6 +270,7 @@ with Store.open(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_three_processes_that_upgrade_a_database_at_once_upgrade_it_once(engine, request, tmp_path):
     on_server = engine == "postgresql"
