@@ -1,11 +1,15 @@
 """The claims on a problem."""
 
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from hashlib import sha256
 from itertools import islice
+from multiprocessing import get_context
 
 import torch
 from torch import Tensor
 
+from bench.extensions import load
 from bench.measures.truth import Truth
 from bench.own.finding import Check, NotTried
 from bench.problems import PROBLEMS, Instance, Problem
@@ -21,6 +25,7 @@ def problem_claims(name: str) -> dict[str, Check]:
     problem = PROBLEMS[name]
     claims: dict[str, Check] = {
         "the same from the same seed": partial(_deterministic, problem),
+        "the same in another process": partial(_deterministic_everywhere, problem),
         "the batch is as large as asked for": partial(_batch, problem),
         "dtype is followed": partial(_dtype, problem),
         "the device is followed": partial(_device, problem),
@@ -66,6 +71,29 @@ def _deterministic(problem: Problem) -> str:
     if _same(problem.instance(cell), problem.instance(cell)):
         return ""
     return "two instances of one seed differ: draw from torch's global generator, and from nothing else"
+
+
+def _deterministic_everywhere(problem: Problem) -> str:
+    """Each trial has its own process, which imports the file again."""
+    origin = PROBLEMS.origin(problem.name)
+    if origin.kind not in ("file", "module"):
+        raise NotTried("it is installed, and loaded by its name")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        there = processes.submit(fingerprint, problem.name, origin.place).result()
+    if there == fingerprint(problem.name):
+        return ""
+    return "another process makes another instance: draw nothing at import, and order no set by its hashes"
+
+
+def fingerprint(name: str, place: str = "") -> str:
+    """A hash of an instance's tensors; `place`: the file or module that is loaded first."""
+    load([place] if place else [])
+    problem = PROBLEMS[name]
+    instance = problem.instance(cell_of(problem, batch_size=min(3, _most(problem)), seed=7))
+    found = sha256()
+    for tensor in _tensors(instance):
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _batch(problem: Problem) -> str:

@@ -11,6 +11,7 @@ from bench import extensions, user_import
 from bench.code_files import own_files, own_modules_files
 from bench.extensions import load
 from bench.failure import UsageError
+from bench.own.check import findings
 from bench.problems import PROBLEMS
 from results.records import Cell
 
@@ -132,3 +133,8 @@ def test_a_problem_that_cannot_be_is_refused_as_it_is_registered(tmp_path, argum
     own.write_text(own.read_text().replace("horizon=1.0", argument))
     with pytest.raises(UsageError, match=seen):
         load([str(own)])
+
+
+def test_a_problem_that_is_drawn_at_import_does_not_pass_the_check(tmp_path):
+    load([written(tmp_path / "mine.py", "of_chance", "import random\nK = random.SystemRandom().random()")])
+    assert "another process makes another instance" in "\n".join(map(str, findings("problem", "of_chance")))
