@@ -15,6 +15,7 @@ from bench.own.check import findings
 from bench.problems import PROBLEMS
 from results.records import Cell
 
+TEMPLATES = Path(extensions.__file__).parent / "own" / "templates"
 PROBLEM = """
 import torch
 from torch import nn
@@ -114,7 +115,7 @@ def test_the_files_of_a_users_own_package_count_wherever_it_is_found(tmp_path, m
 
 
 def test_a_backend_that_measures_a_library_which_is_not_there_is_refused(tmp_path):
-    text = (Path(extensions.__file__).parent / "own" / "templates" / "backend.py").read_text()
+    text = (TEMPLATES / "backend.py").read_text()
     (tmp_path / "mine.py").write_text(text.replace('library = "torch"', 'library = "no-such-lib"'))
     with pytest.raises(UsageError, match="measures library = 'no-such-lib', and there is no such module here"):
         load([str(tmp_path / "mine.py")])
@@ -136,5 +137,8 @@ def test_a_problem_that_cannot_be_is_refused_as_it_is_registered(tmp_path, argum
 
 
 def test_a_problem_that_is_drawn_at_import_does_not_pass_the_check(tmp_path):
-    load([written(tmp_path / "mine.py", "of_chance", "import random\nK = random.SystemRandom().random()")])
-    assert "another process makes another instance" in "\n".join(map(str, findings("problem", "of_chance")))
+    text = (TEMPLATES / "problem.py").read_text().replace("0.1 * torch.randn", "SCALE * torch.randn")
+    (tmp_path / "mine.py").write_text(f"{text}\nimport random\nSCALE = random.SystemRandom().random()\n")
+    load([str(tmp_path / "mine.py")])
+    (failed,) = [finding for finding in findings("problem", "my_problem") if finding.failed]
+    assert "another process makes another instance" in str(failed)
