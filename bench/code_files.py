@@ -3,14 +3,14 @@
 import ast
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata, util
 from pathlib import Path
 from typing import NamedTuple
 
 OURS = "node"  # our own package: its files identify it, and an unrelated distribution may have the same name
+_INSTALLED = {"site-packages", "dist-packages"}  # folders of this name hold installed packages
 _OURS = (OURS, "bench", "results", "reports")
 _DIGITS = 12  # hexadecimal digits of a hash
 
@@ -56,12 +56,20 @@ def _imports(module: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for path in files_of(module) for name in _imports_of(path)))
 
 
-def _imports_of(path: Path) -> Iterator[str]:
-    for part in ast.walk(ast.parse(path.read_bytes())):
+def _imports_of(path: Path) -> tuple[str, ...]:
+    return _imports_in(path.read_bytes())
+
+
+@lru_cache(maxsize=4096)
+def _imports_in(text: bytes) -> tuple[str, ...]:
+    """The modules that a text imports."""
+    found = dict[str, None]()
+    for part in ast.walk(ast.parse(text)):
         if isinstance(part, ast.Import):
-            yield from (alias.name for alias in part.names)
+            found.update((alias.name, None) for alias in part.names)
         elif isinstance(part, ast.ImportFrom) and part.module and not part.level:
-            yield part.module
+            found[part.module] = None
+    return tuple(found)
 
 
 def files_of(module: str) -> list[Path]:
@@ -112,35 +120,37 @@ class Beside(NamedTuple):
     """A module that a user's file imports from its own folder."""
 
     name: str
+    root: Path  # its file, or the folder of the package
     files: list[Path]
 
 
-def own_files(path: Path) -> list[Path]:
-    """A user's file, and the files of the user's that it imports, directly or not.
+def own_files(*paths: Path) -> list[Path]:
+    """Files of the user's, and the files of the user's that they import, directly or not.
 
-    These lie beside it, or are found by their names anywhere outside of Python's and of installed packages' folders.
+    These lie in the folder of the first one, or are found by their names anywhere outside of Python's and of installed
+    packages' folders.
     """
-    waiting, seen = [path], dict[Path, None]()
+    waiting, seen = list(paths), dict[Path, None]()
     while waiting:
         file = waiting.pop()
         if file in seen:
             continue
         seen[file] = None
         for name in _imports_of(file):
-            waiting += _beside(path.parent, name) or users_files(name.partition(".")[0])
+            waiting += _beside(paths[0].parent, name) or users_files(name.partition(".")[0])
     return sorted(seen)
 
 
-def own_modules_files(module: str) -> list[Path]:
+def own_module_files(module: str) -> list[Path]:
     """The files of a module that a user names: of its whole package, and of the user's that these import."""
     files = files_of(module.partition(".")[0])
-    return sorted({found for file in files for found in own_files(file)})
+    return own_files(*files) if files else []
 
 
-def imports_beside(path: Path) -> list[Beside]:
-    """The modules that a user's file imports, directly or not, and for which its folder has another file."""
-    tops = {name.partition(".")[0] for file in own_files(path) for name in _imports_of(file)} - {*_OURS}
-    found = (Beside(top, _files_in(path.parent, top)) for top in sorted(tops))
+def imports_beside(path: Path, files: Iterable[Path]) -> list[Beside]:
+    """The modules that a user's file and its other files import, and for which its folder has another file."""
+    tops = {name.partition(".")[0] for file in files for name in _imports_of(file)} - {*_OURS}
+    found = (Beside(top, _root(path.parent, top), _files_in(path.parent, top)) for top in sorted(tops))
     return [beside for beside in found if beside.files not in ([], [path])]
 
 
@@ -155,9 +165,13 @@ def _beside(folder: Path, module: str) -> list[Path]:
     return [] if in_standard_library(top) or top in _OURS else _files_in(folder, top)
 
 
+def _root(folder: Path, top: str) -> Path:
+    return folder / top if (folder / top).is_dir() else folder / f"{top}.py"
+
+
 def _files_in(folder: Path, top: str) -> list[Path]:
-    package, file = folder / top, folder / f"{top}.py"
-    return sorted(package.rglob("*.py")) if package.is_dir() else [file] if file.is_file() else []
+    root = _root(folder, top)
+    return sorted(root.rglob("*.py")) if root.is_dir() else [root] if root.is_file() else []
 
 
 @cache
@@ -169,5 +183,4 @@ def users_files(top: str) -> tuple[Path, ...]:
         files = files_of(top)
     except (ImportError, ValueError):  # of a module without a spec
         return ()
-    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return tuple(path for path in files if not any(path.resolve().is_relative_to(folder) for folder in installed))
+    return () if any(_INSTALLED.intersection(path.parts) for path in files) else tuple(files)

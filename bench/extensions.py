@@ -11,9 +11,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from bench.code_files import digest, files_of, own_files, own_modules_files
+from bench.code_files import digest, files_of, own_files, own_module_files
 from bench.failure import UsageError, shortened
-from bench.user_import import import_file, import_named, without_side_effects
+from bench.user_import import check_names, import_file, import_named, without_side_effects
 from node.registry import Origin, Registry, registering_from
 
 PROBLEM, BACKEND, SOLVER, GRADIENT = "problem", "backend", "solver", "gradient"
@@ -57,14 +57,18 @@ def load(use: Sequence[str]) -> None:
     """Import files and modules; a UsageError of one line if one raises, registers nothing, or takes another's name."""
     for where in use:
         with _one_line(where):
-            files = own_files(Path(where)) if where.endswith(".py") else own_modules_files(where)
+            files = own_files(Path(where)) if where.endswith(".py") else own_module_files(where)
             text = digest(files)
         if _loaded.get(where) == text:
             continue
-        origin = Origin("file" if where.endswith(".py") else "module", where)
+        origin = _origin_of(where)
         _forget(origin)
         try:
-            provided = _provided(where, origin)
+            with _one_line(where), without_side_effects():
+                if where.endswith(".py"):
+                    check_names(Path(where), files)
+                _import(origin)
+            provided = _provided(origin)
         except UsageError:
             _forget(origin)  # what it has registered before it failed
             raise
@@ -73,17 +77,37 @@ def load(use: Sequence[str]) -> None:
         _files.update(dict.fromkeys(provided, files))
 
 
-def _provided(where: str, origin: Origin) -> list[tuple[str, str]]:
-    """Import a file or a module; the (kind, name) pairs that it registers."""
-    with _one_line(where), without_side_effects(), registering_from(origin):
-        if where.endswith(".py"):
-            import_file(Path(where))
+def load_in_worker(use: Sequence[str]) -> None:
+    """Import files and modules that were loaded where the sweep was read, without reading them for their hashes."""
+    for where in use:
+        with _one_line(where):
+            _import(_origin_of(where))
+
+
+def loaded() -> tuple[str, ...]:
+    """The files and modules that are loaded."""
+    return tuple(_loaded)
+
+
+def _origin_of(where: str) -> Origin:
+    return Origin("file" if where.endswith(".py") else "module", where)
+
+
+def _import(origin: Origin) -> None:
+    _registries()  # so that what ships is registered before
+    with registering_from(origin):
+        if origin.kind == "file":
+            import_file(Path(origin.place))
         else:
-            import_named(where)
+            import_named(origin.place)
+
+
+def _provided(origin: Origin) -> list[tuple[str, str]]:
+    """The (kind, name) pairs that a file or a module has registered; a UsageError if there are none."""
     provided = [(kind, name) for kind, of in _registries().items() for name in of if of.origin(name) == origin]
     if not provided:
-        raise UsageError(f"use: {where} registers nothing: {_REMEDY}")
-    _check_libraries(where, [name for kind, name in provided if kind == BACKEND])
+        raise UsageError(f"use: {origin.place} registers nothing: {_REMEDY}")
+    _check_libraries(origin.place, [name for kind, name in provided if kind == BACKEND])
     return provided
 
 
@@ -102,7 +126,11 @@ def installed(kind: str, name: str) -> bool:
     found = next(iter(entry_points(group=f"nodebench.{kind}s", name=name)), None)
     if found is None:
         return False
-    _registries()[kind][name]
+    try:
+        with without_side_effects():
+            _registries()[kind][name]
+    except RuntimeError as error:
+        raise ValueError(f"the entry point {name}: {error}") from error
     _files[kind, name] = files_of(found.module.partition(".")[0])
     _revision[0] += 1
     return True

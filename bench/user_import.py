@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.abc import MetaPathFinder
@@ -48,23 +48,32 @@ class _UserFinder(MetaPathFinder):
 
 _finder = _UserFinder()
 _texts: dict[str, str] = {}  # module of a user's -> hash of its files when it was imported
-_beside: dict[str, list[Path]] = {}  # module that a user's file imports from beside it -> its files
+_roots: dict[str, Path] = {}  # module that a user's file imports from beside it -> its file or folder
+
+
+def check_names(path: Path, files: Iterable[Path]) -> None:
+    """Raise an ImportError where a module beside a user's file cannot be told from another one of the same name.
+
+    files: the user's file and the files of the user's that it imports.
+    """
+    for module, root, own in imports_beside(path, files):
+        if in_standard_library(module):
+            raise ImportError(f"it imports {module}, which is Python's own and a file beside it: rename the file")
+        loaded = getattr(sys.modules.get(module), "__file__", None)
+        for other in (_roots.get(module), Path(loaded) if loaded else None):
+            if other is not None and not other.resolve().is_relative_to(root.resolve()):
+                raise ImportError(f"it imports {module} from beside it, and {other} has that name too: rename one")
+        _roots[module] = root
+        _forget_edited(module, own)
 
 
 def import_file(path: Path) -> None:
-    """Execute a user's file as a module of its own, whose folder is searched first.
-
-    Raises an ImportError where a module beside it cannot be told from another one of the same name.
-    """
+    """Execute a user's file as a module of its own, whose folder is searched first."""
     name = f"nodebench_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     loader = _TextLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None:
         raise ImportError(f"{path} is no Python file")
-    for module, files in imports_beside(path):
-        _check_name(module, files)
-        _beside[module] = files
-        _forget_edited(module, files)
     own = importlib.util.module_from_spec(spec)
     sys.modules[name] = own
     with _searched_first(path.parent):
@@ -75,24 +84,13 @@ def import_named(module: str) -> None:
     """Import a module that a user names, again if its package has been edited since."""
     top = module.partition(".")[0]
     files = users_files(top)
-    if not files:
+    folder = next((path for path in files[0].parents if (path / top).is_dir()), files[0].parent) if files else None
+    if folder is None:
         importlib.reload(sys.modules[module]) if module in sys.modules else importlib.import_module(module)
         return
     _forget_edited(top, files)
-    folder = next(path for path in files[0].parents if (path / top).is_dir() or (path / f"{top}.py").is_file())
     with _searched_first(folder):
         importlib.import_module(module)
-
-
-def _check_name(module: str, files: Sequence[Path]) -> None:
-    if in_standard_library(module):
-        raise ImportError(
-            f"it imports {module}, which is Python's own and a file beside it: give the file another name"
-        )
-    loaded = _file_of(module)
-    others = {str(path) for path in _beside.get(module, files)} | ({loaded} if loaded else set())
-    if foreign := sorted(others - set(map(str, files))):
-        raise ImportError(f"it imports {module} from beside it, and {foreign[0]} has that name too: rename one of them")
 
 
 def _forget_edited(module: str, files: Sequence[Path]) -> None:
@@ -102,11 +100,6 @@ def _forget_edited(module: str, files: Sequence[Path]) -> None:
         for name in [name for name in sys.modules if f"{name}.".startswith(f"{module}.")]:
             del sys.modules[name]
     _texts[module] = text
-
-
-def _file_of(module: str) -> str:
-    """The file of a loaded module; empty if none of that name is loaded."""
-    return str(getattr(sys.modules.get(module), "__file__", None) or "")
 
 
 @contextmanager

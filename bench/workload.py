@@ -46,7 +46,7 @@ def require_states(workload: Workload, y: Tensor) -> Tensor:
     """The states that a solve gives; a TrialFailure if they are not of the outputs, the start's shape and its dtype."""
     t, y0 = workload.instance.t, workload.instance.y0
     shape = (len(t), *y0.shape)
-    if not isinstance(y, Tensor) or y.shape != shape or y.dtype != y0.dtype:
+    if not isinstance(y, Tensor) or y.shape != shape or (y.dtype, y.device) != (y0.dtype, y0.device):
         seen = f"{tuple(y.shape)} in {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise TrialFailure(
             "error", f"the solve gives {seen} where states {shape} in {y0.dtype} are due: mend its backend"

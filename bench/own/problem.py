@@ -1,5 +1,6 @@
 """The claims on a problem."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -9,7 +10,7 @@ from multiprocessing import get_context
 import torch
 from torch import Tensor
 
-from bench.extensions import load
+from bench.extensions import load_in_worker, loaded
 from bench.measures.truth import Truth
 from bench.own.finding import Check, NotTried
 from bench.problems import PROBLEMS, Instance, Problem
@@ -75,19 +76,16 @@ def _deterministic(problem: Problem) -> str:
 
 def _deterministic_everywhere(problem: Problem) -> str:
     """Each trial has its own process, which imports the file again."""
-    origin = PROBLEMS.origin(problem.name)
-    if origin.kind not in ("file", "module"):
-        raise NotTried("it is installed, and loaded by its name")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-        there = processes.submit(fingerprint, problem.name, origin.place).result()
+        there = processes.submit(fingerprint, problem.name, loaded()).result()
     if there == fingerprint(problem.name):
         return ""
     return "another process makes another instance: draw nothing at import, and order no set by its hashes"
 
 
-def fingerprint(name: str, place: str = "") -> str:
-    """A hash of an instance's tensors; `place`: the file or module that is loaded first."""
-    load([place] if place else [])
+def fingerprint(name: str, use: Sequence[str] = ()) -> str:
+    """A hash of an instance's tensors; `use`: the files and modules that are loaded first."""
+    load_in_worker(use)
     problem = PROBLEMS[name]
     instance = problem.instance(cell_of(problem, batch_size=min(3, _most(problem)), seed=7))
     found = sha256()

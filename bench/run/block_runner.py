@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 
 from bench.interrupt import deferred
 from bench.machine.cores import chosen, disjoint
@@ -67,9 +66,9 @@ class BlockRunner:
         waiting = deque(cell for cell in cells if (cell.key, "counts") not in self._failed)
         while waiting:
             cores = self._cores_side_by_side(kind, waiting[0])[: len(waiting)]
-            tasks = [self._task(waiting.popleft(), kind, cores=own) for own in cores]
+            tasks = [self._task(waiting.popleft(), kind, cores=own, share=len(cores)) for own in cores]
             for task in self._run(tasks):
-                self._run([replace(task, cores=chosen(task.cell.threads))])
+                self._run([self._task(task.cell, kind)])
 
     def _run(self, tasks: Sequence[Task]) -> list[Task]:
         """Run the trials side by side and record them; those that may have failed because of their company are left."""
@@ -143,8 +142,19 @@ class BlockRunner:
         peaks = [self._known.peak_rss_bytes(cell) or _UNKNOWN_BYTES for cell in cells]
         return max(1, min(MOST_TOGETHER, together([max(peaks)] * 2 + peaks, _ROOM * available()) - 2))
 
-    def _task(self, cell: Cell, kind: TrialKind, process_index: int = 0, cores: tuple[int, ...] | None = None) -> Task:
-        """A new task, which counts as under way until its trial is recorded."""
+    def _task(
+        self,
+        cell: Cell,
+        kind: TrialKind,
+        process_index: int = 0,
+        *,
+        cores: tuple[int, ...] | None = None,
+        share: int = 1,
+    ) -> Task:
+        """A new task, which counts as under way until its trial is recorded.
+
+        cores: the best ones by default. share: the number of tasks that share the memory of one.
+        """
         on_cuda = cell.device.startswith("cuda")
         task = Task(
             cell=cell,
@@ -152,7 +162,7 @@ class BlockRunner:
             process_index=process_index,
             timeout_s=self._measure.timeout_s,
             # What CUDA maps into the process is not what it uses.
-            memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]),
+            memory_bytes=None if on_cuda else int(self._asked_for["memory_bytes"]) // share,
             cores=chosen(cell.threads) if cores is None else cores,
             use=self._use,
             true_values=self._true_values(cell) if kind == "accuracy" else (),

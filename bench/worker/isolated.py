@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from bench.backends import BACKENDS
-from bench.extensions import load
+from bench.extensions import load_in_worker
 from bench.failure import TrialFailure
 from bench.machine.cores import pin
 from bench.machine.descendants import adopt
@@ -79,7 +79,7 @@ def _as_answer(error: Exception, task: Task) -> Outcome | Hindered:
 
 
 def _measure(task: Task) -> Outcome:
-    load(task.use)
+    load_in_worker(task.use)
     start = time.perf_counter()
     found = _found(task, BACKENDS[task.cell.backend].prepare(task.cell, PROBLEMS[task.cell.problem]))
     return replace(found, metrics={**found.metrics, "busy_s": time.perf_counter() - start})
@@ -99,7 +99,7 @@ def _found(task: Task, workload: Workload) -> Outcome:
 
 
 def _serve_samples(connection: Connection, task: Task) -> None:
-    load(task.use)
+    load_in_worker(task.use)
     cell, start = task.cell, time.perf_counter()
     workload = BACKENDS[cell.backend].prepare(cell, PROBLEMS[cell.problem])
     clocks: dict[str, Clocked] = {"forward_s": warm_up(workload.forward, cell.device)}

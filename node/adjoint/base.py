@@ -1,8 +1,9 @@
 """The base of all gradient modes, and the checked problem that a mode solves so that backward() works."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -105,32 +106,19 @@ class InitialValueProblem:
         every = [*observers, *([] if kept is None else [kept])]
         if self.callbacks != Callbacks():
             every.append(CallbackObserver(self.callbacks, f))
+        integration: Callable[..., Trajectory] = partial(integrate, f, y0, self.times)
         if self.sample_times is not None:
-            from node.per_sample import integrate_samples  # imported here because it needs NumPy
+            from node.per_sample import integrate_samples  # it needs NumPy, which nothing else here does
 
-            trajectory = integrate_samples(
-                f,
-                y0,
-                self.sample_times,
-                solver=self.solver,
-                controller=self.controller,
-                max_steps=self.max_steps,
-                record=record,
-                event=self.event,
-                observers=every,
-            )
-        else:
-            trajectory = integrate(
-                f,
-                y0,
-                self.times,
-                solver=self.solver,
-                controller=self.controller,
-                max_steps=self.max_steps,
-                record=record,
-                event=self.event,
-                observers=every,
-            )
+            integration = partial(integrate_samples, f, y0, self.sample_times)
+        trajectory = integration(
+            solver=self.solver,
+            controller=self.controller,
+            max_steps=self.max_steps,
+            record=record,
+            event=self.event,
+            observers=every,
+        )
         return trajectory if kept is None else replace(trajectory, pieces=kept.pieces)
 
 

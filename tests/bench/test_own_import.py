@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import extensions, user_import
-from bench.code_files import own_files, own_modules_files
+from bench.code_files import own_files, own_module_files
 from bench.extensions import load
 from bench.failure import UsageError
 from bench.own.check import findings
@@ -31,7 +31,7 @@ def made() -> Instance:
 def forgotten(monkeypatch, tmp_path):
     """Nothing of a test's files is left for the next one."""
     entries = dict(PROBLEMS._entries)
-    for place, names in ((extensions, ("_loaded", "_files")), (user_import, ("_texts", "_beside"))):
+    for place, names in ((extensions, ("_loaded", "_files")), (user_import, ("_texts", "_roots"))):
         for name in names:
             monkeypatch.setattr(place, name, {})
     yield
@@ -109,7 +109,7 @@ def test_the_files_of_a_users_own_package_count_wherever_it_is_found(tmp_path, m
     monkeypatch.syspath_prepend(str(tmp_path))
     own = written(tmp_path / "scripts" / "mine.py", "of_package", "from package_of_mine.models import K\nimport torch")
     assert own_files(Path(own)) == sorted([*package.glob("*.py"), Path(own)])
-    assert own_modules_files("package_of_mine.bench_it") == sorted(package.glob("*.py"))
+    assert own_module_files("package_of_mine.bench_it") == sorted(package.glob("*.py"))
     load([own])
     assert start_of("of_package") == 4.0
 
