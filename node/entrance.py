@@ -48,7 +48,7 @@ def solve(
     """Solve dy/dt = f(t, y), y(t[0]) = y0.
 
     f: called with t, a 0-dimensional tensor, and y of y0's shape; returns dy/dt of that shape.
-    y0: a floating-point or complex tensor of any shape, or a tuple of such.
+    y0: a floating-point or complex tensor of any shape, or a tuple of such tensors.
     t: (T,), T >= 1, strictly increasing or strictly decreasing: the output times, of which t[0] is the start.
     gradient: how to differentiate the solve: a name in ADJOINTS or a value. Where t requires grad, so do the states.
     parameters: the tensors that get gradients, in the modes that need a list of them: by default the parameters of a

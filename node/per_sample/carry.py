@@ -1,4 +1,4 @@
-"""Per-sample operations on a solver's carry: a tensor (B, ...), or a tuple of such."""
+"""Per-sample operations on a solver's carry: a tensor (B, ...), or a tuple of such tensors."""
 
 from typing import Any
 

@@ -287,10 +287,10 @@ def test_a_mistake_is_refused_in_one_line_and_nothing_is_written(db, folder, arg
 
 
 @pytest.mark.parametrize(
-    "arguments", [("export", "a.csv", "--frame", "nothing"), ("prune", "--older-than", "-1"), ("sing",)]
+    "words", [("export", "a.csv", "--frame", "nothing"), ("prune", "--older-than", "-1"), ("sing",)]
 )
-def test_wrong_usage_is_code_2(db, folder, arguments):
-    assert db(*arguments)[0] == 2
+def test_wrong_usage_is_code_2(db, folder, words):
+    assert db(*words)[0] == 2
     assert files(folder) == []
 
 

@@ -1,18 +1,13 @@
 """Workers that fail in every known way: each failure gives a row, and the rest of the sweep is measured."""
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from bench.backends import BACKENDS
 from bench.backends.node import NodeBackend
@@ -22,6 +17,22 @@ from node.registry import Origin, registering_from
 from results.read.where import Where
 from results.records import Cell
 from results.store import Store
+from tests.support.misdeeds import (
+    MISDEEDS,
+    Misdeed,
+    allocates,
+    allocates_objects,
+    exits,
+    exits_politely,
+    forks,
+    forks_and_exits,
+    forks_and_hangs,
+    gives_nan,
+    hangs,
+    ignores_sigterm,
+    raises,
+    segfaults,
+)
 from tests.support.small_runs import run, sweep_of
 
 CHEAP = Cell(problem="spiral", backend="node", solver="bosh3", horizon=0.5, n_outputs=2, rtol=1e-3, atol=1e-5)
@@ -29,93 +40,6 @@ EXPENSIVE = replace(CHEAP, solver="dopri5", rtol=1e-6)
 ROUNDS = 4
 QUICK = Measure(processes=1, max_processes=1, rounds=ROUNDS, timeout_s=60.0, memory_gib=0.5)
 FAILS_IN = 2  # the round in which a late backend fails
-
-Misdeed = Callable[[Tensor], Tensor]  # what is done to a solution
-
-
-def raises(y: Tensor) -> Tensor:
-    raise ValueError("the flux capacitor is empty\nsecond line")
-
-
-def exits(y: Tensor) -> Tensor:
-    os._exit(3)
-
-
-def exits_politely(y: Tensor) -> Tensor:
-    print("out of patience")
-    sys.exit(4)
-
-
-def segfaults(y: Tensor) -> Tensor:
-    return y + len(ctypes.string_at(0))
-
-
-def hangs(y: Tensor) -> Tensor:
-    time.sleep(1e6)
-    return y
-
-
-def ignores_sigterm(y: Tensor) -> Tensor:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.kill(os.getpid(), signal.SIGTERM)
-    print("still here")
-    while True:
-        pass
-
-
-def allocates(y: Tensor) -> Tensor:
-    held = []
-    while True:
-        held.append(torch.ones(2**22))
-
-
-def allocates_objects(y: Tensor) -> Tensor:
-    held: list[list[int]] = []
-    while True:
-        held.append([0] * 2**16)
-
-
-def gives_nan(y: Tensor) -> Tensor:
-    return y * float("nan")
-
-
-def prints_megabytes(y: Tensor) -> Tensor:
-    for _ in range(5):
-        os.write(1, b"x" * 2**20)
-    print("the end")
-    return y
-
-
-def _forks(leave: Callable[[], None]) -> None:
-    """Fork a child that prints its process id and outlives this process unless it is ended."""
-    if os.fork() == 0:
-        leave()
-        print(f"child {os.getpid()};")
-        time.sleep(1e6)
-        os._exit(0)
-
-
-def _daemonise() -> None:
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-
-
-def forks(y: Tensor) -> Tensor:
-    for leave in (lambda: None, os.setpgrp, os.setsid, _daemonise):
-        _forks(leave)
-    time.sleep(0.1)
-    return y
-
-
-def forks_and_exits(y: Tensor) -> Tensor:
-    forks(y)
-    os._exit(5)
-
-
-def forks_and_hangs(y: Tensor) -> Tensor:
-    forks(y)
-    return hangs(y)
 
 
 class Misbehaving(NodeBackend):
@@ -132,10 +56,6 @@ class Misbehaving(NodeBackend):
         return replace(workload, solve=lambda field, y0, t: self.misdeed(workload.solve(field, y0, t)))
 
 
-MISDEEDS: Sequence[Misdeed] = (
-    raises, exits, exits_politely, segfaults, hangs, ignores_sigterm, allocates, allocates_objects, gives_nan,
-    prints_megabytes, forks, forks_and_exits, forks_and_hangs,
-)  # fmt: skip
 ORIGIN = Origin("file", __file__)
 MISBEHAVING = {misdeed.__name__: Misbehaving(misdeed) for misdeed in MISDEEDS} | {
     f"{misdeed.__name__}_late": Misbehaving(misdeed, late=True) for misdeed in MISDEEDS
@@ -212,7 +132,7 @@ def alive(processes: Sequence[int]) -> list[int]:
 def test_a_worker_that_raises_is_an_error_that_says_what_and_where(store) -> None:
     row = the_row(store, raises)
     assert row.status == "error"
-    assert re.fullmatch(r"ValueError: the flux capacitor is empty \(test_failing_workers.py:\d+\)", row.reason)
+    assert re.fullmatch(r"ValueError: the flux capacitor is empty \(misdeeds.py:\d+\)", row.reason)
 
 
 @pytest.mark.exhaustive
@@ -222,7 +142,7 @@ def test_show_prints_the_traceback_of_a_cell_that_raised_or_crashed(store, call,
     assert run(store, sweep_of(bad, measure=QUICK))
     shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
     assert said in shown
-    assert re.search(rf'test_failing_workers.py", line \d+,? in {misdeed.__name__}', shown)
+    assert re.search(rf'misdeeds.py", line \d+,? in {misdeed.__name__}', shown)
 
 
 @pytest.mark.exhaustive

@@ -173,9 +173,8 @@ def test_a_problem_has_training_exactly_where_it_has_a_recipe():
 
 def test_training_that_diverges_is_an_outcome_with_advice():
     for rate in (1e5, 1e38):
-        with pytest.raises(TrialFailure, match="smaller learning rate") as raised:
+        with pytest.raises(TrialFailure, match=r"^diverged: .*smaller learning rate"):
             trained(replace(CELL, iterations=20, optimiser="SGD", learning_rate=rate))
-        assert raised.value.status == "diverged"
 
 
 def test_a_field_that_is_nan_from_the_start_is_non_finite_and_not_diverged():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from node import SOLVERS, Callbacks, ContinuousAdjoint, FixedStep, PIDController, SolveError, solve
-from node.adjoint import block_norm, seminorm
+from node.adjoint import ADJOINTS, block_norm, seminorm
 from tests.support.gradients import NET_T, NET_Y0, Net, gradient_of, mean_abs, relative_error, tensor
 
 TOLERANCE = PIDController(rtol=1e-8, atol=1e-8)
@@ -148,3 +148,9 @@ def test_complex_states_have_complex_gradients(solver: str, tolerance: float | T
         exact = y0 * torch.exp(f.w)
         found, true = (torch.autograd.grad((x.abs() ** 2 + x.real).sum(), (y0, f.w)) for x in (y, exact))
         torch.testing.assert_close(found, true, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("mode", ["adjoint", "interpolating"])
+def test_an_unknown_value_of_outputs_is_refused(mode: str) -> None:
+    with pytest.raises(ValueError, match=f"^{mode}: outputs is 'lands' and must be one of spread, land"):
+        type(ADJOINTS[mode])(outputs="lands")

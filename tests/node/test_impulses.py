@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from node import SOLVERS, ContinuousAdjoint, FixedStep, PIDController, SolveError, Status, solve
-from node.adjoint import ADJOINTS, InterpolatingAdjoint
+from node.adjoint import InterpolatingAdjoint
 from tests.support.gradients import Growth, Net, Spiral, mean_abs, relative_error, tensor
 
 SPREAD = {"adjoint": ContinuousAdjoint(), "interpolating": InterpolatingAdjoint()}
@@ -295,9 +295,3 @@ def test_a_gradient_that_is_not_finite_raises_or_warns_if_it_is_that_of_the_loss
         (found,) = torch.autograd.grad(solution.y[-1].sum() * math.nan, y0)
     assert found.isnan().all()
     assert solution.stats.status_backward is Status.non_finite
-
-
-@every_mode
-def test_an_unknown_value_of_outputs_is_refused(mode: str) -> None:
-    with pytest.raises(ValueError, match=f"^{mode}: outputs is 'lands' and must be one of spread, land"):
-        type(ADJOINTS[mode])(outputs="lands")

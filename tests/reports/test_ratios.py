@@ -231,8 +231,7 @@ def test_the_interval_that_ends_the_timing_covers_the_true_ratio_as_often_as_it_
     ("processes", "apart", "share"), [((3, 3), 0.0, 0.985), ((2, 5), 0.1, 0.93), ((5, 5), 0.1, 0.95)]
 )
 def test_the_linked_interval_covers_the_true_ratio_as_often_as_it_claims(processes, apart, share):
-    rng = np.random.default_rng(5)
-    ratios = []
+    rng, ratios = np.random.default_rng(5), []
     for _ in range(400):
         a, of_a = experiment(rng, range(processes[0]), ROUNDS, apart)
         b, of_b = experiment(rng, range(10, 10 + processes[1]), ROUNDS, apart)

@@ -228,11 +228,7 @@ def test_conditions_take_the_values_of_pandas_and_numpy(three):
         ("seed", 1.5, "seed=1.5: seed is a whole number"),
         ("batch_size", True, "batch_size=True: batch_size is a whole number"),
         ("n_outputs", {2: 3}, "n_outputs={2: 3}: n_outputs is a whole number"),
-        (
-            "rtol",
-            Fraction(10**400),
-            "rtol: integer division result too large for a float: pass a",
-        ),
+        ("rtol", Fraction(10**400), "rtol: integer division result too large for a float: pass a"),
         ("dt", range(40_000), "dt: 40,000 different numbers: pass 30,000 at most"),
         ("status", "timeuot", "status='timeuot': no trial has such a status. Did you mean 'timeout'? There are: ok, "),
         ("kind", ["timing", "time"], "kind='time': no trial has such a kind"),

@@ -275,12 +275,8 @@ with Store.open(sys.argv[1]) as store:
 def test_three_processes_that_upgrade_a_database_at_once_upgrade_it_once(engine, request, tmp_path):
     on_server = engine == "postgresql"
     url = request.getfixturevalue("old_server") if on_server else str(shutil.copy(VERSION_1, tmp_path / "bench.db"))
-    openers = [
-        subprocess.Popen(
-            [sys.executable, "-c", OPENER, url], cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        for _ in range(3)
-    ]
+    command, pipe = [sys.executable, "-c", OPENER, url], subprocess.PIPE
+    openers = [subprocess.Popen(command, cwd=tmp_path, text=True, stdin=pipe, stdout=pipe) for _ in range(3)]
     for opener in openers:
         opener.stdin.write("\n")
         opener.stdin.flush()
