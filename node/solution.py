@@ -87,7 +87,7 @@ class SampleStats:
 
 @dataclass(frozen=True)
 class Solution(Generic[S]):
-    """The states y (len(t), *y0.shape) at times t, or a tuple of such tensors; NaN at times that the solve did not reach.
+    """The states y (len(t), *y0.shape) at times t, or a tuple of such tensors; NaN at times that were not reached.
 
     Where each sample has its own steps, y is (T, B, ...) for t (T,) or (B, T), and a sample that fails does not affect
     the others.

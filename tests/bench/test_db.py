@@ -23,8 +23,7 @@ from tests.support.stocked import CELLS, IMPORTED, a_trial, contents, counts, me
 
 OLD = DATABASES / "version_1.db"
 VERBS = (
-    "stats", "merge", "export", "import", "prune", "rebuild", "baseline", "baselines", "annotate",
-    "backup", "upgrade",
+    "stats", "merge", "export", "import", "prune", "rebuild", "baseline", "baselines", "annotate", "backup", "upgrade",
 )  # fmt: skip
 
 
@@ -286,9 +285,7 @@ def test_a_mistake_is_refused_in_one_line_and_nothing_is_written(db, folder, arg
         assert contents(store) == before
 
 
-@pytest.mark.parametrize(
-    "words", [("export", "a.csv", "--frame", "nothing"), ("prune", "--older-than", "-1"), ("sing",)]
-)
+@pytest.mark.parametrize("words", [("export", "a", "--frame", "nothing"), ("prune", "--older-than", "-1"), ("sing",)])
 def test_wrong_usage_is_code_2(db, folder, words):
     assert db(*words)[0] == 2
     assert files(folder) == []
