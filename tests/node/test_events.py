@@ -156,10 +156,12 @@ def test_a_failure_before_the_event_is_a_failure() -> None:
 
 @pytest.mark.parametrize("name", [name for name, solver in SOLVERS.items() if solver.order > 3])
 def test_in_float32_the_root_is_as_exact_as_the_rounding_of_the_steps(name: str) -> None:
-    """The root is within 1e-6 (8 roundings) of that of the same steps in float64, and g is zero at it.
+    """The root is within 1e-6 (8 roundings) of that of the same steps in float64, and g is zero at it within 1e-6.
 
-    Solvers that solve linear systems have larger rounding errors. Dense output of vern7 in float32 is off by 2e-5.
+    For solvers that solve linear systems both are 1e-5: the stages of rodas5p are 10 times as large as the sum that
+    its dense output makes of them, and so is their rounding error.
     """
+    tolerance = 1e-5 if SOLVERS[name].needs_jacobian else 1e-6
 
     def turned(dtype: torch.dtype, level: float) -> EventPoint[Tensor]:
         start, t = torch.tensor([1.0, 0.0], dtype=dtype), torch.tensor([0.0, 3.1], dtype=dtype)
@@ -169,8 +171,8 @@ def test_in_float32_the_root_is_as_exact_as_the_rounding_of_the_steps(name: str)
 
     for level in (0.9, 0.35, -0.2, -0.6):
         exact, found = turned(torch.float64, level), turned(torch.float32, level)
-        assert found.t.item() == pytest.approx(exact.t.item(), abs=1e-5 if SOLVERS[name].needs_jacobian else 1e-6)
-        assert found.y[0].item() == pytest.approx(level, abs=1e-6)
+        assert found.t.item() == pytest.approx(exact.t.item(), abs=tolerance)
+        assert found.y[0].item() == pytest.approx(level, abs=tolerance)
         assert exact.y[0].item() == pytest.approx(level, abs=1e-8)
 
 

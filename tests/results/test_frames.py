@@ -80,6 +80,7 @@ def test_an_empty_frame_has_the_same_columns_and_types(three, name):
 def test_the_docstring_names_every_column(name):
     said = getattr(Store, name).__doc__
     said += "".join(getattr(Store, other).__doc__ for other in DTYPES if f"`{other}`" in said)
+    said = " ".join(said.split())
     derived = {*(CELL if "fields of `results.records.Cell`" in said else ())}
     derived |= {*(METRICS if "A column for each of `results.METRICS`" in said else ())}
     for column in DTYPES[name]:
