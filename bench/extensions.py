@@ -6,6 +6,7 @@ Only what is named is imported: in a sweep's `use`, by `--use`, or as the name o
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from importlib import import_module, util
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.code_files import digest, files_of, own_files, own_module_files
 from bench.failure import UsageError, shortened
 from bench.user_import import check_names, import_file, import_named, without_side_effects
 from node.registry import Origin, Registry, registering_from
+from results.records import Cell
 
 PROBLEM, BACKEND, SOLVER, GRADIENT = "problem", "backend", "solver", "gradient"
 _REGISTRIES = {
@@ -23,6 +25,8 @@ _REGISTRIES = {
     SOLVER: ("node.solvers", "SOLVERS"),
     GRADIENT: ("node.adjoint", "ADJOINTS"),
 }
+
+_AXES = {field.name for field in fields(Cell)}
 
 _loaded: dict[str, str] = {}  # file or module -> hash of its files when it was loaded
 _revision = [0]
@@ -107,7 +111,9 @@ def _provided(origin: Origin) -> list[tuple[str, str]]:
     provided = [(kind, name) for kind, of in _registries().items() for name in of if of.origin(name) == origin]
     if not provided:
         raise UsageError(f"use: {origin.place} registers nothing: {_REMEDY}")
-    _check_libraries(origin.place, [name for kind, name in provided if kind == BACKEND])
+    for kind, name in provided:
+        if kind == BACKEND and (wrong := _wrong_with(_registries()[BACKEND][name])):
+            raise UsageError(f"use: {origin.place}: the backend {name}: {wrong}")
     return provided
 
 
@@ -162,14 +168,21 @@ def provided_from(where: str) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in _files if registries[kind].origin(name).place == where]
 
 
-def _check_libraries(where: str, backends: Sequence[str]) -> None:
-    for name in backends:
-        library = _library(name)
-        if library and not (library.isidentifier() and util.find_spec(library)):
-            raise UsageError(
-                f"use: {where}: the backend {name} measures library = {library!r}, and there is no such module here: "
-                "give the name by which it is imported"
-            )
+def _wrong_with(backend: Any) -> str:
+    """What is wrong with the declarations of a user's backend, in one line; empty if nothing is."""
+    library: str = backend.library
+    if library and not (library.isidentifier() and util.find_spec(library)):
+        return f"library = {library!r}, and there is no such module here: give the name by which it is imported"
+    for what in ("solvers", "gradients"):
+        if isinstance(given := getattr(backend, what), str):
+            return f"{what} = {given!r} is a text: give a tuple of names, ({given!r},)"
+    bare = Cell(problem="", backend=backend.name, solver="", horizon=1.0, n_outputs=2, dt=1.0)
+    try:
+        options = backend.options(bare)
+    except Exception as error:  # noqa: BLE001  (whatever a user's method raises, they can mend it)
+        return f"its `options` raises {type(error).__name__}: {error}"
+    taken = [option.name for option in options if option.name in _AXES]
+    return f"its option {taken[0]!r} has the name of an axis: give it another" if taken else ""
 
 
 def library_of(backend: str) -> str:

@@ -7,6 +7,7 @@ report. This module does not import torch.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,8 @@ from node.errors import CallError, CallTypeError, NodeError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+_NAME = re.compile(r"\w[\w.+-]*")  # what a filter, a sweep and a file's name can hold without quotes
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -112,6 +115,11 @@ class Registry(Mapping[str, T]):
         name = name or _name_of(value)
         if not name:
             raise RegistryError(f"this {self.kind} has no name: give it one, register(..., name='...')")
+        if not _NAME.fullmatch(name):
+            raise RegistryError(
+                f"the {self.kind} {name!r:.60}: a name is of letters, digits and _ . + -, and begins with none of the "
+                "last three: give it such a one"
+            )
         origin = _origin.get()
         if name in self._entries and self._entries[name].value is not value:
             raise RegistryError(

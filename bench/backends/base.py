@@ -44,6 +44,10 @@ class Backend(ABC):
         """The options that a cell with this solver and gradient mode may have, beside those of its problem."""
         return ()
 
+    def refuses_options(self, cell: Cell) -> str:
+        """The reason why the library refuses the values of the cell's options; empty if it takes them."""
+        return ""
+
     def unsupported(self, cell: Cell) -> str:
         """The reason why this library cannot measure a cell; empty if it can."""
         if cell.solver not in self.solvers:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from bench.problems import Problem
     from bench.workload import Workload
+    from node import FixedStep, PIDController
+    from node.adjoint import Adjoint
+    from node.solvers import Solver
 
 T = TypeVar("T")
 
@@ -63,6 +66,15 @@ class NodeBackend(Backend):
             return f"{cell.gradient} has one step size for the whole batch"
         return mode.unsupported.get(cell.solver, "")
 
+    def refuses_options(self, cell: Cell) -> str:
+        """The error with which the solver, the controller or the mode refuses the cell's options."""
+        try:
+            if not self.unsupported(cell):
+                _parts(cell)
+        except (ValueError, TypeError) as error:
+            return str(error)
+        return ""
+
     def asked(self, _cell: Cell) -> str:
         """The same line for every cell: nothing is chosen beside the cell's own fields."""
         return "node.solve as it stands"
@@ -72,12 +84,7 @@ class NodeBackend(Backend):
         import node
         from bench.workload import Workload
 
-        of_solver = {name: value for name, value in chosen_of(cell, "solver").items() if not of_controller(name)}
-        solver = _with(node.SOLVERS[cell.solver], of_solver)
-        mode = _with(
-            node.ADJOINTS["backprop" if cell.gradient == "none" else cell.gradient], chosen_of(cell, "gradient")
-        )
-        controller = controller_of(cell)
+        solver, controller, mode = _parts(cell)
         batch: Any = chosen_of(cell).get("batching", "joint")
 
         def solve(field: nn.Module, y0: Tensor, t: Tensor) -> Tensor:
@@ -88,6 +95,19 @@ class NodeBackend(Backend):
             return y
 
         return Workload(problem.instance(cell), solve)
+
+
+def _parts(cell: Cell) -> tuple[Solver, FixedStep | PIDController, Adjoint]:
+    """The cell's solver, controller and mode, each with its options; a ValueError or TypeError for a refused value."""
+    import node
+
+    of_solver = {name: value for name, value in chosen_of(cell, "solver").items() if not of_controller(name)}
+    mode = node.ADJOINTS["backprop" if cell.gradient == "none" else cell.gradient]
+    return (
+        _with(node.SOLVERS[cell.solver], of_solver),
+        controller_of(cell),
+        _with(mode, chosen_of(cell, "gradient")),
+    )
 
 
 def _with(value: T, options: Mapping[str, OptionValue]) -> T:

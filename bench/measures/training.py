@@ -18,7 +18,8 @@ from bench.workload import Workload
 from results.records import Cell, Curve
 
 _COUNTED = 20  # iterations in which NFE is counted
-_JUDGED = 8  # iterations before which the whole trajectory is solved, which takes as long as tens of iterations
+_JUDGED = 5  # times that the whole trajectory is solved, the start and the end included: each takes as long as tens of
+# iterations
 _DIVERGED = 1e3  # times the first loss: beyond this, training has diverged
 _DRAWN = 333  # points of a trajectory that are kept for the figure
 _ADVICE = "take a smaller learning rate, or a finer step"
@@ -60,7 +61,7 @@ def train(cell: Cell, workload: Workload) -> tuple[dict[str, float], dict[str, C
 def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
     """The record of training the workload's field in place. Counting calls and judging losses is not timed."""
     optimiser = _optimiser(cell, workload.instance.field, *training.modules)
-    counted, judged_at = spaced(cell.iterations, _COUNTED), spaced(cell.iterations, _JUDGED)
+    counted, judged_at = spaced(cell.iterations, _COUNTED), spaced(cell.iterations + 1, _JUDGED)
     course, watch = _Course(), Stopwatch(cell.device)
     _warm_up(cell, workload, training)
     for i, batch in enumerate(islice(training.batches(), cell.iterations)):
@@ -81,7 +82,7 @@ def _trained(cell: Cell, workload: Workload, training: Training) -> _Course:
 
 
 def spaced(iterations: int, wanted: int) -> set[int]:
-    """The wanted number of iterations, evenly spaced, with the first and the last; all if there are fewer."""
+    """The wanted number of iterations' indices, evenly spaced, with the first and the last; all if there are fewer."""
     intervals = max(1, min(wanted, iterations) - 1)
     return {round(k * (iterations - 1) / intervals) for k in range(intervals + 1)}
 

@@ -71,7 +71,7 @@ def _deterministic(problem: Problem) -> str:
     cell = cell_of(problem, batch_size=min(3, _most(problem)), seed=7)
     if _same(problem.instance(cell), problem.instance(cell)):
         return ""
-    return "two instances of one seed differ: draw from torch's global generator, and from nothing else"
+    return "two instances of one seed differ: draw with the generators of torch, NumPy or random, which are seeded"
 
 
 def _deterministic_everywhere(problem: Problem) -> str:

@@ -1,10 +1,12 @@
 """The parts of a problem: a vector field, a start, a loss, and the exact solution where it is known."""
 
 import inspect
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -94,7 +96,8 @@ class Problem:
 
     def instance(self, cell: Cell) -> Instance:
         """The problem's instance for a cell: in its dtype, on its device, from its seed, with its options."""
-        torch.manual_seed(cell.seed)
+        for seed in (torch.manual_seed, np.random.seed, random.seed):
+            seed(cell.seed)
         return self.make(cell, **chosen_of(cell, "problem"))
 
     def exact_at(self, cell: Cell, t: Tensor) -> Tensor | None:

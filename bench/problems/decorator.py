@@ -47,8 +47,9 @@ def problem(
             # The first line of its docstring is the equation.
             return Instance(field=Pendulum(damping), y0=torch.tensor([[2.0, 0.0]]))
 
-    The function draws in float32 on the CPU, with torch's generator seeded by the cell; what it returns is moved to the
-    cell's dtype and device, so that the same numbers are measured in every precision and on every device. Its
+    The function draws in float32 on the CPU, with the generators of torch, NumPy and `random` seeded by the cell; what
+    it returns is moved to the cell's dtype and device, so that the same numbers are measured in every precision and on
+    every device. Its
     keyword-only parameters are the problem's options, "problem.damping" in a sweep. A parameter named `cell` gets the
     cell, with `cell.batch_size`, `cell.n_outputs` and the rest.
 
@@ -63,8 +64,8 @@ def problem(
     def register(function: Made) -> Made:
         title = name or function.__name__
         _check(title, horizon, n_outputs, optimiser)
-        takes_cell = "cell" in inspect.signature(function).parameters
         try:
+            takes_cell = _takes_cell(function)
             options = options_of_function(function, "problem")
         except TypeError as error:
             raise RegistryError(f"the problem {title}: {error}") from None
@@ -94,6 +95,18 @@ def problem(
         return function
 
     return register
+
+
+def _takes_cell(function: Made) -> bool:
+    """Whether the function has a parameter named cell; a TypeError if it has another that no option can be."""
+    parameters = inspect.signature(function).parameters.values()
+    for parameter in parameters:
+        if parameter.name != "cell" and parameter.kind is not parameter.KEYWORD_ONLY:
+            raise TypeError(
+                f"its parameter {parameter} is neither `cell` nor an option: write `*` before the options, as in "
+                "`def pendulum(cell: Cell, *, damping: float = 0.1)`"
+            )
+    return any(parameter.name == "cell" for parameter in parameters)
 
 
 def _check(title: str, horizon: float, n_outputs: int, optimiser: str) -> None:

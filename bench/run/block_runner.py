@@ -78,8 +78,7 @@ class BlockRunner:
                 if len(tasks) > 1 and result.trial.status in _MAY_PASS_ALONE:
                     left.append(result.task)
                 else:
-                    self._record(result.trial)
-                    self._known.keep(result.true_values)
+                    self._record(self._known.with_truth(result.trial, result.true_values))
         return left
 
     def _cores_side_by_side(self, kind: TrialKind, cell: Cell) -> list[tuple[int, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.machine.environment import environment
+from bench.options import chosen_of
 from bench.plan.due import Again, Recorded, recorded, set_aside
 from bench.run.timing import SampleTable, clock
 from bench.source import source_of, sources_of
@@ -18,6 +19,10 @@ from results.store import Store
 from results.tools.true_values import keep, kept
 
 _ERRORS = {"forward_s": "error", "gradient_s": "gradient_error"}  # by the samples that a cell is compared by
+_DRAWN = (
+    "{} is another problem in each process: its start, parameters, times or loss differ: let its function draw by the "
+    "generators of torch, NumPy or random, which are seeded, and nothing at import; `nodebench check` tries it"
+)
 _WORK = ("nfe_forward", "nfe_backward", "vjp_backward")
 
 
@@ -37,6 +42,7 @@ class MeasuredSoFar:
         self._cells = {cell.key: cell for cell in cells}
         self._metrics: dict[str, dict[str, float]] = defaultdict(dict)
         self._true_values: dict[str, TrueValues] = {}
+        self._instances: dict[tuple[Any, ...], str] = {}  # inputs -> hash of the instance that this run had for them
         self.recorded = Recorded()
         with contextlib.suppress(UnwritableError):
             found = recorded(store, cells)
@@ -76,7 +82,21 @@ class MeasuredSoFar:
         """Add a trial's metrics."""
         self._metrics[trial.cell_key] |= trial.metrics
 
-    def keep(self, computed: Sequence[TrueValues]) -> None:
+    def with_truth(self, trial: Trial, computed: Sequence[TrueValues]) -> Trial:
+        """The trial, after the true values that it has computed are kept.
+
+        It has failed if another process of this run had another instance of its problem: then no two trials of the
+        problem measure the same.
+        """
+        chosen = tuple(chosen_of(self._cells[trial.cell_key], "problem").items())
+        for values in computed:
+            inputs = (values.problem, values.name, *((k, v) for k, v in values.asked.items() if k != "sha256"), chosen)
+            if self._instances.setdefault(inputs, values.asked["sha256"]) != values.asked["sha256"]:
+                return replace(trial, status="error", reason=_DRAWN.format(values.problem), metrics={})
+        self._keep(computed)
+        return trial
+
+    def _keep(self, computed: Sequence[TrueValues]) -> None:
         """Keep computed true values, for this run and for later ones."""
         self._true_values |= {values.key: values for values in computed}
         with contextlib.suppress(UnwritableError):  # they can be computed again

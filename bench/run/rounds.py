@@ -17,7 +17,7 @@ from bench.worker.process import Worker, started
 from bench.worker.task import Task
 from results.records import Sample, Trial
 
-_LEAST_ROUNDS = 3  # of the slowest cell, in each process
+_LEAST_ROUNDS = 2  # of the slowest cell, in each process
 
 
 @dataclass
@@ -91,7 +91,7 @@ def timed_in_rounds(
     """The trials of a group, each with one sample per round, in the order of the tasks.
 
     `before` is called with the task that is measured next. A trial whose samples have taken `sampling_s` seconds takes
-    part in three rounds at least and then in no other. After `until`, on the monotonic clock, no round but the first
+    part in two rounds at least and then in no other. After `until`, on the monotonic clock, no round but the first
     begins.
     """
     group = [_Timed(task, time.time()) for task in tasks]

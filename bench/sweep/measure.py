@@ -24,7 +24,7 @@ class Measure(BaseModel):
     processes: int = Field(default=3, ge=1, le=100)  # timing processes a cell, at least
     max_processes: int = Field(default=12, ge=1, le=100)  # at most
     rounds: int = Field(default=16, ge=1, le=10_000)  # rounds a process: one sample of each cell in each
-    # of a process; after this time a slow cell takes part in three rounds only
+    # of a process; after this time a slow cell takes part in two rounds only
     sampling_s: float = Field(default=1.0, gt=0, le=_LONGEST_S)
     # half-width of the ratio's interval at which a cell is done; no clock resolves a millionth
     precision: float = Field(default=0.03, ge=1e-6, lt=1)

@@ -1,5 +1,6 @@
 """The options in a grid: axes that a cell's problem, solver, gradient mode or backend declares."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -46,7 +47,12 @@ def with_options(cell: Cell, given: Mapping[str, Any]) -> Cell:
             chosen[name] = declared[name].checked(value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-    return replace(cell, options=stored(chosen, declared))
+    with_them = replace(cell, options=stored(chosen, declared))
+    of_library = any(not name.startswith("problem.") for name in chosen)
+    if reason := of_library and BACKENDS[cell.backend].refuses_options(with_them):
+        named = ", ".join(f"{name} = {json.dumps(value)}" for name, value in with_them.option_values.items())
+        raise ValueError(f"{named}: {reason}")
+    return with_them
 
 
 def declared_by(cell: Cell) -> Mapping[str, Option]:

@@ -96,6 +96,7 @@ BAD = {
     f"{PROBLEM}def mine(): ...\n@problem(horizon=2.0)\ndef mine(): ...": "two of the name",
     f"{PROBLEM}def mine(*, width): ...": "the option width has no default",
     f"{PROBLEM}def mine(*, f=print): ...": "the option f is None: annotate",
+    f"{PROBLEM}def mine(width=3): ...": "its parameter width=3 is neither `cell` nor an option: write `*` before",
     "from node import SOLVERS\nSOLVERS.register(3)": "a solver is Solver, and this is 3",
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,11 @@ from bench.extensions import load
 from bench.failure import UsageError
 from bench.own.check import findings
 from bench.problems import PROBLEMS
+from bench.run.measured_so_far import _DRAWN
+from results.read.where import Where
 from results.records import Cell
+from results.store import Store
+from tests.support.small_runs import CELL, run, sweep_of
 
 TEMPLATES = Path(extensions.__file__).parent / "own" / "templates"
 PROBLEM = """
@@ -114,10 +119,22 @@ def test_the_files_of_a_users_own_package_count_wherever_it_is_found(tmp_path, m
     assert start_of("of_package") == 4.0
 
 
-def test_a_backend_that_measures_a_library_which_is_not_there_is_refused(tmp_path):
+OPTION = "[__import__('bench.options').options.Option('solver', 'int', 1)]"
+
+
+@pytest.mark.parametrize(
+    ("declared", "seen"),
+    [
+        ('library = "no-such-lib"', "library = 'no-such-lib', and there is no such module here"),
+        ('solvers = "rk4"', "solvers = 'rk4' is a text: give a tuple of names, "),
+        (f"options = lambda self, cell: {OPTION}", "its option 'solver' has the name of an axis"),
+        ("options = lambda self, cell: 1 / 0", "its `options` raises ZeroDivisionError"),
+    ],
+)
+def test_a_backend_with_an_impossible_declaration_is_refused(tmp_path, declared, seen):
     text = (TEMPLATES / "backend.py").read_text()
-    (tmp_path / "mine.py").write_text(text.replace('library = "torch"', 'library = "no-such-lib"'))
-    with pytest.raises(UsageError, match="measures library = 'no-such-lib', and there is no such module here"):
+    (tmp_path / "mine.py").write_text(text.replace("    def unsupported", f"    {declared}\n\n    def unsupported"))
+    with pytest.raises(UsageError, match=f"the backend my_backend: {seen}"):
         load([str(tmp_path / "mine.py")])
 
 
@@ -127,11 +144,12 @@ def test_a_backend_that_measures_a_library_which_is_not_there_is_refused(tmp_pat
         ("horizon=-1.0", "its horizon is -1.0 and must be positive and finite"),
         ("horizon=1.0, n_outputs=1", "n_outputs is 1: the start and the end are two"),
         ('horizon=1.0, optimiser="adamm"', "unknown optimiser 'adamm'. Did you mean 'Adam'"),
+        ('horizon=1.0, name="a b"', "the problem 'a b': a name is of letters, digits"),
     ],
 )
 def test_a_problem_that_cannot_be_is_refused_as_it_is_registered(tmp_path, argument, seen):
     own = Path(written(tmp_path / "mine.py", "of_refusal", "K = 1.0"))
-    own.write_text(own.read_text().replace("horizon=1.0", argument))
+    own.write_text(own.read_text().replace('horizon=1.0, name="of_refusal"', argument))
     with pytest.raises(UsageError, match=seen):
         load([str(own)])
 
@@ -142,3 +160,17 @@ def test_a_problem_that_is_drawn_at_import_does_not_pass_the_check(tmp_path):
     load([str(tmp_path / "mine.py")])
     (failed,) = [finding for finding in findings("problem", "my_problem") if finding.failed]
     assert "another process makes another instance" in str(failed)
+
+
+def test_a_run_fails_the_cells_of_a_problem_that_is_another_in_each_process(tmp_path):
+    text = (TEMPLATES / "problem.py").read_text().replace("0.1 * torch.randn", "SystemRandom().random() * torch.randn")
+    (tmp_path / "mine.py").write_text(f"from random import SystemRandom\n{text}")
+    load([own := str(tmp_path / "mine.py")])
+    cells = [
+        replace(CELL, problem="my_problem", batch_size=3, solver=solver) for solver in ("bosh3", "dopri5", "tsit5")
+    ]
+    with Store.open(str(tmp_path / "bench.db"), create=True) as store:
+        run(store, replace(sweep_of(*cells), use=(own,)))
+        accuracy = store.trials(Where(kind="accuracy"))
+    assert sorted(accuracy.status) == ["error", "error", "ok"]
+    assert {*accuracy.reason[accuracy.status == "error"]} == {_DRAWN.format("my_problem")}

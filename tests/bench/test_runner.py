@@ -78,12 +78,12 @@ def test_each_round_times_every_cell_once(store):
     assert all(sample.value > 0 for trial in trials for sample in trial.samples["forward_s"])
 
 
-def test_a_slow_cell_has_at_least_three_rounds_and_leaves_the_rest_to_the_others():
+def test_a_slow_cell_has_at_least_two_rounds_and_leaves_the_rest_to_the_others():
     slow = replace(CELL, solver="euler", rtol=None, atol=None, dt=0.5 / 8000)
     trials = timed_in_rounds([task(cell, "timing") for cell in (CELL, slow)], 12, lambda _: None, sampling_s=0.5)
     quick, slow = ([sample.round_index for sample in trial.samples["forward_s"]] for trial in trials)
     assert quick == list(range(12))
-    assert 3 <= len(slow) < 12
+    assert 2 <= len(slow) < 12
     assert slow == quick[: len(slow)]
 
 

@@ -126,6 +126,14 @@ def test_every_shipped_sweep_loads_and_has_no_cell_twice_in_a_study(name):
         (GRID + "horizon = -1.0", "grid 1, horizon: -1.0 does not do"),
         (GRID + "horizon = nan", "grid 1, horizon: nan does not do"),
         (GRID + "horizon = true", "grid 1, horizon: True does not do"),
+        (
+            GRID + "'solver.safety' = [0.9, 5.0]",
+            "grid 1, solver.safety = 5.0: PIDController: safety is 5.0 and",
+        ),
+        (
+            GRID + "gradient = 'checkpointed'\n'gradient.budget' = 0",
+            "grid 1, gradient.budget = 0: Checkpointed: ",
+        ),
         (GRID + "seed = 1.5", "grid 1, seed: 1.5 does not do"),
         (GRID + "n_outputs = 1", "grid 1, n_outputs: 1 does not do"),
         (GRID + "threads = []", "grid 1, threads: an empty list makes no cell"),

@@ -69,7 +69,7 @@ def test_calls_forwards_calls_backwards_and_products_are_counted_in_twenty_itera
 def test_the_loss_of_the_whole_trajectory_is_known_before_and_after_all_iterations():
     metrics, curves = trained(replace(CELL, iterations=30))
     whole = curves["whole_loss"]
-    assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 9)
+    assert (whole.x[0], whole.x[-1], len(whole.x)) == (0, 30, 5)
     assert (metrics["initial_loss"], metrics["final_loss"]) == (whole.y[0][0], whole.y[-1][0])
     untrained = prepared(CELL)
     assert whole.y[0][0] == judged(untrained)[0]
@@ -100,7 +100,7 @@ def test_counting_and_judging_do_not_count_as_training_time(monkeypatch):
     metrics, curves = trained(replace(CELL, iterations=25, evaluate="dopri5 rtol=1e-3 atol=1e-3"))
     assert curves["loss_seconds"].x == [float(i) for i in range(1, 26)]
     assert metrics["train_s"] == 25
-    assert now[0] > 30_000
+    assert now[0] > 25_000
 
 
 def test_counting_and_judging_do_not_change_the_training(monkeypatch):
