@@ -4,7 +4,7 @@ Only what is named is imported: in a sweep's `use`, by `--use`, or as the name o
 """
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module, util
@@ -25,7 +25,7 @@ _REGISTRIES = {
     SOLVER: ("node.solvers", "SOLVERS"),
     GRADIENT: ("node.adjoint", "ADJOINTS"),
 }
-
+KINDS = tuple(_REGISTRIES)
 _AXES = {field.name for field in fields(Cell)}
 
 _loaded: dict[str, str] = {}  # file or module -> hash of its files when it was loaded
@@ -142,9 +142,20 @@ def installed(kind: str, name: str) -> bool:
     return True
 
 
-def offered(kind: str) -> list[str]:
-    """The names of installed entry points of a kind."""
-    return [found.name for found in entry_points(group=f"nodebench.{kind}s")] if kind in _REGISTRIES else []
+def offered(kind: str) -> Mapping[str, str]:
+    """The names of installed entry points of a kind, each with the distribution that it is from."""
+    found = entry_points(group=f"nodebench.{kind}s") if kind in _REGISTRIES else ()
+    return {one.name: one.dist.name if one.dist else one.value for one in found}
+
+
+def shadowed(named: Collection[tuple[str, str]]) -> Iterator[str]:
+    """A line for each (kind, name) of an installed entry point that is not used, because its name is taken."""
+    for kind in KINDS:
+        clashing = {name: place for name, place in offered(kind).items() if (kind, name) in named}
+        for name, place in clashing.items():
+            origin = _registries()[kind].origin(name)
+            if origin.kind != "entry point":
+                yield f"the {kind} {name} of {place} is not used: its name is taken ({origin}): rename the entry point"
 
 
 def known(kind: str, name: str) -> bool:

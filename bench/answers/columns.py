@@ -3,30 +3,39 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _LEAST = 24  # characters of a wrapped column
+_BELOW = " " * 4  # before what has no room in its row's first line
 
 
-def columns(rows: Iterable[Sequence[str]], header: Sequence[str] = (), width: int | None = None) -> str:
+def columns(rows: Iterable[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """The rows as lines of text in aligned columns, fitted to the terminal that stdout is, if it is one.
+
+    Where it is none, no line is wrapped or cut, so that lines can be searched.
+    """
+    return aligned(rows, header, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+
+
+def aligned(rows: Iterable[Sequence[str]], header: Sequence[str] = (), width: int | None = None) -> str:
     """The rows as lines of text in aligned columns, without blanks at the end of a line.
 
-    width: the last column is wrapped to end within it; by default no line is wrapped or cut, so that lines can be
-    searched.
+    width: the last column is wrapped to end within it. Where that would leave the column too little room, the widest
+    columns stand below their row's first line, each wrapped by itself.
     """
     cells = [tuple(header), *map(tuple, rows)] if header else list(map(tuple, rows))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    if width is not None and widths:
-        widths[-1] = max(_LEAST, width - sum(width + 2 for width in widths[:-1]))
-        cells = [line for row in cells for line in _wrapped(row, widths[-1])]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-    )
+    if width is None or not widths:
+        return "\n".join(_line(row, widths) for row in cells)
+    room = width - sum(width + 2 for width in widths[:-1])
+    if room >= min(_LEAST, widths[-1]) or len(widths) == 1:
+        widths[-1] = max(_LEAST, room)
+        return "\n".join(_line(row, widths) for cell in cells for row in _wrapped(cell, widths[-1]))
+    return "\n".join(line for row in cells for line in _folded(row, widths, width))
 
 
-def terminal_width() -> int | None:
-    """The width of the terminal that stdout is; None if it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _wrapped(row: Sequence[str], width: int) -> list[tuple[str, ...]]:
@@ -35,3 +44,16 @@ def _wrapped(row: Sequence[str], width: int) -> list[tuple[str, ...]]:
     below = [""] * len(first)
     lines = textwrap.wrap(last, width, break_on_hyphens=False) or [""]
     return [(*(first if i == 0 else below), line) for i, line in enumerate(lines)]
+
+
+def _folded(row: Sequence[str], widths: Sequence[int], width: int) -> Iterator[str]:
+    """A row as a line of its narrower columns, as many as fit into the width, and lines of its wider ones below."""
+    beside = sorted(range(len(row)), key=lambda i: widths[i])
+    while len(beside) > 1 and sum(widths[i] + 2 for i in beside) - 2 > width:
+        beside.pop()
+    beside.sort()
+    yield _line([row[i] for i in beside], [widths[i] for i in beside])
+    for i in sorted({*range(len(row))} - {*beside}):
+        yield from textwrap.wrap(
+            row[i], max(_LEAST, width), initial_indent=_BELOW, subsequent_indent=_BELOW, break_on_hyphens=False
+        )

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from bench.answers.census import Census
 from bench.answers.choosing import chosen, warn
-from bench.answers.columns import columns, terminal_width
+from bench.answers.columns import columns
 from bench.answers.notices import notify
 from bench.answers.reading import opened
 from bench.backends import BACKENDS
-from bench.extensions import use_files
+from bench.extensions import KINDS, installed, offered, shadowed, use_files
 from bench.failure import UsageError
 from bench.interrupt import ignore_all
 from bench.machine import temporary
@@ -20,6 +20,7 @@ from bench.plan.again import again as measured_again
 from bench.plan.due import due_trials, recorded
 from bench.run.progress import Progress
 from bench.run.runner import Runner
+from bench.sweep.axes import names
 from bench.sweep.catalogue import catalogue
 from bench.sweep.file import Sweep, load_sweep
 from bench.sweep.options import options_of
@@ -42,6 +43,7 @@ def run_sweep(
     """Measure the trials that are due, and print the census of the sweep's cells at the end; the exit code."""
     sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
+    notify(*shadowed({(kind, getattr(cell, kind)) for cell in sweep.wanted for kind in KINDS}))
     repeated = measured_again(again, sweep.wanted)
     temporary.folder()  # without it nothing can be measured: fail before waiting for a turn
     with opened(url, create=True) as store, turn(f"sweep {sweep.name}", notify):
@@ -92,19 +94,27 @@ def print_registry(registry: str, use: Sequence[str]) -> None:
     """Print a line for each value of a registry."""
     use_files(use)
     print(columns(_LISTED[registry]()))
+    kind = registry.removesuffix("s")
+    waiting = [(name, f"of {place}") for name, place in offered(kind).items() if name not in names(kind)]
+    if waiting:
+        print(f"\n{columns(waiting, ('installed', 'loaded when a sweep names it'))}")
+    notify(*shadowed({(kind, name) for name in names(kind)}))
 
 
 def print_options(name: str, use: Sequence[str]) -> None:
     """Print a line for each option of a problem, solver, gradient mode or backend."""
     use_files(use)
     try:
+        if not any(name in names(kind) for kind in KINDS):
+            for kind in KINDS:
+                installed(kind, name)
         options = options_of(name)
     except ValueError as error:
         raise UsageError(str(error)) from None
     if not options:
         print(f"{name} has no options")
     else:
-        print(columns(lines(options), ("option", "value", "default", "meaning"), width=terminal_width()))
+        print(columns(lines(options), ("option", "value", "default", "meaning")))
 
 
 def _solvers() -> Iterator[tuple[str, ...]]:

@@ -140,12 +140,20 @@ def test_an_installed_entry_point_is_used_by_its_name(folder):
     info.mkdir(parents=True)
     shutil.copy(EXAMPLES / "own_solver.py", site / "zonneveld.py")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zonneveld\nVersion: 2.0\n")
-    (info / "entry_points.txt").write_text("[nodebench.solvers]\nzonneveld43 = zonneveld\n")
+    (info / "entry_points.txt").write_text("[nodebench.solvers]\nzonneveld43 = zonneveld\nrk4 = zonneveld\n")
     sweep = folder / "sweeps" / "solver.toml"
     sweep.write_text(sweep.read_text().replace('use = ["own_solver.py"]', ""))
     without = nodebench(folder, "plan", "sweeps/solver.toml", "--db", "bench.db")
     assert "unknown solver 'zonneveld43'" in without.stderr
-    found = {"PYTHONPATH": f"{ROOT}{os.pathsep}{site}"}
-    run = [*MODULE, "run", "sweeps/solver.toml", "--quiet", "--strict", "--db", "bench.db"]
-    done = subprocess.run(run, cwd=folder, env={**os.environ, **found}, capture_output=True, text=True, check=False)
-    assert "1 cell ok" in done.stdout
+
+    def with_it(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return call(MODULE, *arguments, cwd=folder, PYTHONPATH=f"{ROOT}{os.pathsep}{site}")
+
+    listed = with_it("list", "solvers")
+    assert "zonneveld43  of zonneveld" in " ".join(listed.stdout.splitlines()[-1:])
+    assert "the solver rk4 of zonneveld is not used: its name is taken (built in)" in listed.stderr
+    assert "solver.safety" in with_it("list", "options", "zonneveld43").stdout
+    assert "1 cell ok" in with_it("run", "sweeps/solver.toml", "--quiet", "--strict", "--db", "bench.db").stdout
+    sweep.write_text(sweep.read_text().replace("zonneveld43", "rk4").replace("rtol = 1e-3\natol = 1e-3", "dt = 0.1"))
+    done = with_it("run", "sweeps/solver.toml", "--quiet", "--db", "bench.db")
+    assert ("1 cell ok" in done.stdout, done.stderr.count("is not used")) == (True, 1)
