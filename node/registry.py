@@ -163,6 +163,16 @@ class Registry(Mapping[str, T]):
     def __contains__(self, name: object) -> bool:
         return name in self._entries or name in self._installed
 
+    @overload
+    def get(self, name: str, default: None = None, /) -> T | None: ...
+
+    @overload
+    def get(self, name: str, default: T | S, /) -> T | S: ...
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """The value of a name; the default for an unknown one, without the search for the nearest name."""
+        return self[name] if name in self else default  # noqa: SIM401  (it is what `get` is)
+
     def __hash__(self) -> int:
         return id(self)
 

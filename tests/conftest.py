@@ -13,7 +13,7 @@ import pytest
 
 from results.store import Store
 from tests.support import synthetic, three_runs
-from tests.support.choosing import everything, part
+from tests.support.choosing import everything, keep_few
 from tests.support.servers import server_database
 
 if TYPE_CHECKING:
@@ -25,22 +25,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="Run every test: half an hour on two cores.")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Iterator[None]:
+    """Leave a test few cases, unless all are requested."""
+    yield
+    if not everything(metafunc.config):
+        separable = metafunc.definition.get_closest_marker("separable") is not None
+        keep_few(metafunc, lambda case: _is_possible(case, separable))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests of a gradient mode with a solver that it does not support (dopri5 where none is named).
+    """Leave out cases that are not possible and, unless all tests are requested, those marked `exhaustive`."""
+    kept = [
+        item
+        for item in items
+        if _is_possible(getattr(item, "callspec", None), item.get_closest_marker("separable") is not None)
+        and (everything(config) or item.get_closest_marker("exhaustive") is None)
+    ]
+    config.hook.pytest_deselected(items=list(set(items) - set(kept)))
+    items[:] = kept
+
+
+def _is_possible(case: object, separable: bool) -> bool:
+    """Whether the gradient mode of the case, if it has one, supports its solver (dopri5 where none is named).
 
     Tests with a solver of separable fields are left out too, except those that are marked `separable`.
     """
-    unsupported = [
-        item
-        for item in items
-        if not _supported(getattr(item, "callspec", None))
-        or (_of_separable_fields(getattr(item, "callspec", None)) and item.get_closest_marker("separable") is None)
-    ]
-    left_out = set(unsupported)
-    if not everything(config):
-        left_out |= set(items) - set(part([item for item in items if item not in left_out]))
-    config.hook.pytest_deselected(items=list(left_out))
-    items[:] = [item for item in items if item not in left_out]
+    return _supported(case) and (separable or not _of_separable_fields(case))
 
 
 def _supported(case: object) -> bool:

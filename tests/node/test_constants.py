@@ -74,6 +74,7 @@ print("done")
 """
 
 
+@pytest.mark.exhaustive
 def test_solves_whose_first_one_was_within_a_hessian_have_right_gradients() -> None:
     done = subprocess.run([sys.executable, "-c", HESSIANS_FIRST], capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.stderr) == ("done\n", "")

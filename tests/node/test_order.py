@@ -145,6 +145,7 @@ def test_error_estimate_falls_with_the_claimed_power_of_dt(solver: Solver) -> No
     assert observed == pytest.approx(solver.error_order, abs=allowed_difference(solver))
 
 
+@pytest.mark.exhaustive
 @every_solver
 def test_backwards_in_time_the_order_is_the_same(solver: Solver) -> None:
     assert_order(solver, slope(lambda n: end_error(solver, n, T_END, 0.0), finest=finest_grid(solver)), solver.order)
