@@ -48,14 +48,14 @@ def render(content: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     environment.filters["unbroken"] = unbroken
     environment.filters["coded"] = coded
     environment.filters["start"] = start
     environment.filters["rest"] = rest
     environment.filters["whole"] = whole
-    environment.globals.update(
-        picture=picture, colour=colour_of, stroke=stroke_of, style=_static("page.css"), script=_static("page.js")
-    )
+    environment.globals.update(picture=picture, colour=colour_of, stroke=stroke_of)
+    environment.globals.update(style=_static("page.css"), script=_static("page.js"), chooser=_static("chooser.js"))
     return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.answers.columns import columns
 from bench.answers.notices import notify
+from bench.backends.base import code_of
 from bench.failure import InfrastructureError, UsageError
 from bench.source import source_of, sources_of
 from results.format import date
@@ -45,6 +46,7 @@ def write_report(
                 baseline=baseline,
                 only=chosen(store, only),
                 here=sources_of,
+                code=code_of,
             )
             print(f"report: {write(store, folder, wanted)}")
         except ReportError as error:

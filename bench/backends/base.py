@@ -64,6 +64,10 @@ class Backend(ABC):
         """A line that says in which of its forms the library solves a supported cell."""
         return f"{self.name} as it stands"
 
+    def code(self, cell: Cell) -> str:
+        """Lines of Python that solve as a cell does, for a field f, a start y0 and times t; empty if none are known."""
+        return ""
+
     @abstractmethod
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The workload of a cell: its forward solve and its gradient, ready to be called."""
@@ -78,6 +82,11 @@ def reason_against(cell: Cell) -> str:
             f"the backend {cell.backend}: its `unsupported` raises {type(error).__name__}: {error}: "
             "let it return a reason, or an empty text"
         ) from error
+
+
+def code_of(cell: Cell) -> str:
+    """Lines of Python that solve as the cell does; empty if its backend is not there or knows none."""
+    return BACKENDS[cell.backend].code(cell) if cell.backend in BACKENDS else ""
 
 
 BACKENDS: Registry[Backend] = Registry(

@@ -53,6 +53,17 @@ def controller_of(cell: Cell) -> FixedStep | PIDController:
     return replace(PIDController(rtol=cell.rtol, atol=cell.atol), **chosen)
 
 
+def controller_code(cell: Cell) -> str:
+    """The text that makes the cell's controller, after `import node`."""
+    if cell.dt is not None:
+        return f"node.FixedStep(dt={cell.dt!r})"
+    chosen = {name: repr(value) for name, value in chosen_of(cell, "solver").items() if name in _FIELDS}
+    if "coefficients" in chosen_of(cell, "solver"):
+        chosen["coefficients"] = f"node.COEFFICIENTS[{chosen_of(cell, 'solver')['coefficients']!r}]"
+    given = {"rtol": repr(cell.rtol), "atol": repr(cell.atol), **chosen}
+    return f"node.PIDController({', '.join(f'{name}={value}' for name, value in given.items())})"
+
+
 def of_controller(name: str) -> bool:
     """Whether an option with this name (without its namespace) belongs to step size control."""
     return name == "coefficients" or name in _FIELDS

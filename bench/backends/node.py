@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bench.backends.base import BACKENDS, Backend
-from bench.backends.controller import controller_of, of_controller
+from bench.backends.controller import controller_code, controller_of, of_controller
 from bench.failure import TrialFailure
 from bench.options import Option, chosen_of
 from bench.sweep.catalogue import catalogue
@@ -79,6 +79,17 @@ class NodeBackend(Backend):
         """The same line for every cell: nothing is chosen beside the cell's own fields."""
         return "node.solve as it stands"
 
+    def code(self, cell: Cell) -> str:
+        """The call of `node.solve`, with the options of solver, step size control, mode and batching."""
+        of_solver = {name: value for name, value in chosen_of(cell, "solver").items() if not of_controller(name)}
+        arguments = [f"solver={_changed('SOLVERS', cell.solver, of_solver)}", f"controller={controller_code(cell)}"]
+        if cell.gradient != "none":
+            arguments.append(f"gradient={_changed('ADJOINTS', cell.gradient, chosen_of(cell, 'gradient'))}")
+        if "batching" in chosen_of(cell):
+            arguments.append(f"batch={chosen_of(cell)['batching']!r}")
+        lines = ["import node", f"solution = node.solve(f, y0, t, {', '.join(arguments)})"]
+        return "\n".join(lines if "replace(" not in lines[-1] else ["from dataclasses import replace", *lines])
+
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The workload of a cell, with its solver, controller and mode bound to their options."""
         import node
@@ -95,6 +106,12 @@ class NodeBackend(Backend):
             return y
 
         return Workload(problem.instance(cell), solve)
+
+
+def _changed(registry: str, name: str, options: Mapping[str, OptionValue]) -> str:
+    """The text of a registered value with options in place of its own: its name where there are none."""
+    given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+    return f"replace(node.{registry}[{name!r}], {given})" if options else repr(name)
 
 
 def _parts(cell: Cell) -> tuple[Solver, FixedStep | PIDController, Adjoint]:

@@ -79,6 +79,16 @@ class TorchdiffeqBackend(Backend):
         interval = cell.horizon / (cell.n_outputs - 1)
         return f"interp = {_interp(cell, cell.dt, (0.0, interval, cell.horizon - interval, cell.horizon))!r}"
 
+    def code(self, cell: Cell) -> str:
+        """The call of odeint or odeint_adjoint, without the options by which steps end on outputs."""
+        call = "odeint_adjoint" if cell.gradient == "adjoint" else "odeint"
+        how = (
+            f"method={_ADAPTIVE.get(cell.solver)!r}, rtol={cell.rtol!r}, atol={cell.atol!r}"
+            if cell.dt is None
+            else f"method={_FIXED.get(cell.solver)!r}, options={{'step_size': {cell.dt!r}}}"
+        )
+        return f"from torchdiffeq import {call}\ny = {call}(f, y0, t, {how})"
+
     def prepare(self, cell: Cell, problem: Problem) -> Workload:
         """The workload of a cell, by odeint or odeint_adjoint. Options for the instance's own times are made once."""
         import torchdiffeq

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from node.registry import RegistryError
 from reports.measured import MeasuredCell
+from reports.views.choices import Choices, choices
 from reports.views.findings.library import library_notes
 from reports.views.findings.noise import noise_note
 from reports.views.parts.section import Section
@@ -26,6 +27,7 @@ SECTIONS.collect()
 class Report:
     """The report: all that the page shows."""
 
+    choices: Choices
     overview: Overview
     sections: tuple[Section, ...]
     summary: Table
@@ -37,6 +39,7 @@ def report(store: Store, wanted: Wanted = BY_DEFAULT) -> Report:
     selection = select(store, wanted)
     cells = selection.cells.values()
     return Report(
+        choices([each for each in cells if each.status == "ok"], selection.sweeps, wanted.code),
         overview(selection),
         tuple(study_section(study, group) for study, group in selection.studies.items()),
         summary_table(cells),

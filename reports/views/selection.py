@@ -31,6 +31,7 @@ class Selection:
     every_run: DataFrame  # of the database, in the order of recording
     shown_trials: Mapping[str, int]  # by run: number of its trials on the page
     notices: tuple[str, ...]  # what a reader must know of the selection
+    sweeps: Mapping[str, str]  # by cell key: the name of the newest run's sweep that plans it
 
 
 def select(store: Store, wanted: Wanted = BY_DEFAULT) -> Selection:
@@ -54,7 +55,9 @@ def select(store: Store, wanted: Wanted = BY_DEFAULT) -> Selection:
     studies = _studies(planned, cells, chosen)
     shown = {each.key: each for group in studies.values() for each in group}
     counts = frames.trials["run_id"].value_counts().to_dict()
-    return Selection(chosen, studies, shown, every, counts, tuple(notices))
+    names = dict(zip(chosen["run_id"], chosen["sweep_name"], strict=True))
+    sweeps = {key: names[run_id] for key, run_id in zip(planned["cell_key"], planned["run_id"], strict=True)}
+    return Selection(chosen, studies, shown, every, counts, tuple(notices), sweeps)
 
 
 def _of_runs_or_baseline(store: Store, planned: DataFrame, chosen: DataFrame, wanted: Wanted) -> Frames:

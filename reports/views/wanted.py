@@ -27,6 +27,7 @@ class Wanted:
     baseline: str = ""  # name
     only: Where = field(default_factory=Where)  # conditions on the cells
     here: Callable[[Collection[Cell]], Iterable[Source]] = lambda _cells: ()  # the present code of these cells
+    code: Callable[[Cell], str] = lambda _cell: ""  # lines of Python that repeat a cell; empty if none are known
 
 
 BY_DEFAULT = Wanted()

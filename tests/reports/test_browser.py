@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from reports.views.choices import Question
+from reports.views.report import Report
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")]
 
@@ -37,7 +40,32 @@ function filtered(words) {
 }
 const images = () => [...document.querySelectorAll(".panel img")];
 const shown = () => [...new Set(images().filter((each) => each.offsetParent).map((each) => each.className))].join();
+const form = document.getElementById("chooser");
+function choose(asked) {
+  for (const [name, value] of Object.entries(asked)) {
+    form.elements.namedItem(name).value = value;
+    form.elements.namedItem(name).dispatchEvent(new Event("input", { bubbles: true }));
+  }
+  return {
+    error: form.elements.namedItem("error").textContent,
+    link: document.querySelector("#choice .name").hash,
+    command: document.querySelector("#choice .command").textContent,
+    rivals: document.querySelectorAll("#rivals tbody tr").length,
+    address: location.hash,
+  };
+}
+function followed(address) {
+  location.hash = address;
+  dispatchEvent(new HashChangeEvent("hashchange"));
+  return document.querySelector("#choice .name").hash;
+}
+const question = QUESTION;
+const tightest = choose({ ...question, place: 0 });
+const loosest = choose({ place: 1e6 });
 const said = {
+  tightest,
+  loosest,
+  followed: followed(tightest.address),
   ascending: sorted("NFE", 1),
   descending: sorted("NFE", 1),
   words: sorted("solver", 1),
@@ -58,11 +86,22 @@ def scheme(request) -> str:
 
 
 @pytest.fixture(scope="session")
-def said(html: str, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+def question(content: Report) -> Question:
+    """The question with the most choices."""
+    return max(content.choices.questions, key=lambda each: len(each.choices))
+
+
+def asked(question: Question) -> Mapping[str, str]:
+    """The values of the chooser's fields for a question."""
+    return {name: getattr(question, name) for name in ("task", "problem", "setting", "cost")}
+
+
+@pytest.fixture(scope="session")
+def said(html: str, question: Question, scheme: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     """The results of the script in the page, on a phone's screen."""
     folder: Path = tmp_path_factory.mktemp("browser")
     page = folder / "index.html"
-    page.write_text(html.replace("</body>", ACTIONS), encoding="utf-8")
+    page.write_text(html.replace("</body>", ACTIONS.replace("QUESTION", json.dumps(asked(question)))), encoding="utf-8")
     command = [
         str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -109,3 +148,17 @@ def test_every_figure_is_drawn(said):
 
 def test_a_phone_scrolls_the_tables_and_not_the_page(said):
     assert said["overflow"] == 0
+
+
+@pytest.mark.parametrize(("end", "place"), [("tightest", 0), ("loosest", -1)])
+def test_the_chooser_shows_the_choice_for_the_error_at_the_slider(said, question, content, end, place):
+    choice = question.choices[place]
+    assert said[end]["error"] == question.errors[place][1]
+    assert said[end]["link"] == f"#{choice.key}"
+    assert said[end]["command"] == content.choices.cells[choice.key].command
+    assert said[end]["rivals"] == len(choice.rivals)
+
+
+def test_the_address_of_a_choice_leads_back_to_it(said, question):
+    assert said["followed"] == said["tightest"]["link"] != said["loosest"]["link"]
+    assert said["tightest"]["address"].startswith(f"#choose?task={question.task}&problem={question.problem}")

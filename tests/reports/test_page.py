@@ -66,13 +66,18 @@ def test_every_known_value_has_a_sort_key(html, content):
 def test_text_from_the_database_is_escaped(store):
     evil = "<script>alert(1)</script>"
     cell = replace(synthetic_cells.plan()[0].cell, problem=evil, solver=evil)
-    store.begin(replace(synthetic.run(), sweep_text=evil, sweep_name=evil), [Planned(evil, cell)])
+    chosen = replace(cell, solver=f"{evil}2")
+    store.begin(
+        replace(synthetic.run(), sweep_text=evil, sweep_name=evil), [Planned(evil, cell), Planned(evil, chosen)]
+    )
     store.record("run-1", Trial(cell_key=cell.key, kind="counts", metrics={"nfe_forward": 4.0}))
+    store.record("run-1", Trial(cell_key=chosen.key, kind="counts", metrics={"nfe_forward": 4.0}))
+    store.record("run-1", Trial(cell_key=chosen.key, kind="accuracy", metrics={"error": 0.1}))
     store.record("run-1", Trial(cell_key=cell.key, kind="accuracy", status="error", reason=evil))
     page = render(report(store))
     assert evil not in page
     assert page.count("&lt;script&gt;") > 5
-    assert Outline(page).tags.count("script") == 1
+    assert Outline(page).tags.count("script") == 3  # sorting and filtering, choices as JSON, choosing
 
 
 def test_the_beginning_of_a_long_text_is_shown_and_the_rest_is_one_click_away(store):
