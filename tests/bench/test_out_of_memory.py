@@ -38,6 +38,7 @@ def measured(cell: Cell, kind, gib: float) -> Trial:
     return timed_in_rounds([task], 2, lambda _: None)[0] if kind == "timing" else run_trial(task).trial
 
 
+@pytest.mark.exhaustive
 @needs_linux
 @pytest.mark.parametrize("gib", [1e-6, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.5])
 @pytest.mark.parametrize(

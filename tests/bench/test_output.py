@@ -36,6 +36,7 @@ def test_a_reader_that_closes_the_pipe_early_is_no_failure(tmp_path):
     assert done.stdout.startswith("key ")
 
 
+@pytest.mark.exhaustive
 def test_a_refusal_that_nobody_reads_has_its_exit_code(tmp_path):
     for line in ("NODEBENCH plam 2>&1 >/dev/null | head -0", "NODEBENCH plam 2>&-", "NODEBENCH plam 2>/dev/full"):
         done = shell(tmp_path, line)

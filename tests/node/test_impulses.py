@@ -120,6 +120,7 @@ def test_with_land_steps_end_on_each_output_once(mode: str) -> None:
     assert all(now < before + 2e-3 for now, before in zip(within_solve, latest, strict=True))
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_a_field_that_contracts_does_not_blow_up_backwards(mode: str) -> None:
     """y' = -k y, k = 20, T = 3: backwards errors grow by exp(60); sum y = y0 sum exp(-k t)."""

@@ -149,6 +149,7 @@ def test_a_few_steps_of_an_optimiser_train_a_model(gradient: str) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("gradient", [name for name in ADJOINTS if name != "backprop"])
 def test_every_gradient_mode_trains_to_the_same_loss(gradient: str) -> None:
     """The gradients differ by the error of rk4, which is too small to be seen in the loss."""

@@ -100,6 +100,7 @@ def loss_on_spheres(ode: nn.Module, dims: int) -> list[float]:
     return losses
 
 
+@pytest.mark.exhaustive
 def test_a_plain_neural_ode_cannot_separate_concentric_spheres() -> None:
     """The loss approaches that of the best monotone function and does not fall below it."""
     losses = loss_on_spheres(NeuralODE(MLP(1, width=32), "rk4", controller=STEPS), 1)

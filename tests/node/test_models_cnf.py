@@ -78,6 +78,7 @@ def test_the_inverse_map_gives_the_input_back_and_the_negative_log_determinant()
     torch.testing.assert_close(log_det_back, -log_det, rtol=0, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_the_density_integrates_to_one_and_is_that_of_the_samples() -> None:
     """The mean log-density of samples equals the integral of p log p on a grid, to four standard errors."""
     flow = nonlinear_flow()

@@ -39,6 +39,7 @@ def seeded() -> None:
     torch.manual_seed(0)
 
 
+@pytest.mark.exhaustive
 def test_an_autonomous_field_in_one_dimension_stays_above_the_best_monotone_fit() -> None:
     losses = losses_of(MLP(1, width=16), 1.0)
     assert pytest.approx(0.36, abs=0.05) == BEST_MONOTONE

@@ -151,6 +151,7 @@ def test_backwards_in_time_the_order_is_the_same(solver: Solver) -> None:
     assert_order(solver, slope(lambda n: end_error(solver, n, T_END, 0.0), finest=finest_grid(solver)), solver.order)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in EXPLICIT if EXPLICIT[name].order >= 2])
 def test_a_wrong_weight_with_right_sums_loses_the_order(name: str) -> None:
     """5 % of the last weight above 0.01 is moved to the first (the last one of fehlberg2 is 1/512)."""
@@ -162,6 +163,7 @@ def test_a_wrong_weight_with_right_sums_loses_the_order(name: str) -> None:
     assert slope(lambda n: end_error(wrong, n)) < solver.order - 0.5
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in EXPLICIT if EXPLICIT[name].order >= 3])
 def test_a_wrong_stage_with_right_sums_loses_the_order(name: str) -> None:
     """5 % of the last coefficient is moved to the first, in the row of the last stage with a weight in y1.

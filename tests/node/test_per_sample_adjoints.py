@@ -57,6 +57,7 @@ def test_fixed_backward_steps_restart_at_each_output(mode: str, name: str, contr
     assert difference_from_backprop(mode, Y0, OWN_TIMES, WEIGHTS, solver=name, controller=controller) < 1e-4
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "mode", [ContinuousAdjoint(outputs="land"), InterpolatingAdjoint(outputs="land")], ids=lambda mode: mode.name
 )
@@ -84,6 +85,7 @@ class Edge(nn.Module):
         return torch.sqrt(self.rate * y) ** 4 / self.rate
 
 
+@pytest.mark.exhaustive
 @every_adjoint
 def test_a_failed_sample_changes_no_other_gradient_and_has_that_of_its_reached_outputs(mode: str) -> None:
     t, how = tensor(1.0, 1.1, 1.4, 2.0), {"solver": "dopri5", "controller": TIGHT, "gradient": mode}
@@ -108,6 +110,7 @@ def test_a_loss_on_some_outputs_of_some_samples_has_backprops_gradient(mode: str
     assert all((x == 0).all() for x in found)
 
 
+@pytest.mark.exhaustive
 @every_adjoint
 def test_tuples_complex_states_and_float32_have_backprops_gradients(mode: str) -> None:
     w = tensor(0.5).requires_grad_()

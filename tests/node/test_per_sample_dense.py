@@ -99,6 +99,7 @@ def test_dense_output_has_the_same_gradient_as_outputs(mode: Adjoint) -> None:
     assert relative_error(*found) < 1e-9
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_a_loss_of_outputs_and_dense_output_has_first_and_second_derivatives(mode: Adjoint) -> None:
     def states(y0: Tensor, p: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -159,6 +159,7 @@ def test_the_time_and_state_of_an_event_have_derivatives_up_to_the_third_order(m
         assert max(x.abs().max().item() for x in of_state) < 1e-7
 
 
+@pytest.mark.exhaustive
 def test_samples_that_fail_or_have_no_event_do_not_change_gradients_of_events() -> None:
     def grads(y0: Tensor) -> tuple[Tensor, ...]:
         y0, rate = y0.clone().requires_grad_(), tensor(1.0).requires_grad_()

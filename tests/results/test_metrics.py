@@ -112,6 +112,7 @@ def test_a_metric_that_a_program_does_not_know_is_kept(url, extended, tmp_path):
     assert opened_by(extended, url, "write=True", tmp_path)[0] == warmth
 
 
+@pytest.mark.exhaustive
 def test_an_older_database_opens_with_a_new_metric(extended, tmp_path):
     old = Path(shutil.copy(DATABASES / "version_1.db", tmp_path / "old.db"))
     for how, expected in (
@@ -142,6 +143,7 @@ def test_a_reader_of_a_server_without_a_metric_is_told_who_can_add_it(server_url
     assert "stays as it is" in notices
 
 
+@pytest.mark.exhaustive
 def test_a_backup_of_a_database_with_other_metrics_is_complete(url, extended, tmp_path):
     record(url, {"nfe_forward": 4.0, "warmth_kelvin": 300.0})
     opened_by(extended, url, "write=True", tmp_path)

@@ -221,6 +221,7 @@ def test_a_read_only_database_is_read_while_another_writes_to_it(archive):
         assert as_common_user(*(line.format(path=str(archive)) for line in READ)) == "1\n"
 
 
+@pytest.mark.exhaustive
 def test_changes_in_a_write_ahead_log_on_read_only_media_are_read(archive):
     archive.parent.chmod(0o755)
     with Store.open(str(archive), create=True) as writer:
