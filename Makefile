@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4 --dist workstea
 SCALE := tests/benchmarks/test_bench_results.py
 
 .DEFAULT_GOAL := help
-.PHONY: help bench test test-all check report regress scale twins interrupts hostile clean clean-results
+.PHONY: help bench test test-all check report regress scale twins interrupts hostile vendor clean clean-results
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ interrupts: $(DEV) ## interrupt 300 runs at random moments: is all kept that is 
 
 hostile: $(DEV) ## give 2,000 damaged databases and 500 damaged files to the verbs that read them: half an hour
 	@$(BIN)/python docs/examples/hostile --databases 2000 --imports 500
+
+vendor: $(READY) ## take the page's JavaScript libraries from npm, as reports/static/vendor/vendor.toml says
+	@$(BIN)/python docs/examples/vendor
 
 clean: ## remove what can be made again: the page and caches (the environment stays, and all that was measured)
 	rm -rf "$(OUT)/report" dist .hypothesis .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -85,7 +85,7 @@ def test_a_wheel_has_every_file_of_the_packages_and_no_other(sdist, wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert names == {name for name in files(sdist) if name.split("/")[0] in PACKAGES}
-    data = ("bench/sweeps/.*toml", "reports/templates/.*j2", "reports/static/.*css")
+    data = ("bench/sweeps/.*toml", "reports/templates/.*j2", "reports/static/.*css", "reports/static/vendor/.*js")
     for needed in (*data, "results/opening/migrations/.*py"):
         assert any(re.fullmatch(needed, name) for name in names), needed
 

@@ -123,16 +123,6 @@
     if (ours) document.getElementById("choose").scrollIntoView();
   }
 
-  async function copy(button, text) {
-    const before = button.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-    } catch {
-      button.textContent = "Not allowed: select and copy";
-    }
-    setTimeout(() => { button.textContent = before; }, 1500);
-  }
   const address = () => location.href.split("#")[0] + link;
   const texts = { "copy-code": () => part(".code").textContent, "copy-command": () => part(".command").textContent, "copy-link": address };
   for (const [name, text] of Object.entries(texts)) {

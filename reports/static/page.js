@@ -18,6 +18,7 @@ function remembered() {
 
 function show(name) {
   if (name === "light" || name === "dark") document.documentElement.dataset.theme = name;
+  dispatchEvent(new Event("theme"));
   theme.textContent = shownTheme() === "dark" ? "Light" : "Dark";
 }
 
@@ -33,6 +34,20 @@ theme.addEventListener("click", () => {
 dark.addEventListener("change", () => show(null));
 theme.hidden = false;
 show(remembered());
+
+// Copy a text, and say on the button how that went.
+async function copy(button, text) {
+  const before = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed here: select and copy";
+  }
+  setTimeout(() => {
+    button.textContent = before;
+  }, 1500);
+}
 
 // Numbers by value, words by alphabet; missing entries come last in both directions.
 function compare(a, b, direction) {
@@ -55,11 +70,11 @@ for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => sort(button.parentElement));
 }
 
-function filter(input, output, rows) {
+function filter(input, output, rows, chosen) {
   const words = input.value.toLowerCase().split(/\s+/);
   for (const row of rows) {
     const said = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => said.includes(word));
+    row.hidden = (chosen !== null && !chosen.has(row.id)) || !words.every((word) => said.includes(word));
   }
   const shown = rows.filter((row) => !row.hidden).length;
   output.textContent = `${shown} of ${rows.length}`;
@@ -68,12 +83,18 @@ function filter(input, output, rows) {
 for (const box of document.querySelectorAll(".filter")) {
   const input = box.querySelector("input");
   const rows = [...box.parentElement.querySelectorAll("tbody tr")];
-  const apply = () => filter(input, box.querySelector("output"), rows);
+  let chosen = null; // keys of the cells that are brushed in the explorer; null: all
+  const apply = () => filter(input, box.querySelector("output"), rows, chosen);
+  document.addEventListener("choose-cells", (event) => {
+    chosen = event.detail;
+    apply();
+  });
   input.addEventListener("input", apply);
   addEventListener("hashchange", () => {
     const row = document.getElementById(location.hash.slice(1));
     if (!rows.includes(row) || !row.hidden) return;
     input.value = ""; // the filter must not hide the row that a link leads to
+    chosen = null;
     apply();
     row.scrollIntoView();
   });

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from node.registry import RegistryError
 from reports.measured import MeasuredCell
 from reports.views.choices import Choices, choices
+from reports.views.every_cell import EveryCell, every_cell
 from reports.views.findings.library import library_notes
 from reports.views.findings.noise import noise_note
 from reports.views.parts.section import Section
@@ -28,6 +29,7 @@ class Report:
     """The report: all that the page shows."""
 
     choices: Choices
+    every_cell: EveryCell
     overview: Overview
     sections: tuple[Section, ...]
     summary: Table
@@ -40,6 +42,7 @@ def report(store: Store, wanted: Wanted = BY_DEFAULT) -> Report:
     cells = selection.cells.values()
     return Report(
         choices([each for each in cells if each.status == "ok"], selection.sweeps, wanted.code),
+        every_cell(cells),
         overview(selection),
         tuple(study_section(study, group) for study, group in selection.studies.items()),
         summary_table(cells),

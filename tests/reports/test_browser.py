@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="
 
 ACTIONS = """
 <script>
+const errors = [];
+addEventListener("error", (event) => errors.push(event.message));
+addEventListener("unhandledrejection", (event) => errors.push(String(event.reason)));
+document.addEventListener("securitypolicyviolation", (event) => errors.push(event.violatedDirective));
 const table = document.querySelector("#cells table");
 const headings = [...table.tHead.rows[0].cells];
 const heading = (name) => headings.find((each) => each.textContent.trim().startsWith(name));
@@ -75,7 +79,24 @@ const said = {
   broken: images().filter((each) => each.offsetParent && !each.naturalWidth).length,
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
 };
-document.title = "said:" + JSON.stringify(said);
+const explorer = document.getElementById("explorer");
+const chart = document.getElementById("chart");
+async function explored(changes) {
+  delete chart.dataset.drawn;
+  for (const [name, value] of Object.entries(changes)) explorer.elements.namedItem(name).value = value;
+  explorer.dispatchEvent(new Event("change"));
+  while (chart.dataset.drawn === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
+  const canvases = chart.querySelectorAll("canvas").length;
+  return { drawn: Number(chart.dataset.drawn), canvases, address: location.hash };
+}
+(async () => {
+  said.explored = await explored({ x: "nfe_forward", y: "peak_bytes", facet: "" });
+  location.hash = said.explored.address.replace("nfe_forward", "n_outputs");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  said.followed_x = explorer.elements.namedItem("x").value;
+  said.errors = errors;
+  document.title = "said:" + JSON.stringify(said);
+})();
 </script>
 </body>"""
 
@@ -101,10 +122,13 @@ def said(html: str, question: Question, scheme: str, tmp_path_factory: pytest.Te
     """The results of the script in the page, on a phone's screen."""
     folder: Path = tmp_path_factory.mktemp("browser")
     page = folder / "index.html"
-    page.write_text(html.replace("</body>", ACTIONS.replace("QUESTION", json.dumps(asked(question)))), encoding="utf-8")
+    before, _, after = html.rpartition("</body>")  # a library has a </body> in a text
+    actions = ACTIONS.replace("QUESTION", json.dumps(asked(question)))
+    page.write_text(f"{before}{actions}{after}", encoding="utf-8")
     command = [
         str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--virtual-time-budget=20000", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync",
         f"--user-data-dir={folder / 'profile'}", "--window-size=390,800", "--dump-dom",
         f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}", page.as_uri(),
     ]  # fmt: skip
@@ -162,3 +186,23 @@ def test_the_chooser_shows_the_choice_for_the_error_at_the_slider(said, question
 def test_the_address_of_a_choice_leads_back_to_it(said, question):
     assert said["followed"] == said["tightest"]["link"] != said["loosest"]["link"]
     assert said["tightest"]["address"].startswith(f"#choose?task={question.task}&problem={question.problem}")
+
+
+def test_the_explorer_draws_the_cells_that_have_both_numbers(said, content):
+    """Without those that cannot be measured here, which are hidden until they are asked for."""
+    columns = content.every_cell.columns
+    status, hidden = columns["status"], ("unavailable", "unsupported")
+    shown = [status["texts"][place] not in hidden for place in status["places"]]
+    numbers = zip(columns["nfe_forward"], columns["peak_bytes"], shown, strict=True)
+    drawn = sum(bool(nfe and peak and is_shown) for nfe, peak, is_shown in numbers)
+    assert (said["explored"]["drawn"], said["explored"]["canvases"]) == (drawn, 1)
+    assert drawn > 10
+
+
+def test_the_address_of_a_drawing_leads_back_to_it(said):
+    assert said["explored"]["address"].startswith("#explore?")
+    assert said["followed_x"] == "n_outputs"
+
+
+def test_the_page_asks_for_nothing_and_no_script_fails(said):
+    assert said["errors"] == []
