@@ -23,6 +23,7 @@ from results.store import Store
 __all__ = ["ReportError", "Wanted", "render", "write"]
 
 
+SCRIPTS = ("page.js", "chooser.js", "explorer.js", "drawer.js")
 # BSD-3-Clause; versions and hashes: static/vendor/vendor.toml. In the order in which they are run.
 VENDORED = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 _LONG = 300  # characters of a text that are shown at once
@@ -57,9 +58,10 @@ def render(content: Report) -> str:
     environment.filters["rest"] = rest
     environment.filters["whole"] = whole
     environment.globals.update(picture=picture, colour=colour_of, stroke=stroke_of)
-    environment.globals.update(style=_static("page.css"), script=_static("page.js"), chooser=_static("chooser.js"))
     environment.globals.update(
-        explorer=_static("explorer.js"), vendored=[_static(f"vendor/{name}") for name in VENDORED]
+        style=_static("page.css"),
+        scripts=[_static(name) for name in SCRIPTS],
+        vendored=[_static(f"vendor/{name}") for name in VENDORED],
     )
     return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
 

@@ -94,6 +94,12 @@ async function explored(changes) {
   location.hash = said.explored.address.replace("nfe_forward", "n_outputs");
   await new Promise((resolve) => setTimeout(resolve, 500));
   said.followed_x = explorer.elements.namedItem("x").value;
+  location.hash = rows()[3].id;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const drawer = document.getElementById("drawer");
+  said.drawer = { open: drawer.open, text: drawer.textContent, key: rows()[3].id };
+  drawer.querySelector("button").click();
+  said.closed = !drawer.open;
   said.errors = errors;
   document.title = "said:" + JSON.stringify(said);
 })();
@@ -206,3 +212,14 @@ def test_the_address_of_a_drawing_leads_back_to_it(said):
 
 def test_the_page_asks_for_nothing_and_no_script_fails(said):
     assert said["errors"] == []
+
+
+def test_an_address_of_a_cell_opens_what_is_known_of_it(said, content):
+    columns = content.every_cell.columns
+    keys = columns["key"]
+    place = keys["places"].index(keys["texts"].index(said["drawer"]["key"]))
+    labels = columns["label"]
+    assert said["drawer"]["open"]
+    assert said["closed"]
+    assert labels["texts"][labels["places"][place]] in said["drawer"]["text"]
+    assert f"nodebench show {said['drawer']['key']}" in said["drawer"]["text"]
