@@ -42,7 +42,7 @@ def compare(
         Path | None, typer.Option("--output", "-o", callback=expand, help="Write compare.html into this folder too.")
     ] = None,
 ) -> None:
-    """Compare A with B: what improved, what regressed, what is within noise.
+    """Compare A with B: what improved, what regressed.
 
     Counts, errors and bytes are compared exactly; times by the ratio of samples of the same rounds, or through a
     control that was timed beside both. Times of two environments are not compared. A name that several things have is

@@ -45,12 +45,13 @@ class _Pair:
 
 
 def compare(before: Side, after: Side, cells: Where | None = None) -> Compared:
-    """The comparison of the cells that meet the condition."""
-    chosen = cells or Where()
-    one, other = measured_side(before, chosen), measured_side(after, chosen)
+    """The comparison of the cells that meet the condition; others may be their controls and links."""
+    one, other = measured_side(before), measured_side(after)
     alike = before.fingerprint == after.fingerprint
     if alike:
         one, other = linked(before, after, one, other)
+    if cells is not None:
+        one, other = one.only(cells), other.only(cells)
     rows = [*_in_one_alone(one, other), *_statuses(one, other), *_numbers(one, other, alike=alike)]
     said = [*notices(before, after), *_pending(one, other)]
     differing = {

@@ -1,5 +1,6 @@
 """The numbers and verdicts of a comparison as short texts, which the terminal, Markdown and the page share."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,8 +18,9 @@ def opening(compared: Compared) -> str:
     counts = compared.counts
     worse, better = counts[Verdict.REGRESSED][1], counts[Verdict.IMPROVED][1]
     said = f"{text.plural(worse, 'number')} regressed and {text.plural(better, 'number')} improved"
-    cells = {row.cell.key for row in compared.rows}
-    return f"{said}, of {text.plural(len(compared.rows), 'number')} in {text.plural(len(cells), 'cell')}."
+    numbers = [row for row in compared.rows if row.verdict not in (Verdict.NEW, Verdict.GONE)]
+    cells = {row.cell.key for row in numbers}
+    return f"{said}, of {text.plural(len(numbers), 'number')} in {text.plural(len(cells), 'cell')}."
 
 
 def heading(verdict: Verdict, compared: Compared) -> str:
@@ -55,8 +57,8 @@ def floor(row: Row) -> str:
 
 
 def reasons(rows: Sequence[Row]) -> list[tuple[int, str]]:
-    """The reasons of the rows with their numbers, the most frequent first; one number for all noise floors."""
-    counted = Counter(row.reason.partition(" beyond the noise floor")[0] for row in rows if row.reason)
+    """The reasons of the rows with their numbers, the most frequent first; all noise floors are one reason."""
+    counted = Counter(re.sub(r"(?<=noise floor) of .*", "", row.reason) for row in rows if row.reason)
     return [(count, reason) for reason, count in counted.most_common()]
 
 

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pandas import DataFrame
 
 from reports.measured import Failure, MeasuredCell
 from reports.reading import Frames, code_of, measured_cells
+from results.read.only import matches
 from results.read.where import Where
 from results.tools.sides import Side
 
@@ -27,13 +28,17 @@ class MeasuredSide:
     trials: Mapping[tuple[str, str], Collection[tuple[str, int]]]  # run and process of each
     code: Mapping[str, str]  # by cell: key of the code that was timed, or the series where that is not known
 
+    def only(self, where: Where) -> "MeasuredSide":
+        """The side with only the cells that meet the condition."""
+        return replace(self, cells={key: each for key, each in self.cells.items() if matches(where, each.cell)})
 
-def measured_side(side: Side, cells: Where) -> MeasuredSide:
-    """The side's cells that meet the condition."""
-    where = side.on(cells)
+
+def measured_side(side: Side) -> MeasuredSide:
+    """All cells of a side."""
+    where = side.on(Where())
     trials = side.store.trials(where)
     trials = trials[trials["status"] != "interrupted"]
-    keys = dict.fromkeys([*side.planned(cells)["cell_key"], *trials["cell_key"]])
+    keys = dict.fromkeys([*side.planned()["cell_key"], *trials["cell_key"]])
     known = cells_of(side.store, list(keys))
     no_curves = DataFrame(columns=["cell_key", "kind"])
     frames = Frames(trials, side.store.metrics(where), side.store.samples(where), no_curves)

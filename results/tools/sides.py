@@ -62,14 +62,14 @@ class Side:
         cells = replace(cells, fingerprint=mine.fingerprint, run_id=mine.run_id, baseline=mine.baseline)
         return replace(cells, prefer=mine.prefer)
 
-    def planned(self, cells: Where) -> DataFrame:
+    def planned(self) -> DataFrame:
         """The planned cells, as in `Store.planned`: by its runs, or by the newest run of each sweep of a database."""
         runs = self.runs
         if self.kind in ("database", "environment"):
             runs = runs.drop_duplicates("sweep_sha", keep="last")
         elif self.kind == "baseline":
             runs = runs[:0]  # it was measured, whatever was planned beside
-        return self.store.planned(replace(cells, run_id=list(runs["run_id"])))
+        return self.store.planned(Where(run_id=list(runs["run_id"])))
 
 
 def whole(store: Store, *, environment: str = "", prefer: Collection[str] = ()) -> Side:
