@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.answers.reading import code_that_counts, opened
+from bench.answers.reading import code_that_counts, explained, opened
 from bench.failure import UsageError
-from results.engine.location import MissingDatabaseError, is_url
+from results.engine.location import MissingDatabaseError, expanded, is_url
 from results.store import Store
 from results.tools import sides
 from results.tools.sides import Side
@@ -64,7 +64,7 @@ def _is_database(name: str, url: str, stores: _Stores) -> bool:
         raise UsageError("a name is empty: give a database, a baseline, or the start of a run, revision or environment")
     if is_url(name):
         return True
-    is_there = Path(name).expanduser().exists()
+    is_there = _is_file(name)
     if is_there and "/" in name:
         return True
     found = sides.candidates(stores[url], name) if stores.has(url) else []
@@ -72,3 +72,13 @@ def _is_database(name: str, url: str, stores: _Stores) -> bool:
         kind, whole = found[0]
         raise UsageError(f"{name} is a file here, and {kind} {whole} in {url}: write ./{name} or {kind}:{name}")
     return is_there or (not found and ("/" in name or name.endswith(_SUFFIXES)))
+
+
+def _is_file(name: str) -> bool:
+    """Whether there is such a file, or anything else but a folder."""
+    with explained():
+        path = Path(expanded(name))
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # a name that is too long for any file
+        return False

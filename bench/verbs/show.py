@@ -25,7 +25,7 @@ def show(
     use: Use = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Print all that is known of a cell, or list the cells."""
+    """Print all that is known of one cell, or list the cells."""
     from bench.answers.reading import print_cell, print_cells
     from bench.extensions import use_files
 
