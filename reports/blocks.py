@@ -45,7 +45,7 @@ class Block:
     """The controls of a block: one; several where one failed and another took its place; none in old runs."""
 
     controls: tuple[Control, ...] = ()
-    # Timings of every cell that ever was a control, by series: they link the cells that were timed beside it.
+    # Timings of every cell that ever was a control, by code: they link the cells that were timed beside it.
     ties: tuple[Mapping[str, Series], ...] = ()
 
     def links(self, name: str) -> Iterator[Series]:

@@ -1,4 +1,4 @@
-"""The page: one HTML file that opens offline."""
+"""The pages, of a report and of a comparison: each one HTML file that opens offline."""
 
 import base64
 import os
@@ -10,30 +10,38 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.figures import drawings
+from reports.compare import ORDER, Compared, Verdict, change, floor, heading, opening, ratio, reasons, resolution
 from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
+from results import format as text
 from results.engine.drafts import drafted
 from results.metrics import METRICS
 from results.store import Store
 
-__all__ = ["ReportError", "Wanted", "render", "write"]
-
+__all__ = ["ReportError", "Wanted", "render", "render_compared", "write", "write_compared"]
 
 SCRIPTS = ("page.js", "chooser.js", "explorer.js", "drawer.js")
 # BSD-3-Clause; versions and hashes: static/vendor/vendor.toml. In the order in which they are run.
 VENDORED = ("vega.min.js", "vega-lite.min.js", "vega-embed.min.js")
 _LONG = 300  # characters of a text that are shown at once
 _LONGEST = 20_000  # characters that a click shows
+_MOST_ROWS = 2_000  # of one table of a comparison: a browser takes long for more
 
 
 def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFAULT) -> Path:
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
-    html = render(report(store, wanted))
-    path = Path(folder) / "index.html"
+    return _written(render(report(store, wanted)), Path(folder) / "index.html")
+
+
+def write_compared(compared: Compared, folder: str | os.PathLike[str]) -> Path:
+    """Write `compare.html` into the folder, whole or not at all, and say where it is."""
+    return _written(render_compared(compared), Path(folder) / "compare.html")
+
+
+def _written(html: str, path: Path) -> Path:
     try:
         with drafted(path) as draft:
             draft.write_text(html, encoding="utf-8")
@@ -43,7 +51,34 @@ def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFA
 
 
 def render(content: Report) -> str:
-    """The page's text."""
+    """The report's text."""
+    environment = _environment()
+    environment.globals.update(
+        picture=picture,
+        colour=colour_of,
+        stroke=stroke_of,
+        scripts=[_static(name) for name in SCRIPTS],
+        vendored=[_static(f"vendor/{name}") for name in VENDORED],
+    )
+    return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
+
+
+def render_compared(compared: Compared) -> str:
+    """The text of the page of a comparison, which needs no script."""
+    environment = _environment()
+    environment.filters["line"] = text.one_line
+    environment.globals.update(change=change, ratio=ratio, heading=heading, floor=floor)
+    return environment.get_template("compare.html.j2").render(
+        compared=compared,
+        opening=opening(compared),
+        resolution=resolution(compared),
+        sections=[(each, compared.listed(each), reasons(compared.of(each))) for each in ORDER if compared.of(each)],
+        folded=(Verdict.WITHIN_NOISE, Verdict.UNKNOWN),
+        most=_MOST_ROWS,
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -57,17 +92,14 @@ def render(content: Report) -> str:
     environment.filters["start"] = start
     environment.filters["rest"] = rest
     environment.filters["whole"] = whole
-    environment.globals.update(picture=picture, colour=colour_of, stroke=stroke_of)
-    environment.globals.update(
-        style=_static("page.css"),
-        scripts=[_static(name) for name in SCRIPTS],
-        vendored=[_static(f"vendor/{name}") for name in VENDORED],
-    )
-    return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
+    environment.globals["style"] = _static("page.css")
+    return environment
 
 
 def picture(panel: Panel) -> Mapping[str, str]:
     """The panel drawn for a light and for a dark page, as addresses that hold the drawing itself."""
+    from reports.figures import drawings  # loads the plotting libraries, which no other page needs
+
     light, dark = drawings(panel)
     return {"light": _address(light), "dark": _address(dark)}
 

@@ -26,13 +26,17 @@ class Frames:
     metrics: DataFrame
     samples: DataFrame
     curves: DataFrame
-    ties: DataFrame | None = None  # samples of all cells that ever were controls, with `series`
+    ties: DataFrame | None = None  # samples of all cells that ever were controls, with `code`
 
     @classmethod
     def of(cls, store: Store, where: Where) -> Self:
         """The newest measurements that meet the condition."""
         return cls(
-            store.trials(where), store.metrics(where), store.samples(where), store.curves(where), _ties(store, where)
+            store.trials(where),
+            store.metrics(where),
+            store.samples(where),
+            store.curves(where),
+            ties(store, where, controls(store, where)),
         )
 
     def without(self, left_out: Collection[tuple[str, str]]) -> Self:
@@ -41,14 +45,26 @@ class Frames:
         return replace(self, **{name: _without(getattr(self, name), left_out) for name in names})
 
 
-def _ties(store: Store, where: Where) -> DataFrame:
-    """The samples of all controls, also of code that is not shown: they are not shown, but link cells."""
-    where = replace(where, source=None)
-    ever = replace(where, cell_key=list(store.trials(replace(where, kind="twin"), newest=False)["cell_key"].unique()))
-    timed = replace(ever, kind="timing")
+def controls(store: Store, where: Where) -> list[str]:
+    """The keys of all cells that ever were controls, of any code: their twins were timed."""
+    return list(store.trials(replace(where, source=None, kind="twin"), newest=False)["cell_key"].unique())
+
+
+def ties(store: Store, where: Where, keys: Collection[str]) -> DataFrame:
+    """The samples of these controls, of any code: they are not shown, but link the cells that were timed beside them.
+
+    The column `code` is the key of the code that was measured, or the series where that is not known: the samples of
+    one cell and one code are of one subject, in whatever run they were taken.
+    """
+    timed = replace(where, source=None, kind="timing", cell_key=list(keys))
     process = ["run_id", "cell_key", "process_index"]
-    series = store.trials(timed, newest=False)[[*process, "series"]]
-    return store.samples(timed, newest=False).merge(series, on=process)
+    trials = store.trials(timed, newest=False)
+    return store.samples(timed, newest=False).merge(trials[process].assign(code=code_of(trials)), on=process)
+
+
+def code_of(trials: DataFrame) -> Series:
+    """The key of the code that each trial measured, or its series where that is not known."""
+    return trials["source"].where(trials["source"].notna(), trials["series"])
 
 
 def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFrame:
@@ -56,14 +72,14 @@ def _without(frame: DataFrame, left_out: Collection[tuple[str, str]]) -> DataFra
     return frame[~np.array(out, dtype=bool)]
 
 
-def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell]:
-    """The planned cells by key, with their measurements."""
+def measured_cells(planned: DataFrame, frames: Frames, *, with_ratios: bool = True) -> dict[str, MeasuredCell]:
+    """The planned cells by key, with their measurements; `with_ratios`: with their ratios to the block's control."""
     cells = {row["cell_key"]: cell_of(row) for row in planned.to_dict("records")}
     trials, metrics, timed = _trials(frames.trials), _metrics(frames.metrics), frames.samples
     samples, twins = _samples(timed[timed["kind"] != "twin"]), _samples(timed[timed["kind"] == "twin"])
     curves = _curves(frames.curves)
     controls = [Control.of(key, cells[key], samples[key], twin) for key, twin in twins.items()]
-    blocks = _blocks(controls, [] if frames.ties is None else _tied(frames.ties, cells))
+    blocks = _blocks(controls, [] if frames.ties is None else tied(frames.ties, cells))
     return {
         key: MeasuredCell(
             key,
@@ -73,7 +89,7 @@ def measured_cells(planned: DataFrame, frames: Frames) -> dict[str, MeasuredCell
             samples=samples[key],
             curves=curves[key],
             block=blocks[cell.block],
-            ratios=_ratios(key, samples[key], blocks[cell.block]),
+            ratios=_ratios(key, samples[key], blocks[cell.block]) if with_ratios else {},
         )
         for key, cell in cells.items()
     }
@@ -111,9 +127,9 @@ def _samples(frame: DataFrame) -> Mapping[str, dict[str, Series]]:
     return samples
 
 
-def _tied(ties: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mapping[str, Series]]]:
-    """The samples of each series, with their cell."""
-    groups = ties.groupby(["cell_key", "series"], sort=False)
+def tied(frame: DataFrame, cells: Mapping[str, Cell]) -> list[tuple[Cell, Mapping[str, Series]]]:
+    """The samples of each cell and code among `ties`, with their cell."""
+    groups = frame.groupby(["cell_key", "code"], sort=False)
     return [(cells[key], _samples(group)[key]) for (key, _), group in groups]
 
 

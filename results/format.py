@@ -1,4 +1,4 @@
-"""The one place where a number becomes text."""
+"""The one place where a number becomes text, and a text of any origin a line."""
 
 from __future__ import annotations
 
@@ -98,6 +98,20 @@ def within(half_width: float) -> str:
 def tick(text: str) -> str:
     """A number's text without the zeros that only show its precision: 1.00 ms is 1 ms."""
     return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
+
+
+def apart(one: float, other: float, form: Form) -> tuple[str, str]:
+    """Two numbers as texts of one form; with more digits, if the form would show different numbers alike."""
+    said = form(one), form(other)
+    if said[0] != said[1] or one == other or math.isnan(one) or math.isnan(other):
+        return said
+    digits = next((n for n in range(3, 17) if f"{one:.{n}g}" != f"{other:.{n}g}"), 17)
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"
+
+
+def one_line(said: str) -> str:
+    """A text of any origin as one printable line: control characters and marks of direction are shown as escapes."""
+    return "".join(c if c.isprintable() or c in (THIN, TIGHT) else c.encode("unicode_escape").decode() for c in said)
 
 
 def date(seconds: float) -> str:

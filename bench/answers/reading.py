@@ -1,7 +1,7 @@
 """The answers of the verbs that only read the database, loaded without torch, so that they are quick."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from textwrap import indent
@@ -53,9 +53,16 @@ def write_report(
             raise UsageError(str(error)) from None
 
 
-def print_cell(key: str, url: str) -> None:
-    """Print a cell's fields and notes, and its trials with their metrics and samples."""
-    with opened(url) as store:
+def print_cell(key: str, url: str, *, of: str = "") -> None:
+    """Print a cell's fields and notes, and its trials with their metrics and samples.
+
+    of: what the trials are of, as `nodebench compare` takes it; the newest trials by default.
+    """
+    from bench.answers.sides import opened_sides
+
+    with ExitStack() as stack:
+        side = stack.enter_context(opened_sides(of, url=url))[0] if of else None
+        store = side.store if side else stack.enter_context(opened(url))
         cell = store.cell(key)
         if cell is None:
             raise UsageError(
@@ -65,12 +72,15 @@ def print_cell(key: str, url: str) -> None:
         print(columns(((name, str(value)) for name, value in asdict(cell).items())))
         if notes := notes_of_cell(store, cell.key):
             print(f"\nnotes\n{columns(map(_note_row, notes))}")
-        of_cell = Where(cell_key=cell.key, prefer=code_that_counts(store))
+        of_cell = Where(cell_key=cell.key)
+        of_cell = side.on(of_cell) if side else replace(of_cell, prefer=code_that_counts(store))
         trials = store.trials(of_cell)
+        metrics, samples = store.metrics(of_cell), store.samples(of_cell)
         for title, frame in (
             ("trials", trials.drop(columns=["log_tail", "source", "series"]).assign(code=_codes(cell, trials))),
-            ("metrics", store.metrics(of_cell)),
-            ("samples", store.samples(of_cell)),
+            ("medians", _medians(metrics, samples)),
+            ("metrics", metrics),
+            ("samples", samples),
         ):
             shown = frame.drop(columns=[name for name in _REPEATED if name in frame])
             print(f"\n{title}")
@@ -78,6 +88,16 @@ def print_cell(key: str, url: str) -> None:
         for trial in trials[trials["log_tail"].str.strip() != ""].itertuples():
             print(f"\nprinted by {trial.kind} {trial.process_index} of run {trial.run_id[:8]}")
             print(indent(trial.log_tail.rstrip(), "    "))
+
+
+def _medians(*frames: "DataFrame") -> "DataFrame":
+    """The number that pages and comparisons show of each metric and series: the median, and of how many values."""
+    import pandas
+
+    from results.statistics.ratio import median
+
+    every = pandas.concat([frame[frame["kind"] != "twin"] for frame in frames])
+    return every.groupby("name", sort=False)["value"].agg(median=median, values="count").reset_index()
 
 
 def print_cells(url: str, *, only: Sequence[str]) -> None:

@@ -51,6 +51,11 @@ class UnwritableError(StoreError):
     """The database cannot be used now: locked, full, read only, or its server away. Nothing was wrong with the data."""
 
 
+def is_url(name: str) -> bool:
+    """Whether the name is a database's URL, and no path."""
+    return _URL.match(name) is not None
+
+
 def locate(url: str, *, create: bool) -> URL:
     """The checked URL of a database; a plain path means SQLite. `create`: make the file, and the folders above it."""
     parsed = _parse(url)

@@ -84,7 +84,7 @@ def runs() -> Select[Any]:
 
 def plans(where: Where) -> Select[Any]:
     """The cells that these runs asked for, in the sweep's order, with all that decides them."""
-    where.refuse("planned cells", "kind", "status", "name", "source")
+    where.refuse("planned cells", "kind", "status", "name", "source", "baseline")
     fields = [column for column in cell.c if column.name != "key"]
     return (
         select(planned.c.study, planned.c.run_id, planned.c.cell_key, *fields)
@@ -97,7 +97,7 @@ def plans(where: Where) -> Select[Any]:
 
 def cells(where: Where) -> Select[Any]:
     """The cells that meet the condition, by key; with a condition on runs, the cells that these runs planned."""
-    where.refuse("cells", "kind", "status", "name", "source")
+    where.refuse("cells", "kind", "status", "name", "source", "baseline")
     chosen = select(cell).where(*where.on_cells()).order_by(cell.c.key)
     if where.on_runs():
         chosen = chosen.where(cell.c.key.in_(select(planned.c.cell_key).join(run).where(*where.on_runs())))
@@ -106,7 +106,7 @@ def cells(where: Where) -> Select[Any]:
 
 def summaries(where: Where) -> Select[Any]:
     """The wide rows, one for each cell and run."""
-    where.refuse("summaries", "kind", "name", "source")
+    where.refuse("summaries", "kind", "name", "source", "baseline")
     wide = select(summary).join(cell).join(run, run.c.id == summary.c.run_id)
     wide = wide.where(*where.on_cells(), *where.on_runs())
     ended = among(summary.c.status, where.status)
@@ -116,7 +116,7 @@ def summaries(where: Where) -> Select[Any]:
 
 def noise_floors(where: Where) -> Select[Any]:
     """The twins' ratios, by run and cell."""
-    where.refuse("noise floors", "kind", "status", "source")
+    where.refuse("noise floors", "kind", "status", "source", "baseline")
     _refuse_unknown(where.name)
     floors = select(noise_floor).join(cell).join(run).where(*where.on_cells(), *where.on_runs())
     named = among(noise_floor.c.name, where.name)

@@ -54,7 +54,7 @@ def parse(texts: Iterable[str]) -> Where:
 
 def matches(where: Where, cell: Cell) -> bool:
     """Whether the cell meets the condition, by the rules of the database."""
-    where.refuse("a cell", "run_id", "fingerprint", "kind", "status", "name")
+    where.refuse("a cell", "run_id", "fingerprint", "kind", "status", "name", "baseline")
     if where.cell_key is not None and cell.key not in as_tuple(where.cell_key):
         return False
     return all(_has(name, cell, wanted) for name, wanted in _asked(where))

@@ -16,7 +16,7 @@ from results.engine.json_value import has_one_of
 from results.engine.location import AskedError, AskedTypeError
 from results.names import nearest
 from results.records import OPTION_NAME, TRIAL_KINDS, TRIAL_STATUSES, Cell
-from results.schema.tables import cell, run, trial
+from results.schema.tables import baseline_trial, cell, run, trial
 
 _KEY_DIGITS = 16  # hexadecimal, of a cell's key
 _TOO_LARGE = 2**63
@@ -47,6 +47,7 @@ class Where:
     name: Text = None  # of the metric, sample series or curve
     source: Text = None  # key of the code that was measured; empty: not known
     prefer: Text = None  # keys of code whose trials are preferred; no trial is excluded
+    baseline: Text = None  # its name: only the trials that were saved under it
 
     problem: Text = None
     backend: Text = None
@@ -96,7 +97,9 @@ class Where:
         if any(one is not None for one in asked):
             keys = trial.c.cell_key.in_(select(cell.c.key).where(*self.on_cells()))
         of_code = among(func.coalesce(trial.c.source, ""), self.source)
-        return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind), of_code])
+        saved = among(baseline_trial.c.name, self.baseline)
+        members = None if saved is None else trial.c.id.in_(select(baseline_trial.c.trial_id).where(saved))
+        return _given([keys, among(trial.c.run_id, self.run_id), among(trial.c.kind, self.kind), of_code, members])
 
 
 def among(column: ColumnElement[Any], wanted: Any) -> ColumnElement[bool] | None:

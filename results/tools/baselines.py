@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select
+from sqlalchemy import Connection, delete, func, insert, literal, select
 
 from results.engine.location import StoreError
 from results.read import frames, lookup
 from results.read.where import Where
-from results.schema.tables import baseline, baseline_trial, curve, metric, run, sample, sweep, trial
+from results.schema.tables import baseline, baseline_trial, run, sweep, trial
 from results.store import Store
 from results.tools.pytest_benchmark import SWEEP
 from results.write import recording
@@ -77,30 +77,22 @@ def listed(store: Store) -> DataFrame:
 
 def trials(store: Store, name: str) -> DataFrame:
     """A baseline's trials, as in `Store.trials`."""
-    return frames.read(store.database, frames.trials_of(_members(name)))
+    return store.trials(Where(baseline=name), newest=False)
 
 
 def metrics(store: Store, name: str) -> DataFrame:
     """A baseline's metrics, as in `Store.metrics`."""
-    return frames.read(store.database, _measured(metric, name))
+    return store.metrics(Where(baseline=name), newest=False)
 
 
 def samples(store: Store, name: str) -> DataFrame:
     """A baseline's samples, as in `Store.samples`."""
-    return frames.read(store.database, _measured(sample, name))
+    return store.samples(Where(baseline=name), newest=False)
 
 
 def curves(store: Store, name: str) -> DataFrame:
     """A baseline's curves, as in `Store.curves`."""
-    return frames.unpack(frames.read(store.database, _measured(curve, name)))
-
-
-def _measured(table: Table, name: str) -> Select[Any]:
-    return frames.measured_of(table, _members(name))
-
-
-def _members(name: str) -> Select[Any]:
-    return select(baseline_trial.c.trial_id).where(baseline_trial.c.name == name)
+    return store.curves(Where(baseline=name), newest=False)
 
 
 def _scope(connection: Connection, run_start: str | None, prefer: Collection[str]) -> Where:

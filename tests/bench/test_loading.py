@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from results.store import Store
-from tests.support.stocked import IMPORTED, stock
+from tests.support.stocked import CELLS, IMPORTED, stock
 
 LOADED = """
 import contextlib, io, sys
@@ -52,6 +52,7 @@ def test_the_verbs_load_no_torch_and_most_no_pandas(tmp_path):
     verbs = ("stats", "export a.csv", "import a.json", "prune", "rebuild", "annotate a-1 hm", "backup", "baseline x")
     assert loaded(tmp_path, *(f"db {verb} {on}" for verb in verbs), heavy={"torch", "pandas", "seaborn"}) == ""
     rest = ("db merge bench.db --db c.db", f"db baselines {on}", f"db upgrade {on}", f"db export a.parquet {on}")
+    rest = (*rest, f"compare a-1 a-2 {on}", f"show {CELLS[0].key} --of a-1 {on}")
     assert loaded(tmp_path, *rest, heavy={"torch", "seaborn"}) == ""
 
 

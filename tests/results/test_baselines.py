@@ -3,6 +3,7 @@
 import pytest
 
 from results.engine.location import StoreError
+from results.read.where import Where
 from results.records import Environment
 from results.store import Store
 from results.tools import annotations, baselines
@@ -131,3 +132,14 @@ def test_an_empty_note_is_refused(store, said):
     measure(store, "run-1", started_at=10.0)
     with pytest.raises(StoreError, match="the note is empty"):
         annotations.annotate(store, "run-1", said)
+
+
+def test_a_condition_names_a_baseline_beside_anything_else(store):
+    measure(store, "old", started_at=1.0)
+    baselines.keep(store, "good")
+    measure(store, "new", started_at=2.0)
+    cell = Where(baseline="good", cell_key=CELLS[0].key)
+    assert set(store.trials(cell)["run_id"]) == {"old"}
+    assert set(store.metrics(cell)["cell_key"]) == {CELLS[0].key}
+    with pytest.raises(StoreError, match="cells cannot be chosen by baseline='good'"):
+        store.cells(Where(baseline="good"))

@@ -51,6 +51,7 @@ VERBS = (
     ("show", "--db", "{other}"),
     ("plan", "smoke", "--db", "{other}"),
     ("report", "--output", "{out}/report", "--db", "{other}"),
+    ("compare", "{other}", "{other}", "--all", "--output", "{out}/compare"),
 )
 
 

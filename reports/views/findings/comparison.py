@@ -1,7 +1,7 @@
 """Comparisons: the ratio of two cells' times, and whether it is called a difference."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.measured import MeasuredCell
@@ -26,17 +26,30 @@ class Comparison:
 
 
 Times = Mapping[tuple[str, str], Comparison]  # by the keys of numerator and denominator
+Named = tuple[MeasuredCell, MeasuredCell, str]  # numerator, denominator, and the name of their times
 
 
 def compare(pairs: Iterable[Pair], name: str) -> Times:
     """The comparisons of the pairs' times of this name that are possible, corrected for their number."""
-    ratios = {(one.key, other.key): (ratio_of(one, other, name), one.block.floor(name)) for one, other in pairs}
-    known = {keys: (ratio, floor) for keys, (ratio, floor) in ratios.items() if ratio}
-    adjusted = corrected([ratio.p_value for ratio, _ in known.values()])
-    return {
-        keys: Comparison(ratio, floor, differs(ratio, floor, p))
-        for (keys, (ratio, floor)), p in zip(known.items(), adjusted, strict=True)
-    }
+    asked = {(one.key, other.key): (one, other, name) for one, other in pairs}
+    found = zip(asked, compare_all(list(asked.values())), strict=True)
+    return {keys: compared for keys, compared in found if compared}
+
+
+def compare_all(asked: Sequence[Named]) -> list[Comparison | None]:
+    """The comparison of each pair's times of a name, corrected for their number; None where none is possible.
+
+    The noise floor is the larger one of the two cells' blocks, which are two where the cells are of different runs.
+    """
+    ratios = [(ratio_of(*each), _floor(*each)) for each in asked]
+    adjusted = iter(corrected([ratio.p_value for ratio, _ in ratios if ratio]))
+    return [
+        Comparison(ratio, floor, differs(ratio, floor, next(adjusted))) if ratio else None for ratio, floor in ratios
+    ]
+
+
+def _floor(one: MeasuredCell, other: MeasuredCell, name: str) -> float:
+    return max(one.block.floor(name), other.block.floor(name))
 
 
 def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> Ratio | None:
