@@ -1,5 +1,20 @@
-"""HTML, tables and plots from the database. Importing this package loads the plotting libraries."""
+"""HTML, tables, figures and answers from the database. matplotlib is loaded when a figure is drawn, and not before."""
 
-from reports.page import ReportError, Wanted, write
+from reports.page import write
+from reports.single import list_figures, write_figure, write_table
+from reports.views.answers import answers
+from reports.views.cells import CellView, cell_view, cells_table
+from reports.views.wanted import ReportError, Wanted
 
-__all__ = ["ReportError", "Wanted", "write"]
+__all__ = [
+    "CellView",
+    "ReportError",
+    "Wanted",
+    "answers",
+    "cell_view",
+    "cells_table",
+    "list_figures",
+    "write",
+    "write_figure",
+    "write_table",
+]

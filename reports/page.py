@@ -10,18 +10,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.figures import drawings
+from reports.files import written
 from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
-from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
-from results.engine.drafts import drafted
+from reports.views.wanted import BY_DEFAULT, Wanted
+from results.escaping import visible
 from results.metrics import METRICS
 from results.store import Store
-
-__all__ = ["ReportError", "Wanted", "render", "write"]
-
 
 _LONG = 300  # characters of a text that are shown at once
 _LONGEST = 20_000  # characters that a click shows
@@ -31,11 +28,8 @@ def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFA
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
     html = render(report(store, wanted))
     path = Path(folder) / "index.html"
-    try:
-        with drafted(path) as draft:
-            draft.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written ({error.strerror}): pass another folder with -o") from error
+    with written(path, "pass another folder with -o") as draft:
+        draft.write_text(html, encoding="utf-8")
     return path
 
 
@@ -45,6 +39,7 @@ def render(content: Report) -> str:
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -59,8 +54,17 @@ def render(content: Report) -> str:
     return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
 
 
+def shown(value: object) -> object:
+    """What a template inserts: a text is visible, whatever its origin; the template then escapes it."""
+    if isinstance(value, Markup):
+        return Markup(visible(value))  # its escapes have no character of HTML
+    return visible(value) if isinstance(value, str) else value
+
+
 def picture(panel: Panel) -> Mapping[str, str]:
     """The panel drawn for a light and for a dark page, as addresses that hold the drawing itself."""
+    from reports.figures import drawings  # loads matplotlib, which only figures need
+
     light, dark = drawings(panel)
     return {"light": _address(light), "dark": _address(dark)}
 
@@ -84,7 +88,9 @@ def rest(said: str) -> str:
     """The part of a text that `start` leaves out, as much of it as a page holds; empty if nothing is left out."""
     left = said[_LONG:]
     more = len(left) - _LONGEST
-    return left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show prints"
+    return (
+        left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show --samples prints"
+    )
 
 
 def whole(said: str) -> str | Markup:

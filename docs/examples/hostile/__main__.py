@@ -50,7 +50,10 @@ VERBS = (
     ("db", "backup", "{out}/copy.db", "--db", "{other}"),
     ("show", "--db", "{other}"),
     ("plan", "smoke", "--db", "{other}"),
+    ("show", "gradient=none", "--db", "{other}"),
     ("report", "--output", "{out}/report", "--db", "{other}"),
+    ("report", "--table", "{out}/summary.tex", "--db", "{other}"),
+    ("figure", "--db", "{other}"),
 )
 
 
