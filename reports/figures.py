@@ -11,6 +11,7 @@ from reports.palette import Colour, colour_of, stroke_of
 from reports.plotting import Axes, Figure, FigureCanvasAgg, Line2D, as_shipped, seaborn
 from reports.ticks import set_ticks
 from reports.views.parts.figure import Line, Panel
+from results.escaping import one_line
 
 WIDE, SQUARE = (4.8, 3.7), (2.9, 2.9)  # inches: legible when a phone shrinks them to 350 pixels
 INKS = INK, FAINT, GRID = (
@@ -34,25 +35,27 @@ def drawings(panel: Panel) -> tuple[str, str]:
 
 
 def _drawn(panel: Panel) -> str:
-    with as_shipped(_settings()):
+    with as_shipped(settings()):
         figure = Figure(figsize=SQUARE if panel.square else WIDE, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        _draw(panel, axes)
-        _frame(axes, panel)
-        _label_ends(axes, panel.lines)
+        draw(panel, axes)
+        frame(axes, panel)
+        label_ends(axes, panel.lines)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 
-def _settings() -> Any:
+def settings() -> dict[str, Any]:
+    """matplotlib's settings for the drawings of the page, in its light colours."""
     return {
         **seaborn.axes_style("ticks"),
         **seaborn.plotting_context("paper"),
         "font.family": "DejaVu Sans",
         "svg.hashsalt": "nodebench",
         "text.color": INK.light,
+        "text.parse_math": False,  # a name with dollars is no formula
         "axes.labelcolor": INK.light,
         "axes.edgecolor": FAINT.light,
         "axes.grid": True,
@@ -72,7 +75,7 @@ def _settings() -> Any:
     }
 
 
-def _draw(panel: Panel, axes: Axes) -> None:
+def draw(panel: Panel, axes: Axes) -> None:
     """Draw every line as it is given: its points are neither sorted nor averaged."""
     for line in panel.lines:
         if line.band:
@@ -102,7 +105,7 @@ def _draw(panel: Panel, axes: Axes) -> None:
     )
 
 
-def _frame(axes: Axes, panel: Panel) -> None:
+def frame(axes: Axes, panel: Panel) -> None:
     """Set scales, ranges, ticks and titles. The title of y is above the axes, where it can be read upright."""
     axes.set(
         xlabel=panel.x.label,
@@ -122,25 +125,29 @@ def _frame(axes: Axes, panel: Panel) -> None:
     set_ticks(axes.yaxis, panel.y)
 
 
-def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
-    """Write each label beside its line's last point, moved up or down until no label covers another."""
+def label_ends(axes: Axes, lines: Sequence[Line], *, size: float = 9, gap: float = LABEL_GAP) -> None:
+    """Write each label beside its line's last point, moved up or down until no label covers another.
+
+    size: of the letters, points. gap: between two labels, in heights of the axes.
+    """
     labelled = [line for line in lines if line.label]
     to_axes = axes.transData + axes.transAxes.inverted()
     ends = [to_axes.transform(line.points[-1]) for line in labelled]
-    for line, (x, y), height in zip(labelled, ends, spread([y for _, y in ends]), strict=True):
+    for line, (x, y), height in zip(labelled, ends, spread([y for _, y in ends], gap), strict=True):
         tone = colour_of(line.hue).light
         leader = ([x + 0.015, LABEL_LEFT - 0.01], [y, height])
         axes.add_line(Line2D(*leader, color=tone, linewidth=0.6, transform=axes.transAxes, clip_on=False))
-        axes.text(LABEL_LEFT, height, line.label, color=tone, fontsize=9, va="center", transform=axes.transAxes)
+        said = one_line(line.label)
+        axes.text(LABEL_LEFT, height, said, color=tone, fontsize=size, va="center", transform=axes.transAxes)
 
 
-def spread(heights: Sequence[float]) -> list[float]:
-    """The heights moved as little as needed to be LABEL_GAP apart, in the same order."""
+def spread(heights: Sequence[float], gap: float = LABEL_GAP) -> list[float]:
+    """The heights moved as little as needed to be the gap apart, in the same order."""
     order = sorted(range(len(heights)), key=heights.__getitem__)
     placed: dict[int, float] = {}
     floor = 0.0
     for rank, index in enumerate(order):
-        ceiling = 1 - LABEL_GAP * (len(order) - 1 - rank)  # room for the labels above
+        ceiling = 1 - gap * (len(order) - 1 - rank)  # room for the labels above
         placed[index] = max(floor, min(heights[index], ceiling))
-        floor = placed[index] + LABEL_GAP
+        floor = placed[index] + gap
     return [placed[index] for index in range(len(heights))]

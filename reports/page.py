@@ -11,17 +11,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports.compare import ORDER, Compared, Verdict, change, floor, heading, opening, ratio, reasons, resolution
+from reports.files import written
 from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
-from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
-from results import format as text
-from results.engine.drafts import drafted
+from reports.views.wanted import BY_DEFAULT, Wanted
+from results.escaping import one_line, visible
 from results.metrics import METRICS
 from results.store import Store
-
-__all__ = ["ReportError", "Wanted", "render", "render_compared", "write", "write_compared"]
 
 SCRIPTS = ("page.js", "chooser.js", "explorer.js", "drawer.js")
 # BSD-3-Clause; versions and hashes: static/vendor/vendor.toml. In the order in which they are run.
@@ -42,11 +40,8 @@ def write_compared(compared: Compared, folder: str | os.PathLike[str]) -> Path:
 
 
 def _written(html: str, path: Path) -> Path:
-    try:
-        with drafted(path) as draft:
-            draft.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise ReportError(f"{path} cannot be written ({error.strerror}): pass another folder with -o") from error
+    with written(path, "pass another folder with -o") as draft:
+        draft.write_text(html, encoding="utf-8")
     return path
 
 
@@ -66,7 +61,7 @@ def render(content: Report) -> str:
 def render_compared(compared: Compared) -> str:
     """The text of the page of a comparison, which needs no script."""
     environment = _environment()
-    environment.filters["line"] = text.one_line
+    environment.filters["line"] = one_line
     environment.globals.update(change=change, ratio=ratio, heading=heading, floor=floor)
     return environment.get_template("compare.html.j2").render(
         compared=compared,
@@ -83,6 +78,7 @@ def _environment() -> Environment:
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -96,9 +92,16 @@ def _environment() -> Environment:
     return environment
 
 
+def shown(value: object) -> object:
+    """What a template inserts: a text is visible, whatever its origin; the template then escapes it."""
+    if isinstance(value, Markup):
+        return Markup(visible(value))  # its escapes have no character of HTML
+    return visible(value) if isinstance(value, str) else value
+
+
 def picture(panel: Panel) -> Mapping[str, str]:
     """The panel drawn for a light and for a dark page, as addresses that hold the drawing itself."""
-    from reports.figures import drawings  # loads the plotting libraries, which no other page needs
+    from reports.figures import drawings  # loads matplotlib, which only figures need
 
     light, dark = drawings(panel)
     return {"light": _address(light), "dark": _address(dark)}
@@ -123,7 +126,9 @@ def rest(said: str) -> str:
     """The part of a text that `start` leaves out, as much of it as a page holds; empty if nothing is left out."""
     left = said[_LONG:]
     more = len(left) - _LONGEST
-    return left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show prints"
+    return (
+        left if more <= 0 else f"{left[:_LONGEST]}… and {more:,} more characters, which nodebench show --samples prints"
+    )
 
 
 def whole(said: str) -> str | Markup:

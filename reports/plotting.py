@@ -6,6 +6,7 @@ if that file is bad. So it is loaded in the folder of its own file. `as_shipped`
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -65,8 +66,12 @@ __all__ = [
 
 @contextmanager
 def as_shipped(changed: Any) -> Iterator[None]:
-    """A body with matplotlib's own defaults except for `changed`; afterwards the settings are as before."""
-    with matplotlib.rc_context():
+    """A body with matplotlib's own defaults except for `changed`; afterwards the settings are as before.
+
+    A character that the font lacks is drawn as a box, without a warning.
+    """
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(changed)
         yield

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from results.metrics import Metric
     from results.statistics.ratio import Ratio
 
 Form: TypeAlias = Callable[[float], str]
@@ -95,6 +96,13 @@ def within(half_width: float) -> str:
     return f"±{percent(math.expm1(half_width))}"
 
 
+def of_metric(value: float, metric: Metric) -> str:
+    """A metric's value with its unit: 12.3 ms, 1.50 MiB, 124 calls."""
+    form = _OF_UNIT.get(metric.unit, error if metric.unit == "1" and metric.less_is_better else number)
+    named = f"{TIGHT}{metric.unit}" if metric.unit in ("calls", "products", "MHz") and math.isfinite(value) else ""
+    return f"{form(value)}{named}"
+
+
 def tick(text: str) -> str:
     """A number's text without the zeros that only show its precision: 1.00 ms is 1 ms."""
     return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
@@ -107,11 +115,6 @@ def apart(one: float, other: float, form: Form) -> tuple[str, str]:
         return said
     digits = next((n for n in range(3, 17) if f"{one:.{n}g}" != f"{other:.{n}g}"), 17)
     return f"{one:.{digits}g}", f"{other:.{digits}g}"
-
-
-def one_line(said: str) -> str:
-    """A text of any origin as one printable line: control characters and marks of direction are shown as escapes."""
-    return "".join(c if c.isprintable() or c in (THIN, TIGHT) else c.encode("unicode_escape").decode() for c in said)
 
 
 def date(seconds: float) -> str:
@@ -132,6 +135,9 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+_OF_UNIT = {"s": seconds, "bytes": size, "calls": count, "products": count, "state": error}
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

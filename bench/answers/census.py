@@ -5,15 +5,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.answers.columns import columns
+from bench.answers.columns import fitted
 from bench.plan.due import Recorded
 from bench.sweep.file import Sweep
 from bench.verbs.parts.place import DEFAULT_DATABASE
 from results.engine.location import public
+from results.escaping import one_line
 from results.format import plural
 from results.records import EXPECTED, Cell
 
-_NAMED = 5  # failures that are named one by one
+_NAMED = 2  # statuses of failures that are named one by one
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,20 @@ class Census:
         return ", ".join(f"{plural(count, 'cell')} {status}" for status, count in ordered) or "no cell measured"
 
     def failures(self, sweep: str, only: Sequence[str], url: str) -> Iterator[str]:
-        """Lines that name the first failed cells and say what to do; no lines if no cell has failed.
+        """At most four lines: what failed, by status, and what to do; no lines if no cell has failed.
 
         `sweep`, `only`: as they were written on the command line.
         """
-        named = list(self.failed.items())[:_NAMED]
-        if not named:
+        by_status: dict[str, list[str]] = {}
+        for key, status in self.failed.items():
+            by_status.setdefault(status, []).append(key)
+        if not by_status:
             return
-        yield f"failed: {plural(len(self.failed), 'cell')}"
-        yield columns(("", key, status, self.cells[key].label) for key, status in named)
-        if len(self.failed) > len(named):
-            yield f"  and {len(self.failed) - len(named)} more, which nodebench plan marks"
+        ordered = sorted(by_status.items(), key=lambda item: -len(item[1]))
+        for status, (first, *others) in ordered[:_NAMED]:
+            more = f" and {len(others)} more" if others else ""
+            yield fitted(f"failed ({status}): {first}{more}  {one_line(self.cells[first].label)}")
         where = "" if url == DEFAULT_DATABASE else f" --db {shlex.quote(public(url))}"
-        yield f"nodebench show {named[0][0]}{where} tells all that is known of the first"
+        yield f"nodebench show {ordered[0][1][0]}{where} tells all that is known of the first"
         cells = "".join(f" --only {shlex.quote(text)}" for text in only)
         yield f"nodebench run {shlex.quote(sweep)}{where}{cells} --again failed measures what failed again"

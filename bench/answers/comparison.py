@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reports.compare import ORDER, Compared, Row, Verdict, change, heading, opening, ratio, reasons, resolution
 from results import format as text
+from results.escaping import one_line
 
 _STYLES = {Verdict.REGRESSED: "bold red", Verdict.IMPROVED: "bold green", Verdict.UNKNOWN: "bold yellow"}
 _SHOWN = (Verdict.REGRESSED, Verdict.IMPROVED)
@@ -73,7 +74,7 @@ def _body(compared: Compared, width: int | None, *, every: bool) -> Lines:
     for letter, side in (("A", compared.before), ("B", compared.after)):
         for line in _wrapped(f"{letter}: {side.label}: {', '.join(side.facts)}", width, indent=3):
             yield line, ""
-        yield f"   {text.one_line(side.show)}", "dim"  # not wrapped, so that it can be copied
+        yield f"   {one_line(side.show)}", "dim"  # not wrapped, so that it can be copied
 
 
 def _listed(rows: Sequence[Row], width: int | None) -> Lines:
@@ -95,7 +96,7 @@ def _listed(rows: Sequence[Row], width: int | None) -> Lines:
 
 def _wrapped(said: str, width: int | None, *, indent: int = 0) -> list[str]:
     """A text of any origin as printable lines within the terminal's width; one line where stdout is no terminal."""
-    line = text.one_line(said)
+    line = one_line(said)
     if width is None:
         return [line] if line else []
     return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -9,6 +9,7 @@ from bench.answers.choosing import chosen, warn
 from bench.answers.columns import columns
 from bench.answers.notices import notify
 from bench.answers.reading import opened
+from bench.answers.summary import LINES, page_line, won_lines
 from bench.backends import BACKENDS
 from bench.extensions import KINDS, installed, offered, shadowed, use_files
 from bench.failure import UsageError
@@ -40,7 +41,7 @@ def run_sweep(
     quiet: bool,
     strict: bool,
 ) -> int:
-    """Measure the trials that are due, and print the census of the sweep's cells at the end; the exit code."""
+    """Measure the trials that are due, and print a summary of the sweep at the end; the exit code."""
     sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
     notify(*shadowed({(kind, getattr(cell, kind)) for cell in sweep.wanted for kind in KINDS}))
@@ -54,7 +55,9 @@ def run_sweep(
             ignore_all()  # the first signal has ended the run: a second one must not cut off its last lines
         done, census = _measured(runner, time.monotonic() - started), _census(store, sweep, runner)
         if census:
-            print(f"{sweep.name}: {done}, {census.due} to do\n{census}", *census.failures(name, only, url), sep="\n")
+            failures = list(census.failures(name, only, url))
+            won = won_lines(store, sweep, room=LINES - 3 - len(failures)) if complete and runner.measured else []
+            print(f"{sweep.name}: {done}, {census.due} to do", str(census), *won, *failures, page_line(url), sep="\n")
         else:
             print(f"{sweep.name}: {done}")
         for holder, count in runner.left.items():

@@ -7,48 +7,44 @@ import typer
 
 from bench.verbs.base import verb
 from bench.verbs.parts.place import DEFAULT_DATABASE, Database, Only, Use, expand
+from bench.verbs.parts.shown import Baseline, Environment, Runs, Shown, Sweeps
 
 
 @verb(
     "nodebench report --output out/report",
     "nodebench report --sweep default --only backend=node",
     "nodebench report --baseline before-tuning -o out/before",
+    "nodebench report --table summary.tex --only problem=spiral",
 )
 def report(
-    environment: Annotated[
-        str, typer.Option("--environment", metavar="FINGERPRINT", help="Of this machine and software, or its start.")
-    ] = "",
-    run: Annotated[
-        list[str] | None,
-        typer.Option("--run", metavar="ID", help="What this run measured, and nothing else. Repeat it for several."),
-    ] = None,
-    sweep: Annotated[
-        list[str] | None,
-        typer.Option("--sweep", metavar="NAME", help="Only this sweep: its name, or the start of its text's hash."),
-    ] = None,
-    baseline: Annotated[str, typer.Option("--baseline", metavar="NAME", help="The trials of this baseline.")] = "",
+    environment: Environment = "",
+    run: Runs = None,
+    sweep: Sweeps = None,
+    baseline: Baseline = "",
     only: Only = None,
     use: Use = None,
     db: Database = DEFAULT_DATABASE,
     output: Annotated[Path, typer.Option("--output", "-o", callback=expand, help="Folder of the page.")] = Path(
         "out/report"
     ),
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table", metavar="FILE", callback=expand, help="Write the table of all cells alone: .tex, .md or .csv."
+        ),
+    ] = None,
 ) -> None:
     """Write the report: one HTML page that opens offline.
 
     Without an option: every sweep in the environment of the run that was recorded last. The page says what else there
-    is.
+    is. With --table: the table of all cells alone, for LaTeX (with booktabs), Markdown, or as CSV with raw numbers.
     """
-    from bench.answers.reading import write_report
+    from bench.answers.pieces import write_report, write_table_file
     from bench.extensions import use_files
 
     use_files(use)
-    write_report(
-        db,
-        output,
-        environment=environment,
-        runs=run or [],
-        sweeps=sweep or [],
-        baseline=baseline,
-        only=only or [],
-    )
+    shown = Shown(environment, run or [], sweep or [], baseline, only or [])
+    if table:
+        write_table_file(db, table, shown)
+    else:
+        write_report(db, output, shown)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from reports.compare.lines import change, heading, opening, ratio, reasons, resolution
 from reports.compare.verdicts import ORDER, Compared, Row, SideView, Verdict
 from results import format as text
+from results.escaping import one_line
 
 TITLE = "nodebench compare"
 LONGEST = 60_000  # characters of a summary: GitHub takes 65,536 of a comment
@@ -90,7 +91,7 @@ def _columns(row: Row) -> Iterator[str]:
 def span(said: str) -> str:
     """A text of any origin as a code span, its beginning if it is long."""
     whole = said if len(said) <= _LONG else f"{said[:_LONG]}…"
-    shown = text.one_line(whole).replace("`", r"\x60").replace("|", r"\x7c")
+    shown = one_line(whole).replace("`", r"\x60").replace("|", r"\x7c")
     return f"`{shown}`" if shown.strip() else ""
 
 

@@ -36,14 +36,14 @@ BY_DEFAULT = Wanted()
 def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
     """The runs whose plans are shown: the runs asked for, or the newest run of each sweep in one environment."""
     if wanted.runs:
-        ids = [_only("run", start, every["run_id"]) for start in wanted.runs]
+        ids = [only_one("run", start, every["run_id"]) for start in wanted.runs]
         chosen = every[every["run_id"].isin(ids)]
     elif wanted.baseline:
         chosen = every[every["run_id"].isin(_of_baseline(store, wanted.baseline)["run_id"])]
     else:
         chosen = every
     if wanted.environment:
-        fingerprint = _only("environment", wanted.environment, chosen["fingerprint"])
+        fingerprint = only_one("environment", wanted.environment, chosen["fingerprint"])
         chosen = chosen[chosen["fingerprint"] == fingerprint]
     elif (wanted.runs or wanted.baseline) and chosen["fingerprint"].nunique() > 1:
         named = text.listed(list(dict.fromkeys(chosen["fingerprint"])))
@@ -58,7 +58,7 @@ def chosen_runs(store: Store, every: DataFrame, wanted: Wanted) -> DataFrame:
     return chosen
 
 
-def _only(what: str, start: str, known: Collection[str]) -> str:
+def only_one(what: str, start: str, known: Collection[str]) -> str:
     """The only value of the column that begins with `start`; a ReportError unless there is exactly one."""
     found = list(dict.fromkeys(each for each in known if each.startswith(start)))
     if len(found) != 1:

@@ -1,15 +1,13 @@
 """The file formats that other tools read: CSV, JSON, JSON Lines, Parquet. The rows are never all in memory."""
 
-import csv
 import gzip
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 from results.engine.json_text import as_json
 from results.engine.location import StoreError
+from results.escaping import csv_lines, no_formula
 from results.names import did_you_mean
 from results.schema.rows import Row
 
@@ -27,9 +25,6 @@ class Sink(Protocol):
 Types = Mapping[str, Any]  # of each column: a type, "json" for an object, or "vector" or "rows" for a curve's arrays
 Writer = Callable[[Sink, Types, Iterable[Sequence[Row]]], int]  # returns the number of rows written
 
-# What a spreadsheet takes for a formula, by OWASP's page on CSV injection, also after leading quotes.
-_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
-
 
 def writer_of(path: Path) -> Writer:
     """The writer for a file, by the file's suffix in upper or lower case."""
@@ -45,26 +40,16 @@ def writer_of(path: Path) -> Writer:
 
 def _write_csv(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:
     count = 0
-    file.write(_csv([list(types)]))
+    file.write(csv_lines([list(types)]))
     for part in parts:
-        file.write(_csv([_no_formula(row[name], kind) for name, kind in types.items()] for row in part))
+        file.write(csv_lines([_no_formula(row[name], kind) for name, kind in types.items()] for row in part))
         count += len(part)
     return count
 
 
-def _csv(rows: Iterable[Sequence[Any]]) -> bytes:
-    lines: list[str] = []
-    # Readers end a line at a bare carriage return; before Python 3.13 it is quoted only if it is in lineterminator.
-    ended = SimpleNamespace(write=lambda line: lines.append(line.removesuffix("\r\n") + "\n"))
-    csv.writer(ended, lineterminator="\r\n").writerows(rows)
-    return "".join(lines).encode()
-
-
 def _no_formula(value: Any, kind: Any) -> Any:
     """The value as a text that no spreadsheet takes for a formula: any program may have printed it."""
-    if kind is str and value is not None and _FORMULA.match(value):
-        return f"'{value}"
-    return _text_of(value, kind)
+    return no_formula(value) if kind is str and value is not None else _text_of(value, kind)
 
 
 def _write_jsonl(file: Sink, types: Types, parts: Iterable[Sequence[Row]]) -> int:

@@ -222,7 +222,10 @@ def test_each_registry_is_listed_with_one_line_per_entry(call, registry):
             "only: no cell has solver='dopri55'. Did you mean 'dopri5'?",
         ),
         (("plan", "small.toml", "--only", "solvr=dopri5"), "only: unknown field 'solvr'. Did you mean 'solver'?"),
-        (("show", "abc", "--only", "solver=dopri5"), "KEY abc names one cell, --only several: give one of the two"),
+        (("show", "abc", "solver=dopri5", "--db", "missing.db"), "no database at missing.db"),
+        (("report", "--table", "a.xls", "--db", "missing.db"), "no database at missing.db"),
+        (("figure", "a/b"), "figure a/b: the file is missing: pass -o with a .pdf, .svg or .png file"),
+        (("figure", "-o", "a.pdf"), "figure -o a.pdf: NAME is missing: nodebench figure lists the names"),
         (("plan", "typo.toml"), "typo.toml: grid 1, solver: unknown solver 'dopri55'"),
         (("run", "small.toml", "--db", "foreign.db"), "foreign.db is not an SQLite database"),
         (("run", "small.toml", "--db", "/proc/nowhere/bench.db"), "/proc/nowhere/bench.db"),
@@ -257,13 +260,13 @@ def test_the_last_lines_name_what_failed_and_only_strict_makes_it_an_exit_code(f
         assert " left" not in err  # no progress
         lines = out.splitlines()
         assert lines[1] == "2 cells timeout, 2 cells unavailable"
-        assert lines[2] == "failed: 2 cells"
-        keys = [re.fullmatch(r"  (\w+)  timeout  spiral node dopri5 .* cpu", line)[1] for line in lines[3:5]]
-        assert lines[5:] == [
-            f"nodebench show {keys[0]} tells all that is known of the first",
+        key = re.fullmatch(r"failed \(timeout\): (\w+) and 1 more  spiral node dopri5 .* cpu", lines[2])[1]
+        assert lines[3:] == [
+            f"nodebench show {key} tells all that is known of the first",
             "nodebench run hasty.toml --again failed measures what failed again",
+            "nodebench report writes the page, out/report/index.html",
         ]
-    assert call("show", keys[0])[0] == 0
+    assert call("show", key)[0] == 0
 
 
 @pytest.mark.exhaustive

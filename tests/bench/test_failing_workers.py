@@ -140,7 +140,7 @@ def test_a_worker_that_raises_is_an_error_that_says_what_and_where(store) -> Non
 def test_show_prints_the_traceback_of_a_cell_that_raised_or_crashed(store, call, tmp_path, misdeed, said) -> None:
     bad = replace(CHEAP, backend=misdeed.__name__)
     assert run(store, sweep_of(bad, measure=QUICK))
-    shown = call("show", bad.key, "--db", str(tmp_path / "bench.db"))[1]
+    shown = call("show", bad.key, "--samples", "--db", str(tmp_path / "bench.db"))[1]
     assert said in shown
     assert re.search(rf'misdeeds.py", line \d+,? in {misdeed.__name__}', shown)
 

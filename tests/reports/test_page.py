@@ -90,7 +90,7 @@ def test_the_beginning_of_a_long_text_is_shown_and_the_rest_is_one_click_away(st
     store.record("run-1", Trial(cell_key=cell.key, kind="accuracy", status="error", reason=reason))
     page = render(report(store))
     assert f"it begins {'x' * 290}…" in page
-    assert "… and 979,719 more characters, which nodebench show prints" in page
+    assert "… and 979,719 more characters, which nodebench show --samples prints" in page
     assert max(map(len, re.findall(r"x+", page))) == 20_000
 
 

@@ -50,8 +50,11 @@ VERBS = (
     ("db", "backup", "{out}/copy.db", "--db", "{other}"),
     ("show", "--db", "{other}"),
     ("plan", "smoke", "--db", "{other}"),
+    ("show", "gradient=none", "--db", "{other}"),
     ("report", "--output", "{out}/report", "--db", "{other}"),
     ("compare", "{other}", "{other}", "--all", "--output", "{out}/compare"),
+    ("report", "--table", "{out}/summary.tex", "--db", "{other}"),
+    ("figure", "--db", "{other}"),
 )
 
 

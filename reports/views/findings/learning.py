@@ -104,7 +104,7 @@ def _phase_panel(title: str, cells: Sequence[MeasuredCell]) -> Panel:
     ]
     how = ", ".join(filter(None, (best.cell.backend, best.cell.gradient, optimiser(best.cell))))
     said = f"{title}: {how}, loss {text.number(best.value('final_loss'))}"
-    return Panel(said, Y1, Y2, drawable(lines, Y1, Y2), square=True, markers=False)
+    return Panel(said, Y1, Y2, drawable(lines, Y1, Y2), square=True, markers=False, name=title)
 
 
 def _plane(states: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -41,6 +41,7 @@ class Panel:
     lines: tuple[Line, ...]
     square: bool = False  # for a phase plane: x and y have the same scale
     markers: bool = True
+    name: str = ""  # stays the same where the title states a result; empty: the title
 
 
 @dataclass(frozen=True)

@@ -25,3 +25,27 @@ TERMS: Mapping[str, str] = {
     "adjoint": "a second differential equation is solved backwards for the gradient (optimise, then discretise)",
     "gradient error": "distance from the true gradient; “from discrete”: from backprop through the same steps",
 }
+
+# What a metric is, where its whole meaning has no room.
+BRIEF: Mapping[str, str] = {
+    "nfe_forward": "calls of f, forward pass",
+    "nfe_backward": "calls of f, backward pass",
+    "vjp_backward": "vector-Jacobian, backward pass",
+    "error": "largest error of all outputs",
+    "error_final": "largest error at the end",
+    "gradient_error": "from the true gradient, relative",
+    "gradient_error_discrete": "from backprop of the same steps",
+    "first_call_s": "first call, fills caches, compiles",
+    "forward_s": "forward solve",
+    "gradient_s": "solve with loss and backward pass",
+    "call_s": "call of an imported benchmark",
+    "peak_bytes": "most live memory during the call",
+    "saved_bytes": "kept for the backward pass",
+    "peak_rss_bytes": "peak of the process, and libraries",
+    "gpu_clock_mhz": "GPU's clock as timing ended",
+    "initial_loss": "whole trajectory, untrained",
+    "final_loss": "whole trajectory, trained",
+    "train_s": "all training iterations",
+    "nfe_start": "forward calls, first iteration",
+    "nfe_end": "forward calls, last iteration",
+}
