@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from node.registry import RegistryError
 from reports.measured import MeasuredCell
-from reports.views.findings.library import library_notes
+from reports.views.findings.library_notes import library_notes
 from reports.views.findings.noise import noise_note
 from reports.views.parts.section import Section
 from reports.views.parts.table import Table
