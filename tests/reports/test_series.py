@@ -1,5 +1,6 @@
 """Gradient modes along an axis: crossovers, trends and their causes, on made-up cells."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from reports.measured import MeasuredCell
 from reports.views.findings.comparison import compare
 from reports.views.findings.mode_axes import memory_answer, time_answer
 from reports.views.findings.modes import CLOCK, mode_pairs, mode_rows
-from reports.views.findings.series import Along, along
+from reports.views.findings.series import Along, along, axes_of
 from tests.support.answers import assert_held_by_its_table, shown, verdicts
 from tests.support.made import RK4, a_cell, in_block, plain, timings
 
@@ -129,6 +130,28 @@ def test_too_few_processes_give_neither_a_crossover_nor_a_trend():
         for mode, seconds in zip(("backprop", "adjoint"), pair, strict=True)
     ]
     assert time_answer(the_line(cells, "horizon")) is None
+
+
+def test_a_numeric_option_is_an_axis_like_any_other():
+    def with_option(gradient: str, name: str, value: int) -> MeasuredCell:
+        options = json.dumps({name: value}, separators=(",", ":"))
+        size = {"backprop": 8.0, "adjoint": 4.0, "checkpointed": 1.0}[gradient] * (
+            1 if gradient == "adjoint" else value
+        )
+        return a_cell(replace(RK4, gradient=gradient, options=options), peak_bytes=MIB * size)
+
+    widths = [with_option(mode, "problem.width", width) for mode in ("backprop", "adjoint") for width in (8, 64)]
+    budgets = [a_cell(replace(RK4, gradient="backprop"), peak_bytes=10 * MIB)]
+    budgets += [with_option("checkpointed", "gradient.budget", budget) for budget in (2, 20)]
+    assert {"problem.width", "gradient.budget"} <= set(axes_of([*widths, *budgets]))
+    answer = memory_answer(the_line(widths, "problem.width"))
+    assert_held_by_its_table(answer)
+    assert plain(answer.sentence) == "adjoint needs 4.00 MiB throughout, backprop 64.0 MiB to 512 MiB."
+    crossing = memory_answer(the_line(budgets, "gradient.budget"))
+    assert_held_by_its_table(crossing)
+    assert plain(crossing.sentence) == (
+        "checkpointed needs more memory from budget = 20: 20.0 MiB against backprop's 10.0 MiB."
+    )
 
 
 def test_each_batch_size_has_its_own_line_along_another_axis_and_a_place_along_its_own():

@@ -78,7 +78,7 @@ def time_answer(along: Along) -> Answer | None:
         return None
     scale = Scale.of(row.time.ratio for each in lines for row in each.rows.values() if row.time)
     columns = [_at(place, lambda line, at: _time(line, at, scale), RATIO) for place in along.places]
-    question = f"{along.title}: how does the time of a gradient change as {GROWS[along.axis]}?"
+    question = f"{along.title}: how does the time of a gradient change as {_grows(along.axis)}?"
     return _answer(along, question, said, lines, [*columns, _calls("nfe_backward"), Column(VERDICT, _time_verdict)])
 
 
@@ -94,7 +94,7 @@ def memory_answer(along: Along) -> Answer | None:
         return None
     said = [*crossed, *(_steady(line) for line in steady)]
     columns = [_at(place, _bytes, PEAK) for place in along.places]
-    question = f"{along.title}: which mode saves memory as {GROWS[along.axis]}?"
+    question = f"{along.title}: which mode saves memory as {_grows(along.axis)}?"
     return _answer(along, question, said, lines, [*columns, _calls("nfe_forward"), Column(VERDICT, _memory_verdict)])
 
 
@@ -104,6 +104,10 @@ def _answer(
     choice = Column[Line](CHOICE, lambda line: words(line.name, hue=line.hue))
     held = f"Held at {', '.join(along.held)}."
     return Answer(question, said[0], tabulate(question, [choice, *columns], lines), (held, *said[1:]))
+
+
+def _grows(axis: str) -> str:
+    return GROWS.get(axis, f"{axis} grows")
 
 
 def _quicker(line: Line, found: Crossover) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from reports.measured import MeasuredCell
@@ -10,6 +10,8 @@ from reports.views.findings.axes import AXES, Place, middle
 from reports.views.findings.comparison import Comparison
 from reports.views.findings.configuration import SETTINGS, Configuration, grouped, settings
 from reports.views.findings.modes import ModeRow
+from results import format as text
+from results.records import canonical
 
 ALONG: Mapping[str, Callable[[MeasuredCell], Place]] = {
     **AXES,
@@ -103,7 +105,7 @@ class Along:
     """The choices of a setting along one axis, with all other axes held at their middle."""
 
     title: str
-    axis: str  # a name in ALONG
+    axis: str  # a name in ALONG, or that of an option
     held: tuple[str, ...]
     series: tuple[Series, ...]
 
@@ -114,28 +116,57 @@ class Along:
         return tuple(sorted(every, reverse=self.axis == "step"))
 
 
+def axes_of(cells: Sequence[MeasuredCell]) -> list[str]:
+    """The axes along which cells may be followed: those of ALONG, and options with several numbers as values."""
+    values: dict[str, set[float]] = {}
+    for each in cells:
+        for name, value in each.cell.option_values.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                values.setdefault(name, set()).add(value)
+    return [*ALONG, *(name for name, numbers in values.items() if len(numbers) > 1)]
+
+
 def along(cells: Sequence[MeasuredCell], axis: str, rows: Sequence[ModeRow]) -> list[Along]:
     """The choices of each setting along the axis that were measured at two places or more."""
     fields = [name for name in SETTINGS if name not in ("horizon", "n_outputs", axis)]
+    by_key = {row.measured.key: row for row in rows}
     found = []
-    for title, group in settings(cells, fields).items():
+    for title, group in settings(_apart_from(axis, cells), fields).items():
         held = {name: middle(group, place) for name, place in AXES.items() if name != axis}
-        at = {each.key for each in group if all(AXES[name](each) == place for name, place in held.items())}
-        series = _series([row for row in rows if row.measured.key in at], axis)
+        at = [each for each in group if all(AXES[name](each) == place for name, place in held.items())]
+        series = _series([each for each in at if each.key in by_key], axis, by_key)
         if series:
             found.append(Along(title, axis, tuple(said for _, said in held.values()), tuple(series)))
     return found
 
 
-def _series(rows: Sequence[ModeRow], axis: str) -> list[Series]:
+def _apart_from(axis: str, cells: Sequence[MeasuredCell]) -> list[MeasuredCell]:
+    """The cells without the option that is the axis, of those that have it; all cells along another axis."""
+    if axis in ALONG:
+        return list(cells)
+    return [
+        replace(each, cell=replace(each.cell, options=canonical(left)))
+        for each in cells
+        if axis in each.cell.option_values
+        for left in [{name: value for name, value in each.cell.option_values.items() if name != axis}]
+    ]
+
+
+def _place(axis: str, measured: MeasuredCell) -> Place:
+    if axis in ALONG:
+        return ALONG[axis](measured)
+    value = measured.cell.option_values[axis]
+    return float(str(value)), f"{axis.partition('.')[2]}{text.TIGHT}={text.TIGHT}{value}"
+
+
+def _series(cells: Sequence[MeasuredCell], axis: str, rows: Mapping[str, ModeRow]) -> list[Series]:
     """The series of two places or more: by rising value, of the step from coarse to fine."""
-    by_key = {row.measured.key: row for row in rows}
     found = []
-    for configuration, group in grouped([row.measured for row in rows], Configuration.of).items():
-        group.sort(key=ALONG[axis], reverse=axis == "step")
-        places = tuple(map(ALONG[axis], group))
+    for configuration, group in grouped(cells, Configuration.of).items():
+        placed = sorted(((_place(axis, rows[each.key].measured), each.key) for each in group), reverse=axis == "step")
+        places = tuple(place for place, _ in placed)
         if len(set(places)) == len(places) > 1:
-            found.append(Series(configuration, places, tuple(by_key[each.key] for each in group)))
+            found.append(Series(configuration, places, tuple(rows[key] for _, key in placed)))
     return found
 
 

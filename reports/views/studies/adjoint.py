@@ -11,7 +11,7 @@ from reports.views.findings.mode_answers import SETTING, mode_point_answer, mode
 from reports.views.findings.mode_axes import memory_answer, time_answer
 from reports.views.findings.modes import CLOCK, ModeRow, mode_pairs, mode_rows
 from reports.views.findings.quickest import quickest_answers
-from reports.views.findings.series import ALONG, along
+from reports.views.findings.series import along, axes_of
 from reports.views.findings.slice import Slice, slice_panel
 from reports.views.findings.time_to_error import GRADIENTS, stated, times_to_error
 from reports.views.parts import columns
@@ -76,7 +76,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     ]
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
     rows = mode_rows(cells, times)
-    followed = [each for axis in ALONG for each in along(cells, axis, rows)]
+    followed = [each for axis in axes_of(cells) for each in along(cells, axis, rows)]
     answers = (
         *(quickest_answers(cells, GRADIENTS, times) if stated(cells, GRADIENTS) is not None else ()),
         *(mode_point_answer(point, times) for point in points),
