@@ -109,6 +109,29 @@ def test_exactness_is_compared_at_equal_tolerance_and_in_equal_time():
     assert shown(answer.table, "error ratio at equal time") == {"adjoint": "8.00×"}
 
 
+def test_where_no_mode_is_more_exact_the_sentence_tells_by_how_much_the_nearest_errs_more():
+    answer = exactness(backprop=(1.0, 1.0, 4.0), checkpointed=(1.0, 1.5, 4.0))
+    assert plain(answer.sentence) == (
+        "No mode errs less than backprop at equal tolerance; in equal time checkpointed errs 5.1 times as much."
+    )
+    far = exactness(backprop=(1.0, 1.0, 4.0), checkpointed=(1.0, 100.0, 4.0))
+    assert (
+        plain(far.sentence)
+        == "No mode errs less than backprop at equal tolerance: checkpointed errs 1.0 times as much."
+    )
+
+
+def test_seeds_and_optimisers_do_not_multiply_what_a_gradient_costs():
+    cells = [
+        replace(each, cell=replace(each.cell, seed=seed, optimiser=optimiser))
+        for each in modes(backprop=1.0, adjoint=2.0)
+        for seed in (0, 1)
+        for optimiser in ("", "Adam")
+    ]
+    (point,) = mode_points(cells)
+    assert [(each.cell.gradient, each.cell.seed) for each in point.cells] == [("backprop", 0), ("adjoint", 0)]
+
+
 def test_a_mode_that_takes_no_time_in_common_is_not_compared_in_equal_time():
     answer = exactness(backprop=(1.0, 1.0, 4.0), adjoint=(0.5, 100.0, 4.0))
     assert plain(answer.sentence) == "At equal tolerance adjoint errs 0.50 times as much as backprop."

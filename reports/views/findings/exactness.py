@@ -8,7 +8,7 @@ from reports.measured import MeasuredCell
 from reports.views.findings.configuration import Configuration, names
 from reports.views.findings.modes import CLOCK, ModeRow
 from reports.views.findings.series import Along, Series
-from reports.views.parts.answer import CHOICE, ERROR, VERDICT, Answer
+from reports.views.parts.answer import CHOICE, ERROR, VERDICT, Answer, fitting
 from reports.views.parts.table import Column, number, tabulate, words
 from results import format as text
 from results.statistics.equal_work import error_ratio
@@ -87,12 +87,13 @@ def exactness_answer(along: Along) -> Answer | None:
 def exactness_sentence(rows: Sequence[Exactness], common: str) -> str:
     """The sentence on the mode with the least error at equal tolerance, and what is left of it in equal time."""
     least = min(rows, key=lambda row: row.at_tolerance)
+    timed = min((row for row in rows if not math.isnan(row.at_work)), key=lambda row: row.at_work, default=None)
     if least.at_tolerance > 1 / ALIKE:
-        better = [row for row in rows if _word(row.at_work, ALIKE_WORK) == "more exact"]
-        if better:
-            best = min(better, key=lambda row: row.at_work)
-            return f"{best.name} errs {text.factor(best.at_work)} times as much as {common} in equal time."
-        return f"No mode errs less than {common}, at equal tolerance or in equal time."
+        if timed is None:
+            errs = f"{least.name} errs {text.factor(least.at_tolerance)} times as much"
+            return f"No mode errs less than {common} at equal tolerance: {errs}."
+        errs = f"in equal time {timed.name} errs {text.factor(timed.at_work)} times as much"
+        return fitting(f"No mode errs less than {common} at equal tolerance", errs)
     said = f"At equal tolerance {least.name} errs {text.factor(least.at_tolerance)} times as much as {common}"
     return f"{said}." if math.isnan(least.at_work) else f"{said}, in equal time {text.factor(least.at_work)} times."
 

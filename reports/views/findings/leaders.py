@@ -16,7 +16,6 @@ from results.metrics import METRICS
 
 DECADES = tuple(10.0**-n for n in range(1, 13))
 PLACES = 5  # errors of a table, at most
-ROOM = 6  # words for names that are listed
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ def leaders_sentence(places: Sequence[Leaders]) -> str:
         return f"Too few processes were timed to say who is quickest at {ends}."
     if not always:
         return f"No choice is quickest at {ends}: the order changes within the noise."
-    who = names_or_count(always, "choice", ROOM)
-    return f"{who} {'is' if len(always) == 1 else 'are'} quickest, or not told apart from the quickest, at {ends}."
+    leads = f"{'leads or ties' if len(always) == 1 else 'tie'} at {ends}"
+    return f"{names_or_count(always, 'choice', WORDS - words_in(leads))} {leads}."
 
 
 def _crossovers(places: Sequence[Leaders]) -> list[tuple[Leaders, Leaders]]:

@@ -8,7 +8,7 @@ from reports.measured import MeasuredCell, measured_of
 from reports.views.findings.axes import AXES, middle
 from reports.views.findings.choices import Choice, choice_table
 from reports.views.findings.comparison import Pair, Times
-from reports.views.findings.configuration import SETTINGS, Configuration, names, settings
+from reports.views.findings.configuration import SETTINGS, Configuration, grouped, names, settings
 from reports.views.findings.modes import CLOCK
 from reports.views.findings.ranking import intervals, ranking
 from reports.views.findings.time_to_error import quickest_first
@@ -16,6 +16,7 @@ from reports.views.parts.answer import Answer, fitting
 from results import format as text
 
 WRONG = 0.1  # relative error of a gradient from which on it is called wrong
+POINT = tuple(name for name in SETTINGS if name not in ("horizon", "n_outputs", "seed"))
 SETTING = tuple(name for name in SETTINGS if name not in ("horizon", "n_outputs"))
 
 
@@ -34,12 +35,15 @@ class ModePoint:
 
 
 def mode_points(cells: Sequence[MeasuredCell]) -> list[ModePoint]:
-    """The points of all settings in which two choices or more were timed."""
+    """The points of all settings in which two choices or more were timed, of the first seed."""
     points = []
-    for title, group in settings(measured_of(cells, CLOCK), SETTING).items():
+    for title, group in settings(measured_of(cells, CLOCK), POINT).items():
         held = {name: middle(group, place) for name, place in AXES.items()}
-        at = [each for each in group if all(AXES[name](each) == place for name, place in held.items())]
-        if len({Configuration.of(each) for each in at}) == len(at) > 1:
+        every = [each for each in group if all(AXES[name](each) == place for name, place in held.items())]
+        seed = min(each.cell.seed for each in every)
+        alike = grouped([each for each in every if each.cell.seed == seed], Configuration.of)
+        at = [same[0] for same in alike.values()]  # an optimiser does not change what a gradient costs
+        if len(at) > 1:
             right = [each for each in at if not is_wrong(each)]
             ranked = quickest_first(right, CLOCK) + quickest_first([each for each in at if is_wrong(each)], CLOCK)
             points.append(ModePoint(title, tuple(said for _, said in held.values()), tuple(ranked)))

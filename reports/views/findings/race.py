@@ -7,7 +7,19 @@ from reports.views.findings.choices import BEST
 from reports.views.findings.configuration import names, step
 from reports.views.findings.seeds import Numbers, Ranked, SeedComparison, tied_with
 from reports.views.findings.trained import Trained, optimiser, target_of
-from reports.views.parts.answer import CHOICE, MEMORY, NFE, TIME, VERDICT, Answer, Scale, fitting, names_or_count
+from reports.views.parts.answer import (
+    CHOICE,
+    MEMORY,
+    NFE,
+    TIME,
+    VERDICT,
+    WORDS,
+    Answer,
+    Scale,
+    fitting,
+    names_or_count,
+    words_in,
+)
 from reports.views.parts.table import Column, Value, number, tabulate, words
 from results import format as text
 from results.metrics import METRICS
@@ -15,7 +27,6 @@ from results.statistics.training import Range
 
 CLOSE = 2.0  # losses within this factor of the best may differ only by the seed
 CLOSE_TIME = 1.5  # trainings are timed one after the other: equal work was seen to differ by this factor
-ROOM = 8  # words for names that are listed
 LOSS = "least\nloss"
 RACED = "seconds of training up to the target, over the best choice's; the line is the range of the seeds"
 SO_FAR = "the least loss on the whole trajectory, which is that of the state one keeps: median and range of the seeds"
@@ -36,7 +47,7 @@ def loss_answer(setting: str, choices: Sequence[Trained]) -> Answer | None:
     best, tied = ranked[0], tied_with(ranked)
     loss = text.number(best.over.median)
     if len(tied) > 1:
-        sentence = fitting(f"{_listed(tied, named)} tie at a loss of {loss}", _within(tied, CLOSE))
+        sentence = fitting(_listed(tied, named, f"tie at a loss of {loss}"), _within(tied, CLOSE))
     else:
         sentence = fitting(f"{named[best.trained]} comes to a loss of {loss}", _next(ranked, named, "the loss"))
     start = f"Before training it is {text.number(best.trained.over('initial_loss').median)}."
@@ -69,7 +80,7 @@ def race_sentence(ranked: Sequence[Ranked], missed: Sequence[Ranked], named: Map
     k, n = len(ranked), text.plural(len(ranked) + len(missed), "choice")
     reached = f"{k} of {n} {'reaches' if k == 1 else 'reach'} it with every seed" if missed else ""
     if len(tied) > 1:
-        return fitting(f"{_listed(tied, named)} tie at {seconds}", reached)
+        return fitting(_listed(tied, named, f"tie at {seconds}"), reached)
     return fitting(f"{named[best.trained]} takes {seconds}", _next(ranked, named, "the time"), reached)
 
 
@@ -82,8 +93,9 @@ def missed_sentence(target: float, missed: Sequence[Ranked], named: Mapping[Trai
     return f"No choice comes to {text.tolerance(target)} with every seed; {most}."
 
 
-def _listed(tied: Sequence[Ranked], named: Mapping[Trained, str]) -> str:
-    return names_or_count([named[each.trained] for each in tied], "choice", ROOM)
+def _listed(tied: Sequence[Ranked], named: Mapping[Trained, str], rest: str) -> str:
+    """All tied choices by name, if these fit into a sentence with the rest of it."""
+    return f"{names_or_count([named[each.trained] for each in tied], 'choice', WORDS - words_in(rest))} {rest}"
 
 
 def trained_names(choices: Sequence[Trained]) -> dict[Trained, str]:

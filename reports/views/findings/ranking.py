@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 from reports.views.findings.choices import Choice
 from reports.views.findings.comparison import NO_DIFFERENCE
-from reports.views.parts.answer import fitting, names_or_count
+from reports.views.parts.answer import WORDS, fitting, names_or_count, words_in
 from results import format as text
 from results.statistics.ratio import Ratio
-
-ROOM = 9  # words for names that are listed
 
 
 def ranking(choices: Sequence[Choice], clock: str) -> str:
@@ -18,13 +16,15 @@ def ranking(choices: Sequence[Choice], clock: str) -> str:
     if not others:
         return f"{takes}; there is no other choice."
     if few := [each.name for each in others if each.few_processes]:
-        return f"{takes}; too few processes were timed to compare {names_or_count(few, 'other choice', ROOM)}."
+        compared = f"{takes}; too few processes were timed to compare"
+        return f"{compared} {names_or_count(few, 'other choice', WORDS - words_in(compared))}."
     slower = [each for each in others if each.slower]
     if tied := [each for each in others if each.tied]:
-        said = names_or_count([best.name, *(each.name for each in tied)], "choice", ROOM)
         within = all(each.time.undecided == NO_DIFFERENCE for each in tied if each.time)
         tie = "tie" if within else "are too close to call"
-        return fitting(f"{said} {tie} at {text.seconds(best.measured.value(clock))}", _next(slower))
+        at = f"{tie} at {text.seconds(best.measured.value(clock))}"
+        said = names_or_count([best.name, *(each.name for each in tied)], "choice", WORDS - words_in(at))
+        return fitting(f"{said} {at}", _next(slower))
     if not slower:
         seconds = text.seconds(others[0].measured.value(clock))
         return fitting(takes, f"{others[0].name}, not timed beside it, {seconds}")
