@@ -17,6 +17,8 @@ Form: TypeAlias = Callable[[float], str]
 MISSING = "–"
 THIN = "\N{NARROW NO-BREAK SPACE}"  # separates thousands
 TIGHT = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
+BY_PERCENT = 1.1  # a ratio below is told as a percentage: 1.0 times would be no difference
+TOO_FEW = "too few processes"  # in place of an interval or a noise floor that says nothing
 
 
 def seconds(value: float) -> str:
@@ -74,16 +76,38 @@ def times(value: float) -> str:
     return f"{_digits(value)}×" if math.isfinite(value) else _not_finite(value)
 
 
+def factor(value: float) -> str:
+    """A ratio in a sentence, in two significant digits: 4.0, 120 000."""
+    return _digits(float(f"{value:.2g}"), 2)
+
+
+def span(values: Sequence[float], form: Form) -> str:
+    """Several numbers by the least and the greatest of them, as in 2.5 to 4.3; one if they are printed alike."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return " to ".join(dict.fromkeys(form(end) for end in (min(numbers), max(numbers)))) if numbers else MISSING
+
+
+def as_long(value: float) -> str:
+    """A ratio of times in a sentence: 4.0 times as long, 3.1 % longer."""
+    return f"{percent(value - 1)} longer" if 1 < value < BY_PERCENT else f"{factor(value)} times as long"
+
+
+def slower(value: float) -> str:
+    """A ratio of times, at least 1, as a verdict: 2.0× slower, 3.1 % slower."""
+    return f"{percent(value - 1)} slower" if value < BY_PERCENT else f"{factor(value)}× slower"
+
+
 def ratio(value: Ratio | None) -> str:
     """A ratio with its interval: 2.31× [2.20, 2.44]."""
     if value is None:
         return MISSING
-    return f"{times(value.value)}{TIGHT}{interval(value)}"
+    between = ", " if value.few_processes else TIGHT
+    return f"{times(value.value)}{between}{interval(value)}"
 
 
 def interval(value: Ratio) -> str:
     """The interval of a ratio: [2.20, 2.44]."""
-    return f"[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
+    return TOO_FEW if value.few_processes else f"[{_digits(value.low)},{TIGHT}{_digits(value.high)}]"
 
 
 def percent(share: float) -> str:
@@ -91,9 +115,9 @@ def percent(share: float) -> str:
     return f"{_digits(100 * share, 2)}{TIGHT}%" if math.isfinite(share) else _not_finite(share)
 
 
-def within(half_width: float) -> str:
-    """The half-width of a ratio's interval, given on the log scale: ±2.1 %."""
-    return f"±{percent(math.expm1(half_width))}"
+def within(value: Ratio) -> str:
+    """The half-width of a ratio's interval: ±2.1 %."""
+    return TOO_FEW if value.few_processes else f"±{percent(math.expm1(value.half_width))}"
 
 
 def of_metric(value: float, metric: Metric) -> str:

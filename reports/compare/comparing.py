@@ -14,7 +14,7 @@ from reports.compare.measured_side import OK, MeasuredSide, measured_side
 from reports.compare.sides import notices, view
 from reports.compare.verdicts import EQUAL, ORDER, SAME, Compared, Row, Verdict
 from reports.measured import Failure, MeasuredCell
-from reports.views.findings.comparison import Comparison, compare_all, undecided
+from reports.views.findings.comparison import Comparison, compare_all
 from results import format as text
 from results.metrics import METRICS, Metric
 from results.read.where import Where
@@ -169,5 +169,5 @@ def _timed(pair: _Pair, metric: Metric, found: Comparison | None) -> Row:
     elif ratio.low > found.floor or ratio.high < 1 / found.floor:
         verdict, reason = Verdict.UNKNOWN, "beyond the noise floor, but not significant among so many comparisons"
     else:
-        verdict, reason = Verdict.WITHIN_NOISE, undecided([found])
+        verdict, reason = Verdict.WITHIN_NOISE, found.reason
     return replace(pair.row(verdict, metric.name, reason), ratio=ratio, floor=found.floor)

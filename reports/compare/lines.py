@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from reports.compare.verdicts import Compared, Row, Verdict
 from results import format as text
 from results.metrics import METRICS
-from results.statistics.ratio import median
 
 _FORMS = {"s": text.seconds, "bytes": text.size, "calls": text.count, "products": text.count}
 _ARROW = "→"
@@ -64,10 +63,12 @@ def reasons(rows: Sequence[Row]) -> list[tuple[int, str]]:
 
 def resolution(compared: Compared) -> str:
     """The changes of time that would not be seen; empty if no time was found within noise."""
-    widths = [row.ratio.half_width for row in compared.of(Verdict.WITHIN_NOISE) if row.ratio]
-    if not widths:
+    ratios = sorted(
+        (row.ratio for row in compared.of(Verdict.WITHIN_NOISE) if row.ratio), key=lambda ratio: ratio.half_width
+    )
+    if not ratios:
         return ""
     return (
-        f"Times within noise are known to {text.within(median(widths))} in the median, {text.within(max(widths))} at "
-        "worst: a smaller change is not seen."
+        f"Times within noise are known to {text.within(ratios[len(ratios) // 2])} in the median, "
+        f"{text.within(ratios[-1])} at worst: a smaller change is not seen."
     )

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from reports.views.parts.section import Finding
 from reports.views.report import study_section
 from reports.views.selection import select
 from reports.views.wanted import BY_DEFAULT, Wanted
@@ -21,11 +20,7 @@ def answers(store: Store, wanted: Wanted = BY_DEFAULT) -> list[StudyAnswers]:
     """The answers of the studies that a report on `wanted` shows; a study in which too little is measured has none."""
     sections = (study_section(study, cells) for study, cells in select(store, wanted).studies.items())
     return [
-        StudyAnswers(section.title, tuple(map(_in_few_words, section.findings)))
+        StudyAnswers(section.title, tuple(answer.sentence for answer in section.answers))
         for section in sections
-        if section.findings
+        if section.answers
     ]
-
-
-def _in_few_words(finding: Finding) -> str:
-    return f"{finding.subject}: {finding.answer}"

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from reports.measured import MeasuredCell
-from reports.views.findings.comparison import undecided
 from reports.views.findings.configuration import Configuration, step
 from reports.views.findings.ladder import Ladder, Rival, Step, ladders
 from results import format as text
@@ -117,7 +116,7 @@ def sentence(ladder: Ladder, each: Step) -> str:
     ratio = rival.comparison.ratio
     said = f"{_times(ratio.value)} {cost.more}, 95 % interval {_times(ratio.low)} to {_times(ratio.high)}"
     if not rival.differs:
-        return f"{name} may be as good: it takes {said}: {undecided([rival.comparison])}."
+        return f"{name} may be as good: it takes {said}: {rival.comparison.reason}."
     return f"Next: {name} takes {said}."
 
 

@@ -8,7 +8,7 @@ from node.registry import RegistryError
 from reports.measured import MeasuredCell
 from reports.views.choices import Choices, choices
 from reports.views.every_cell import EveryCell, every_cell
-from reports.views.findings.library import library_notes
+from reports.views.findings.library_notes import library_notes
 from reports.views.findings.noise import noise_note
 from reports.views.parts.section import Section
 from reports.views.parts.table import Table

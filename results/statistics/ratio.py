@@ -15,6 +15,7 @@ from pandas import Series
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+WIDEST = 2.0  # an interval that reaches further than this factor from its ratio says nothing: more processes are needed
 
 EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 ROUNDOFFS = 100  # a fixed-step error below so many epsilons is rounding, not truncation
@@ -35,6 +36,11 @@ class Ratio:
     def half_width(self) -> float:
         """The interval's longer arm on the log scale: 0.03 is some 3 % of the value."""
         return max(self._arm(self.high), self._arm(self.low))
+
+    @property
+    def few_processes(self) -> bool:
+        """Whether too few processes were timed for the interval to say anything; of a single one it is [0, inf]."""
+        return self.half_width > math.log(WIDEST)
 
     @property
     def p_value(self) -> float:

@@ -52,5 +52,5 @@ def test_each_answer_has_a_line_as_long_as_there_is_room(answered, store):
 def test_the_answers_are_those_of_the_page(measured_path, content):
     with Store.open(str(measured_path)) as store:
         found = answers(store)
-    assert [each.title for each in found] == [section.title for section in content.sections if section.findings]
-    assert found[0].said[0] == f"{content.sections[0].findings[0].subject}: {content.sections[0].findings[0].answer}"
+    assert [each.title for each in found] == [section.title for section in content.sections if section.answers]
+    assert found[0].said[0] == content.sections[0].answers[0].sentence

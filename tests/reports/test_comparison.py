@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.views.findings.comparison import Comparison, compare, floor_range, ratio_of, undecided
+from reports.views.findings.comparison import Comparison, compare, floor_range, ratio_of
 from results.statistics.ratio import Ratio
 from tests.support.made import RK4, a_cell, in_block, plain, timings
 
@@ -50,16 +50,29 @@ def test_a_significant_difference_counts_only_beyond_the_noise_floor(off, called
     assert compared.ratio.low > 1
     assert compared.differs is called
     assert compared.floor == pytest.approx(max(off, 1 / off))
-    if not called:
-        assert plain(undecided([compared])) == f"no difference beyond the noise floor of {25 if off < 1 else 20} %"
+    assert plain(compared.verdict) == ("1.1× slower" if called else "no difference")
 
 
 def test_an_uncertain_difference_does_not_count_however_large():
-    _, one, other = in_block(timed("r", 1.0), timed("a", 1.3, range(2), spread=0.3, seed=1), timed("b", 1.0, seed=2))
+    _, one, other = in_block(timed("r", 1.0), timed("a", 1.2, range(4), spread=0.8, seed=1), timed("b", 1.0, seed=2))
     compared = compare([(one, other)], "forward_s")[one.key, other.key]
     assert compared.ratio.value > 1.1 > compared.floor
     assert not compared.differs
-    assert undecided([compared]) == "too uncertain to call a difference"
+    assert compared.verdict == "too uncertain"
+
+
+@pytest.mark.parametrize(
+    ("compared", "verdict"),
+    [
+        (Comparison(Ratio(2.0, 0.0, math.inf, 5), 1.0, False), "too few processes"),
+        (Comparison(Ratio(2.0, 0.3, 17.3, 10), 1.02, False), "too few processes"),  # ±766 %
+        (Comparison(Ratio(2.0, 1.9, 2.1, 10), 40.18, False), "too few processes"),  # a floor of 3,918 %
+        (Comparison(Ratio(2.0, 1.9, 2.1, 10), 1.02, True), "2.0× slower"),
+        (Comparison(Ratio(0.5, 0.4, 0.6, 10), 1.02, True), "2.0× faster"),
+    ],
+)
+def test_a_verdict_is_a_factor_or_the_reason_why_there_is_none(compared, verdict):
+    assert compared.verdict == verdict
 
 
 def test_a_difference_that_is_significant_alone_may_be_uncertain_among_many():
@@ -86,3 +99,4 @@ def test_the_inverse_of_a_comparison_has_the_inverse_ratio():
 def test_equal_noise_floors_are_printed_as_one_number():
     assert plain(floor_range([1.02, 1.02])) == "2.0 %"
     assert plain(floor_range([1.2, 1.02, 1.06])) == "2.0 % to 20 %"
+    assert floor_range([40.18]) == "too few processes"

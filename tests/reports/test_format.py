@@ -68,7 +68,30 @@ def test_ratios_have_three_digits(value, said):
 def test_a_ratio_is_printed_with_its_interval():
     assert plain(text.ratio(Ratio(2.312, 2.2, 2.438, 10))) == "2.31× [2.20, 2.44]"
     assert text.ratio(None) == text.MISSING
-    assert plain(text.interval(Ratio(2.312, 0.0, math.inf, 10))) == "[0, ∞]"
+
+
+@pytest.mark.parametrize("of_few", [Ratio(2.312, 0.0, math.inf, 10), Ratio(2.0, 0.3, 17.3, 12)])
+def test_an_interval_that_says_nothing_is_too_few_processes(of_few):
+    assert text.interval(of_few) == text.within(of_few) == "too few processes"
+    assert plain(text.ratio(of_few)).endswith("×, too few processes")
+
+
+@pytest.mark.parametrize(
+    ("value", "long", "slower"),
+    [
+        (4.04, "4.0 times as long", "4.0× slower"),
+        (1.031, "3.1 % longer", "3.1 % slower"),
+        (1234, "1 200 times as long", "1 200× slower"),
+    ],
+)
+def test_a_ratio_of_times_is_a_factor_in_two_digits_or_a_percentage(value, long, slower):
+    assert (plain(text.as_long(value)), plain(text.slower(value))) == (long, slower)
+
+
+def test_several_numbers_are_told_by_their_ends():
+    assert text.span([2.0, 4.04, math.nan, 3.0], text.factor) == "2.0 to 4.0"
+    assert text.span([1.0, 1.004], text.times) == "1.00×"
+    assert text.span([math.nan], text.times) == text.MISSING
 
 
 @pytest.mark.parametrize(
@@ -88,8 +111,7 @@ def test_shares_are_percents_of_two_digits(share, said):
 
 
 def test_a_half_width_is_printed_as_a_share_of_the_value():
-    assert plain(text.within(math.log(1.021))) == "±2.1 %"
-    assert text.within(math.inf) == "±∞"
+    assert plain(text.within(Ratio(1.0, 1 / 1.021, 1.021, 10))) == "±2.1 %"
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.0307, "0.0307"), (0.034, "0.0340"), (1.2345, "1.23"), (1e-7, "1e-07")])

@@ -5,74 +5,78 @@ from dataclasses import replace
 import pytest
 
 from reports.measured import MeasuredCell
-from reports.views.findings.comparison import Comparison, compare
-from reports.views.findings.library import ASKED, NO_WINNER, library_finding, library_notes, library_pairs
-from reports.views.findings.spread import Spread
-from reports.views.parts.section import Finding
-from results.statistics.ratio import Ratio
-from tests.support.made import RK4, a_cell, in_block, plain
+from reports.views.findings.comparison import compare
+from reports.views.findings.library import library_answers, library_pairs
+from reports.views.findings.library_notes import ASKED, library_notes
+from reports.views.parts.answer import Answer
+from tests.support.answers import assert_held_by_its_table, shown, verdicts
+from tests.support.made import RK4, a_cell, in_block, plain, timings
+
+CLOCK = "forward_s"
 
 
-def found(cells: list[MeasuredCell]) -> Finding | None:
-    return library_finding(cells, "forward_s", compare(library_pairs(cells, "forward_s"), "forward_s"))
+def answered(cells: list[MeasuredCell]) -> Answer:
+    (answer,) = library_answers(cells, CLOCK, "error", compare(library_pairs(cells, CLOCK), CLOCK))
+    assert_held_by_its_table(answer)
+    return answer
+
+
+def of_libraries(times: dict[str, float], **changes: object) -> list[MeasuredCell]:
+    return [a_cell(replace(RK4, backend=backend, **changes), forward_s=s) for backend, s in times.items()]
 
 
 def test_libraries_are_compared_over_equal_cells_only():
+    lone = a_cell(replace(RK4, backend="torchdiffeq", dt=0.5), forward_s=0.001)
+    answer = answered([*of_libraries({"node": 1.0, "torchdiffeq": 4.0}), lone])
+    assert plain(answer.sentence) == "torchdiffeq takes 4.0 times as long as node."
+    assert verdicts(answer) == {"rk4": "4.0× slower"}
+    assert shown(answer.table, "time") == {"rk4": "4.00×"}
+
+
+def test_of_three_libraries_all_others_are_compared_with_the_fastest():
+    answer = answered(of_libraries({"node": 2.0, "torchdiffeq": 3.0, "torchode": 1.0}))
+    assert answer.table.caption == "Each library over torchode"
+    assert plain(answer.sentence) == (
+        "node takes 2.0 times as long as torchode; torchdiffeq takes 3.0 times as long as torchode."
+    )
+
+
+def test_libraries_within_the_noise_floor_tie():
+    answer = answered(in_block(*of_libraries({"node": 1.0, "torchdiffeq": 1.04}), off=1.05))
+    assert plain(answer.sentence) == "torchdiffeq and node tie in 1 equal cell, with ratios of times of 1.04×."
+    assert verdicts(answer) == {"rk4": "no difference"}
+
+
+def test_libraries_that_win_in_turn_are_counted_in_both_directions():
+    times = {0.1: (1.0, 2.0), 0.2: (2.0, 1.0), 0.3: (1.0, 4.0)}
     cells = [
-        a_cell(RK4, forward_s=1.0),
-        a_cell(replace(RK4, backend="torchdiffeq"), forward_s=3.0),
-        a_cell(replace(RK4, backend="torchdiffeq", dt=0.5), forward_s=0.001),
+        each
+        for dt, (ours, theirs) in times.items()
+        for each in of_libraries({"node": ours, "torchdiffeq": theirs}, dt=dt)
     ]
-    finding = found(cells)
-    assert finding.answer == "node"
-    assert plain(finding.evidence) == "Time of equal cells, torchdiffeq over node: 3.00× [3.00, 3.00]."
+    answer = answered(cells)
+    assert plain(answer.sentence) == (
+        "torchdiffeq takes 0.50 to 4.0 times as long as node, slower in 2 of 3 equal cells, faster in 1."
+    )
+    assert verdicts(answer) == {"rk4": "slower in 2 of 3, faster in 1 of 3"}
 
 
-def test_of_three_libraries_the_fastest_wins():
-    times = {"node": 2.0, "torchdiffeq": 3.0, "torchode": 1.0}
-    finding = found([a_cell(replace(RK4, backend=backend), forward_s=s) for backend, s in times.items()])
-    assert finding.answer == "torchode"
-    assert "node over torchode: 2.00×" in finding.evidence
-    assert "torchdiffeq over torchode: 3.00×" in finding.evidence
-
-
-def test_libraries_within_the_noise_floor_are_not_distinguished():
-    times = {"node": 1.0, "torchdiffeq": 1.04, "torchode": 3.0}
-    cells = [a_cell(replace(RK4, backend=backend), forward_s=s) for backend, s in times.items()]
-    finding = found(in_block(*cells, off=1.05))
-    assert finding.answer == "node or torchdiffeq"
-    assert "1.04× [1.04, 1.04], no difference beyond the noise floor of 5.0 %" in plain(finding.evidence)
-
-
-def test_libraries_that_win_in_turn_have_no_clear_winner():
-    times = {0.1: (1.0, 2.0), 0.2: (2.0, 1.0), 0.3: (1.0, 2.0)}
+def test_libraries_timed_in_one_process_are_not_compared():
     cells = [
-        a_cell(replace(RK4, backend=backend, dt=dt), forward_s=s)
-        for dt, pair in times.items()
-        for backend, s in zip(("node", "torchdiffeq"), pair, strict=True)
+        replace(a_cell(replace(RK4, backend=backend)), samples={CLOCK: timings(seconds, [0])})
+        for backend, seconds in (("node", 1.0), ("torchdiffeq", 3.0))
     ]
-    assert found(cells).answer == NO_WINNER
+    answer = answered(cells)
+    assert answer.sentence == "Too few processes were timed to compare torchdiffeq with node."
+    assert verdicts(answer) == {"rk4": "too few processes"}
 
 
-def test_a_single_library_gives_no_finding():
-    assert found([a_cell(forward_s=1.0)]) is None
-
-
-def test_a_spread_is_clear_if_three_in_four_agree():
-    assert Spread.counted([0.5, 0.6, 0.7, 1.5]).clear
-    assert not Spread.counted([0.5, 0.6, 1.4, 1.5]).clear
-
-
-@pytest.mark.parametrize(("n", "clear"), [(4, True), (3, True), (2, False), (0, False)])
-def test_only_significant_differences_of_times_count(n, clear):
-    compared = [Comparison(Ratio(2.0, 1.9, 2.1, 9), 1.02, index < n) for index in range(4)]
-    spread = Spread.timed(compared)
-    assert (spread.clear, spread.equal) == (clear, n == 0)
-    assert ("too uncertain" in str(spread)) == (n == 0)
+def test_a_single_library_gives_no_answer():
+    assert library_answers([a_cell(forward_s=1.0)], CLOCK, "error", {}) == ()
 
 
 def test_a_comparison_with_torchdiffeq_has_a_note_on_how_it_is_called():
-    ours, theirs = a_cell(RK4, forward_s=1.0), a_cell(replace(RK4, backend="torchdiffeq"), forward_s=3.0)
+    ours, theirs = of_libraries({"node": 1.0, "torchdiffeq": 3.0})
     assert library_notes([ours]) == ()
     assert library_notes([ours, theirs]) == (ASKED,)
 

@@ -11,6 +11,8 @@ import pytest
 
 from reports import ReportError, write
 from reports.page import SCRIPTS, VENDORED, render, unbroken
+from reports.views.parts.answer import Answer
+from reports.views.parts.table import Bar, Heading, Row, Table, Value
 from reports.views.report import report
 from results.records import Planned, Trial
 from tests.support import synthetic, synthetic_cells
@@ -80,6 +82,19 @@ def test_text_from_the_database_is_escaped(store):
     assert evil not in page
     assert page.count("&lt;script&gt;") > 5
     assert Outline(page).tags.count("script") == len(SCRIPTS) + len(VENDORED) + 2  # two of data
+
+
+def test_an_answer_is_escaped_and_shows_its_first_rows_at_once(content):
+    evil = "<script>alert(1)</script>"
+    entry = Value(evil, 1.0, hue=evil, link="", note=evil, bar=Bar(0.0, 1.0, 0.5))
+    table = Table(evil, (Heading(evil, False, evil),), (Row((entry,)),) * 20)
+    answer = Answer(evil, evil, table, (evil,))
+    section = replace(content.sections[0], answers=(answer,), figures=(), tables=())
+    page = render(replace(content, sections=(section,)))
+    assert evil not in page
+    shown, _, folded = page.partition('<div class="answer">')[2].partition("<details>")
+    assert (shown.count("<tr>"), folded.partition("</details>")[0].count("<tr>")) == (1 + 7, 1 + 13)
+    assert "<summary>13 other choices and details</summary>" in folded
 
 
 def test_the_beginning_of_a_long_text_is_shown_and_the_rest_is_one_click_away(store):

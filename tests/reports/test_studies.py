@@ -11,6 +11,7 @@ from reports.views.selection import ReportError
 from reports.views.studies import SECTIONS, other, solvers
 from reports.views.studies.failures import failure_groups
 from tests.support import synthetic_cells
+from tests.support.answers import assert_held_by_its_table, verdicts
 from tests.support.made import RK4, a_cell, plain
 
 WILD = [
@@ -38,7 +39,7 @@ def test_a_section_can_be_made_of_any_measured_cells(make, count):
 def test_a_study_without_numbers_says_why_it_has_none():
     waiting = [MeasuredCell("a", RK4), MeasuredCell("b", RK4, (TrialView("timeout", "slow", 1.0),))]
     section = study_section("solvers", waiting)
-    assert section.tables == section.figures == section.findings == ()
+    assert section.tables == section.figures == section.answers == ()
     assert section.notes == ("2 cells without numbers: 1 pending and 1 timeout.",)
 
 
@@ -56,7 +57,7 @@ def test_the_report_has_a_section_for_each_study(content):
     assert [section.study for section in sections] == list(synthetic_cells.STUDIES)
     assert {*SECTIONS} >= {*synthetic_cells.STUDIES}
     for section in sections:
-        assert section.findings
+        assert section.answers
         assert section.figures
         assert section.tables
 
@@ -69,10 +70,16 @@ def test_the_observed_orders_are_those_of_the_methods(content):
 
 
 def test_the_adjoint_costs_time_and_saves_memory(content):
-    findings = {finding.subject: finding.answer for finding in content.sections[3].findings}
-    assert findings["time"] == "backprop"
-    assert findings["memory"] == "adjoint"
-    assert findings["library"] == "node"
+    point, *others = content.sections[3].answers
+    assert point.sentence.startswith("backprop on node is quickest; adjoint on node takes ")
+    assert verdicts(point)["backprop on node"] == "best"
+    assert any(each.sentence.startswith("torchdiffeq takes 2.") for each in others)
+
+
+def test_every_sentence_of_the_report_is_held_by_its_table(content):
+    for section in content.sections:
+        for answer in section.answers:
+            assert_held_by_its_table(answer)
 
 
 def test_every_cell_has_one_row_that_its_key_links_to(content):

@@ -7,52 +7,13 @@ import numpy as np
 import pytest
 
 from reports.figures import drawings
-from reports.measured import MeasuredCell
 from reports.views.findings.learning import TARGET
-from reports.views.findings.trained import Trained, optimiser, target_of, trained, whole_seconds
-from reports.views.findings.transfer import transfer_finding, transfers
+from reports.views.findings.trained import optimiser, trained, whole_seconds
 from reports.views.parts.figure import Axis, Line, Panel, drawable
 from reports.views.studies import spiral
-from results.records import Cell, Goal
 from results.statistics.training import Band, Range, common_target, rounded_up, time_to
-from tests.support.made import a_cell, plain
-
-INF, NAN = math.inf, math.nan
-CELL = Cell(
-    problem="spiral_net", backend="node", solver="euler", dt=0.025, horizon=0.225, n_outputs=10, gradient="backprop",
-    batch_size=20, iterations=4, optimiser="Adam", learning_rate=0.01,
-    evaluate="rk4 dt=0.025; dopri5 rtol=1e-06 atol=1e-08",
-)  # fmt: skip
-RK4 = replace(CELL, solver="rk4")
-LOSSES = (4.0, 2.0, 1.0)  # after 0, 2 and 4 iterations
-
-
-def learned(
-    cell: Cell = CELL, *, losses=LOSSES, second_s: float = 1.0, evaluation=(), nfe=(9.0, 9.0), **metrics: float
-) -> MeasuredCell:
-    """A trained cell with iterations of `second_s` seconds."""
-    done = np.linspace(0, cell.iterations, len(losses))
-    curves = {
-        "loss": (np.arange(4.0), np.array(losses)[:1].repeat(4)[:, None]),
-        "loss_seconds": (second_s * np.arange(1.0, 5.0), np.ones((4, 1))),
-        "whole_loss": (done, np.array(losses)[:, None]),
-        "nfe": (np.array([0.0, 3.0]), np.array([[n, 0.0, n] for n in nfe])),
-    }
-    if len(evaluation):
-        curves["evaluation"] = (np.arange(float(len(evaluation))), np.array(evaluation))
-    known = {"initial_loss": losses[0], "final_loss": losses[-1], "train_s": 4 * second_s, **metrics}
-    return replace(a_cell(cell, **known), curves=curves)
-
-
-def seeds(cell: Cell = CELL, *, finals: tuple[float, ...], **how) -> list[MeasuredCell]:
-    return [
-        learned(replace(cell, seed=seed), losses=(8.0, 4.0, final), **how) for seed, final in enumerate(finals)
-    ]  # fmt: skip
-
-
-def one(cells) -> Trained:
-    ((choice,),) = trained(cells).values()
-    return choice
+from tests.support.made import plain
+from tests.support.trained import CELL, INF, LOSSES, NAN, RK4, learned, one, seeds
 
 
 @pytest.mark.parametrize(
@@ -147,7 +108,8 @@ def test_seconds_of_the_whole_loss_are_those_after_as_many_iterations():
     seconds, losses = whole_seconds(learned(second_s=3.0))
     assert (seconds.tolist(), losses.tolist()) == ([0, 6, 12], list(LOSSES))
     assert one([learned(second_s=3.0)]).to(2.0) == Range(6.0, 6.0, 6.0, 1)
-    assert one([learned(second_s=s) for s in (1.0, 2.0, 3.0)]).to(2.0) == Range(4.0, 2.0, 6.0, 3)
+    several = [learned(replace(CELL, seed=seed), second_s=seed + 1.0) for seed in range(3)]
+    assert one(several).to(2.0) == Range(4.0, 2.0, 6.0, 3)
 
 
 def test_an_optimiser_is_named_with_its_rate_and_the_default_is_not_named():
@@ -155,93 +117,6 @@ def test_an_optimiser_is_named_with_its_rate_and_the_default_is_not_named():
     assert optimiser(replace(CELL, learning_rate=None)) == "Adam"
     assert plain(optimiser(replace(CELL, optimiser=""))) == "own 0.01"
     assert optimiser(replace(CELL, optimiser="", learning_rate=None)) == ""
-
-
-@pytest.mark.parametrize(
-    ("finals", "winner"),
-    [
-        ([(1.0,), (3.0,)], "euler on node with backprop"),
-        ([(1.0,), (1.9,)], spiral.NO_WINNER),  # within a factor of two
-        ([(1.0, 1.1, 1.2), (3.0, 3.1, 3.2)], "euler on node with backprop"),
-        ([(1.0, 1.1, 3.05), (3.0, 3.1, 3.2)], spiral.NO_WINNER),  # the seeds' ranges overlap
-        ([(3.0, 3.1, 3.2), (1.0, 1.1, 1.2)], "rk4 on node with backprop"),
-        ([(INF,), (3.0,)], "rk4 on node with backprop"),
-    ],
-)
-def test_the_smallest_loss_is_named_only_beyond_a_factor_of_two_and_the_seeds_ranges(finals, winner):
-    choices = trained([*seeds(finals=finals[0]), *seeds(RK4, finals=finals[1])])["spiral_net"]
-    assert spiral.loss_finding("spiral_net", choices).answer == winner
-
-
-@pytest.mark.parametrize(
-    ("second_s", "winner"),
-    [
-        ((1.0, 2.0), "euler on node with backprop"),
-        ((1.0, 1.4), spiral.NO_WINNER),  # equal work may differ by so much
-        ((2.0, 1.0), "rk4 on node with backprop"),
-    ],
-)
-def test_the_quickest_to_the_target_is_named_only_beyond_the_spread_of_equal_work(second_s, winner):
-    choices = trained([learned(second_s=second_s[0]), learned(RK4, second_s=second_s[1])])["spiral_net"]
-    found = spiral.target_finding("spiral_net", choices)
-    assert (found.subject, found.answer) == ("spiral_net: least time to a loss of 1", winner)
-    assert plain(found.evidence).startswith(f"{4 * min(second_s):.2f} s of training")
-
-
-def test_a_configuration_that_misses_the_target_is_counted_and_does_not_win():
-    never = learned(replace(CELL, solver="midpoint"), second_s=0.1, losses=(4.0, 4.0, 4.0))
-    choices = trained([never, learned(second_s=3.0), learned(RK4, second_s=1.0)])["spiral_net"]
-    found = spiral.target_finding("spiral_net", choices)
-    assert found.answer == "rk4 on node with backprop"
-    assert "1 choice of 3 did not come to it" in plain(found.evidence)
-    assert target_of(choices) == 1.0
-
-
-def test_the_target_loss_is_the_goal_of_the_study_even_if_nothing_reaches_it():
-    cells = [learned(second_s=3.0), learned(RK4, second_s=1.0)]
-    for loss, answer in ((3.0, "rk4 on node with backprop"), (1e-9, "none comes to it")):
-        choices = trained([replace(each, goal=Goal(loss=loss)) for each in cells])["spiral_net"]
-        found = spiral.target_finding("spiral_net", choices)
-        assert (target_of(choices), found.answer) == (loss, answer)
-
-
-def test_a_winner_that_shares_its_name_is_named_with_its_step_and_optimiser():
-    choices = trained([learned(), learned(replace(CELL, optimiser="SGD"), losses=(4.0, 4.0, 4.0))])["spiral_net"]
-    assert plain(spiral.loss_finding("", choices).answer) == "euler on node with backprop, dt = 0.025, Adam 0.01"
-
-
-def test_a_model_survives_up_to_half_as_much_loss_again_and_each_evaluation_has_its_row():
-    solve_specs = [(1.5, 4001.0, 1.0), (1.6, 500.0, 0.0)]
-    fine, lost = transfers([one([learned(evaluation=solve_specs)])])
-    assert (fine.solve, fine.ratio.median, fine.verdict) == ("rk4 dt=0.025", 1.5, "survives")
-    assert (lost.solve, lost.ratio.median, lost.verdict) == ("dopri5 rtol=1e-06 atol=1e-08", 1.6, "has not survived")
-    assert (fine.own_backend, lost.own_backend) == (True, False)
-    finding = transfer_finding("", [fine, lost])
-    assert finding.answer == "0 of 1 trained choice survive"
-    assert "1.60× by dopri5 rtol=1e-06 atol=1e-08" in finding.evidence
-    assert transfer_finding("", [fine]).answer == "every trained choice survives"
-
-
-def test_the_median_seed_decides_whether_a_configuration_survives():
-    cells = [
-        learned(replace(CELL, seed=0), losses=(8.0, 4.0, 1.0), evaluation=[(1.0, 1.0, 1.0)]),
-        learned(replace(CELL, seed=1), losses=(8.0, 4.0, 3.0), evaluation=[(3.0, 1.0, 1.0)]),
-        learned(replace(CELL, seed=2), losses=(8.0, 4.0, 1.0), evaluation=[(INF, NAN, 1.0)]),
-    ]
-    (row,) = transfers([one(cells)])
-    assert row.ratio == Range(1.0, 1.0, INF, 3)
-    assert (row.verdict, row.nfe.n) == ("survives", 2)
-    (row,) = transfers([one(cells[2:])])
-    assert row.verdict == "cannot be solved"
-    assert transfer_finding("", [row]).answer == "0 of 1 trained choice survive"
-
-
-def test_without_evaluations_there_is_no_table_and_no_finding():
-    section = spiral.section("spiral", [learned()])
-    assert len(section.tables) == 1
-    assert not any("another solver" in finding.subject for finding in section.findings)
-    assert transfer_finding("", []) is None
-    assert transfers([one([learned(evaluation=[(1.0, 1.0, 1.0)], losses=(4.0, 2.0, INF))])])[0].verdict == ""
 
 
 def test_the_section_draws_seeds_as_a_median_and_its_band_over_iterations_and_seconds():
@@ -282,14 +157,13 @@ def test_a_band_is_drawn_without_the_points_that_an_axis_cannot_show():
 
 def test_the_report_says_what_survives_and_shows_seeds_as_one_row(content):
     section = next(each for each in content.sections if each.study == "spiral")
-    findings = {finding.subject: finding for finding in section.findings}
-    assert findings["spiral_net: another solver"].answer == "15 of 20 trained choices survive"
-    assert findings["spiral_net: smallest loss"].answer == spiral.NO_WINNER
+    survive = next(each for each in section.answers if "another solver" in each.question)
+    assert survive.sentence.startswith("45 of 60 models survive; one of euler ")
     training, survival = section.tables
     assert len(training.rows) == 20
     assert len(survival.rows) == 40
     verdicts = {(row.values[0].text, row.values[-1].text) for row in survival.rows}
     assert verdicts == {
-        (solver, "has not survived" if solver == "euler" else "survives")
+        (solver, "0 of 3 survive" if solver == "euler" else "3 of 3 survive")
         for solver in ("euler", "rk4", "dopri5", "bosh3")
     }

@@ -1,12 +1,14 @@
 """Comparisons: the ratio of two cells' times, and whether it is called a difference."""
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.measured import MeasuredCell
 from results import format as text
-from results.statistics.ratio import Ratio, corrected, differs, linked_ratio, paired_ratio
+from results.statistics.ratio import WIDEST, Ratio, corrected, differs, linked_ratio, paired_ratio
+
+NO_DIFFERENCE = "no difference"  # the ratio is within the noise floor
+UNCERTAIN = "too uncertain"  # its interval is not beyond the floor, or the corrected p-value is too large
 
 Pair = tuple[MeasuredCell, MeasuredCell]  # numerator and denominator
 
@@ -18,6 +20,38 @@ class Comparison:
     ratio: Ratio
     floor: float  # the noise floor of the block, a factor
     differs: bool  # by the interval, the floor, and the p-value corrected for all comparisons
+
+    @property
+    def few_processes(self) -> bool:
+        """Whether too few processes were timed to compare these two."""
+        return self.ratio.few_processes or not known_floor(self.floor)
+
+    @property
+    def undecided(self) -> str:
+        """The reason why the ratio is not called a difference; empty if it is."""
+        if self.differs:
+            return ""
+        if self.few_processes:
+            return text.TOO_FEW
+        within = max(self.ratio.value, 1 / self.ratio.value) <= self.floor
+        return NO_DIFFERENCE if within else UNCERTAIN
+
+    @property
+    def reason(self) -> str:
+        """The reason why the ratio is not called a difference, as a part of a sentence; empty if it is."""
+        reasons = {
+            NO_DIFFERENCE: f"no difference beyond the noise floor of {floor_text(self.floor)}",
+            UNCERTAIN: "too uncertain to call a difference",
+        }
+        return reasons.get(self.undecided, self.undecided)
+
+    @property
+    def verdict(self) -> str:
+        """The ratio in words: 2.0× slower, 2.0× faster, or why it is not called a difference."""
+        if not self.differs:
+            return self.undecided
+        value = self.ratio.value
+        return text.slower(value) if value > 1 else text.slower(1 / value).replace("slower", "faster")
 
     @property
     def inverse(self) -> "Comparison":
@@ -62,15 +96,16 @@ def ratio_of(numerator: MeasuredCell, denominator: MeasuredCell, name: str) -> R
     return linked_ratio(one, other, list(numerator.block.links(name)))
 
 
-def undecided(comparisons: Collection[Comparison]) -> str:
-    """The reason why none of these comparisons is called a difference."""
-    floors = [each.floor for each in comparisons]
-    if all(max(each.ratio.value, 1 / each.ratio.value) <= each.floor < math.inf for each in comparisons):
-        return f"no difference beyond the noise floor of {floor_range(floors)}"
-    return "too uncertain to call a difference"
+def known_floor(floor: float) -> bool:
+    """Whether enough processes were timed for the noise floor to say anything."""
+    return floor <= WIDEST
+
+
+def floor_text(floor: float) -> str:
+    """A noise floor as a text: 2.1 %."""
+    return text.percent(floor - 1) if known_floor(floor) else text.TOO_FEW
 
 
 def floor_range(floors: Collection[float]) -> str:
     """The noise floors as a text: the only one, or the lowest and the highest, as in 2.1 % to 6.0 %."""
-    said = [text.percent(floor - 1) for floor in (min(floors), max(floors))]
-    return " to ".join(dict.fromkeys(said))
+    return " to ".join(dict.fromkeys(floor_text(floor) for floor in (min(floors), max(floors))))

@@ -25,6 +25,7 @@ SETTINGS: Mapping[str, Callable[[Any], str]] = {
     "iterations": lambda value: text.plural(value, "iteration"),
     "problem_options": lambda value: _options(value),
 }
+PARTS = ("solver", "gradient", "backend", "options")  # of a configuration, in the order in which a name says them
 BLOCK = tuple(name for name in SETTINGS if name != "solver")
 
 
@@ -51,6 +52,25 @@ class Configuration:
         mode = "" if self.gradient == "none" else f" with {self.gradient}"
         options = f" ({self.options})" if self.options else ""
         return f"{self.solver} on {self.backend}{mode}{options}"
+
+
+def names(configurations: Iterable[Configuration]) -> dict[Configuration, str]:
+    """A name for each configuration, without the parts that all of them share."""
+    known = list(dict.fromkeys(configurations))
+    differing = {part for part in PARTS if len({getattr(each, part) for each in known}) > 1}
+    return {each: _name(each, differing) for each in known}
+
+
+def _name(each: Configuration, differing: set[str]) -> str:
+    """The name by the parts that differ; the solver alone if none does."""
+    mode = "" if each.gradient == "none" else each.gradient
+    said = {
+        "solver": each.solver,
+        "gradient": f"with {mode}" if mode and "solver" in differing else mode,
+        "backend": f"on {each.backend}" if differing & {"solver", "gradient"} else each.backend,
+        "options": f"({each.options})" if each.options else "",
+    }
+    return " ".join(said[part] for part in PARTS if part in differing and said[part]) or each.solver
 
 
 def mode(cell: Cell) -> str:

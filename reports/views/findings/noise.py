@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reports.blocks import Control
 from reports.measured import MeasuredCell
-from reports.views.findings.comparison import floor_range
+from reports.views.findings.comparison import floor_range, floor_text, known_floor
 from reports.views.findings.configuration import Configuration, grouped, settings, step
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
 from results import format as text
@@ -67,10 +67,10 @@ def noise_summary(cells: Collection[MeasuredCell]) -> str:
     floors = _known(blocks)
     if not floors:
         return _unknown(blocks)
-    said = text.percent(median(floors) - 1)
+    said = floor_text(median(floors))
     if len(floors) > 1:
-        worst = next(each for each in blocks if each.floor == max(floors))
-        said = f"{said} (median of {len(floors)} blocks), at worst {text.percent(worst.floor - 1)} ({worst.title})"
+        worst = max((each for each in blocks if known_floor(each.floor)), key=lambda each: each.floor)
+        said = f"{said} (median of {len(floors)} blocks), at worst {floor_text(worst.floor)} ({worst.title})"
     return f"Two timings of the same cell differed by up to {said}. {_unknown(blocks)}".rstrip()
 
 
@@ -94,7 +94,7 @@ def noise_table(cells: Collection[MeasuredCell]) -> Table | None:
 
 
 def _known(blocks: Collection[TimedBlock]) -> list[float]:
-    return [each.floor for each in blocks if math.isfinite(each.floor)]
+    return [each.floor for each in blocks if known_floor(each.floor)]
 
 
 def _unknown(blocks: Collection[TimedBlock]) -> str:
@@ -103,7 +103,7 @@ def _unknown(blocks: Collection[TimedBlock]) -> str:
     if not unknown:
         return ""
     where = "here" if unknown == len(blocks) else f"in {text.plural(unknown, 'block')}"
-    return f"The noise floor is not known {where}: no cell was timed twice, in two processes or more."
+    return f"The noise floor is not known {where}: no cell was timed twice, in enough processes."
 
 
 def _control_text(control: Control) -> str:
@@ -115,7 +115,8 @@ def _floor(control: Control, name: str) -> Value:
     if name not in control.twins:
         return Value(text.MISSING, None)
     floor = control.floor(name)
-    return Value(text.percent(floor - 1), floor, note=text.interval(control.twins[name]))
+    note = text.interval(control.twins[name]) if known_floor(floor) else ""
+    return Value(floor_text(floor), floor, note=note)
 
 
 def _unsettled(row: ControlRow) -> Value:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from reports.measured import MeasuredCell, measured_of
-from reports.views.findings.comparison import Pair, Times, compare, undecided
-from reports.views.findings.configuration import Configuration, grouped, settings, step
-from reports.views.findings.library import library_finding, library_pairs
-from reports.views.parts.section import Finding
-from results import format as text
+from reports.views.findings.comparison import Pair, ratio_of
+from reports.views.findings.configuration import Configuration, grouped, settings
 
 TARGET = 1e-6  # the error to reach, if the study states no goal and two configurations reach it
 
@@ -46,56 +43,13 @@ class TimeToError:
 
     @property
     def pairs(self) -> list[Pair]:
-        """The pair of the quickest two cells: the second over the first."""
-        return [(self.cells[1], self.cells[0])] if len(self.cells) > 1 else []
-
-
-def time_to_error_findings(cells: Sequence[MeasuredCell]) -> tuple[Finding, ...]:
-    """The findings on the quickest configuration of each setting and on libraries, as one family of comparisons."""
-    by_setting, clock = times_to_error(cells, SOLVES), SOLVES.clock
-    decisive = [pair for fastest in by_setting.values() for pair in fastest.pairs]
-    times = compare([*decisive, *library_pairs(cells, clock)], clock)
-    first = [time_to_error_finding(title, fastest, times) for title, fastest in by_setting.items()]
-    library = library_finding(cells, clock, times)
-    return tuple(found for found in (*first, *goals_missed(cells, SOLVES), library) if found)
+        """The pairs of the other cells and the quickest."""
+        return [(each, self.cells[0]) for each in self.cells[1:]]
 
 
 def times_to_error(cells: Sequence[MeasuredCell], criterion: Criterion) -> dict[str, TimeToError]:
     """The times to error by setting, without settings in which none is known."""
     return {title: fastest for title, group in settings(cells).items() if (fastest := TimeToError.of(group, criterion))}
-
-
-def goals_missed(cells: Sequence[MeasuredCell], criterion: Criterion) -> list[Finding]:
-    """The findings on settings in which cells were timed and none reaches the study's goal."""
-    missed = []
-    for title, group in settings(cells).items():
-        goal, timed = stated(group, criterion), measured_of(group, criterion.error, criterion.clock)
-        if goal is not None and timed and TimeToError.of(group, criterion) is None:
-            best = min(timed, key=lambda each: each.value(criterion.error))
-            least, by = text.error(best.value(criterion.error)), Configuration.of(best)
-            reached = f"The least is {least}, by {by} ({step(best.cell)})."
-            missed.append(Finding(title, f"none reaches {criterion.in_words} of {text.tolerance(goal)}", reached))
-    return missed
-
-
-def time_to_error_finding(subject: str, fastest: TimeToError, times: Times) -> Finding:
-    """The finding on the configuration that takes the least time to the target."""
-    (first, *others), clock = fastest.cells, fastest.criterion.clock
-    evidence = (
-        f"The least time to {fastest.criterion.in_words} of {text.tolerance(fastest.error)}: "
-        f"{text.seconds(first.value(clock))} ({step(first.cell)}, {text.count(first.value('nfe_forward'))} calls)."
-    )
-    if not others:
-        return Finding(subject, str(Configuration.of(first)), evidence)
-    best, next_best = Configuration.of(first), Configuration.of(others[0])
-    compared = times.get((others[0].key, first.key))
-    if compared is None:
-        seconds = text.seconds(others[0].value(clock))
-        return Finding(subject, str(best), f"{evidence} Next: {next_best}, {seconds}.")
-    evidence += f" Next: {next_best}, {text.ratio(compared.ratio)} the time"
-    if compared.differs:
-        return Finding(subject, str(best), f"{evidence}.")
-    return Finding(subject, f"{best} or {next_best}", f"{evidence}: {undecided([compared])}.")
 
 
 def stated(cells: Sequence[MeasuredCell], criterion: Criterion) -> float | None:
@@ -129,8 +83,17 @@ def quickest_of_each(cells: Sequence[MeasuredCell], error: float, criterion: Cri
 
 
 def quickest_first(cells: Sequence[MeasuredCell], clock: str = SOLVES.clock) -> list[MeasuredCell]:
-    """The cells by their ratio to the control if all have one, else by seconds: these depend on the round's load."""
+    """The cells by their ratio to the control if all have one; else to the cell of the fewest seconds.
+
+    Seconds depend on the round's load: they decide only between cells that cannot be compared.
+    """
     relative = {each.key: each.relative(clock) for each in cells}
-    if all(map(math.isfinite, relative.values())):
-        return sorted(cells, key=lambda each: relative[each.key])
-    return sorted(cells, key=lambda each: each.value(clock))
+    if not all(map(math.isfinite, relative.values())):
+        least = min(cells, key=lambda each: each.value(clock))
+        relative = {each.key: _over(each, least, clock) for each in cells}
+    return sorted(cells, key=lambda each: relative[each.key])
+
+
+def _over(each: MeasuredCell, other: MeasuredCell, clock: str) -> float:
+    compared = ratio_of(each, other, clock) if each is not other else None
+    return compared.value if compared else each.value(clock) / other.value(clock)

@@ -39,13 +39,25 @@ class Trained:
         """The final loss on the whole trajectory, over seeds."""
         return self.over("final_loss")
 
+    @property
+    def least_losses(self) -> dict[int, float]:
+        """The loss so far of each seed as training ends: the least on the whole trajectory, of the state one keeps."""
+        known = {each.cell.seed: (whole(each), each.value("final_loss")) for each in self.seeds}
+        losses = {seed: _least(curve[1]) if curve else final for seed, (curve, final) in known.items()}
+        return {seed: loss for seed, loss in losses.items() if not math.isnan(loss)}
+
+    def times_to(self, target: float) -> dict[int, float]:
+        """The seconds of training of each seed until its loss so far reaches the target; infinite if it never does."""
+        known = ((each.cell.seed, whole_seconds(each)) for each in self.seeds)
+        return {seed: time_to(*curve, target) for seed, curve in known if curve}
+
     def over(self, name: str) -> Range:
         """The range of a metric over seeds."""
         return Range.of([each.value(name) for each in self.seeds])
 
     def to(self, target: float) -> Range:
         """The seconds of training until the loss on the whole trajectory reaches the target, over seeds."""
-        return Range.of([time_to(*curve, target) for curve in self.curves(whole_seconds)])
+        return Range.of(list(self.times_to(target).values()))
 
     def reached(self) -> float:
         """The loss on the whole trajectory that every seed reaches at some time; NaN if none has been computed."""
@@ -116,6 +128,12 @@ def backward_calls(measured: MeasuredCell) -> Curve | None:
     """NFE of the backward pass against the iteration; None for a mode that calls nothing backwards."""
     x, y = measured.curves.get("nfe", (np.empty(0), np.empty((0, 3))))
     return (x, y[:, 1]) if y[:, 1].any() else None
+
+
+def _least(losses: np.ndarray) -> float:
+    """The least number among the losses; NaN if there is none."""
+    numbers = losses[~np.isnan(losses)]
+    return float(numbers.min()) if len(numbers) else math.nan
 
 
 def _first_component(measured: MeasuredCell, name: str) -> Curve | None:

@@ -47,7 +47,7 @@ def time(measured: MeasuredCell, name: str) -> Value:
     paired = measured.ratios.get(name)
     if said.sort is None or name not in measured.samples:
         return said
-    note = text.within(paired.half_width) if paired else ""
+    note = text.within(paired) if paired else ""
     return replace(said, note=note, unsettled=measured.unstable)
 
 

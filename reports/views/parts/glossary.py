@@ -16,6 +16,9 @@ TERMS: Mapping[str, str] = {
     "its cell",
     "difference": "a ratio of times whose whole interval is beyond the noise floor, sure also when corrected for all "
     "the comparisons of its section (Benjamini & Hochberg 1995: at most 5% of those called are none)",
+    "too few processes": "in place of a ratio's interval or of a noise floor that reaches further than a factor of 2",
+    "verdict": "best; no difference (within the noise floor); too uncertain (beyond the floor, but not sure); or how "
+    "much slower. A gradient that is off by a tenth or more is wrong, however quick",
     "≈": "before a time: timing ended before its ratio to the control was as sure as asked",
     "observed order": "slope of log error on log dt by least squares, over the three finest errors above the "
     "rounding floor",

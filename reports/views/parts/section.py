@@ -2,17 +2,9 @@
 
 from dataclasses import dataclass
 
+from reports.views.parts.answer import Answer
 from reports.views.parts.figure import Figure
 from reports.views.parts.table import Table
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An answer in plain words: its subject, the best choice, and the numbers as evidence."""
-
-    subject: str
-    answer: str
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -22,7 +14,7 @@ class Section:
     study: str  # name of the study, which is also the anchor
     title: str
     question: str
-    findings: tuple[Finding, ...] = ()
+    answers: tuple[Answer, ...] = ()
     reading: str = ""  # how to read the figures
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -11,6 +11,15 @@ Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
+class Bar:
+    """An interval to be drawn: places in its column's width, from 0 to 1."""
+
+    low: float
+    high: float
+    mark: float | None = None  # the value itself; None where it is a range of several values
+
+
+@dataclass(frozen=True)
 class Value:
     """An entry of a table: its text, and the value that it is sorted by (None is last)."""
 
@@ -21,6 +30,7 @@ class Value:
     note: str = ""  # in grey after it: an interval
     quiet: bool = False  # in grey itself: no difference
     unsettled: bool = False  # marked as less precise than asked
+    bar: Bar | None = None  # drawn before it
 
 
 @dataclass(frozen=True)

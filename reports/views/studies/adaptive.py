@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from reports.measured import MeasuredCell
 from reports.views.findings.configuration import settings
 from reports.views.findings.precision import CALLS, SECONDS, precision_panels, undrawn
-from reports.views.findings.time_to_error import time_to_error_findings
+from reports.views.findings.quickest import solver_answers
 from reports.views.parts import columns
 from reports.views.parts.figure import figures
 from reports.views.parts.section import Section
@@ -37,7 +37,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         study,
         TITLE,
         QUESTION,
-        findings=time_to_error_findings(cells),
+        answers=solver_answers(cells),
         reading=READING,
         figures=(
             *figures("Error against calls", precision_panels(cells, CALLS, "nfe_forward")),

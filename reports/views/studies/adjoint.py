@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import compare
-from reports.views.findings.configuration import SETTINGS, settings
-from reports.views.findings.library import library_finding, library_pairs
-from reports.views.findings.modes import CLOCK, ModeRow, mode_finding, mode_pairs, mode_rows, time_finding
+from reports.views.findings.configuration import settings
+from reports.views.findings.exactness import exactness_answer
+from reports.views.findings.library import library_answers, library_pairs
+from reports.views.findings.mode_answers import SETTING, mode_point_answer, mode_points
+from reports.views.findings.mode_axes import memory_answer, time_answer
+from reports.views.findings.modes import CLOCK, ModeRow, mode_pairs, mode_rows
+from reports.views.findings.quickest import quickest_answers
+from reports.views.findings.series import along, axes_of
 from reports.views.findings.slice import Slice, slice_panel
-from reports.views.findings.time_to_error import GRADIENTS, goals_missed, stated, time_to_error_finding, times_to_error
+from reports.views.findings.time_to_error import GRADIENTS, stated, times_to_error
 from reports.views.parts import columns
 from reports.views.parts.figure import Axis, figures
 from reports.views.parts.section import Section
@@ -25,7 +30,6 @@ READING = (
     "equally exact gradient. In the tables a time ratio in grey is no difference: it is within the noise floor, or too "
     "uncertain."
 )
-SETTING = tuple(name for name in SETTINGS if name not in ("horizon", "n_outputs"))
 SECONDS = Axis("solve with its gradient", text.seconds)
 OUTPUTS = Axis("output times", text.count)
 
@@ -65,23 +69,28 @@ SLICES = (
 def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The section of the study; `cells` are its cells that have a number."""
     by_setting = times_to_error(cells, GRADIENTS) if stated(cells, GRADIENTS) is not None else {}
-    decisive = [pair for fastest in by_setting.values() for pair in fastest.pairs]
+    points = mode_points(cells)
+    decisive = [
+        *(pair for each in by_setting.values() for pair in each.pairs),
+        *(p for each in points for p in each.pairs),
+    ]
     times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK), *decisive], CLOCK)
     rows = mode_rows(cells, times)
-    findings = (
-        *(time_to_error_finding(title, fastest, times) for title, fastest in by_setting.items()),
-        *goals_missed(cells, GRADIENTS),
-        time_finding("time", rows),
-        mode_finding("memory", rows, lambda row: row.quotient("peak_bytes")),
-        mode_finding("gradient error", rows, lambda row: row.quotient("gradient_error")),
-        library_finding(cells, CLOCK, times),
+    followed = [each for axis in axes_of(cells) for each in along(cells, axis, rows)]
+    answers = (
+        *(quickest_answers(cells, GRADIENTS, times) if stated(cells, GRADIENTS) is not None else ()),
+        *(mode_point_answer(point, times) for point in points),
+        *(exactness_answer(each) for each in followed if each.axis == "step"),
+        *(time_answer(each) for each in followed),
+        *(memory_answer(each) for each in followed),
+        *library_answers(cells, CLOCK, "gradient_error", times),
     )
     alike = settings(cells, SETTING)
     return Section(
         study,
         TITLE,
         QUESTION,
-        findings=tuple(finding for finding in findings if finding),
+        answers=tuple(answer for answer in answers if answer),
         reading=READING,
         figures=tuple(
             figure

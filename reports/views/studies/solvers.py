@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from reports.measured import MeasuredCell, measured_of
 from reports.views.findings.configuration import Configuration, grouped, settings
 from reports.views.findings.precision import ERROR, SECONDS, precision_panels, undrawn
-from reports.views.findings.time_to_error import SOLVES, TimeToError, stated, time_to_error_findings
+from reports.views.findings.quickest import solver_answers
+from reports.views.findings.time_to_error import SOLVES, TimeToError, stated
 from reports.views.parts import columns
 from reports.views.parts.figure import Axis, Line, Panel, drawable, figures
 from reports.views.parts.section import Section
@@ -44,7 +45,7 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         study,
         TITLE,
         QUESTION,
-        findings=time_to_error_findings(cells),
+        answers=solver_answers(cells),
         reading=READING,
         figures=(
             *figures("Error against the step", order_panels(cells)),

@@ -1,23 +1,23 @@
 """Study `spiral`: a network trained on a spiral, over solvers, gradient modes, optimisers and seeds."""
 
-import math
 from collections.abc import Sequence
 
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import compare
 from reports.views.findings.learning import BATCHES, NFE, TRAJECTORY, phase_panels, training_panels
-from reports.views.findings.library import NO_WINNER, library_finding, library_pairs
-from reports.views.findings.modes import CLOCK, mode_pairs, mode_rows, time_finding
+from reports.views.findings.library import library_answers, library_pairs
+from reports.views.findings.mode_answers import mode_point_answer, mode_points
+from reports.views.findings.modes import CLOCK
+from reports.views.findings.race import loss_answer, target_answer, trained_names
 from reports.views.findings.trained import Trained, optimiser, ranged, target_of, trained
-from reports.views.findings.transfer import TRANSFERS, transfer_finding, transfer_table, transfers
+from reports.views.findings.transfer import TRANSFERS, transfer_answer, transfer_table, transfers
 from reports.views.parts import columns
 from reports.views.parts.figure import figures
-from reports.views.parts.section import Finding, Section
+from reports.views.parts.section import Section
 from reports.views.parts.table import Column, Table, Value, number, tabulate, words
 from reports.views.studies import SECTIONS
 from results import format as text
 from results.metrics import METRICS
-from results.statistics.training import Range
 
 TITLE = "Training on the spiral"
 QUESTION = "Which solver, gradient mode and optimiser train a Neural ODE to a small loss in the least time?"
@@ -33,8 +33,6 @@ SURVIVAL = (
     "with (Ott et al. 2021). With a finer solver, one that does not has learned the solver's steps and no differential "
     "equation; with a coarser one, it is that solver which errs."
 )
-CLOSE = 2.0  # losses within this factor of the best may differ only by the seed
-CLOSE_TIME = 1.5  # trainings are timed one after the other: equal work was seen to differ by this factor
 OVER = ": median and range of the seeds"
 TO = " up to that loss on the whole trajectory, ∞ if it is never seen"
 Cells = Column[Trained]
@@ -45,19 +43,21 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
     """The section of the study; `cells` are its cells that have a number."""
     choices = trained(cells)
     survived = {title: transfers(group) for title, group in choices.items()}
-    times = compare([*mode_pairs(cells), *library_pairs(cells, CLOCK)], CLOCK)
-    findings = [
-        *(loss_finding(f"{title}: smallest loss", group) for title, group in choices.items()),
-        *(target_finding(title, group) for title, group in choices.items()),
-        *(transfer_finding(f"{title}: another solver", rows) for title, rows in survived.items()),
-        time_finding("gradient mode", mode_rows(cells, times)),
-        library_finding(cells, CLOCK, times),
+    points = mode_points(cells)
+    decisive = [pair for point in points for pair in point.pairs]
+    times = compare([*decisive, *library_pairs(cells, CLOCK)], CLOCK)
+    answers = [
+        *(loss_answer(title, group) for title, group in choices.items()),
+        *(target_answer(title, group) for title, group in choices.items()),
+        *(transfer_answer(title, rows, trained_names(choices[title])) for title, rows in survived.items()),
+        *(mode_point_answer(point, times) for point in points),
+        *library_answers(cells, CLOCK, "gradient_error", times),
     ]
     return Section(
         study,
         TITLE,
         QUESTION,
-        findings=tuple(finding for finding in findings if finding),
+        answers=tuple(answer for answer in answers if answer),
         reading=READING,
         figures=(
             *figures("True and learned trajectories", phase_panels(cells)),
@@ -71,66 +71,6 @@ def section(study: str, cells: Sequence[MeasuredCell]) -> Section:
         ),
         notes=(SURVIVAL,) if any(survived.values()) else (),
     )
-
-
-def loss_finding(subject: str, choices: Sequence[Trained]) -> Finding | None:
-    """The finding on the choice with the smallest loss; None if nothing was trained."""
-    ranked = sorted(
-        (each for each in choices if math.isfinite(each.final_loss.median)), key=lambda each: each.final_loss.median
-    )
-    if not ranked:
-        return None
-    best = ranked[0]
-    close = [each for each in ranked if _alike(each.final_loss, best.final_loss, CLOSE)]
-    came_to = (
-        f"From {text.number(best.over('initial_loss').median)} to {_range_text(best.final_loss, text.number)} in "
-        f"{text.plural(best.cell.iterations, 'iteration')} and {text.seconds(best.over('train_s').median)} ({best})."
-    )
-    if len(close) == 1:
-        return Finding(subject, _name(best, ranked), came_to)
-    return Finding(subject, NO_WINNER, f"{came_to} {_not_told_apart(close, CLOSE)}")
-
-
-def target_finding(setting: str, choices: Sequence[Trained]) -> Finding | None:
-    """The finding on the choice that reached the target loss first; None without a target."""
-    target = target_of(choices)
-    if target is None:
-        return None
-    times = {each: each.to(target) for each in choices}
-    ranked = sorted((each for each in choices if times[each].median < math.inf), key=lambda each: times[each].median)
-    subject = f"{setting}: least time to a loss of {text.tolerance(target)}"
-    if not ranked:  # the study's goal is reached by none
-        least = min((each.reached() for each in choices if not math.isnan(each.reached())), default=math.nan)
-        return Finding(subject, "none comes to it", f"The least that every seed comes to is {text.number(least)}.")
-    close = [each for each in ranked if _alike(times[each], times[ranked[0]], CLOSE_TIME)]
-    took = f"{_range_text(times[ranked[0]], text.seconds)} of training ({ranked[0]})."
-    if len(ranked) < len(choices):
-        took += f" {text.plural(len(choices) - len(ranked), 'choice')} of {len(choices)} did not come to it."
-    if len(close) == 1:
-        return Finding(subject, _name(ranked[0], ranked), took)
-    return Finding(subject, NO_WINNER, f"{took} {_not_told_apart(close, CLOSE_TIME)}")
-
-
-def _alike(one: Range, best: Range, factor: float) -> bool:
-    """Whether two choices cannot be told apart: their medians are close, or their seeds' ranges overlap."""
-    return one.median <= factor * best.median or one.overlaps(best)
-
-
-def _not_told_apart(close: Sequence[Trained], factor: float) -> str:
-    seeds = "or their seeds' ranges overlap" if any(len(each.seeds) > 1 for each in close) else "of one seed each"
-    return f"{text.plural(len(close), 'choice')} not told apart: within a factor of {factor:g}, {seeds}."
-
-
-def _name(winner: Trained, others: Sequence[Trained]) -> str:
-    """The choice in words, with step and optimiser if another choice has the same configuration."""
-    same = [each for each in others if each.configuration == winner.configuration]
-    return str(winner.configuration) if len(same) == 1 else str(winner)
-
-
-def _range_text(over: Range, form: text.Form) -> str:
-    if over.n == 1:
-        return form(over.median)
-    return f"{form(over.median)} (median of {over.n} seeds, {form(over.low)} to {form(over.high)})"
 
 
 def training_table(setting: str, choices: Sequence[Trained]) -> Table:
