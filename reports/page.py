@@ -1,27 +1,28 @@
-"""The page: one HTML file that opens offline."""
+"""The pages, of a report and of a history: each one HTML file that opens offline."""
 
 import base64
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reports.figures import drawings
+from reports.history import Shown, revision, short
 from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import BY_DEFAULT, ReportError, Wanted
+from results import format as text
 from results.engine.drafts import drafted
 from results.metrics import METRICS
 from results.store import Store
 
-__all__ = ["ReportError", "Wanted", "render", "write"]
-
+__all__ = ["ReportError", "Wanted", "render", "render_history", "write", "write_history"]
 
 _LONG = 300  # characters of a text that are shown at once
 _LONGEST = 20_000  # characters that a click shows
@@ -29,8 +30,15 @@ _LONGEST = 20_000  # characters that a click shows
 
 def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFAULT) -> Path:
     """Write `index.html` into the folder, whole or not at all, and say where it is."""
-    html = render(report(store, wanted))
-    path = Path(folder) / "index.html"
+    return _written(render(report(store, wanted)), Path(folder) / "index.html")
+
+
+def write_history(shown: Shown, folder: str | os.PathLike[str]) -> Path:
+    """Write `history.html` into the folder, whole or not at all, and say where it is."""
+    return _written(render_history(shown), Path(folder) / "history.html")
+
+
+def _written(html: str, path: Path) -> Path:
     try:
         with drafted(path) as draft:
             draft.write_text(html, encoding="utf-8")
@@ -40,11 +48,26 @@ def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFA
 
 
 def render(content: Report) -> str:
-    """The page's text."""
+    """The report's text."""
+    environment = _environment()
+    environment.globals.update(picture=picture, colour=colour_of, stroke=stroke_of, script=_static("page.js"))
+    return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
+
+
+def render_history(shown: Shown) -> str:
+    """The text of the page of a history, which needs no script. What hides in a text of the database is seen."""
+    environment = _environment(finalize=lambda value: text.one_line(start(value)) if type(value) is str else value)
+    environment.filters.update(short=short, revision=revision, day=text.day)
+    environment.globals["more_style"] = _static("history.css")
+    return environment.get_template("history.html.j2").render(shown=shown)
+
+
+def _environment(finalize: Callable[[Any], Any] | None = None) -> Environment:
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -53,14 +76,14 @@ def render(content: Report) -> str:
     environment.filters["start"] = start
     environment.filters["rest"] = rest
     environment.filters["whole"] = whole
-    environment.globals.update(
-        picture=picture, colour=colour_of, stroke=stroke_of, style=_static("page.css"), script=_static("page.js")
-    )
-    return environment.get_template("page.html.j2").render(report=content, terms=TERMS, metrics=METRICS)
+    environment.globals["style"] = _static("page.css")
+    return environment
 
 
 def picture(panel: Panel) -> Mapping[str, str]:
     """The panel drawn for a light and for a dark page, as addresses that hold the drawing itself."""
+    from reports.figures import drawings  # loads the plotting libraries, which no other page needs
+
     light, dark = drawings(panel)
     return {"light": _address(light), "dark": _address(dark)}
 

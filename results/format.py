@@ -1,4 +1,4 @@
-"""The one place where a number becomes text."""
+"""The one place where a number becomes text, and a text of any origin a line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from results.metrics import Metric
     from results.statistics.ratio import Ratio
 
 Form: TypeAlias = Callable[[float], str]
@@ -95,17 +96,36 @@ def within(half_width: float) -> str:
     return f"±{percent(math.expm1(half_width))}"
 
 
+def of_metric(value: float, metric: Metric) -> str:
+    """A metric's value with its unit: 12.3 ms, 1.50 MiB, 124 calls."""
+    form = _OF_UNIT.get(metric.unit, error if metric.unit == "1" and metric.less_is_better else number)
+    named = f"{TIGHT}{metric.unit}" if metric.unit in ("calls", "products", "MHz") and math.isfinite(value) else ""
+    return f"{form(value)}{named}"
+
+
 def tick(text: str) -> str:
     """A number's text without the zeros that only show its precision: 1.00 ms is 1 ms."""
     return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
 
 
+def one_line(said: str) -> str:
+    """A text of any origin as one printable line: control characters and marks of direction are shown as escapes."""
+    return "".join(c if c.isprintable() or c in (THIN, TIGHT) else c.encode("unicode_escape").decode() for c in said)
+
+
 def date(seconds: float) -> str:
     """A moment since the epoch, in UTC to the minute; as a plain number if the calendar does not reach it."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, OSError, ValueError):  # a clock may be wrong
-        return f"{seconds:g} s"
+    return _moment(seconds, "%Y-%m-%d %H:%M UTC")
+
+
+def day(seconds: float) -> str:
+    """The day of a moment since the epoch, in UTC; the moment as a plain number if the calendar does not reach it."""
+    return _moment(seconds, "%Y-%m-%d")
+
+
+def change(share: float) -> str:
+    """A change as a percentage with its sign: +5.2 %, −12 %."""
+    return f"{'−' if share < 0 else '+'}{percent(abs(share))}" if math.isfinite(share) else _not_finite(share)
 
 
 def plural(value: int, noun: str) -> str:
@@ -118,6 +138,16 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+_OF_UNIT = {"s": seconds, "bytes": size, "calls": count, "products": count, "state": error}
+
+
+def _moment(seconds: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    except (OverflowError, OSError, ValueError):  # a clock may be wrong
+        return f"{seconds:g} s"
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

@@ -1,17 +1,14 @@
 """The answers of the verbs of `nodebench db`, without torch."""
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from bench.answers.columns import columns
 from bench.answers.health import RUN_COLUMNS, run_row
 from bench.answers.notices import notify
 from bench.answers.reading import chosen, code_that_counts, explained, opened
+from bench.answers.stdout import binary_stdout
 from bench.failure import UsageError
 from results.format import count as grouped
 from results.format import date, plural, size
@@ -60,25 +57,10 @@ def export_to(file: Path, form: str | None, frame: str, only: Sequence[str], run
             run_ids = [lookup.run_id(connection, start) for start in runs] or None
         where = replace(chosen(store, only), run_id=run_ids, prefer=code_that_counts(store))
         if to_stdout:
-            with _stdout() as out:
+            with binary_stdout() as out:
                 stream(store, out, form=form or "csv", frame=frame, where=where)
         else:
             print(f"{file}: {plural(export(store, file, frame=frame, where=where), 'row')} of {frame}")
-
-
-@contextmanager
-def _stdout() -> Iterator[IO[bytes]]:
-    """Standard output as a binary file, which no encoding of the terminal changes; flushed when it is closed."""
-    if sys.stdout is None:
-        raise UsageError("stdout is closed: name a file")
-    sys.stdout.flush()
-    try:
-        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
-            yield file
-    except BrokenPipeError:
-        raise  # the reader has seen enough
-    except OSError as error:
-        raise UsageError(f"stdout cannot be written ({error.strerror}): name a file elsewhere") from error
 
 
 def import_from(file: Path, url: str) -> None:
