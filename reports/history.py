@@ -111,10 +111,7 @@ def _place(view: SeriesView) -> tuple[bool, float, str, str]:
 def _told(series: Series, change: Change) -> Told:
     size = text.change(change.relative) if change.relative == change.relative else ""
     if series.metric.exact:
-        form = form_of(series)
-        before, after = form(change.before), form(change.after)
-        if before == after:  # they differ in later digits
-            before, after = repr(change.before), repr(change.after)
+        before, after = text.apart(change.before, change.after, form_of(series))
         size = f"{before} → {after}" + (f" ({size})" if size else "")
     return Told(change, size, series.less_sure, series.points[change.index], series.code_changes(change))
 
@@ -141,7 +138,7 @@ def _notices(views: Sequence[SeriesView]) -> list[str]:
     if tested := len(sampled) - few:
         said.append(
             f"{text.count(tested)} series of values that vary were tested, each at {100 * SIGNIFICANCE:g} %: if none "
-            f"had changed, about {tested * SIGNIFICANCE:g} would be marked."
+            f"had changed, about {tested * SIGNIFICANCE:.2g} would be marked."
         )
     if left_out := sum(one.left_out for one in sampled):
         said.append(

@@ -108,6 +108,15 @@ def tick(text: str) -> str:
     return re.sub(r"\.(?!\d)", "", re.sub(r"(\.\d*?)0+(?!\d)", r"\1", text))
 
 
+def apart(one: float, other: float, form: Form) -> tuple[str, str]:
+    """Two numbers as texts of one form, which differ if the numbers do: with more digits where the form has too few."""
+    said = form(one), form(other)
+    if said[0] != said[1] or one == other or math.isnan(one) or math.isnan(other):
+        return said
+    digits = next((n for n in range(3, 17) if f"{one:.{n}g}" != f"{other:.{n}g}"), 17)
+    return f"{one:.{digits}g}", f"{other:.{digits}g}"
+
+
 def one_line(said: str) -> str:
     """A text of any origin as one printable line: control characters and marks of direction are shown as escapes."""
     return "".join(c if c.isprintable() or c in (THIN, TIGHT) else c.encode("unicode_escape").decode() for c in said)

@@ -45,13 +45,13 @@ def print_history(
     with opened(url) as store:
         found = _series(store, list(dict.fromkeys(metrics)) or BY_DEFAULT, only, environment)
         nothing = "" if any(len(one.points) > 1 for one in found) else _why_nothing(store, found)
-    if form:
-        notify(*([nothing] if nothing else []))
-        _stream([one for one in found if every or one.changes], form)
-    elif nothing:
-        print(nothing)
-    else:
-        _tell(found, every, folder)
+        if form:
+            notify(*([nothing] if nothing else []))
+            _stream([one for one in found if every or one.changes], form)
+        elif nothing:
+            print(nothing)
+        else:
+            _tell(found, every, folder)
 
 
 def _series(store: Store, names: Sequence[str], only: Sequence[str], environment: str) -> list[Series]:
@@ -100,8 +100,7 @@ def _tell(found: Sequence[Series], every: bool, folder: Path | None) -> None:
     header = ("key", *(["environment"] if told.environments > 1 else []), "metric", "runs", "cell", "change")
     if rows:
         print(f"{columns(rows, header)}\n")
-    print(told.opening)
-    print(*told.notices, sep="\n")
+    print(told.opening, *told.notices, sep="\n")
 
 
 def _stream(found: Sequence[Series], form: str) -> None:

@@ -31,5 +31,5 @@ def _has(encoding: str, characters: str) -> bool:
 def _height(value: float, low: float, high: float) -> int:
     if low <= value <= high:
         span = high / 2 - low / 2  # halves, which do not overflow
-        return int(7 * (value / 2 - low / 2) / span + 0.5) if span else 3
+        return int((value / 2 - low / 2) / span * 7 + 0.5) if span else 3
     return 7 if value > high else 0

@@ -20,7 +20,7 @@ SIGNIFICANCE = 0.01  # largest p-value of a change point
 PERMUTATIONS = 999
 LEAST_CHANGE = 0.01  # relative: a smaller change is not called, however sure it is
 LEAST_RUNS = 3  # on each side of a change point
-LEAST_VALUES = 10  # in fewer no permutation test has a p-value below the significance: 2 / C(9, 4) is 0.016
+LEAST_VALUES = 11  # of ten, 2 in C(10, 5) = 252 orders are as far apart as the cleanest shift: hardly below 1 %
 _BATCH = 2_000_000  # distances that are computed at a time
 
 
@@ -58,12 +58,17 @@ def change_points(
     split that is not significant ends it. Changes below LEAST_CHANGE are taken out afterwards. As MongoDB's, q compares
     all that is before a split in its segment with all that is after (kappa of equation 7 is the segment's end).
 
-    Measured: FALSE
+    Measured on 1,000 made-up flat series of 40 numbers for each kind of noise: 0.8 to 1.3 % of them are marked with
+    lognormal noise of 1 to 3 %, 0.7 % with heavy tails, 1.2 % with outliers, 2.6 % with a small drift; 8.8 % where
+    neighbouring runs correlate by 0.3, which no permutation test allows for. A shift of 5 % in the middle is found
+    within 3 runs in 100 % of the series with noise of 1 %, in 98 % with 2 %, in 84 % with 3 %; in 96 % with heavy
+    tails of 3 %.
+    `docs/history.md` has the table, and the command that repeats it.
     """
     numbers = np.asarray(values, dtype=float)
     if len(numbers) < LEAST_VALUES:
         return ()
-    compared = np.log(numbers) if (numbers > 0).all() else numbers
+    compared = np.log(numbers) if (numbers > 0).all() else numbers / max(1.0, abs(numbers).max())  # no sum overflows
     rng = np.random.default_rng(seed)
     found: dict[int, float] = {}  # p-values by index
     while True:
@@ -86,16 +91,18 @@ def _best(rows: np.ndarray, bounds: Sequence[int]) -> tuple[np.ndarray, np.ndarr
     best, where = np.zeros(len(rows)), np.zeros(len(rows), dtype=int)
     for start, end in pairwise(bounds):
         if end - start >= 2 * LEAST_RUNS:
-            q, split = _split(rows[:, start:end])
-            better = q > best
-            best, where = np.where(better, q, best), np.where(better, start + split, where)
+            q = divergence(rows[:, start:end])
+            largest, at = q.max(axis=1), start + LEAST_RUNS + q.argmax(axis=1)
+            best, where = np.where(largest > best, largest, best), np.where(largest > best, at, where)
     return best, where
 
 
-def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest q of a split of one segment, and the split's index, for each row of `rows` (B, m).
+def divergence(rows: np.ndarray) -> np.ndarray:
+    """The statistic q of every split of a segment, for each row of `rows` (B, m): (B, m - 2 LEAST_RUNS + 1).
 
-    All sums of distances follow from the sums over the rectangles of the distance matrix that begin in its corner.
+    The first column is of the split after LEAST_RUNS numbers. q is n l / (n + l) times the energy distance of the n
+    numbers before the split and the l after it (equations 5 to 7), which is 0 on average where nothing changes. All
+    sums of distances follow from the sums over the rectangles of the distance matrix that begin in its corner.
     """
     size = rows.shape[1]
     distances = np.abs(rows[:, :, np.newaxis] - rows[:, np.newaxis, :])
@@ -105,9 +112,8 @@ def _split(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     within_left, both, all_pairs = sums[:, left - 1, left - 1], sums[:, left - 1, -1], sums[:, -1:, -1]
     between, within_right = both - within_left, all_pairs - 2 * both + within_left
     energy = 2 * between / (left * right) - within_left / (left * (left - 1)) - within_right / (right * (right - 1))
-    q = left * right / size * energy
-    largest = q.argmax(axis=1)
-    return np.take_along_axis(q, largest[:, np.newaxis], axis=1)[:, 0], left[largest]
+    q: np.ndarray = left * right / size * energy
+    return q
 
 
 def _p_value(

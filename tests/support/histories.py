@@ -42,16 +42,18 @@ def fill(
     nfe: Sequence[float] = (),
     cells: Sequence[Cell] = CELLS,
     control: Cell = CONTROL,
+    first: int = 0,
+    environment: Environment = HERE,
 ) -> None:
     """Record the runs: a cell's time is its factor of the run, times the run's noise, times the round's load.
 
     The load is common to all cells of a round, and a hundred times as large from the second half of the runs on.
-    nfe: the calls of CHANGED, by run.
+    nfe: the calls of CHANGED, by run. first: the number of the first run.
     """
     random_ = random.Random(seed)
     for number in range(runs):
         old, new = code("aaaa"), code("bbbb")
-        of_run, source = a_run(number), old if number < runs // 2 else new
+        of_run, source = a_run(first + number, environment=environment), old if number < runs // 2 else new
         store.begin(of_run, [Planned("solvers", cell) for cell in cells], [source])
         for process in range(2):
             busy = 100.0 if number >= runs // 2 else 1.0

@@ -51,6 +51,8 @@ VERBS = (
     ("show", "--db", "{other}"),
     ("plan", "smoke", "--db", "{other}"),
     ("report", "--output", "{out}/report", "--db", "{other}"),
+    ("history", "--all", "--db", "{other}"),
+    ("history", "--all", "--output", "{out}/history", "--db", "{other}"),
 )
 
 
