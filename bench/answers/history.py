@@ -100,7 +100,7 @@ def _tell(found: Sequence[Series], every: bool, folder: Path | None) -> None:
     header = ("key", *(["environment"] if told.environments > 1 else []), "metric", "runs", "cell", "change")
     if rows:
         print(f"{columns(rows, header)}\n")
-    print(told.opening, *told.notices, sep="\n")
+    print(columns((line,) for line in (told.opening, *map(one_line, told.notices))))
 
 
 def _stream(found: Sequence[Series], form: str) -> None:

@@ -41,7 +41,7 @@ def history(
     ] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Print how each metric changed over runs and revisions.
+    """Print how each metric changed over runs.
 
     Times are compared as ratios to a control's of the same rounds, and change points are tested; exact metrics have a
     step wherever their value changes. All runs count, older ones too; each environment has its own series.
