@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _GONE = (errno.EPIPE, errno.EIO, errno.ECONNRESET)  # the reader has seen enough, or its terminal was closed
-_PLAIN = {"×": "x", "–": "-", "−": "-", "—": "-", "±": "+-", "µ": "u", "∞": "inf", "≤": "<=", "≥": ">=", "·": "*"}
+_PLAIN = {
+    "×": "x", "–": "-", "−": "-", "—": "-", "±": "+-", "µ": "u", "∞": "inf", "≤": "<=", "≥": ">=", "·": "*", "→": "->",
+}  # fmt: skip
 
 
 class Output(io.FileIO):

@@ -1,6 +1,6 @@
 """HTML, tables, figures and answers from the database. matplotlib is loaded when a figure is drawn, and not before."""
 
-from reports.page import write, write_compared
+from reports.page import write, write_compared, write_history
 from reports.single import list_figures, write_figure, write_table
 from reports.views.answers import answers
 from reports.views.cells import CellView, cell_view, cells_table
@@ -17,5 +17,6 @@ __all__ = [
     "write",
     "write_compared",
     "write_figure",
+    "write_history",
     "write_table",
 ]

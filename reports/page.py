@@ -1,4 +1,4 @@
-"""The pages, of a report and of a comparison: each one HTML file that opens offline."""
+"""The pages, of a report, a comparison and a history: each one HTML file that opens offline."""
 
 import base64
 import os
@@ -12,11 +12,13 @@ from markupsafe import Markup, escape
 
 from reports.compare import ORDER, Compared, Verdict, change, floor, heading, opening, ratio, reasons, resolution
 from reports.files import written
+from reports.history import Shown, revision, short
 from reports.palette import colour_of, stroke_of
 from reports.views.parts.figure import Panel
 from reports.views.parts.glossary import TERMS
 from reports.views.report import Report, report
 from reports.views.wanted import BY_DEFAULT, Wanted
+from results import format as text
 from results.escaping import one_line, visible
 from results.metrics import METRICS
 from results.store import Store
@@ -37,6 +39,11 @@ def write(store: Store, folder: str | os.PathLike[str], wanted: Wanted = BY_DEFA
 def write_compared(compared: Compared, folder: str | os.PathLike[str]) -> Path:
     """Write `compare.html` into the folder, whole or not at all, and say where it is."""
     return _written(render_compared(compared), Path(folder) / "compare.html")
+
+
+def write_history(history: Shown, folder: str | os.PathLike[str]) -> Path:
+    """Write `history.html` into the folder, whole or not at all, and say where it is."""
+    return _written(render_history(history), Path(folder) / "history.html")
 
 
 def _written(html: str, path: Path) -> Path:
@@ -71,6 +78,14 @@ def render_compared(compared: Compared) -> str:
         folded=(Verdict.WITHIN_NOISE, Verdict.UNKNOWN),
         most=_MOST_ROWS,
     )
+
+
+def render_history(history: Shown) -> str:
+    """The text of the page of a history, which needs no script."""
+    environment = _environment()
+    environment.filters.update(short=short, revision=revision, day=text.day)
+    environment.globals["more_style"] = _static("history.css")
+    return environment.get_template("history.html.j2").render(shown=history)
 
 
 def _environment() -> Environment:

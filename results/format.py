@@ -143,10 +143,17 @@ def apart(one: float, other: float, form: Form) -> tuple[str, str]:
 
 def date(seconds: float) -> str:
     """A moment since the epoch, in UTC to the minute; as a plain number if the calendar does not reach it."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, OSError, ValueError):  # a clock may be wrong
-        return f"{seconds:g} s"
+    return _moment(seconds, "%Y-%m-%d %H:%M UTC")
+
+
+def day(seconds: float) -> str:
+    """The day of a moment since the epoch, in UTC; the moment as a plain number if the calendar does not reach it."""
+    return _moment(seconds, "%Y-%m-%d")
+
+
+def change(share: float) -> str:
+    """A change as a percentage with its sign: +5.2 %, −12 %."""
+    return f"{'−' if share < 0 else '+'}{percent(abs(share))}" if math.isfinite(share) else _not_finite(share)
 
 
 def plural(value: int, noun: str) -> str:
@@ -162,6 +169,13 @@ def listed(names: Sequence[str]) -> str:
 
 
 _OF_UNIT = {"s": seconds, "bytes": size, "calls": count, "products": count, "state": error}
+
+
+def _moment(seconds: float, form: str) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime(form)
+    except (OverflowError, OSError, ValueError):  # a clock may be wrong
+        return f"{seconds:g} s"
 
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:

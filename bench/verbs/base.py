@@ -26,7 +26,7 @@ class Verb(NamedTuple):
 
 
 # In the order in which users need them: to measure and read a sweep first, then to add something of their own.
-_ORDER = ("run", "plan", "report", "figure", "compare", "show", "list", "noise", "new", "check")
+_ORDER = ("run", "plan", "report", "figure", "compare", "history", "show", "list", "noise", "new", "check")
 
 VERBS: Registry[Verb] = Registry(
     "verb",

@@ -55,6 +55,8 @@ VERBS = (
     ("compare", "{other}", "{other}", "--all", "--output", "{out}/compare"),
     ("report", "--table", "{out}/summary.tex", "--db", "{other}"),
     ("figure", "--db", "{other}"),
+    ("history", "--all", "--db", "{other}"),
+    ("history", "--all", "--output", "{out}/history", "--db", "{other}"),
 )
 
 
