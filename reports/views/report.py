@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from node.registry import RegistryError
 from reports.measured import MeasuredCell
-from reports.views.choices import Choices, choices
+from reports.views.chooser import Choices, choices
 from reports.views.every_cell import EveryCell, every_cell
 from reports.views.findings.library_notes import library_notes
 from reports.views.findings.noise import noise_note

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reports.views.choices import Question
+from reports.views.chooser import Question
 from reports.views.report import Report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from reports.measured import MeasuredCell
-from reports.views.choices import choices, sentence
+from reports.views.chooser import choices, sentence
 from reports.views.findings.ladder import RIVALS, TASKS, Ladder, ladders
 from tests.support.made import RK4, a_cell, in_block, plain
 
