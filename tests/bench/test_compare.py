@@ -104,7 +104,7 @@ def test_every_number_is_found_again_with_the_command_that_the_answer_names(call
                   "Did you mean 'before'? There are, the newest last: baselines before; runs a1, b1; revisions "),
         ("nothing.db", "no database at nothing.db: "),
         ("no/where", "no database at no/where: "),
-        ("~nobody/x.db", "~nobody/x.db: no home folder is known for ~nobody"),
+        ("~no_such_user/x.db", "~no_such_user/x.db: no home folder is known for ~no_such_user"),
         ("x" * 5000, "'xxx"),
         (" ", "a name is empty: give a database, a baseline, or the start of a run, revision or environment"),
         ("", "a name is empty: give a database, a baseline, or the start of a run, revision or environment"),
