@@ -112,8 +112,11 @@ def _provided(origin: Origin) -> list[tuple[str, str]]:
     if not provided:
         raise UsageError(f"use: {origin.place} registers nothing: {_REMEDY}")
     for kind, name in provided:
-        if kind == BACKEND and (wrong := _wrong_with(_registries()[BACKEND][name])):
-            raise UsageError(f"use: {origin.place}: the backend {name}: {wrong}")
+        if kind == BACKEND:
+            with _one_line(origin.place):
+                wrong = _wrong_with(_registries()[BACKEND][name])
+            if wrong:
+                raise UsageError(f"use: {origin.place}: the backend {name}: {wrong}")
     return provided
 
 
@@ -188,11 +191,7 @@ def _wrong_with(backend: Any) -> str:
         if isinstance(given := getattr(backend, what), str):
             return f"{what} = {given!r} is a text: give a tuple of names, ({given!r},)"
     bare = Cell(problem="", backend=backend.name, solver="", horizon=1.0, n_outputs=2, dt=1.0)
-    try:
-        options = backend.options(bare)
-    except Exception as error:  # noqa: BLE001  (whatever a user's method raises, they can mend it)
-        return f"its `options` raises {type(error).__name__}: {error}"
-    taken = [option.name for option in options if option.name in _AXES]
+    taken = [option.name for option in backend.options(bare) if option.name in _AXES]
     return f"its option {taken[0]!r} has the name of an axis: give it another" if taken else ""
 
 

@@ -171,7 +171,9 @@ class Registry(Mapping[str, T]):
 
     def get(self, name: str, default: Any = None, /) -> Any:
         """The value of a name; the default for an unknown one, without the search for the nearest name."""
-        return self[name] if name in self else default  # noqa: SIM401  (it is what `get` is)
+        if name not in self:
+            return default
+        return self[name]
 
     def __hash__(self) -> int:
         return id(self)

@@ -83,7 +83,7 @@ def drawn(named: NamedFigure, width: float) -> Drawing:
 
 
 def _for_paper() -> dict[str, Any]:
-    """The page's settings on white, with text that stays text and can be searched, copied and set anew."""
+    """The settings of a drawing on white. Text stays text: it can be searched, copied and set in another font."""
     sizes = {"axes.titlesize": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 8, "ytick.labelsize": 8}
     return {
         **settings(),

@@ -161,11 +161,15 @@ def _commands(store: Store, cell: Cell, url: str, use: Sequence[str], *, hint: b
     runs = store.runs()
     names = runs[runs["run_id"].isin(planned["run_id"]) & (runs["sweep_name"] != IMPORTED)]["sweep_name"]
     if len(names):
-        name = names.iloc[-1]
-        sweep = shlex.quote(one_line(name if name in shipped() else f"{name}.toml"))
-        yield f"measure it again: nodebench run {sweep} --only key={key} --again all{options}"
+        yield f"measure it again: {again(names.iloc[-1], key)}{options}"
     if hint:
         yield f"its raw samples:  nodebench show {key} --samples{options}"
+
+
+def again(sweep: str, key: str) -> str:
+    """The command that measures a cell of a sweep again; a sweep of the user's is in a file of its name."""
+    named = shlex.quote(one_line(sweep if sweep in shipped() else f"{sweep}.toml"))
+    return f"nodebench run {named} --only key={key} --again all"
 
 
 def print_samples(store: Store, cell: Cell, fingerprint: str, among: Where) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.answers.one_cell import again
 from bench.answers.reading import chosen, opened
 from bench.backends.base import code_of
 from bench.failure import UsageError
@@ -81,4 +82,5 @@ def wanted_of(store: Store, shown: Shown) -> "Wanted":
         only=chosen(store, shown.only),
         here=sources_of,
         code=code_of,
+        again=again,
     )

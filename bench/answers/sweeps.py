@@ -41,7 +41,7 @@ def run_sweep(
     quiet: bool,
     strict: bool,
 ) -> int:
-    """Measure the trials that are due, and print a summary of the sweep at the end; the exit code."""
+    """Measure the trials that are due, then print a summary of the sweep; the exit code of the program."""
     sweep = chosen(load_sweep(name, use), only)
     warn(sweep)
     notify(*shadowed({(kind, getattr(cell, kind)) for cell in sweep.wanted for kind in KINDS}))

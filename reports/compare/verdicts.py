@@ -81,5 +81,5 @@ class Compared:
 
     @property
     def counts(self) -> Mapping[Verdict, tuple[int, int]]:
-        """The number of cells with such a row, and of such rows, by verdict."""
+        """For each verdict, the number of cells that have a row with it, and the number of these rows."""
         return {each: (len({row.cell.key for row in self.of(each)}), len(self.of(each))) for each in ORDER}

@@ -3,7 +3,7 @@
 
 (() => {
   const drawer = document.getElementById("drawer");
-  const { fields, columns, same } = JSON.parse(document.getElementById("every-cell").textContent);
+  const { fields, columns, same } = everyCell;
   const at = (name, i) => (columns[name].texts ? columns[name].texts[columns[name].places[i]] : columns[name][i]);
   const places = Object.fromEntries(columns.key.places.map((_, i) => [at("key", i), i]));
 

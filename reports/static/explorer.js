@@ -4,7 +4,7 @@
 (() => {
   const form = document.getElementById("explorer");
   const chart = document.getElementById("chart");
-  const { fields, columns, colours } = JSON.parse(document.getElementById("every-cell").textContent);
+  const { fields, columns, colours } = everyCell;
   const field = (name) => form.elements.namedItem(name);
 
   // A column of texts is its distinct texts, and the place of each cell's text among them.

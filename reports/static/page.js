@@ -35,6 +35,9 @@ dark.addEventListener("change", () => show(null));
 theme.hidden = false;
 show(remembered());
 
+// All cells as columns, which several scripts read.
+const everyCell = JSON.parse(document.getElementById("every-cell").textContent);
+
 // Copy a text, and say on the button how that went.
 async function copy(button, text) {
   const before = button.textContent;

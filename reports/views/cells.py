@@ -106,7 +106,7 @@ def _own_time(measured: MeasuredCell, *, named: bool) -> Value:
 
 
 def _environments(store: Store, where: Where) -> list[str]:
-    """The environments that have trials of such cells: that of the run recorded last comes last, merged runs first."""
+    """The environments that have trials of such cells; the last one is that of the own run that was recorded last."""
     runs = store.runs()
     measured = runs[runs["run_id"].isin(store.trials(where)["run_id"])]
     ordered = measured.sort_values("merged", ascending=False, kind="stable")["fingerprint"]

@@ -1,5 +1,6 @@
 """The choices that a reader can ask the page for, as the page's script reads them: texts, and the errors as numbers."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
@@ -57,8 +58,17 @@ class Choices:
         return asdict(self)
 
 
-def choices(cells: Iterable[MeasuredCell], sweeps: Mapping[str, str], code: Callable[[Cell], str]) -> Choices:
-    """The choices among these cells. sweeps: the name of a sweep by cell key. code: the lines that repeat a cell."""
+def choices(
+    cells: Iterable[MeasuredCell],
+    sweeps: Mapping[str, str],
+    code: Callable[[Cell], str],
+    again: Callable[[str, str], str],
+) -> Choices:
+    """The choices among these cells.
+
+    sweeps: the name of a sweep by cell key. code: the lines of Python that repeat a cell. again: the command that
+    measures a cell of a sweep again, by the sweep's name and the cell's key.
+    """
     found = ladders(cells)
     steps = [each for ladder in found for each in ladder.steps]
     named = {each.key: each for step in steps for each in (step.best, *(rival.measured for rival in step.rivals))}
@@ -73,7 +83,7 @@ def choices(cells: Iterable[MeasuredCell], sweeps: Mapping[str, str], code: Call
             key: ChosenCell(
                 _name(each),
                 code(each.cell) if key in best else "",
-                f"nodebench run {sweeps[key]} --only key={key} --again all" if key in best else "",
+                again(sweeps[key], key) if key in best else "",
             )
             for key, each in named.items()
         },
@@ -110,22 +120,26 @@ def sentence(ladder: Ladder, each: Step) -> str:
         return "No other configuration is as exact."
     rival, cost = each.rivals[0], ladder.cost
     name = _name(rival.measured)
+    if math.isnan(rival.ratio):
+        return f"Next: {name} takes {cost.form(cost.value(rival.measured))}; the two were not compared."
     if rival.comparison is None:
         sure = ", by one measurement of each" if cost.sampled else ""
         return f"Next: {name} takes {_times(rival.ratio)} {cost.more}{sure}."
     ratio = rival.comparison.ratio
     said = f"{_times(ratio.value)} {cost.more}, 95 % interval {_times(ratio.low)} to {_times(ratio.high)}"
-    if not rival.differs:
+    if not rival.comparison.differs:
         return f"{name} may be as good: it takes {said}: {rival.comparison.reason}."
     return f"Next: {name} takes {said}."
 
 
 def compared(rival: Rival) -> str:
-    """The ratio of a rival's cost to the best one's with its interval, or that there is no difference."""
+    """The ratio of a rival's cost to the best one's with its interval, and why it is not called a difference."""
+    if math.isnan(rival.ratio):
+        return "not compared"
     if rival.comparison is None:
         return text.times(rival.ratio)
     said = text.ratio(rival.comparison.ratio)
-    return said if rival.differs else f"no difference: {said}"
+    return said if rival.comparison.differs else f"{rival.comparison.undecided}: {said}"
 
 
 def _times(ratio: float) -> str:

@@ -41,7 +41,7 @@ def report(store: Store, wanted: Wanted = BY_DEFAULT) -> Report:
     selection = select(store, wanted)
     cells = selection.cells.values()
     return Report(
-        choices([each for each in cells if each.status == "ok"], selection.sweeps, wanted.code),
+        choices([each for each in cells if each.status == "ok"], selection.sweeps, wanted.code, wanted.again),
         every_cell(cells),
         overview(selection),
         tuple(study_section(study, group) for study, group in selection.studies.items()),

@@ -28,6 +28,7 @@ class Wanted:
     only: Where = field(default_factory=Where)  # conditions on the cells
     here: Callable[[Collection[Cell]], Iterable[Source]] = lambda _cells: ()  # the present code of these cells
     code: Callable[[Cell], str] = lambda _cell: ""  # lines of Python that repeat a cell; empty if none are known
+    again: Callable[[str, str], str] = lambda _sweep, _key: ""  # the command that measures a sweep's cell (key) again
 
 
 BY_DEFAULT = Wanted()

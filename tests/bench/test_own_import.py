@@ -128,13 +128,13 @@ OPTION = "[__import__('bench.options').options.Option('solver', 'int', 1)]"
         ('library = "no-such-lib"', "library = 'no-such-lib', and there is no such module here"),
         ('solvers = "rk4"', "solvers = 'rk4' is a text: give a tuple of names, "),
         (f"options = lambda self, cell: {OPTION}", "its option 'solver' has the name of an axis"),
-        ("options = lambda self, cell: 1 / 0", "its `options` raises ZeroDivisionError"),
+        ("options = lambda self, cell: 1 / 0", "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_backend_with_an_impossible_declaration_is_refused(tmp_path, declared, seen):
     text = (TEMPLATES / "backend.py").read_text()
     (tmp_path / "mine.py").write_text(text.replace("    def unsupported", f"    {declared}\n\n    def unsupported"))
-    with pytest.raises(UsageError, match=f"the backend my_backend: {seen}"):
+    with pytest.raises(UsageError, match=seen):
         load([str(tmp_path / "mine.py")])
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from reports.measured import MeasuredCell
-from reports.views.chooser import choices, sentence
+from reports.views.chooser import choices, compared, sentence
 from reports.views.findings.ladder import RIVALS, TASKS, Ladder, ladders
-from tests.support.made import RK4, a_cell, in_block, plain
+from tests.support.made import RK4, a_cell, in_block, plain, timings
 
 SOLVE, GRADIENT, TRAINING = TASKS
 
@@ -61,11 +61,23 @@ def test_times_within_the_noise_floor_are_no_difference() -> None:
     for off, differs in ((1.05, True), (1.15, False)):
         found = ladder(in_block(*cells, off=off))
         (rival,) = found.at(1e-9).rivals
-        assert (rival.differs, rival.ratio) == (differs, pytest.approx(1.1))
+        assert (rival.comparison.differs, rival.ratio) == (differs, pytest.approx(1.1))
     said = plain(sentence(found, found.at(1e-9)))
     assert said.startswith(
         "b on node, dt = 0.1 may be as good: it takes 1.10 times as long, 95 % interval 1.10 to 1.10"
     )
+
+
+def test_times_of_cells_that_share_no_round_are_not_compared() -> None:
+    cells = [
+        replace(solver(name, error=1e-9), samples={"forward_s": timings(seconds, processes)})
+        for name, seconds, processes in (("a", 1.0, (0, 3)), ("b", 2.0, (1, 4)))
+    ]
+    found = ladder(cells)
+    (rival,) = found.at(1e-9).rivals
+    assert math.isnan(rival.ratio)
+    assert compared(rival) == "not compared"
+    assert sentence(found, found.at(1e-9)).endswith("; the two were not compared.")
 
 
 def test_without_rivals_that_is_said() -> None:
@@ -98,8 +110,9 @@ def test_a_step_compares_no_more_configurations_than_a_reader_can_see() -> None:
 
 def test_the_page_is_given_the_code_and_the_command_of_each_choice() -> None:
     cells = [solver("a", forward_s=4.0, error=1e-9), solver("b", forward_s=1.0, error=1e-3)]
-    found = choices(cells, {each.key: "mine" for each in cells}, lambda cell: f"solve with {cell.solver}")
+    sweeps = {each.key: "mine" for each in cells}
+    found = choices(cells, sweeps, lambda cell: f"solve with {cell.solver}", "run {} {}".format)
     (question,) = found.questions
     assert [found.cells[choice.key].code for choice in question.choices] == ["solve with a", "solve with b"]
-    assert found.cells[cells[0].key].command == f"nodebench run mine --only key={cells[0].key} --again all"
+    assert found.cells[cells[0].key].command == f"run mine {cells[0].key}"
     assert question.choices[1].rivals[0][0] == cells[0].key

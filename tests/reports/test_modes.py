@@ -7,12 +7,14 @@ import pytest
 
 from reports.measured import MeasuredCell
 from reports.views.findings.comparison import compare
-from reports.views.findings.exactness import exactness_answer
+from reports.views.findings.configuration import Configuration
+from reports.views.findings.exactness import Exactness, exactness_answer
 from reports.views.findings.mode_answers import mode_point_answer, mode_points
 from reports.views.findings.modes import CLOCK, ModeRow, mode_pairs, mode_rows
-from reports.views.findings.series import along
+from reports.views.findings.series import Series, along
 from reports.views.parts.answer import Answer
 from results.statistics.equal_work import error_ratio
+from results.statistics.ratio import Ratio
 from tests.support.answers import assert_held_by_its_table, shown, verdicts
 from tests.support.made import RK4, a_cell, in_block, plain
 
@@ -150,3 +152,21 @@ def test_a_mode_that_takes_no_time_in_common_is_not_compared_in_equal_time():
 )
 def test_errors_at_equal_work_are_interpolated_and_never_extrapolated(one, other, ratio):
     assert error_ratio(one, other) == pytest.approx(ratio, nan_ok=True)
+
+
+def test_errors_in_equal_time_are_not_read_off_times_in_two_units():
+    """One cell has no ratio to the control: all four times are then in seconds, and not three in control times."""
+
+    def timed(mode: str, rtol: float, seconds: float, error: float, over_control: float | None) -> MeasuredCell:
+        cell = a_cell(
+            replace(RK4, gradient=mode, dt=None, rtol=rtol, atol=rtol), gradient_s=seconds, gradient_error=error
+        )
+        control = in_block(a_cell(replace(RK4, solver="euler"), gradient_s=1.0), cell)[1]
+        ratio = Ratio(over_control, over_control, over_control, pairs=10) if over_control else None
+        return replace(control, ratios={"gradient_s": ratio} if ratio else {})
+
+    backprop = [timed("backprop", 1e-3, 1.0, 1e-2, 100.0), timed("backprop", 1e-5, 4.0, 1e-4, 400.0)]
+    adjoint = [timed("adjoint", 1e-3, 1.0, 2e-2, 100.0), timed("adjoint", 1e-5, 4.0, 2e-4, None)]
+    rows = tuple(ModeRow(one, other, None) for one, other in zip(adjoint, backprop, strict=True))
+    series = Series(Configuration.of(adjoint[0]), ((1e-3, "loose"), (1e-5, "tight")), rows)
+    assert Exactness("adjoint", series).at_work == pytest.approx(2.0)

@@ -95,7 +95,7 @@ def test_each_environment_has_its_own_series(tmp_path):
 
 
 def test_a_run_that_continued_an_interrupted_one_is_one_with_it(tmp_path):
-    """Counts of the first run, times of the second; the third measures counts anew."""
+    """The first run measured the counts, the second the times, and the third the counts again."""
     with Store.open(str(tmp_path / "bench.db"), create=True) as store:
         source = code("aaaa")
         for number in range(3):

@@ -39,9 +39,10 @@ class Exactness:
     @property
     def at_work(self) -> float:
         """The ratio of the errors in equal time; NaN if the two have no time in common."""
-        return error_ratio(
-            _curve([row.measured for row in self.series.rows]), _curve([row.compared_with for row in self.series.rows])
-        )
+        own = [row.measured for row in self.series.rows]
+        other = [row.compared_with for row in self.series.rows]
+        in_controls = all(math.isfinite(each.relative(CLOCK)) for each in (*own, *other))
+        return error_ratio(_curve(own, in_controls=in_controls), _curve(other, in_controls=in_controls))
 
     @property
     def verdict(self) -> str:
@@ -98,11 +99,9 @@ def exactness_sentence(rows: Sequence[Exactness], common: str) -> str:
     return f"{said}." if math.isnan(least.at_work) else f"{said}, in equal time {text.factor(least.at_work)} times."
 
 
-def _curve(cells: Sequence[MeasuredCell]) -> list[tuple[float, float]]:
-    """The points of time and gradient error: the time over the control's if each cell has one."""
-    relative = [each.relative(CLOCK) for each in cells]
-    known = all(map(math.isfinite, relative))
-    times = relative if known else [each.value(CLOCK) for each in cells]
+def _curve(cells: Sequence[MeasuredCell], *, in_controls: bool) -> list[tuple[float, float]]:
+    """The points of time and gradient error: the time over the control's, or in seconds."""
+    times = [each.relative(CLOCK) if in_controls else each.value(CLOCK) for each in cells]
     return [(time, each.value("gradient_error")) for time, each in zip(times, cells, strict=True)]
 
 

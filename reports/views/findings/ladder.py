@@ -48,13 +48,8 @@ class Rival:
     """The best cell of another configuration, compared with the best of all."""
 
     measured: MeasuredCell
-    ratio: float  # of its cost to the best one's; NaN if that is 0
-    comparison: Comparison | None = None  # of the times; None where samples cannot be compared, and for other costs
-
-    @property
-    def differs(self) -> bool:
-        """Whether its cost is known to be another."""
-        return self.ratio != 1 if self.comparison is None else self.comparison.differs
+    ratio: float  # of its cost to the best one's; NaN for times that share no round, and if the best one's is 0
+    comparison: Comparison | None = None  # of the times
 
 
 @dataclass(frozen=True)
@@ -212,4 +207,4 @@ def _rival(each: MeasuredCell, best: MeasuredCell, cost: Cost, times: Times) -> 
     if comparison := times.get((each.key, best.key)):
         return Rival(each, comparison.ratio.value, comparison)
     own, least = cost.value(each), cost.value(best)
-    return Rival(each, own / least if least > 0 else math.nan)
+    return Rival(each, own / least if least > 0 and not cost.clock else math.nan)
