@@ -12,6 +12,7 @@ from bench.sweep.file import Sweep
 from bench.verbs.parts.place import DEFAULT_DATABASE
 from results.engine.location import public
 from results.escaping import one_line
+from results.format import plural
 from results.schema.rows import sha_of
 from results.store import Store
 
@@ -33,10 +34,14 @@ def won_lines(store: Store, sweep: Sweep, *, room: int) -> list[str]:
         return [str(error)]
     lines = [f"{each.title}: {said}" for each in of_studies for said in each.said]
     if len(lines) > room:
-        lines = [f"{each.title}: {'; '.join(each.said)}" for each in of_studies]
+        lines = [f"{each.title}: {each.said[0]}{_more(len(each.said) - 1)}" for each in of_studies]
     if len(lines) > room:
         lines = [*lines[: room - 1], f"and of {len(lines) - room + 1} more studies, on the page"]
     return [fitted(one_line(line)) for line in lines]
+
+
+def _more(count: int) -> str:
+    return f" ({plural(count, 'more answer')} on the page)" if count else ""
 
 
 def page_line(url: str) -> str:

@@ -43,7 +43,7 @@ def test_each_answer_has_a_line_as_long_as_there_is_room(answered, store):
     studies = [StudyAnswers(f"Study {i}", ("cosine: rk4", "spiral: \x1b[1mdopri5")) for i in range(3)]
     answered(*studies)
     assert summary.won_lines(store, sweep, room=6)[:2] == ["Study 0: cosine: rk4", "Study 0: spiral: \\x1b[1mdopri5"]
-    assert summary.won_lines(store, sweep, room=3)[2] == "Study 2: cosine: rk4; spiral: \\x1b[1mdopri5"
+    assert summary.won_lines(store, sweep, room=3)[2] == "Study 2: cosine: rk4 (1 more answer on the page)"
     assert summary.won_lines(store, sweep, room=2)[1] == "and of 2 more studies, on the page"
     answered()
     assert summary.won_lines(store, sweep, room=2) == []
